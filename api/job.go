@@ -1,0 +1,53 @@
+package api
+
+import "time"
+
+// JobStatus is where a job stands. Completed, Failed and Cancelled are final.
+type JobStatus string
+
+// The states of a job.
+const (
+	JobAwaitingApproval JobStatus = "AwaitingApproval"
+	JobPending          JobStatus = "Pending"
+	JobRunning          JobStatus = "Running"
+	JobCompleted        JobStatus = "Completed"
+	JobFailed           JobStatus = "Failed"
+	JobCancelled        JobStatus = "Cancelled"
+)
+
+// JobType tells the first certificate from its renewals.
+type JobType string
+
+// The types of job.
+const (
+	JobIssuance JobType = "Issuance"
+	JobRenewal  JobType = "Renewal"
+)
+
+// Job is one attempt to get one certificate signed.
+type Job struct {
+	ID            string     `json:"id"`
+	Type          JobType    `json:"type" enum:"Issuance,Renewal"`
+	CertificateID string     `json:"certificate_id"`
+	ApprovalID    *string    `json:"approval_id" doc:"null for a job that needed none"`
+	Status        JobStatus  `json:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
+	Attempt       int        `json:"attempt" doc:"errors of the issuer so far"`
+	MaxAttempts   int        `json:"max_attempts"`
+	ErrorMessage  string     `json:"error_message"`
+	RequestedBy   string     `json:"requested_by"`
+	Accountable   string     `json:"accountable"`
+	RunAt         time.Time  `json:"run_at" doc:"not before this"`
+	StartedAt     *time.Time `json:"started_at"`
+	FinishedAt    *time.Time `json:"finished_at"`
+	SerialNumber  *string    `json:"serial_number" doc:"of the certificate it issued"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+}
+
+// JobSummary is what a certificate shows of its newest job.
+type JobSummary struct {
+	ID           string    `json:"id"`
+	Status       JobStatus `json:"status"`
+	Type         JobType   `json:"type"`
+	ErrorMessage string    `json:"error_message"`
+}

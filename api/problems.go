@@ -1,0 +1,104 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Code names a kind of refusal. It stands at the end of a problem's type, after ProblemTypePrefix.
+type Code string
+
+// ProblemTypePrefix begins the type of every problem document.
+const ProblemTypePrefix = "urn:certctl:problem:"
+
+// The codes a server answers with.
+const (
+	CodeMalformedRequest     Code = "malformed_request"
+	CodeUnauthenticated      Code = "unauthenticated"
+	CodeForbidden            Code = "forbidden"
+	CodeTwoPersonIntegrity   Code = "two_person_integrity"
+	CodeHumanRequired        Code = "human_required"
+	CodeNotFound             Code = "not_found"
+	CodeNoSuchRoute          Code = "no_such_route"
+	CodeMethodNotAllowed     Code = "method_not_allowed"
+	CodeNotIssued            Code = "not_issued"
+	CodeAlreadyDecided       Code = "already_decided"
+	CodeApprovalExpired      Code = "approval_expired"
+	CodeProfileDisabled      Code = "profile_disabled"
+	CodeProfileGated         Code = "profile_gated"
+	CodeSubjectChanged       Code = "subject_changed"
+	CodeDigestMismatch       Code = "digest_mismatch"
+	CodeJobAlreadyOpen       Code = "job_already_open"
+	CodeAlreadyExists        Code = "already_exists"
+	CodeInUse                Code = "in_use"
+	CodePreconditionFailed   Code = "precondition_failed"
+	CodeInvalidRequest       Code = "invalid_request"
+	CodeBodyTooLarge         Code = "body_too_large"
+	CodeUnsupportedMediaType Code = "unsupported_media_type"
+	CodeRateLimited          Code = "rate_limited"
+	CodeUnavailable          Code = "unavailable"
+	CodeInternal             Code = "internal"
+)
+
+// Problem is the body of every error, an RFC 9457 problem document. The members after Errors are sent
+// only with the codes that need them.
+type Problem struct {
+	Type      string  `json:"type" doc:"urn:certctl:problem: and the code"`
+	Title     string  `json:"title"`
+	Status    int     `json:"status"`
+	Detail    string  `json:"detail"`
+	RequestID string  `json:"request_id"`
+	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the request, for invalid_request"`
+
+	Principal     string     `json:"principal,omitempty"`
+	RequiredRoles []Role     `json:"required_roles,omitempty"`
+	ResourceType  string     `json:"resource_type,omitempty"`
+	ResourceID    string     `json:"resource_id,omitempty"`
+	State         string     `json:"state,omitempty"`
+	DecidedBy     string     `json:"decided_by,omitempty"`
+	DecidedAt     *time.Time `json:"decided_at,omitempty"`
+	JobID         string     `json:"job_id,omitempty"`
+	ApprovalID    string     `json:"approval_id,omitempty"`
+	ID            string     `json:"id,omitempty"`
+	Version       int64      `json:"version,omitempty"`
+	UsedBy        []Ref      `json:"used_by,omitempty"`
+	UsedByCount   int        `json:"used_by_count,omitempty"`
+}
+
+// Fault is one thing that is wrong with a request.
+type Fault struct {
+	Pointer string `json:"pointer" doc:"JSON pointer into the body, or ?name for a query parameter"`
+	Detail  string `json:"detail"`
+}
+
+// Ref names an object.
+type Ref struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// Code is the last part of the problem's type; empty for a problem that certctl did not write.
+func (p *Problem) Code() Code {
+	code, ok := strings.CutPrefix(p.Type, ProblemTypePrefix)
+	if !ok {
+		return ""
+	}
+	return Code(code)
+}
+
+// Error gives the whole problem in one line, faults included.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", p.Code(), p.Detail)
+	for _, f := range p.Errors {
+		fmt.Fprintf(&b, "; %s: %s", f.Pointer, f.Detail)
+	}
+	if p.RequestID != "" {
+		fmt.Fprintf(&b, " (request %s)", p.RequestID)
+	}
+	return b.String()
+}
+
+// GetStatus is the HTTP status of the problem.
+func (p *Problem) GetStatus() int { return p.Status }
