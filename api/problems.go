@@ -78,6 +78,28 @@ type Ref struct {
 	ID   string `json:"id"`
 }
 
+// Refuse makes a problem with a code and a detail. Whoever sends it adds title, status and request id.
+func Refuse(code Code, format string, args ...any) *Problem {
+	return &Problem{Type: ProblemTypePrefix + string(code), Detail: fmt.Sprintf(format, args...)}
+}
+
+// NotFound says that an object is absent.
+func NotFound(resourceType, id string) *Problem {
+	p := Refuse(CodeNotFound, "there is no %s %q", resourceType, id)
+	p.ResourceType, p.ResourceID = resourceType, id
+	return p
+}
+
+// Invalid says what is wrong with a request, all of it at once.
+func Invalid(faults ...Fault) *Problem {
+	p := Refuse(CodeInvalidRequest, "the request has %d faults", len(faults))
+	if len(faults) == 1 {
+		p.Detail = faults[0].Detail
+	}
+	p.Errors = faults
+	return p
+}
+
 // Code is the last part of the problem's type; empty for a problem that certctl did not write.
 func (p *Problem) Code() Code {
 	code, ok := strings.CutPrefix(p.Type, ProblemTypePrefix)
@@ -102,3 +124,6 @@ func (p *Problem) Error() string {
 
 // GetStatus is the HTTP status of the problem.
 func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type that a problem is sent as.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }

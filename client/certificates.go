@@ -1,0 +1,60 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// CreateCertificate makes a certificate; nothing is signed until it is renewed.
+func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate) (api.Certificate, error) {
+	return call[api.Certificate](ctx, c, request{method: http.MethodPost, path: certificatesPath(), body: b, want: http.StatusCreated})
+}
+
+// ListCertificatesOptions filters certificates.
+type ListCertificatesOptions struct {
+	Page
+	ProfileID     string
+	CommonName    string
+	ExpiresBefore time.Time
+}
+
+// ListCertificates gives the certificates that match.
+func (c *Client) ListCertificates(ctx context.Context, o ListCertificatesOptions) iter.Seq2[api.Certificate, error] {
+	q := o.Page.query().text("profile_id", o.ProfileID).text("common_name", o.CommonName).time("expires_before", o.ExpiresBefore)
+	return list[api.Certificate](ctx, c, certificatesPath(), q)
+}
+
+// GetCertificate reads a certificate, its current leaf and its newest job.
+func (c *Client) GetCertificate(ctx context.Context, id string) (api.Certificate, error) {
+	return call[api.Certificate](ctx, c, request{method: http.MethodGet, path: certificatesPath(id), want: http.StatusOK})
+}
+
+// ReplaceCertificate writes all writable fields of a certificate.
+func (c *Client) ReplaceCertificate(ctx context.Context, id string, spec api.CertificateSpec, opts ...RequestOption) (api.Certificate, error) {
+	r := request{method: http.MethodPut, path: certificatesPath(id), body: spec, want: http.StatusOK}
+	return call[api.Certificate](ctx, c, r.with(opts))
+}
+
+// ListCertificateVersions gives every leaf that was issued for a certificate.
+func (c *Client) ListCertificateVersions(ctx context.Context, id string, p Page) iter.Seq2[api.Leaf, error] {
+	return list[api.Leaf](ctx, c, certificatesPath(id, "versions"), p.query())
+}
+
+// GetCertificateChain gives the current leaf and its issuers as PEM.
+func (c *Client) GetCertificateChain(ctx context.Context, id string) (string, error) {
+	r := request{method: http.MethodGet, path: certificatesPath(id, "chain"), want: http.StatusOK, media: "application/pem-certificate-chain"}
+	a, err := c.send(ctx, r)
+	return string(a.body), err
+}
+
+// RenewCertificate opens a job for a new leaf, and an approval if the profile is gated.
+func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew) (api.Job, error) {
+	r := request{method: http.MethodPost, path: certificatesPath(id, "renew"), body: b, want: http.StatusAccepted}
+	return call[api.Job](ctx, c, r)
+}
+
+func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }

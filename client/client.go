@@ -1,0 +1,198 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// basePath is where the API lives below the endpoint.
+const basePath = "/api/v1"
+
+// maxAnswer is far above any page of 500; it bounds the memory that a wrong server can take.
+const maxAnswer = 64 << 20
+
+// Client calls one certctl server with one key. It is safe for concurrent use.
+type Client struct {
+	endpoint  string
+	apiKey    string
+	userAgent string
+	timeout   time.Duration
+
+	// Two clients on one pool of connections; they differ in what they send again.
+	repeatable *retryablehttp.Client
+	once       *retryablehttp.Client
+}
+
+// New makes a client. The endpoint is the server's address without /api/v1. Without an API key only
+// GetHealth and GetReady are answered.
+func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
+	clean, err := parseEndpoint(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsFunc(apiKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, fmt.Errorf("the API key contains a space, a line break or another character that no key has")
+	}
+	s := settings{timeout: 30 * time.Second, retries: 3, userAgent: "certctl-go-client"}
+	for _, opt := range opts {
+		if err := opt(&s); err != nil {
+			return nil, err
+		}
+	}
+	httpClient := s.newHTTPClient()
+	return &Client{
+		endpoint:   clean,
+		apiKey:     apiKey,
+		userAgent:  s.userAgent,
+		timeout:    s.timeout,
+		repeatable: newRetrying(httpClient, s.retries, retryAnything),
+		once:       newRetrying(httpClient, s.retries, retryUnsent),
+	}, nil
+}
+
+// Endpoint is the address in use, without a slash at the end. It holds no credentials.
+func (c *Client) Endpoint() string { return c.endpoint }
+
+// request is one operation as it goes over the wire.
+type request struct {
+	method string
+	path   string // below the endpoint, escaped
+	query  url.Values
+	header http.Header
+	body   any
+	want   int    // the only status that is a success: a 202 is no profile
+	media  string // the only type of a success; empty if it has no body
+}
+
+// RequestOption changes a single request.
+type RequestOption func(*request)
+
+// IfMatch makes a write conditional on the version that the object has now; otherwise the server answers
+// precondition_failed. It also makes the write safe to retry.
+func IfMatch(version int64) RequestOption {
+	return func(r *request) { r.header.Set("If-Match", fmt.Sprintf(`"%d"`, version)) }
+}
+
+// repeatable says that sending r twice has the effect of sending it once.
+func (r request) repeatable() bool {
+	switch r.method {
+	case http.MethodGet, http.MethodDelete:
+		return true
+	case http.MethodPut:
+		return r.header.Get("If-Match") != ""
+	default:
+		return false
+	}
+}
+
+func (r request) with(opts []RequestOption) request {
+	r.header = http.Header{}
+	for _, opt := range opts {
+		opt(&r)
+	}
+	return r
+}
+
+// answer is a success, read to its end.
+type answer struct {
+	header http.Header
+	body   []byte
+}
+
+// call sends r and decodes the answer.
+func call[T any](ctx context.Context, c *Client, r request) (T, error) {
+	v, _, err := callHeader[T](ctx, c, r)
+	return v, err
+}
+
+func callHeader[T any](ctx context.Context, c *Client, r request) (T, http.Header, error) {
+	var v T
+	r.media = "application/json"
+	a, err := c.send(ctx, r)
+	if err != nil {
+		return v, nil, err
+	}
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		return v, nil, c.foreign(r, r.want, "it is not the JSON of this operation")
+	}
+	return v, a.header, nil
+}
+
+// send gets an answer with the wanted status, or an error.
+func (c *Client) send(ctx context.Context, r request) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	sender := c.once
+	if r.repeatable() {
+		sender = c.repeatable
+	}
+	resp, err := sender.Do(req)
+	if err != nil {
+		return answer{}, c.unreachable(r, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return answer{}, c.unreachable(r, fmt.Errorf("the answer broke off: %w", err))
+	}
+	if resp.StatusCode != r.want || r.media != "" && mediaType(resp) != r.media {
+		return answer{}, c.refusal(r, resp, body)
+	}
+	return answer{header: resp.Header, body: body}, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {
+	var body []byte
+	if r.body != nil {
+		var err error
+		if body, err = marshal(r.body); err != nil {
+			return nil, err
+		}
+	}
+	target := c.endpoint + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", c.userAgent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.apiKey != "" {
+		req.Header.Set("Authorization", "Bearer "+c.apiKey)
+	}
+	return req, nil
+}
+
+// marshal leaves <, > and & alone: they are sent as they were written.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// String names the operation for an error, without its query.
+func (r request) String() string { return r.method + " " + r.path }

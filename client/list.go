@@ -1,0 +1,92 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// Page sets how many elements one request of a list fetches.
+type Page struct {
+	// Limit is 1 to 500; 0 leaves it to the server.
+	Limit int
+}
+
+// Collect reads a list to its end.
+func Collect[T any](list iter.Seq2[T, error]) ([]T, error) {
+	var all []T
+	for v, err := range list {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// list fetches page after page, each when it is needed. An error is the last thing that it yields.
+func list[T any](ctx context.Context, c *Client, path string, q query) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for query := url.Values(q); query != nil; {
+			page, header, err := callHeader[[]T](ctx, c, request{method: http.MethodGet, path: path, query: query, want: http.StatusOK})
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, v := range page {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			query = next(header)
+		}
+	}
+}
+
+var nextLink = regexp.MustCompile(`<([^>]*)>[^,]*;\s*rel="?next"?`)
+
+// next is the query of the next page, nil after the last. The rest of the link is not used, so that no
+// link leads to another path or host.
+func next(header http.Header) url.Values {
+	for _, link := range header.Values("Link") {
+		m := nextLink.FindStringSubmatch(link)
+		if m == nil {
+			continue
+		}
+		if u, err := url.Parse(m[1]); err == nil && u.RawQuery != "" {
+			return u.Query()
+		}
+	}
+	return nil
+}
+
+// query holds the parameters that were given: a zero value is no parameter.
+type query url.Values
+
+func (p Page) query() query { return query{}.number("limit", p.Limit) }
+
+func (q query) text(name, value string) query {
+	if value != "" {
+		url.Values(q).Set(name, value)
+	}
+	return q
+}
+
+func (q query) number(name string, value int) query {
+	if value != 0 {
+		url.Values(q).Set(name, strconv.Itoa(value))
+	}
+	return q
+}
+
+func (q query) time(name string, value time.Time) query {
+	if !value.IsZero() {
+		url.Values(q).Set(name, value.UTC().Format(time.RFC3339Nano))
+	}
+	return q
+}

@@ -1,0 +1,129 @@
+package client
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Option changes how a client is made.
+type Option func(*settings) error
+
+type settings struct {
+	httpClient *http.Client
+	roots      *x509.CertPool
+	userAgent  string
+	retries    int
+	timeout    time.Duration
+}
+
+// WithCAFile trusts the CAs in a PEM file, instead of the system's, for the server's certificate.
+func WithCAFile(path string) Option {
+	return func(s *settings) error {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("CA file: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("CA file: %s holds no PEM certificate", path)
+		}
+		s.roots = pool
+		return nil
+	}
+}
+
+// WithCAPool trusts these CAs, instead of the system's, for the server's certificate.
+func WithCAPool(pool *x509.CertPool) Option {
+	return func(s *settings) error { s.roots = pool; return nil }
+}
+
+// WithHTTPClient brings another transport. CA options have no effect on it.
+func WithHTTPClient(h *http.Client) Option {
+	return func(s *settings) error { s.httpClient = h; return nil }
+}
+
+// WithUserAgent names the caller to the server.
+func WithUserAgent(ua string) Option {
+	return func(s *settings) error { s.userAgent = ua; return nil }
+}
+
+// WithRetries sets how often a request is sent again, 3 unless given; 0 turns retries off.
+func WithRetries(most int) Option {
+	return func(s *settings) error {
+		if most < 0 {
+			return fmt.Errorf("the number of retries is negative")
+		}
+		s.retries = most
+		return nil
+	}
+}
+
+// WithTimeout bounds each operation, its retries included; 30 s unless given.
+func WithTimeout(d time.Duration) Option {
+	return func(s *settings) error {
+		if d <= 0 {
+			return fmt.Errorf("the request timeout is not positive")
+		}
+		s.timeout = d
+		return nil
+	}
+}
+
+// newHTTPClient never follows a redirect: the API has none, and the key must not go anywhere else.
+func (s settings) newHTTPClient() *http.Client {
+	h := http.Client{}
+	if s.httpClient != nil {
+		h = *s.httpClient
+	} else {
+		h.Transport = newTransport(s.roots)
+	}
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+func newTransport(roots *x509.CertPool) http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	t.MaxIdleConnsPerHost = 32 // Terraform runs at least ten requests at once
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	return t
+}
+
+// parseEndpoint refuses what would send the key somewhere unexpected. No message repeats the endpoint:
+// it may hold a password.
+func parseEndpoint(endpoint string) (string, error) {
+	if endpoint == "" {
+		return "", fmt.Errorf("the endpoint is empty")
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Hostname() == "" {
+		return "", fmt.Errorf("the endpoint is not a URL like https://certctl.example.com")
+	}
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "", fmt.Errorf("the endpoint must begin with https:// (or http:// on this machine)")
+	case u.User != nil:
+		return "", fmt.Errorf("the endpoint must not hold a user or password: credentials are the API key alone")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", fmt.Errorf("the endpoint must not have a query or fragment")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return "", fmt.Errorf("the endpoint must begin with https://: over http:// everyone on the way to %s could read the API key", u.Hostname())
+	}
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	if strings.HasSuffix(path, basePath) {
+		return "", fmt.Errorf("the endpoint must not end in %s: leave that off", basePath)
+	}
+	return u.Scheme + "://" + u.Host + path, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}

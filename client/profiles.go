@@ -1,0 +1,55 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// CreateProfile makes a certificate profile.
+func (c *Client) CreateProfile(ctx context.Context, p api.CreateProfile) (api.Profile, error) {
+	return call[api.Profile](ctx, c, request{method: http.MethodPost, path: profilesPath(), body: p, want: http.StatusCreated})
+}
+
+// ListProfilesOptions filters profiles.
+type ListProfilesOptions struct {
+	Page
+	Name string
+}
+
+// ListProfiles gives all profiles, or the one of that name.
+func (c *Client) ListProfiles(ctx context.Context, o ListProfilesOptions) iter.Seq2[api.Profile, error] {
+	return list[api.Profile](ctx, c, profilesPath(), o.Page.query().text("name", o.Name))
+}
+
+// GetProfile reads a profile.
+func (c *Client) GetProfile(ctx context.Context, id string) (api.Profile, error) {
+	return call[api.Profile](ctx, c, request{method: http.MethodGet, path: profilesPath(id), want: http.StatusOK})
+}
+
+// ReplaceProfile writes all writable fields of a profile.
+func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.Profile, error) {
+	r := request{method: http.MethodPut, path: profilesPath(id), body: spec, want: http.StatusOK}
+	return call[api.Profile](ctx, c, r.with(opts))
+}
+
+// DeleteProfile deletes a profile that no certificate uses.
+func (c *Client) DeleteProfile(ctx context.Context, id string, opts ...RequestOption) error {
+	r := request{method: http.MethodDelete, path: profilesPath(id), want: http.StatusNoContent}
+	_, err := c.send(ctx, r.with(opts))
+	return err
+}
+
+func profilesPath(rest ...string) string { return apiPath("profiles", rest...) }
+
+// apiPath escapes what the caller gave, so that no id leads to another path.
+func apiPath(collection string, rest ...string) string {
+	path := basePath + "/" + collection
+	for _, part := range rest {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}

@@ -1,0 +1,4 @@
+import {
+  to = certctl_certificate_profile.cdn
+  id = "p-prod-cdn"
+}

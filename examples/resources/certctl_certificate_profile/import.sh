@@ -1,0 +1,1 @@
+terraform import certctl_certificate_profile.cdn p-prod-cdn

@@ -1,0 +1,24 @@
+# Gated: nothing is signed until a second person has approved exactly that request.
+resource "certctl_certificate_profile" "cdn" {
+  id                = "p-prod-cdn"
+  name              = "Production CDN"
+  requires_approval = true
+  allowed_dns_names = ["**.example.com"]
+  max_ttl_seconds   = 30 * 24 * 3600
+}
+
+# Not gated: for names that hurt nobody.
+resource "certctl_certificate_profile" "dev" {
+  name              = "Development"
+  requires_approval = false
+  allowed_dns_names = ["*.dev.example.com"]
+
+  allowed_key_algorithms = [
+    { algorithm = "ECDSA", min_size = 256 },
+    { algorithm = "Ed25519" },
+  ]
+
+  labels = {
+    team = "platform"
+  }
+}

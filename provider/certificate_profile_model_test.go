@@ -1,0 +1,133 @@
+package provider
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"pgregory.net/rapid"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// Whatever the server stores comes back from state as it was, so that an update of one attribute changes no other.
+func TestCertificateProfileModel_RoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := api.Profile{ID: "p-a", ProfileSpec: profileSpecs().Draw(t, "spec"), CreatedAt: time.UnixMicro(1)}
+		got := throughState(t, newCertificateProfileModel(p)).create()
+		if diff := cmp.Diff(api.CreateProfile{ID: p.ID, ProfileSpec: p.ProfileSpec}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func throughState(t *rapid.T, m certificateProfileModel) (out certificateProfileModel) {
+	ctx, s := context.Background(), certificateProfileSchema()
+	state := tfsdk.State{Schema: s, Raw: tftypes.NewValue(s.Type().TerraformType(ctx), nil)}
+	diags := state.Set(ctx, m)
+	diags.Append(state.Get(ctx, &out)...)
+	if diags.HasError() {
+		t.Fatal(diags)
+	}
+	return out
+}
+
+func profileSpecs() *rapid.Generator[api.ProfileSpec] {
+	set := rapid.SliceOfDistinct(rapid.String(), rapid.ID[string])
+	return rapid.Custom(func(t *rapid.T) api.ProfileSpec {
+		return api.ProfileSpec{
+			Name:                 rapid.String().Draw(t, "name"),
+			Description:          rapid.String().Draw(t, "description"),
+			Enabled:              rapid.Bool().Draw(t, "enabled"),
+			RequiresApproval:     rapid.Bool().Draw(t, "requires_approval"),
+			IssuerID:             rapid.String().Draw(t, "issuer_id"),
+			AllowedKeyAlgorithms: rapid.SliceOfDistinct(algorithms(), rapid.ID[api.KeyAlgorithm]).Draw(t, "algorithms"),
+			AllowedEKUs:          set.Draw(t, "ekus"),
+			AllowedDNSNames:      set.Draw(t, "dns"),
+			AllowWildcardNames:   rapid.Bool().Draw(t, "wildcards"),
+			AllowedIPRanges:      set.Draw(t, "ip"),
+			AllowedURIs:          set.Draw(t, "uris"),
+			AllowedEmailDomains:  set.Draw(t, "email"),
+			MaxSANs:              rapid.Int().Draw(t, "max_sans"),
+			MaxTTLSeconds:        rapid.Int64().Draw(t, "max_ttl"),
+			Labels:               rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "labels"),
+		}
+	})
+}
+
+func algorithms() *rapid.Generator[api.KeyAlgorithm] {
+	return rapid.Custom(func(t *rapid.T) api.KeyAlgorithm {
+		return api.KeyAlgorithm{Algorithm: rapid.String().Draw(t, "algorithm"), MinSize: rapid.IntMin(0).Draw(t, "min_size")}
+	})
+}
+
+// Every writable field of the API is an attribute of its name, and no other is; what has no default is required.
+func TestCertificateProfileSchema_IsTheAPIs(t *testing.T) {
+	s := certificateProfileSchema()
+	if diags := s.ValidateImplementation(t.Context()); diags.HasError() {
+		t.Fatal(diags)
+	}
+	want := []string{"id", "created_at"}
+	for f := range reflect.TypeFor[api.ProfileSpec]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		want = append(want, name)
+	}
+	var got []string
+	for name, a := range s.Attributes {
+		got = append(got, name)
+		if a.GetMarkdownDescription() == "" {
+			t.Errorf("%s has no description", name)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A configuration that sets nothing optional is planned as what the server would fill in.
+func TestCertificateProfileSchema_DefaultsAreTheServers(t *testing.T) {
+	ctx, s := t.Context(), certificateProfileSchema()
+	kind := s.Type().TerraformType(ctx)
+	members := map[string]tftypes.Value{}
+	for name, a := range s.Attributes {
+		members[name] = tftypes.NewValue(a.GetType().TerraformType(ctx), nil)
+	}
+	members["name"] = tftypes.NewValue(tftypes.String, "a")
+	members["requires_approval"] = tftypes.NewValue(tftypes.Bool, true)
+	dynamic := func(v any) *tfprotov6.DynamicValue {
+		d, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &d
+	}
+	resp, err := providerserver.NewProtocol6(New("test")())().PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{
+		TypeName: "certctl_certificate_profile", PriorState: dynamic(nil), Config: dynamic(members), ProposedNewState: dynamic(members),
+	})
+	if err != nil || len(resp.Diagnostics) > 0 {
+		t.Fatal(err, resp.Diagnostics)
+	}
+	raw, err := resp.PlannedState.Unmarshal(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got certificateProfileModel
+	if diags := (tfsdk.Plan{Schema: s, Raw: raw}).Get(ctx, &got); diags.HasError() {
+		t.Fatal(diags)
+	}
+	want := api.DefaultProfileSpec()
+	want.Name, want.RequiresApproval = "a", true
+	if diff := cmp.Diff(want, got.spec()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,152 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+type certificateProfileResource struct{ client *client.Client }
+
+var (
+	_ resource.ResourceWithConfigure   = (*certificateProfileResource)(nil)
+	_ resource.ResourceWithImportState = (*certificateProfileResource)(nil)
+)
+
+func newCertificateProfileResource() resource.Resource { return &certificateProfileResource{} }
+
+func (r *certificateProfileResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_certificate_profile"
+}
+
+func (r *certificateProfileResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = certificateProfileSchema()
+}
+
+func (r *certificateProfileResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.client = clientFrom(req.ProviderData)
+}
+
+func (r *certificateProfileResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan certificateProfileModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	a := attempt{what: fmt.Sprintf("create certificate profile %q", plan.Name), sent: plan.create(), schema: req.Plan.Schema}
+	p, err := r.client.CreateProfile(finish(ctx), plan.create())
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), &resp.State, resp.Private)...)
+}
+
+func (r *certificateProfileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var id string
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	a := attempt{what: "read certificate profile " + id, schema: req.State.Schema}
+	p, err := r.client.GetProfile(ctx, id)
+	if gone(err, id) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(a.save(ctx, p, id, &resp.State, resp.Private)...)
+}
+
+// Update leaves resp.State alone when it fails: the prior state stays, and the next plan shows the same change.
+func (r *certificateProfileResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan certificateProfileModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	match, diags := ifMatch(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id := plan.ID.ValueString()
+	a := attempt{what: "update certificate profile " + id, sent: plan.spec(), schema: req.Plan.Schema}
+	p, err := r.client.ReplaceProfile(finish(ctx), id, plan.spec(), match)
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(a.save(ctx, p, id, &resp.State, resp.Private)...)
+}
+
+func (r *certificateProfileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var id string
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	match, diags := ifMatch(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	err := r.client.DeleteProfile(finish(ctx), id, match)
+	if err != nil && !gone(err, id) {
+		a := attempt{what: "delete certificate profile " + id, schema: req.State.Schema}
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+	}
+}
+
+func (r *certificateProfileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+}
+
+// finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
+// could happen without Terraform knowing.
+func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// gone says that the server knows no such object. Any other 404, a proxy's say, is an error like the rest.
+func gone(err error, id string) bool {
+	p, ok := errors.AsType[*api.Problem](err)
+	return ok && p.Code() == api.CodeNotFound && p.ResourceID == id
+}
+
+// versionKey is where the version of the stored object lives between Read and the next write.
+const versionKey = "version"
+
+type privateState interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// ifMatch makes a write apply only to the version that was planned on.
+func ifMatch(ctx context.Context, private privateState) (client.RequestOption, diag.Diagnostics) {
+	stored, diags := private.GetKey(ctx, versionKey)
+	var version int64
+	if err := json.Unmarshal(stored, &version); err != nil && !diags.HasError() {
+		diags.AddError("The state does not say which version it shows",
+			"Nothing was written, since that could undo the work of somebody else. Run terraform apply -refresh-only, then try again.")
+	}
+	return client.IfMatch(version), diags
+}
+
+// save keeps what the server stored, and the version of it. The id must be the one that was asked for, if any.
+func (a attempt) save(ctx context.Context, p api.Profile, id string, state *tfsdk.State, private privateState) diag.Diagnostics {
+	if p.ID == "" || id != "" && p.ID != id {
+		return a.plain(fmt.Sprintf("The server answered with a profile of id %q. Is endpoint (%s) the address of a certctl server?", p.ID, endpointVariable))
+	}
+	version, err := json.Marshal(p.Version)
+	if err != nil {
+		return a.plain(err.Error())
+	}
+	diags := state.Set(ctx, newCertificateProfileModel(p))
+	diags.Append(private.SetKey(ctx, versionKey, version)...)
+	return diags
+}

@@ -1,0 +1,302 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+const profileAddress = "certctl_certificate_profile.this"
+
+func minimal(name string) string {
+	return fmt.Sprintf(`
+resource "certctl_certificate_profile" "this" {
+  id                = "p-cdn"
+  name              = %q
+  requires_approval = false
+}
+`, name)
+}
+
+const everyField = `
+resource "certctl_certificate_profile" "this" {
+  id                = "p-cdn"
+  name              = "CDN, für <alle> & mehr"
+  description       = "line one\nline two"
+  enabled           = false
+  requires_approval = false
+  issuer_id         = "iss-local"
+  allowed_key_algorithms = [
+    { algorithm = "Ed25519" },
+    { algorithm = "ECDSA", min_size = 384 },
+  ]
+  allowed_ekus          = ["serverAuth", "clientAuth"]
+  allowed_dns_names     = ["**.example.com", "*.example.org", "example.net"]
+  allow_wildcard_names  = true
+  allowed_ip_ranges     = ["10.0.0.0/8", "2001:db8::/32"]
+  allowed_uris          = ["spiffe://example.com/ns/*/sa/**"]
+  allowed_email_domains = ["example.com"]
+  max_sans              = 7
+  max_ttl_seconds       = 86400
+  labels                = { team = "edge", "example.com/tier" = "1" }
+}
+`
+
+// The same sets in another order are no change.
+const everyFieldShuffled = `
+resource "certctl_certificate_profile" "this" {
+  id                = "p-cdn"
+  name              = "CDN, für <alle> & mehr"
+  description       = "line one\nline two"
+  enabled           = false
+  requires_approval = false
+  allowed_key_algorithms = [
+    { algorithm = "ECDSA", min_size = 384 },
+    { algorithm = "Ed25519" },
+  ]
+  allowed_ekus          = ["clientAuth", "serverAuth"]
+  allowed_dns_names     = ["example.net", "**.example.com", "*.example.org"]
+  allow_wildcard_names  = true
+  allowed_ip_ranges     = ["2001:db8::/32", "10.0.0.0/8"]
+  allowed_uris          = ["spiffe://example.com/ns/*/sa/**"]
+  allowed_email_domains = ["example.com"]
+  max_sans              = 7
+  max_ttl_seconds       = 86400
+  labels                = { "example.com/tier" = "1", team = "edge" }
+}
+`
+
+func everyFieldSpec() api.ProfileSpec {
+	return api.ProfileSpec{
+		Name:        "CDN, für <alle> & mehr",
+		Description: "line one\nline two",
+		IssuerID:    "iss-local",
+		AllowedKeyAlgorithms: []api.KeyAlgorithm{
+			{Algorithm: api.AlgorithmEd25519}, {Algorithm: api.AlgorithmECDSA, MinSize: 384},
+		},
+		AllowedEKUs:         []string{"serverAuth", "clientAuth"},
+		AllowedDNSNames:     []string{"**.example.com", "*.example.org", "example.net"},
+		AllowWildcardNames:  true,
+		AllowedIPRanges:     []string{"10.0.0.0/8", "2001:db8::/32"},
+		AllowedURIs:         []string{"spiffe://example.com/ns/*/sa/**"},
+		AllowedEmailDomains: []string{"example.com"},
+		MaxSANs:             7,
+		MaxTTLSeconds:       86400,
+		Labels:              map[string]string{"team": "edge", "example.com/tier": "1"},
+	}
+}
+
+// Each step of plugin-testing plans again after its apply and fails unless that plan is empty.
+func TestCertificateProfile_Lifecycle(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := s.Client(t, "alice")
+	defaults := api.DefaultProfileSpec()
+	defaults.Name = "CDN"
+	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(profileAddress, plancheck.ResourceActionUpdate)}}
+
+	run(t,
+		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN")), Check: stored(t, c, defaults)},
+		resource.TestStep{Config: as(t, s, "terraform", everyField), ConfigPlanChecks: update, Check: stored(t, c, everyFieldSpec())},
+		resource.TestStep{Config: as(t, s, "terraform", everyFieldShuffled), PlanOnly: true},
+		resource.TestStep{Config: as(t, s, "terraform", everyField), ResourceName: profileAddress, ImportState: true, ImportStateVerify: true},
+		// An update right after an import knows the version, too.
+		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN")), ConfigPlanChecks: update, Check: stored(t, c, defaults)},
+	)
+	if _, err := c.GetProfile(t.Context(), "p-cdn"); !isCode(err, api.CodeNotFound) {
+		t.Errorf("after destroy: %v", err)
+	}
+}
+
+// What a caller of the API leaves out is what a configuration leaves out.
+func TestCertificateProfile_DefaultsOfTheServer(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := s.Client(t, "alice")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/api/v1/profiles",
+		strings.NewReader(`{"id":"p-cdn","name":"CDN","requires_approval":false}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.Key(t, "alice"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusCreated {
+		t.Fatalf("POST answered %s", resp.Status)
+	}
+	spec := api.DefaultProfileSpec()
+	spec.Name = "CDN"
+	if err := stored(t, c, spec)(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCertificateProfile_ServerMakesTheID(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	configuration := as(t, s, "terraform", `
+resource "certctl_certificate_profile" "this" {
+  name              = "CDN"
+  requires_approval = true
+}
+`)
+	run(t, resource.TestStep{Config: configuration, Check: resource.ComposeAggregateTestCheckFunc(
+		resource.TestMatchResourceAttr(profileAddress, "id", regexp.MustCompile(`^p-.`)),
+		resource.TestMatchResourceAttr(profileAddress, "created_at", regexp.MustCompile(`Z$`)),
+	)})
+}
+
+// The server's words stand at the line of the attribute, and name the element of a set.
+func TestCertificateProfile_ServerFaultIsOnItsAttribute(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	configuration := as(t, s, "terraform", `
+resource "certctl_certificate_profile" "this" {
+  name              = "CDN"
+  requires_approval = true
+  allowed_dns_names = ["ok.example.com", "WWW.example.com"]
+}
+`)
+	run(t, resource.TestStep{
+		Config: configuration,
+		ExpectError: regexp.MustCompile(`(?s)Could not create certificate profile "CDN".*` +
+			`allowed_dns_names = \["ok.example.com", "WWW.example.com"\].*` +
+			`allowed_dns_names,\s+element\s+"WWW.example.com":.*Request id: \S`),
+	})
+}
+
+// A plan made before somebody else's edit must not undo it.
+func TestCertificateProfile_StaleVersion(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := s.Client(t, "alice")
+	theirs := api.DefaultProfileSpec()
+	theirs.Name = "theirs"
+	edit := duringPlan(func(ctx context.Context) error {
+		_, err := c.ReplaceProfile(ctx, "p-cdn", theirs)
+		return err
+	})
+	run(t,
+		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN"))},
+		resource.TestStep{
+			Config:           as(t, s, "terraform", minimal("ours")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{edit}},
+			ExpectError:      regexp.MustCompile(`(?s)Could not update certificate profile p-cdn.*Somebody\s+else\s+changed\s+it`),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				if err := stored(t, c, theirs)(nil); err != nil {
+					t.Error(err)
+				}
+			},
+			Config: as(t, s, "terraform", minimal("ours")),
+		},
+	)
+}
+
+type duringPlan func(context.Context) error
+
+// CheckPlan runs between plan and apply.
+func (f duringPlan) CheckPlan(ctx context.Context, _ plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	resp.Error = f(ctx)
+}
+
+func TestCertificateProfile_GoneIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := s.Client(t, "alice")
+	create := plancheck.ExpectResourceAction(profileAddress, plancheck.ResourceActionCreate)
+	run(t,
+		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN"))},
+		resource.TestStep{
+			PreConfig: func() {
+				if err := c.DeleteProfile(t.Context(), "p-cdn"); err != nil {
+					t.Error(err)
+				}
+			},
+			Config:           as(t, s, "terraform", minimal("CDN")),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{create}},
+		},
+		// Deleted under Terraform's feet: destroy is content.
+		resource.TestStep{
+			Config:           as(t, s, "terraform", minimal("CDN")),
+			Destroy:          true,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{duringPlan(func(ctx context.Context) error { return c.DeleteProfile(ctx, "p-cdn") })}},
+		},
+	)
+}
+
+// A refused edit of a gated profile leaves state and server as they were.
+func TestCertificateProfile_GatedEditIsRefused(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	gated := func(gate bool) string {
+		return as(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n}\n", gate))
+	}
+	run(t,
+		resource.TestStep{Config: gated(false)},
+		resource.TestStep{Config: gated(true)},
+		resource.TestStep{Config: gated(false), ExpectError: regexp.MustCompile(`(?s)Could not update certificate profile.*The\s+profile\s+stays\s+as\s+it\s+is.*Request id: \S`)},
+		resource.TestStep{Config: gated(true), PlanOnly: true},
+	)
+}
+
+// Omitting the gate is no way to turn it off, and simple mistakes are found without the server.
+func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
+	t.Parallel()
+	for attributes, want := range map[string]string{
+		`name = "a"`:       `argument "requires_approval" is required`,
+		`name = ""` + gate: `name UTF-8 character count must be between 1`,
+		`name = "a"` + "\nallowed_ekus = []" + gate:                                  `allowed_ekus set must contain at least 1`,
+		`name = "a"` + "\nmax_ttl_seconds = 60" + gate:                               `max_ttl_seconds value must be between 3600`,
+		`name = "a"` + "\nallowed_key_algorithms = [{ algorithm = \"DSA\" }]" + gate: `value must be one of`,
+	} {
+		run(t, resource.TestStep{
+			Config:      providerBlock("http://127.0.0.1:9", "ctl_a_b") + "resource \"certctl_certificate_profile\" \"this\" {\n" + attributes + "\n}\n",
+			PlanOnly:    true,
+			ExpectError: regexp.MustCompile(want),
+		})
+	}
+}
+
+const gate = "\nrequires_approval = true"
+
+// stored compares what the server holds.
+func stored(t *testing.T, c *client.Client, want api.ProfileSpec) func(*terraform.State) error {
+	return func(*terraform.State) error {
+		p, err := c.GetProfile(t.Context(), "p-cdn")
+		if err != nil {
+			return err
+		}
+		sorted := []cmp.Option{
+			cmpopts.SortSlices(func(a, b string) bool { return a < b }),
+			cmpopts.SortSlices(func(a, b api.KeyAlgorithm) bool { return a.Algorithm < b.Algorithm }),
+		}
+		if diff := cmp.Diff(want, p.ProfileSpec, sorted...); diff != "" {
+			return fmt.Errorf("the server holds something else:\n%s", diff)
+		}
+		return nil
+	}
+}
+
+func isCode(err error, code api.Code) bool {
+	p, ok := errors.AsType[*api.Problem](err)
+	return ok && p.Code() == code
+}

@@ -1,0 +1,49 @@
+package provider
+
+import (
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// newCertificateProfileModel is a stored profile as state.
+func newCertificateProfileModel(p api.Profile) certificateProfileModel {
+	return certificateProfileModel{
+		ID:                   types.StringValue(p.ID),
+		Name:                 p.Name,
+		Description:          p.Description,
+		Enabled:              p.Enabled,
+		RequiresApproval:     p.RequiresApproval,
+		IssuerID:             p.IssuerID,
+		AllowedKeyAlgorithms: keyAlgorithmModels(p.AllowedKeyAlgorithms),
+		AllowedEKUs:          p.AllowedEKUs,
+		AllowedDNSNames:      p.AllowedDNSNames,
+		AllowWildcardNames:   p.AllowWildcardNames,
+		AllowedIPRanges:      p.AllowedIPRanges,
+		AllowedURIs:          p.AllowedURIs,
+		AllowedEmailDomains:  p.AllowedEmailDomains,
+		MaxSANs:              p.MaxSANs,
+		MaxTTLSeconds:        p.MaxTTLSeconds,
+		Labels:               p.Labels,
+		CreatedAt:            timestamp(p.CreatedAt),
+	}
+}
+
+func keyAlgorithmModels(algorithms []api.KeyAlgorithm) []keyAlgorithmModel {
+	out := make([]keyAlgorithmModel, len(algorithms))
+	for i, a := range algorithms {
+		out[i].Algorithm = a.Algorithm
+		if a.MinSize != 0 {
+			out[i].MinSize = &a.MinSize
+		}
+	}
+	return out
+}
+
+// timestamp keeps the microseconds, which timetypes drops.
+func timestamp(t time.Time) timetypes.RFC3339 {
+	return timetypes.NewRFC3339ValueMust(t.UTC().Format(time.RFC3339Nano))
+}

@@ -1,0 +1,151 @@
+package provider
+
+import (
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// certificateProfileSchema takes its defaults from the wire types, so that a plan shows what the server would store.
+func certificateProfileSchema() schema.Schema {
+	std := api.DefaultProfileSpec()
+	return schema.Schema{
+		MarkdownDescription: "A certificate profile: the rules for what may be signed. Names are denied by default, so an empty set allows none.",
+		Attributes: map[string]schema.Attribute{
+			"id": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				MarkdownDescription: "`p-` and a name of your choice, like `p-prod-cdn`; the server makes one unless given. Changing it replaces the profile.",
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
+			},
+			"name": schema.StringAttribute{
+				Required:            true,
+				MarkdownDescription: "Unique name, for people. At most 255 characters.",
+				Validators:          []validator.String{stringvalidator.UTF8LengthBetween(1, 255)},
+			},
+			"description": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(std.Description),
+				MarkdownDescription: "What the profile is for. At most 2,000 characters. Defaults to an empty text.",
+				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(2000)},
+			},
+			"enabled": boolean(std.Enabled, "A disabled profile signs nothing. Defaults to `true`."),
+			"requires_approval": schema.BoolAttribute{
+				Required:            true,
+				MarkdownDescription: "The gate: `true` means that nothing is signed until a second person has approved exactly that request. It has no default, so that no gate is ever off by omission.",
+			},
+			"issuer_id": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(std.IssuerID),
+				MarkdownDescription: "The issuer that signs. Defaults to `iss-local`, the server's own CA.",
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
+			},
+			"allowed_key_algorithms": keyAlgorithmsAttribute(std.AllowedKeyAlgorithms),
+			"allowed_ekus": texts(std.AllowedEKUs, "Extended key usages that every certificate gets, like `serverAuth`, at least one. Defaults to `[\"serverAuth\"]`.",
+				setvalidator.SizeAtLeast(1)),
+			"allowed_dns_names": texts(std.AllowedDNSNames,
+				"Patterns of DNS names, in lower case. `*` as the first label stands for exactly one label, `**` for one or more, `**` alone for any name. Defaults to none."),
+			"allow_wildcard_names": boolean(std.AllowWildcardNames,
+				"Whether a certificate may hold a wildcard name. A pattern whose first label is `*` or `**` must match it too. Defaults to `false`."),
+			"allowed_ip_ranges": texts(std.AllowedIPRanges, "IP addresses as CIDR prefixes, like `10.0.0.0/8`. Defaults to none."),
+			"allowed_uris": texts(std.AllowedURIs,
+				"Patterns of URIs. Scheme and host are literal; in the path `*` is one whole segment, and `**` at the end is one or more. Defaults to none."),
+			"allowed_email_domains": texts(std.AllowedEmailDomains, "What may stand after the `@` of an e-mail address. Defaults to none."),
+			"max_sans":              number(int64(std.MaxSANs), "Most names in one certificate. Defaults to `100`.", int64validator.AtLeast(1)),
+			"max_ttl_seconds": number(std.MaxTTLSeconds, "Validity of every certificate in seconds, one hour to ten years. Defaults to `7776000`, 90 days.",
+				int64validator.Between(3600, 315360000)),
+			"labels": schema.MapAttribute{
+				ElementType:         types.StringType,
+				Optional:            true,
+				Computed:            true,
+				Default:             mapdefault.StaticValue(types.MapValueMust(types.StringType, map[string]attr.Value{})),
+				MarkdownDescription: "Labels of your own. Defaults to none.",
+				Validators:          []validator.Map{mapvalidator.NoNullValues()},
+			},
+			"created_at": schema.StringAttribute{
+				Computed:            true,
+				CustomType:          timetypes.RFC3339Type{},
+				MarkdownDescription: "When the profile was made, in UTC.",
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			},
+		},
+	}
+}
+
+func keyAlgorithmsAttribute(std []api.KeyAlgorithm) schema.SetNestedAttribute {
+	object := schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+		"algorithm": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "`ECDSA`, `RSA` or `Ed25519`.",
+			Validators:          []validator.String{stringvalidator.OneOf(api.AlgorithmECDSA, api.AlgorithmRSA, api.AlgorithmEd25519)},
+		},
+		"min_size": schema.Int64Attribute{
+			Optional:            true,
+			MarkdownDescription: "Smallest size in bits. Required for `RSA` and `ECDSA`, absent for `Ed25519`.",
+			Validators:          []validator.Int64{int64validator.AtLeast(1)},
+		},
+	}}
+	return schema.SetNestedAttribute{
+		Optional:            true,
+		Computed:            true,
+		NestedObject:        object,
+		Default:             setdefault.StaticValue(keyAlgorithmSet(std)),
+		MarkdownDescription: "Kinds of public key that may be certified, at least one. Defaults to ECDSA from 256 bits, RSA from 2048 bits, and Ed25519.",
+		Validators:          []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.NoNullValues()},
+	}
+}
+
+func keyAlgorithmSet(algorithms []api.KeyAlgorithm) types.Set {
+	object := map[string]attr.Type{"algorithm": types.StringType, "min_size": types.Int64Type}
+	elements := make([]attr.Value, len(algorithms))
+	for i, a := range algorithms {
+		size := types.Int64Null()
+		if a.MinSize != 0 {
+			size = types.Int64Value(int64(a.MinSize))
+		}
+		elements[i] = types.ObjectValueMust(object, map[string]attr.Value{"algorithm": types.StringValue(a.Algorithm), "min_size": size})
+	}
+	return types.SetValueMust(types.ObjectType{AttrTypes: object}, elements)
+}
+
+func boolean(std bool, description string) schema.BoolAttribute {
+	return schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(std), MarkdownDescription: description}
+}
+
+func number(std int64, description string, v validator.Int64) schema.Int64Attribute {
+	return schema.Int64Attribute{
+		Optional: true, Computed: true, Default: int64default.StaticInt64(std),
+		MarkdownDescription: description, Validators: []validator.Int64{v},
+	}
+}
+
+// texts is a set, since the server gives the order no meaning.
+func texts(std []string, description string, more ...validator.Set) schema.SetAttribute {
+	elements := make([]attr.Value, len(std))
+	for i, s := range std {
+		elements[i] = types.StringValue(s)
+	}
+	return schema.SetAttribute{
+		ElementType: types.StringType,
+		Optional:    true, Computed: true, Default: setdefault.StaticValue(types.SetValueMust(types.StringType, elements)),
+		MarkdownDescription: description,
+		Validators:          append(more, setvalidator.NoNullValues()),
+	}
+}

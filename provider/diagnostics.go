@@ -1,0 +1,183 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+// attempt is one call of the server, as the user shall read of it when it fails.
+type attempt struct {
+	what   string // as in "could not <what>"
+	sent   any    // the body; the pointers of faults lead into it
+	schema typed  // its attributes have the names of the body's members and the query's parameters
+}
+
+type typed interface {
+	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
+}
+
+// failed says what was attempted, the server's words, where, and what to do next.
+func (a attempt) failed(ctx context.Context, err error) diag.Diagnostics {
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		return a.refused(ctx, p)
+	}
+	if down, ok := errors.AsType[*client.UnreachableError](err); ok {
+		return a.plain(fmt.Sprintf("No answer from %s: %v.\n\nCheck that this is the right endpoint (%s), that the server runs, and that it can be reached from here. For a private CA set ca_file (%s).",
+			down.Endpoint, down.Err, endpointVariable, caFileVariable))
+	}
+	return a.plain(fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", upperFirst(err.Error()), endpointVariable))
+}
+
+func (a attempt) plain(detail string) diag.Diagnostics {
+	return diag.Diagnostics{diag.NewErrorDiagnostic(a.summary(), detail)}
+}
+
+func (a attempt) summary() string { return "Could not " + a.what }
+
+// refused gives each fault an error of its own, on its attribute.
+func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagnostics) {
+	for _, f := range p.Errors {
+		at, place, ok := a.locate(ctx, f.Pointer)
+		detail := fmt.Sprintf("%s: %s.\n\nRequest id: %s", place, strings.TrimSuffix(f.Detail, "."), p.RequestID)
+		if ok {
+			diags.AddAttributeError(at, a.summary(), detail)
+		} else {
+			diags.AddError(a.summary(), detail)
+		}
+	}
+	if len(p.Errors) > 0 {
+		return diags
+	}
+	detail := upperFirst(strings.TrimSuffix(p.Detail, ".")) + "."
+	if advice := advice(p); advice != "" {
+		detail += "\n\n" + advice
+	}
+	return a.plain(detail + "\n\nRequest id: " + p.RequestID)
+}
+
+// advice is what to do about a refusal, empty where the server's words say it all.
+func advice(p *api.Problem) string {
+	switch p.Code() {
+	case api.CodeUnauthenticated:
+		return fmt.Sprintf("Check api_key (%s): the key may be mistyped, revoked or expired, its principal may be disabled, or it may be a key of another server.", apiKeyVariable)
+	case api.CodeForbidden:
+		return fmt.Sprintf("The key in api_key (%s) belongs to principal %q, which needs one of these roles: %s. Whoever runs the server can give it, with the command principal roles.",
+			apiKeyVariable, p.Principal, join(p.RequiredRoles))
+	case api.CodePreconditionFailed:
+		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
+	case api.CodeProfileGated:
+		return "The profile stays as it is."
+	case api.CodeNotFound:
+		return "It was deleted after Terraform had read it. Run terraform plan again."
+	case api.CodeAlreadyExists:
+		return fmt.Sprintf("Nothing was adopted. To manage the one that exists, import it by its id: %s", p.ID)
+	case api.CodeInUse:
+		return fmt.Sprintf("In use by %s (%d in all).", references(p.UsedBy), p.UsedByCount)
+	case api.CodeUnavailable, api.CodeRateLimited:
+		return "Try again later."
+	case api.CodeInternal:
+		return "The server's log says more under the request id."
+	default:
+		return ""
+	}
+}
+
+func join(roles []api.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ", ")
+}
+
+func references(refs []api.Ref) string {
+	names := make([]string, len(refs))
+	for i, r := range refs {
+		names[i] = r.Type + " " + r.ID
+	}
+	return strings.Join(names, ", ")
+}
+
+// locate finds the attribute that a pointer means, and says in words where in it. Terraform cannot point
+// into a set, so the words name the element.
+func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, place string, ok bool) {
+	tokens := tokens(pointer)
+	if len(tokens) == 0 {
+		return path.Empty(), "The request", false
+	}
+	at = path.Root(tokens[0])
+	kind, diags := a.schema.TypeAtPath(ctx, at)
+	if diags.HasError() {
+		return path.Empty(), pointer, false
+	}
+	place = tokens[0]
+	if len(tokens) == 1 {
+		return at, place, true
+	}
+	switch kind.(type) {
+	case types.MapType:
+		return at.AtMapKey(tokens[1]), fmt.Sprintf("%s[%q]", place, tokens[1]), true
+	case types.ListType:
+		if i, err := strconv.Atoi(tokens[1]); err == nil {
+			return at.AtListIndex(i), fmt.Sprintf("%s[%d]", place, i), true
+		}
+	case types.SetType:
+		place += ", element " + element(a.sent, tokens[0], tokens[1])
+	}
+	if len(tokens) > 2 {
+		place += ", " + strings.Join(tokens[2:], ".")
+	}
+	return at, place, true
+}
+
+// tokens splits a JSON pointer into a body, or the name of a query parameter.
+func tokens(pointer string) []string {
+	if name, ok := strings.CutPrefix(pointer, "?"); ok {
+		return []string{name}
+	}
+	rest, ok := strings.CutPrefix(pointer, "/")
+	if !ok {
+		return nil
+	}
+	parts := strings.Split(rest, "/")
+	for i := range parts {
+		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[i])
+	}
+	return parts
+}
+
+// element is the JSON of what was sent as the nth of an array. Its number alone would mean nothing to the
+// user: Terraform sorts sets.
+func element(sent any, array, index string) string {
+	body, err := json.Marshal(sent)
+	if err != nil {
+		return index
+	}
+	var members map[string]json.RawMessage
+	var elements []json.RawMessage
+	n, err := strconv.Atoi(index)
+	if err != nil || json.Unmarshal(body, &members) != nil || json.Unmarshal(members[array], &elements) != nil || n < 0 || n >= len(elements) {
+		return index
+	}
+	return string(elements[n])
+}
+
+func upperFirst(s string) string {
+	for i, r := range s {
+		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
+	}
+	return s
+}

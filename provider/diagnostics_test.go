@@ -1,0 +1,50 @@
+package provider
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// Every fault finds its attribute, and the words say where in it; one that has none is an error all the same.
+func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
+	s := certificateProfileSchema()
+	s.Attributes["steps"] = schema.ListAttribute{ElementType: types.StringType, Optional: true}
+	sent := api.DefaultProfileSpec()
+	sent.AllowedDNSNames = []string{"a.example.com", "B.example.com"}
+	a := attempt{what: "try", sent: sent, schema: s}
+
+	for pointer, want := range map[string]struct {
+		at    path.Path
+		words string
+	}{
+		"/name":                              {path.Root("name"), "name: wrong"},
+		"/allowed_dns_names/1":               {path.Root("allowed_dns_names"), `allowed_dns_names, element "B.example.com": wrong`},
+		"/allowed_dns_names/7":               {path.Root("allowed_dns_names"), "allowed_dns_names, element 7: wrong"},
+		"/allowed_key_algorithms/1/min_size": {path.Root("allowed_key_algorithms"), `element {"algorithm":"RSA","min_size":2048}, min_size: wrong`},
+		"/labels/a~1b.c~0":                   {path.Root("labels").AtMapKey("a/b.c~"), `labels["a/b.c~"]: wrong`},
+		"/steps/2":                           {path.Root("steps").AtListIndex(2), "steps[2]: wrong"},
+		"?name":                              {path.Root("name"), "name: wrong"},
+		"/version":                           {path.Empty(), "/version: wrong"},
+		"?after":                             {path.Empty(), "?after: wrong"},
+		"":                                   {path.Empty(), "The request: wrong"},
+	} {
+		diags := a.failed(t.Context(), &api.Problem{RequestID: "r-7", Errors: []api.Fault{{Pointer: pointer, Detail: "wrong."}}})
+		if len(diags) != 1 || !strings.Contains(diags[0].Detail(), want.words) || !strings.Contains(diags[0].Detail(), "r-7") {
+			t.Errorf("%q: %v", pointer, diags)
+			continue
+		}
+		at := path.Empty()
+		if d, ok := diags[0].(interface{ Path() path.Path }); ok {
+			at = d.Path()
+		}
+		if !at.Equal(want.at) {
+			t.Errorf("%q lands on %s, want %s", pointer, at, want.at)
+		}
+	}
+}

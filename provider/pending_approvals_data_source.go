@@ -1,0 +1,56 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+type pendingApprovalsDataSource struct{ client *client.Client }
+
+var _ datasource.DataSourceWithConfigure = (*pendingApprovalsDataSource)(nil)
+
+func newPendingApprovalsDataSource() datasource.DataSource { return &pendingApprovalsDataSource{} }
+
+func (d *pendingApprovalsDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_pending_approvals"
+}
+
+func (d *pendingApprovalsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = pendingApprovalsSchema()
+}
+
+func (d *pendingApprovalsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	d.client = clientFrom(req.ProviderData)
+}
+
+func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var m pendingApprovalsModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	a := attempt{what: "read the pending approvals", schema: req.Config.Schema}
+	s, err := d.client.GetApprovalSummary(ctx, m.options())
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	if !whole(s) {
+		resp.Diagnostics.Append(a.plain("The answer of " + d.client.Endpoint() + " is not a summary of approvals, and is not taken for an empty one.")...)
+		return
+	}
+	if err := m.fill(s, d.client.Endpoint()); err != nil {
+		resp.Diagnostics.Append(a.plain("The server sent an approval whose subject cannot be read: " + err.Error() + ".")...)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+// whole tells a summary from some other JSON object, which would read as "nothing is pending".
+func whole(s api.ApprovalSummary) bool {
+	return !s.EvaluatedAt.IsZero() && s.CountByKind != nil && s.CountByProfile != nil && s.Approvals != nil
+}

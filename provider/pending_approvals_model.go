@@ -1,0 +1,128 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+type pendingApprovalsModel struct {
+	Kind          types.String `tfsdk:"kind"`
+	ProfileID     types.String `tfsdk:"profile_id"`
+	CertificateID types.String `tfsdk:"certificate_id"`
+	RequestedBy   types.String `tfsdk:"requested_by"`
+	Limit         types.Int64  `tfsdk:"limit"`
+
+	TotalCount        types.Int64                `tfsdk:"total_count"`
+	Truncated         types.Bool                 `tfsdk:"truncated"`
+	OldestRequestedAt timetypes.RFC3339          `tfsdk:"oldest_requested_at"`
+	OldestAgeSeconds  types.Int64                `tfsdk:"oldest_age_seconds"`
+	EvaluatedAt       timetypes.RFC3339          `tfsdk:"evaluated_at"`
+	IDs               []string                   `tfsdk:"ids"`
+	CountByKind       map[api.ApprovalKind]int64 `tfsdk:"count_by_kind"`
+	CountByProfile    map[string]int64           `tfsdk:"count_by_profile"`
+	ApprovalBypass    types.Bool                 `tfsdk:"approval_bypass"`
+	Endpoint          types.String               `tfsdk:"endpoint"`
+	ServerVersion     types.String               `tfsdk:"server_version"`
+	Approvals         []pendingApprovalModel     `tfsdk:"approvals"`
+}
+
+type pendingApprovalModel struct {
+	ID            string            `tfsdk:"id"`
+	Kind          string            `tfsdk:"kind"`
+	ProfileID     string            `tfsdk:"profile_id"`
+	ProfileName   string            `tfsdk:"profile_name"`
+	CertificateID *string           `tfsdk:"certificate_id"`
+	CommonName    *string           `tfsdk:"common_name"`
+	RequestedBy   string            `tfsdk:"requested_by"`
+	Accountable   string            `tfsdk:"accountable"`
+	CreatedAt     timetypes.RFC3339 `tfsdk:"created_at"`
+	ExpiresAt     timetypes.RFC3339 `tfsdk:"expires_at"`
+	AgeSeconds    int64             `tfsdk:"age_seconds"`
+	Digest        string            `tfsdk:"digest"`
+	SubjectJSON   string            `tfsdk:"subject_json"`
+}
+
+func (m pendingApprovalsModel) options() client.GetApprovalSummaryOptions {
+	o := client.GetApprovalSummaryOptions{Limit: defaultApprovalLimit}
+	if !m.Limit.IsNull() {
+		o.Limit = int(m.Limit.ValueInt64())
+	}
+	o.State = api.ApprovalPending
+	o.Kind = api.ApprovalKind(m.Kind.ValueString())
+	o.ProfileID = m.ProfileID.ValueString()
+	o.CertificateID = m.CertificateID.ValueString()
+	o.RequestedBy = m.RequestedBy.ValueString()
+	return o
+}
+
+// fill sets everything but the arguments.
+func (m *pendingApprovalsModel) fill(s api.ApprovalSummary, endpoint string) error {
+	m.TotalCount = types.Int64Value(s.TotalCount)
+	m.Truncated = types.BoolValue(s.TotalCount > int64(len(s.Approvals)))
+	m.OldestRequestedAt = timetypes.NewRFC3339Null()
+	m.OldestAgeSeconds = types.Int64Value(0)
+	if s.OldestRequestedAt != nil {
+		m.OldestRequestedAt = timestamp(*s.OldestRequestedAt)
+		m.OldestAgeSeconds = types.Int64Value(age(*s.OldestRequestedAt, s))
+	}
+	m.EvaluatedAt = timestamp(s.EvaluatedAt)
+	m.CountByKind = s.CountByKind
+	m.CountByProfile = s.CountByProfile
+	m.ApprovalBypass = types.BoolValue(s.ApprovalBypass)
+	m.Endpoint = types.StringValue(endpoint)
+	m.ServerVersion = types.StringValue(s.ServerVersion)
+	return m.fillApprovals(s)
+}
+
+func (m *pendingApprovalsModel) fillApprovals(s api.ApprovalSummary) error {
+	m.IDs = make([]string, len(s.Approvals))
+	m.Approvals = make([]pendingApprovalModel, len(s.Approvals))
+	for i, a := range s.Approvals {
+		m.IDs[i] = a.ID
+		var err error
+		if m.Approvals[i], err = newPendingApprovalModel(a, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newPendingApprovalModel(a api.Approval, s api.ApprovalSummary) (pendingApprovalModel, error) {
+	m := pendingApprovalModel{
+		ID:            a.ID,
+		Kind:          string(a.Kind),
+		ProfileID:     a.ProfileID,
+		ProfileName:   a.ProfileName,
+		CertificateID: a.CertificateID,
+		RequestedBy:   a.RequestedBy,
+		Accountable:   a.Accountable,
+		CreatedAt:     timestamp(a.CreatedAt),
+		ExpiresAt:     timestamp(a.ExpiresAt),
+		AgeSeconds:    age(a.CreatedAt, s),
+		Digest:        a.Digest,
+	}
+	var subject bytes.Buffer
+	if err := json.Compact(&subject, a.Subject); err != nil {
+		return m, err
+	}
+	m.SubjectJSON = subject.String()
+	if a.Kind != api.ApprovalIssuance {
+		return m, nil
+	}
+	var names api.IssuanceSubject
+	err := json.Unmarshal(a.Subject, &names)
+	m.CommonName = &names.CommonName
+	return m, err
+}
+
+// age is measured on the server's clock alone: this machine's may be wrong.
+func age(since time.Time, s api.ApprovalSummary) int64 {
+	return max(0, int64(s.EvaluatedAt.Sub(since)/time.Second))
+}

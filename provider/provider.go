@@ -1,0 +1,159 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+// The variables that stand in for an attribute which is not set.
+const (
+	endpointVariable = "CERTCTL_ENDPOINT"
+	apiKeyVariable   = "CERTCTL_API_KEY" //nolint:gosec // the name of a variable, not a key
+	caFileVariable   = "CERTCTL_CA_FILE"
+)
+
+type certctlProvider struct{ version string }
+
+// New gives the provider in this version.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &certctlProvider{version: version} }
+}
+
+func (p *certctlProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "certctl"
+	resp.Version = p.version
+}
+
+func (p *certctlProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "certctl issues X.509 certificates. Under a gated certificate profile nothing is signed until a second person has approved exactly that request.",
+		Attributes: map[string]schema.Attribute{
+			"endpoint": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Address of the server without `/api/v1`, like `https://certctl.example.com`. `http://` is accepted for this machine only. Environment: `" + endpointVariable + "`.",
+			},
+			"api_key": schema.StringAttribute{
+				Optional:            true,
+				Sensitive:           true,
+				MarkdownDescription: "API key of the principal that Terraform acts as. Prefer the environment, so that no file holds it: `" + apiKeyVariable + "`.",
+			},
+			"ca_file": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "PEM file with the CAs to trust for the server's certificate, instead of the system's. Environment: `" + caFileVariable + "`.",
+			},
+			"request_timeout": schema.StringAttribute{
+				Optional:            true,
+				CustomType:          timetypes.GoDurationType{},
+				MarkdownDescription: "How long one operation may take, retries included, like `45s`. Defaults to `30s`.",
+			},
+			"max_retries": schema.Int64Attribute{
+				Optional:            true,
+				MarkdownDescription: "How often a request that failed on its way is sent again. Defaults to `3`; `0` turns retries off. A request that must not arrive twice is sent again only if no connection was made.",
+				Validators:          []validator.Int64{int64validator.Between(0, 100)},
+			},
+		},
+	}
+}
+
+type providerModel struct {
+	Endpoint       types.String         `tfsdk:"endpoint"`
+	APIKey         types.String         `tfsdk:"api_key"`
+	CAFile         types.String         `tfsdk:"ca_file"`
+	RequestTimeout timetypes.GoDuration `tfsdk:"request_timeout"`
+	MaxRetries     types.Int64          `tfsdk:"max_retries"`
+}
+
+func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var m providerModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	resp.Diagnostics.Append(m.check()...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	userAgent := fmt.Sprintf("terraform-provider-certctl/%s (Terraform %s)", p.version, req.TerraformVersion)
+	opts, diags := m.options()
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c, err := client.New(setting(m.Endpoint, endpointVariable), setting(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent))...)
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", upperFirst(err.Error())+".")
+		return
+	}
+	resp.DataSourceData = c
+	resp.ResourceData = c
+}
+
+// check names every setting that is missing, or that Terraform does not know yet.
+func (m providerModel) check() (diags diag.Diagnostics) {
+	for name, v := range map[string]attr.Value{
+		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile,
+		"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries,
+	} {
+		if v.IsUnknown() {
+			diags.AddAttributeError(path.Root(name), "The provider needs "+name+" before it can plan",
+				"Its value comes from something that Terraform has yet to create. Give a value that is known, or create that other thing first, with -target.")
+		}
+	}
+	required := func(name string, v types.String, variable string) {
+		if !v.IsUnknown() && setting(v, variable) == "" {
+			diags.AddAttributeError(path.Root(name), "The certctl provider has no "+name,
+				fmt.Sprintf("Set the environment variable %s, or %s in the provider block.", variable, name))
+		}
+	}
+	required("endpoint", m.Endpoint, endpointVariable)
+	required("api_key", m.APIKey, apiKeyVariable)
+	return diags
+}
+
+func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) {
+	if file := setting(m.CAFile, caFileVariable); file != "" {
+		opts = append(opts, client.WithCAFile(file))
+	}
+	if !m.MaxRetries.IsNull() {
+		opts = append(opts, client.WithRetries(int(m.MaxRetries.ValueInt64())))
+	}
+	if !m.RequestTimeout.IsNull() {
+		timeout, diags := m.RequestTimeout.ValueGoDuration()
+		return append(opts, client.WithTimeout(timeout)), diags
+	}
+	return opts, nil
+}
+
+// setting is the attribute, or the variable if it is not set.
+func setting(v types.String, variable string) string {
+	if v.IsNull() {
+		return os.Getenv(variable)
+	}
+	return v.ValueString()
+}
+
+func (p *certctlProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{newCertificateProfileResource}
+}
+
+func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{newPendingApprovalsDataSource}
+}
+
+// clientFrom is what Configure left. It is nil while Terraform only validates.
+func clientFrom(providerData any) *client.Client {
+	c, _ := providerData.(*client.Client)
+	return c
+}

@@ -1,0 +1,162 @@
+package provider_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+const readPending = `
+data "certctl_pending_approvals" "now" {}
+`
+
+// A reading that was not made is an error, and the error says what to check.
+func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	t.Cleanup(foreign.Close)
+
+	for name, tc := range map[string]struct{ configuration, want string }{
+		"unreachable": {
+			providerBlock("http://127.0.0.1:9", "ctl_a_b") + readPending,
+			`(?s)Could not read the pending approvals.*No\s+answer\s+from\s+http://127.0.0.1:9:.*refused.*CERTCTL_ENDPOINT`,
+		},
+		"bad key": {
+			providerBlock(s.URL, "ctl_a_b") + readPending,
+			`(?s)Could not read the pending approvals.*CERTCTL_API_KEY.*Request id: \S`,
+		},
+		"missing role": {
+			as(t, s, "vera", minimal("CDN")),
+			`(?s)Could not create certificate profile "CDN".*principal\s+"vera".*operator.*Request id: \S`,
+		},
+		"another server": {
+			providerBlock(foreign.URL, "ctl_a_b") + readPending,
+			`not\s+a\s+summary\s+of\s+approvals`,
+		},
+		"another server's profile": {
+			providerBlock(foreign.URL, "ctl_a_b") + "import {\n  to = certctl_certificate_profile.this\n  id = \"p-cdn\"\n}\n" + minimal("CDN"),
+			`(?s)Could not read certificate profile p-cdn.*profile\s+of\s+id ""`,
+		},
+		"plain http": {
+			providerBlock("http://certctl.test", "ctl_a_b") + readPending,
+			`could\s+read\s+the\s+API\s+key`,
+		},
+		"no settings": {
+			"provider \"certctl\" {}\n" + readPending,
+			`(?s)has no (endpoint|api_key).*has no (endpoint|api_key)`,
+		},
+		"unknown endpoint": {
+			"resource \"terraform_data\" \"a\" {\n  input = \"x\"\n}\nprovider \"certctl\" {\n  endpoint = terraform_data.a.output\n}\n" + readPending,
+			`needs endpoint before it can plan`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, resource.TestStep{Config: tc.configuration, ExpectError: regexp.MustCompile(tc.want)})
+		})
+	}
+}
+
+// The key is given by the environment, and is in no file that Terraform or the provider writes.
+func TestProvider_KeyIsNowhereOnDisk(t *testing.T) {
+	if os.Getenv("TF_ACC") == "" {
+		t.Skip("needs Terraform: set TF_ACC=1")
+	}
+	s := servertest.New(t)
+	key, dir := s.Key(t, "terraform"), t.TempDir()
+	t.Setenv("CERTCTL_ENDPOINT", s.URL)
+	t.Setenv("CERTCTL_API_KEY", key)
+	t.Setenv("TF_ACC_TEMP_DIR", dir)
+	t.Setenv("TF_ACC_LOG", "TRACE")
+	t.Setenv("TF_ACC_LOG_PATH", filepath.Join(dir, "provider.log"))
+	configuration := minimal("CDN") + readPending
+	planned := duringPlan(func(context.Context) error { return absent(dir, key, "tfplan") })
+	run(t, resource.TestStep{
+		Config:           configuration,
+		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planned}},
+		Check:            func(*terraform.State) error { return absent(dir, key, "terraform.tfstate") },
+	})
+}
+
+// absent reads every file below dir, plans unzipped, and wants one of them to be this file.
+func absent(dir, secret, wanted string) error {
+	found := false
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		found = found || filepath.Base(path) == wanted
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(unzip(content), []byte(secret)) {
+			return fmt.Errorf("%s holds the API key", path)
+		}
+		return nil
+	})
+	if err == nil && !found {
+		return errors.New("no file " + wanted + " below " + dir)
+	}
+	return err
+}
+
+func unzip(content []byte) []byte {
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		return content
+	}
+	var all []byte
+	for _, f := range archive.File {
+		r, err := f.Open()
+		if err != nil {
+			continue
+		}
+		part, _ := io.ReadAll(r)
+		all = append(all, part...)
+	}
+	return all
+}
+
+// Every example does what it shows.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../examples/*/*/*.tf")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no examples", err)
+	}
+	s := servertest.New(t)
+	t.Setenv("CERTCTL_ENDPOINT", s.URL)
+	t.Setenv("CERTCTL_API_KEY", s.Key(t, "terraform"))
+	for _, file := range files {
+		if strings.Contains(file, "import") {
+			continue
+		}
+		t.Run(file, func(t *testing.T) {
+			example, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(t, resource.TestStep{Config: string(example)})
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+var (
+	pendingDesc = prometheus.NewDesc("certctl_approvals_pending", "Approvals that wait for a decision.", []string{"profile_id"}, nil)
+	oldestDesc  = prometheus.NewDesc("certctl_approval_oldest_pending_seconds", "Age of the oldest approval that waits; 0 when none does.", nil, nil)
+	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
+)
+
+// stateCollector reads the state of the queue from the database when it is asked for.
+type stateCollector struct {
+	store *store.Store
+	log   *slog.Logger
+}
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- pendingDesc
+	out <- oldestDesc
+	out <- jobsDesc
+}
+
+// Collect implements prometheus.Collector. Without the database there are no values rather than wrong ones.
+func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var pending map[string]int64
+	var jobs map[api.JobStatus]int64
+	age := 0.0
+	err := c.store.Read(ctx, func(tx *store.Tx) error {
+		byProfile, oldest, err := approval.Pending(tx)
+		if err != nil {
+			return err
+		}
+		if pending = byProfile; oldest != nil {
+			age = tx.Now.Sub(*oldest).Seconds()
+		}
+		jobs, err = job.CountOpen(tx)
+		return err
+	})
+	if err != nil {
+		c.log.WarnContext(ctx, "no state for the metrics", "error", err)
+		return
+	}
+	for profileID, n := range pending {
+		out <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), profileID)
+	}
+	for status, n := range jobs {
+		out <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(status))
+	}
+	out <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)
+}

@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Serve opens everything the configuration names and runs a server until ctx ends.
+func Serve(ctx context.Context, config Config, serving ServeConfig, version string) error {
+	if err := serving.validate(); err != nil {
+		return err
+	}
+	log := config.Logger()
+	db, err := config.OpenStore(store.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	ca, err := config.loadCA(db.Now())
+	if err != nil {
+		return err
+	}
+	server, err := New(serving, Options{
+		Store: db, Issuers: map[string]gate.Issuer{LocalIssuerID: ca}, Log: log, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}

@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/httpapi"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/issuance"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// LocalIssuerID is the issuer that a profile has unless it names another.
+const LocalIssuerID = "iss-local"
+
+// Options are what a server is made of beyond its configuration.
+type Options struct {
+	Store   *store.Store
+	Issuers map[string]gate.Issuer
+	Log     *slog.Logger
+	Version string
+}
+
+// Server is a wired server. Handler may be used on its own; Run does everything else.
+type Server struct {
+	Handler  http.Handler
+	Registry *prometheus.Registry
+
+	config    ServeConfig
+	store     *store.Store
+	approvals *approval.Service
+	queue     *job.Queue
+	issuance  *issuance.Service
+	log       *slog.Logger
+}
+
+// New wires a server. It starts nothing.
+func New(config ServeConfig, opts Options) (*Server, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	queue := job.NewQueue(opts.Store, job.NewMetrics(registry))
+	signGate, err := gate.New(opts.Store, queue, opts.Issuers, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	approvals := approval.New(config.JobAwaitingApprovalTimeout, approval.NewMetrics(registry), opts.Log)
+	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
+	s := &Server{
+		Registry: registry, config: config, store: opts.Store, approvals: approvals, queue: queue, log: opts.Log,
+		issuance: &issuance.Service{
+			Store: opts.Store, Gate: signGate, Approvals: approvals, Queue: queue,
+			Metrics: issuance.NewMetrics(registry), Log: opts.Log,
+		},
+	}
+	registry.MustRegister(&stateCollector{opts.Store, opts.Log})
+	s.Handler = httpapi.New(httpapi.Rooms{
+		Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store),
+		Profiles:     &profile.Service{Issuers: issuerIDs(opts.Issuers), Users: certificate.Users},
+		Certificates: &certificate.Service{Approvals: approvals},
+		Approvals:    approvals, Issuance: s.issuance,
+		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: opts.Store.Ready,
+	})
+	return s, nil
+}
+
+func issuerIDs(issuers map[string]gate.Issuer) []string {
+	ids := make([]string, 0, len(issuers))
+	for id := range issuers {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// DisablePrincipal stops a principal and cancels the requests he is accountable for. It needs no running server.
+func DisablePrincipal(tx *store.Tx, id string) error {
+	if err := principal.Disable(tx, id); err != nil {
+		return err
+	}
+	// The deadline and the metrics are a server's; closing needs neither.
+	approvals := approval.New(0, approval.NewMetrics(prometheus.NewRegistry()), slog.Default())
+	queue := job.NewQueue(nil, job.NewMetrics(prometheus.NewRegistry()))
+	approvals.Register(api.ApprovalIssuance, issuance.Kind{Queue: queue})
+	return approvals.CloseOf(tx, identity.CLI, id, approval.CausePersonDisabled)
+}
+
+// How long requests and jobs may take to end when the server stops.
+const shutdownGrace = 20 * time.Second
+
+// Run serves until ctx ends, then lets requests and jobs end. A listener that cannot listen is an error.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	var metrics net.Listener
+	if s.config.MetricsListen != "" {
+		if metrics, err = new(net.ListenConfig).Listen(ctx, "tcp", s.config.MetricsListen); err != nil {
+			return errors.Join(fmt.Errorf("CERTCTL_METRICS_LISTEN: %w", err), listener.Close())
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	running.Go(func() { s.Work(ctx) })
+	if metrics != nil {
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
+		running.Go(func() { s.logEnd("metrics", serve(ctx, metrics, mux)) })
+	}
+	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
+	err = serve(ctx, listener, s.Handler)
+	stop()
+	running.Wait()
+	return err
+}
+
+func (s *Server) logEnd(what string, err error) {
+	if err != nil {
+		s.log.Error("listener ended", "listener", what, "error", err)
+	}
+}
+
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("CERTCTL_LISTEN: %w", err)
+	}
+	if s.config.TLSCertFile == "" {
+		return listener, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(s.config.TLSCertFile, s.config.TLSKeyFile)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("CERTCTL_TLS_CERT_FILE: %w", err), listener.Close())
+	}
+	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
+}
+
+// serve answers requests until ctx ends and those that were begun have ended.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	// Slow clients must not stay for ever.
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10,
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}
+
+// Work runs the workers and the ticks until ctx ends and they have ended, or the grace is over.
+func (s *Server) Work(ctx context.Context) {
+	ended := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() { s.store.Jobs().Listen(ctx) })
+	running.Go(func() { s.tick(ctx) })
+	running.Go(func() { s.issuance.Work(ctx, s.config.Workers) })
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	<-ctx.Done()
+	select {
+	case <-ended:
+	case <-time.After(shutdownGrace):
+		s.log.Warn("a job did not end in time; its lease will run out and another server goes on with it")
+	}
+}

@@ -1,0 +1,66 @@
+package approval
+
+import (
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Approval is a request and what became of it. All but the decision is fixed when it is made.
+type Approval struct {
+	ID                 string
+	Kind               api.ApprovalKind
+	State              api.ApprovalState
+	ProfileID          string
+	ProfileName        string
+	CertificateID      *string
+	JobID              *string
+	RequestedBy        string
+	Accountable        string
+	Excluded           store.JSON[[]string]
+	Reason             string
+	PreviousApprovalID *string
+	Subject            string // RFC 8785 JSON
+	Digest             string
+	ExpiresAt          time.Time
+	DecidedBy          *string
+	DecidedAt          *time.Time
+	Note               string
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Approval) TableName() string { return "approvals" }
+
+// API is the approval as callers see it.
+func (a Approval) API() api.Approval {
+	return api.Approval{
+		ID: a.ID, Kind: a.Kind, State: a.State, ProfileID: a.ProfileID, ProfileName: a.ProfileName,
+		CertificateID: a.CertificateID, JobID: a.JobID, RequestedBy: a.RequestedBy, Accountable: a.Accountable,
+		Excluded: a.Excluded.V, Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID,
+		Subject: json.RawMessage(a.Subject), Digest: a.Digest, ExpiresAt: a.ExpiresAt,
+		DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+	}
+}
+
+// open says whether the approval can still be decided at a time.
+func (a Approval) open(now time.Time) bool {
+	return a.State == api.ApprovalPending && now.Before(a.ExpiresAt)
+}
+
+// Service decides. Make it with New and register every Kind before it is used.
+type Service struct {
+	kinds   map[api.ApprovalKind]Kind
+	timeout time.Duration
+	metrics *Metrics
+	log     *slog.Logger
+}
+
+// New makes a Service whose requests wait for at most timeout.
+func New(timeout time.Duration, metrics *Metrics, log *slog.Logger) *Service {
+	return &Service{kinds: map[api.ApprovalKind]Kind{}, timeout: timeout, metrics: metrics, log: log}
+}

@@ -1,0 +1,94 @@
+package approval
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Close cancels a pending request because something happened to what it is about; who is whose call did it.
+func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause Cause) (Approval, error) {
+	closed, err := s.end(tx, who, a, api.ApprovalCancelled, cause, "")
+	if err != nil {
+		return Approval{}, err
+	}
+	tx.AfterCommit(func() { s.metrics.cancelled(closed, cause) })
+	return closed, record(tx, who, "approval_cancelled", closed, audit.Details{"cause": cause})
+}
+
+// CloseOf cancels every pending request that a person is accountable for.
+func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, accountable string, cause Cause) error {
+	var open []Approval
+	if err := tx.DB.Where("state = ? AND accountable = ?", api.ApprovalPending, accountable).Order("id").Find(&open).Error; err != nil {
+		return fmt.Errorf("find the requests of %s: %w", accountable, err)
+	}
+	for _, a := range open {
+		if _, err := s.Close(tx, who, a, cause); err != nil && !isDecided(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// end moves a pending request to a final state without approval, and ends what waited.
+func (s *Service) end(tx *store.Tx, who identity.Actor, a Approval, to api.ApprovalState, cause Cause, note string) (Approval, error) {
+	kind, err := s.kind(a)
+	if err != nil {
+		return Approval{}, err
+	}
+	ended, err := s.finish(tx, a, to, who, note)
+	if err != nil {
+		return Approval{}, err
+	}
+	return ended, kind.Closed(tx, ended, cause)
+}
+
+// finishing moves a pending approval to a final state; deadline adds to its guard.
+const finishing = `UPDATE approvals SET state = @state, decided_by = @by, decided_at = @now, note = @note, updated_at = @now
+	WHERE id = @id AND state = 'pending'`
+
+// A decision counts only before the deadline, an expiry only after it; a cancellation may come at any time.
+var deadline = map[api.ApprovalState]string{
+	api.ApprovalApproved:  " AND expires_at > @now",
+	api.ApprovalRejected:  " AND expires_at > @now",
+	api.ApprovalExpired:   " AND expires_at <= @now",
+	api.ApprovalCancelled: "",
+}
+
+// finish is the only statement that takes an approval out of pending. Losing to another decision is
+// already_decided, with the winner's name.
+func (s *Service) finish(tx *store.Tx, a Approval, to api.ApprovalState, who identity.Actor, note string) (Approval, error) {
+	var ended Approval
+	won, err := tx.Guarded(&ended, finishing+deadline[to]+" RETURNING *",
+		sql.Named("state", to), sql.Named("by", who.ID), sql.Named("now", tx.Now), sql.Named("note", note), sql.Named("id", a.ID))
+	if err != nil {
+		return Approval{}, fmt.Errorf("move approval %s to %s: %w", a.ID, to, err)
+	}
+	if !won {
+		return Approval{}, s.lost(tx, a)
+	}
+	return ended, nil
+}
+
+// lost explains why the guard did not hold.
+func (s *Service) lost(tx *store.Tx, a Approval) error {
+	now, err := Get(tx, a.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.stillOpen(tx, now); err != nil {
+		return err
+	}
+	return fmt.Errorf("approval %s is %s and was not changed", a.ID, now.State)
+}
+
+// isDecided says that another decision came first.
+func isDecided(err error) bool {
+	var p *api.Problem
+	return errors.As(err, &p) && (p.Code() == api.CodeAlreadyDecided || p.Code() == api.CodeApprovalExpired)
+}

@@ -1,0 +1,42 @@
+package approval
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Expire ends a request whose deadline has passed.
+func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
+	ended, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, CauseExpired, "")
+	if err != nil {
+		return Approval{}, err
+	}
+	tx.AfterCommit(func() { s.metrics.decided(ended) })
+	return ended, record(tx, identity.Reaper, "approval_expired", ended, nil)
+}
+
+// ExpireDue ends up to limit requests whose deadline has passed, each in a transaction of its own, so that one bad
+// row stops no other. Any number of replicas may do it at once.
+func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) error {
+	var due []Approval
+	err := db.Read(ctx, func(tx *store.Tx) error {
+		return tx.DB.Where("state = ? AND expires_at <= ?", api.ApprovalPending, tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
+	})
+	if err != nil {
+		return fmt.Errorf("find expired approvals: %w", err)
+	}
+	for _, a := range due {
+		err := db.Write(ctx, func(tx *store.Tx) error {
+			_, err := s.Expire(tx, a)
+			return err
+		})
+		if err != nil && !isDecided(err) {
+			s.log.ErrorContext(ctx, "could not expire an approval", "approval_id", a.ID, "error", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package approval
+
+import (
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Get finds an approval by its id.
+func Get(tx *store.Tx, id string) (Approval, error) {
+	if !wellFormedID.MatchString(id) {
+		return Approval{}, api.NotFound("approval", id)
+	}
+	var a Approval
+	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?", id)
+	if err != nil {
+		return Approval{}, fmt.Errorf("look up approval %s: %w", id, err)
+	}
+	if !found {
+		return Approval{}, api.NotFound("approval", id)
+	}
+	return a, nil
+}
+
+// Filter chooses approvals; an empty field chooses all.
+type Filter struct {
+	State         api.ApprovalState
+	Kind          api.ApprovalKind
+	ProfileID     string
+	CertificateID string
+	RequestedBy   string
+}
+
+func (f Filter) on(db *gorm.DB) *gorm.DB {
+	for _, c := range []struct{ condition, value string }{
+		{"state = ?", string(f.State)}, {"kind = ?", string(f.Kind)}, {"profile_id = ?", f.ProfileID},
+		{"certificate_id = ?", f.CertificateID}, {"requested_by = ?", f.RequestedBy},
+	} {
+		if c.value != "" {
+			db = db.Where(c.condition, c.value)
+		}
+	}
+	return db
+}
+
+// List gives a page of approvals.
+func List(tx *store.Tx, f Filter, page store.Page) ([]Approval, error) {
+	var rows []Approval
+	err := page.On(f.on(tx.DB), "created_at", "id").Find(&rows).Error
+	return rows, err
+}
+
+// Summarize counts the approvals that the filter chooses and lists the oldest of them.
+func Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
+	summary := api.ApprovalSummary{
+		EvaluatedAt:    tx.Now,
+		CountByKind:    map[api.ApprovalKind]int64{api.ApprovalIssuance: 0, api.ApprovalProfileEdit: 0},
+		CountByProfile: map[string]int64{},
+		Approvals:      []api.Approval{},
+	}
+	var groups []struct {
+		Kind      api.ApprovalKind
+		ProfileID string
+		N         int64
+	}
+	if err := f.on(tx.DB.Model(&Approval{})).Select("kind, profile_id, count(*) AS n").Group("kind, profile_id").Scan(&groups).Error; err != nil {
+		return summary, fmt.Errorf("count approvals: %w", err)
+	}
+	for _, g := range groups {
+		summary.TotalCount += g.N
+		summary.CountByKind[g.Kind] += g.N
+		summary.CountByProfile[g.ProfileID] += g.N
+	}
+	rows, err := List(tx, f, store.Page{Limit: limit})
+	if err != nil {
+		return summary, fmt.Errorf("list approvals: %w", err)
+	}
+	for _, a := range rows {
+		summary.Approvals = append(summary.Approvals, a.API())
+	}
+	if len(rows) > 0 {
+		oldest := rows[0].CreatedAt
+		summary.OldestRequestedAt = &oldest
+	}
+	return summary, nil
+}
+
+// Pending gives, for the metrics, how many approvals wait for each profile and since when the oldest does.
+func Pending(tx *store.Tx) (byProfile map[string]int64, oldest *time.Time, err error) {
+	summary, err := Summarize(tx, Filter{State: api.ApprovalPending}, 1)
+	return summary.CountByProfile, summary.OldestRequestedAt, err
+}
+
+// States gives the state of each of the approvals.
+func States(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
+	states := map[string]api.ApprovalState{}
+	if len(ids) == 0 {
+		return states, nil
+	}
+	var rows []Approval
+	if err := tx.DB.Select("id, state").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("look up approvals: %w", err)
+	}
+	for _, a := range rows {
+		states[a.ID] = a.State
+	}
+	return states, nil
+}

@@ -1,0 +1,22 @@
+package approval
+
+import (
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Reject decides against the request and ends what waited, in one transaction.
+func (s *Service) Reject(tx *store.Tx, who identity.Actor, id string, d api.Decision) (Approval, error) {
+	a, who, err := s.decidable(tx, who, id, d)
+	if err != nil {
+		return Approval{}, err
+	}
+	decided, err := s.end(tx, who, a, api.ApprovalRejected, CauseRejected, d.Note)
+	if err != nil {
+		return Approval{}, err
+	}
+	tx.AfterCommit(func() { s.metrics.decided(decided) })
+	return decided, record(tx, who, "approval_rejected", decided, audit.Details{"note": d.Note, "digest": a.Digest})
+}

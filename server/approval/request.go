@@ -1,0 +1,49 @@
+package approval
+
+import (
+	"fmt"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Request is what someone asks to have approved. Subject is everything the decision will cover, as RFC 8785
+// JSON, and Digest is over it.
+type Request struct {
+	Kind          api.ApprovalKind
+	ProfileID     string
+	ProfileName   string
+	CertificateID *string
+	JobID         *string
+	Accountable   string
+	Excluded      []string // the people who may not decide, the accountable one among them
+	Reason        string
+	Subject       string
+	Digest        string
+}
+
+// Request records what who asks for and lets it wait.
+func (s *Service) Request(tx *store.Tx, who identity.Actor, r Request) (Approval, error) {
+	a := Approval{
+		ID: store.NewID("ar-"), Kind: r.Kind, State: api.ApprovalPending,
+		ProfileID: r.ProfileID, ProfileName: r.ProfileName, CertificateID: r.CertificateID, JobID: r.JobID,
+		RequestedBy: who.ID, Accountable: r.Accountable, Excluded: store.JSON[[]string]{V: r.Excluded},
+		Reason: r.Reason, Subject: r.Subject, Digest: r.Digest,
+		ExpiresAt: tx.Now.Add(s.timeout), CreatedAt: tx.Now, UpdatedAt: tx.Now,
+	}
+	if _, err := s.kind(a); err != nil {
+		return Approval{}, err
+	}
+	if err := tx.DB.Create(&a).Error; err != nil {
+		return Approval{}, fmt.Errorf("store the approval: %w", err)
+	}
+	return a, record(tx, who, "approval_requested", a, audit.Details{"reason": a.Reason, "digest": a.Digest})
+}
+
+func record(tx *store.Tx, who identity.Actor, action string, a Approval, details audit.Details) error {
+	return audit.Append(tx, audit.Event{
+		Actor: who, Action: action, ResourceType: "approval", ResourceID: a.ID, Details: details,
+	})
+}

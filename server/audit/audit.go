@@ -1,0 +1,67 @@
+// Package audit owns the audit trail: one row for each change of state, written in the transaction of the change.
+//
+// Rows are only ever added; the schema refuses anything else.
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Event is what happened.
+type Event struct {
+	Actor        identity.Actor
+	Action       string
+	ResourceType string
+	ResourceID   string
+	Details      Details
+}
+
+// Details are what else is worth knowing of an event. Never a secret.
+type Details map[string]any
+
+// Row is an event as it is stored.
+type Row struct {
+	ID           string
+	OccurredAt   time.Time
+	Actor        string
+	ActorType    string
+	Action       string
+	ResourceType string
+	ResourceID   string
+	RequestID    string
+	Details      string
+}
+
+// TableName implements gorm's Tabler.
+func (Row) TableName() string { return "audit_events" }
+
+// Append adds an event to the trail.
+func Append(tx *store.Tx, e Event) error {
+	if e.Details == nil {
+		e.Details = Details{}
+	}
+	details, err := json.Marshal(e.Details)
+	if err != nil {
+		return fmt.Errorf("audit details: %w", err)
+	}
+	row := Row{
+		ID:           store.NewSortedID("ev-", tx.Now),
+		OccurredAt:   tx.Now,
+		Actor:        e.Actor.ID,
+		ActorType:    e.Actor.Type(),
+		Action:       e.Action,
+		ResourceType: e.ResourceType,
+		ResourceID:   e.ResourceID,
+		RequestID:    identity.RequestID(tx.Context()),
+		Details:      string(details),
+	}
+	if err := tx.DB.Create(&row).Error; err != nil {
+		return fmt.Errorf("append %s to the audit trail: %w", e.Action, err)
+	}
+	return nil
+}

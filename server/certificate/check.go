@@ -1,0 +1,115 @@
+package certificate
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+)
+
+const (
+	// maxCommonNameLength is X.520's upper bound.
+	maxCommonNameLength = 64
+	// maxSANs is the most that any profile allows; a longer list is not looked at name by name.
+	maxSANs = 1000
+)
+
+// Check returns every fault of a certificate under a profile, in the order of its fields; none means that
+// the profile allows all of it. The gate asks it again before each signature.
+func Check(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
+	return slices.Concat(
+		checkCommonName(spec),
+		checkSANs(spec.SANs, p),
+		checkCSR(spec, p),
+		checkRenewBefore(spec.RenewBeforeSeconds, p.MaxTTLSeconds),
+		profile.Labels(spec.Labels),
+	)
+}
+
+func fault(pointer, format string, args ...any) api.Fault {
+	return api.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}
+}
+
+// checkCommonName leaves the spelling of the name to the check of the sans, of which it must be one.
+func checkCommonName(spec api.CertificateSpec) []api.Fault {
+	const pointer = "/common_name"
+	if spec.CommonName == "" {
+		return nil
+	}
+	var out []api.Fault
+	if n := utf8.RuneCountInString(spec.CommonName); n > maxCommonNameLength {
+		out = append(out, fault(pointer, "the common name has %d characters; at most %d are allowed", n, maxCommonNameLength))
+	}
+	if !slices.Contains(spec.SANs, spec.CommonName) {
+		out = append(out, fault(pointer, "the common name is not one of the sans"))
+	}
+	if n, err := profile.ParseName(spec.CommonName); err == nil && n.Kind() == profile.URI {
+		out = append(out, fault(pointer, "a URI cannot be the common name; use a DNS name, an IP address or an e-mail address"))
+	}
+	return out
+}
+
+func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
+	var out []api.Fault
+	switch {
+	case len(sans) == 0:
+		return []api.Fault{fault("/sans", "a certificate needs at least one name")}
+	case len(sans) > p.MaxSANs:
+		out = append(out, fault("/sans", "there are %d names; the profile allows at most %d", len(sans), p.MaxSANs))
+	}
+	if len(sans) > maxSANs {
+		return out
+	}
+	first := make(map[string]int, len(sans))
+	for i, s := range sans {
+		pointer := "/sans/" + strconv.Itoa(i)
+		if at, again := first[s]; again {
+			out = append(out, fault(pointer, "%.100q is there already, as element %d", s, at))
+			continue
+		}
+		first[s] = i
+		if err := checkSAN(s, p); err != nil {
+			out = append(out, fault(pointer, "%s", err))
+		}
+	}
+	return out
+}
+
+func checkSAN(s string, p api.ProfileSpec) error {
+	n, err := profile.ParseName(s)
+	if err != nil {
+		return err
+	}
+	return profile.Permits(p, n)
+}
+
+func checkCSR(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
+	const pointer = "/csr_pem"
+	csr, err := ParseCSR(spec.CSRPEM)
+	if err != nil {
+		return []api.Fault{fault(pointer, "%s", err)}
+	}
+	var out []api.Fault
+	for _, err := range []error{csr.Within(spec.CommonName, spec.SANs, p.AllowedEKUs), profile.PermitsKey(p, csr.Key)} {
+		if err != nil {
+			out = append(out, fault(pointer, "%s", err))
+		}
+	}
+	return out
+}
+
+func checkRenewBefore(seconds *int64, validity int64) []api.Fault {
+	const pointer = "/renew_before_seconds"
+	switch {
+	case seconds == nil:
+		return nil
+	case *seconds < 1:
+		return []api.Fault{fault(pointer, "%d is not positive; leave it out for a third of the lifetime", *seconds)}
+	case *seconds >= validity:
+		return []api.Fault{fault(pointer, "%d is not below the %d seconds for which the profile makes certificates valid", *seconds, validity)}
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package certificate
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Leaf is a certificate that was signed. It is never changed.
+type Leaf struct {
+	SerialNumber      string `gorm:"primaryKey"`
+	JobID             string
+	CertificateUID    string `gorm:"column:certificate_uid"`
+	IssuerID          string
+	SANs              store.JSON[[]string] `gorm:"column:sans"`
+	NotBefore         time.Time
+	NotAfter          time.Time
+	FingerprintSHA256 string `gorm:"column:fingerprint_sha256"`
+	SPKISHA256        string `gorm:"column:spki_sha256"`
+	CertificatePEM    string `gorm:"column:certificate_pem"`
+	ChainPEM          string `gorm:"column:chain_pem"`
+	CreatedAt         time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Leaf) TableName() string { return "leaves" }
+
+// API is the leaf as callers see it.
+func (l Leaf) API() api.Leaf {
+	return api.Leaf{
+		SerialNumber: l.SerialNumber, NotBefore: l.NotBefore, NotAfter: l.NotAfter,
+		FingerprintSHA256: l.FingerprintSHA256, SPKISHA256: l.SPKISHA256, SANs: l.SANs.V, IssuerID: l.IssuerID,
+		CertificatePEM: l.CertificatePEM, ChainPEM: l.ChainPEM,
+	}
+}
+
+// due is when the leaf is to be renewed: renew_before_seconds before its end, or when a third of its life is left.
+func (l Leaf) due(spec api.CertificateSpec) time.Time {
+	before := l.NotAfter.Sub(l.NotBefore) / 3
+	if spec.RenewBeforeSeconds != nil {
+		before = time.Duration(*spec.RenewBeforeSeconds) * time.Second
+	}
+	return l.NotAfter.Add(-before).UTC().Truncate(time.Second)
+}
+
+func leafOf(tx *store.Tx, serial string) (Leaf, error) {
+	var l Leaf
+	found, err := tx.Find(&l, "SELECT * FROM leaves WHERE serial_number = ?", serial)
+	if err == nil && !found {
+		err = fmt.Errorf("leaf %s is missing", serial)
+	}
+	return l, err
+}
+
+// Current finds the current leaf of a live certificate.
+func Current(tx *store.Tx, id string) (Leaf, error) {
+	c, err := Get(tx, id)
+	if err != nil {
+		return Leaf{}, err
+	}
+	if c.CurrentSerial == nil {
+		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s has not been issued yet", id)
+	}
+	return leafOf(tx, *c.CurrentSerial)
+}
+
+// Leaves gives a page of all leaves of a live certificate, newest first.
+func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
+	c, err := Get(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Leaf
+	err = page.On(tx.DB.Where("certificate_uid = ?", c.UID), "created_at", "serial_number").Find(&rows).Error
+	return rows, err
+}
+
+// Issued stores a leaf and makes it the certificate's current one. csrPEM is the request that gave its key, which
+// becomes the certificate's: that is no change by a caller, so the version stays. The caller ends the job in the
+// same transaction, after this.
+func Issued(tx *store.Tx, l Leaf, csrPEM string) error {
+	var c Certificate
+	found, err := tx.Find(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID)
+	if err != nil {
+		return fmt.Errorf("look up the certificate: %w", err)
+	}
+	if !found {
+		return fmt.Errorf("the certificate of job %s is missing", l.JobID)
+	}
+	if err := tx.DB.Create(&l).Error; err != nil {
+		return fmt.Errorf("store the leaf: %w", err)
+	}
+	c.Spec.V.CSRPEM = csrPEM
+	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
+		c.Spec, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
+	if err != nil {
+		return fmt.Errorf("make the leaf current: %w", err)
+	}
+	return record(tx, identity.Issuer, "certificate_issued", c, audit.Details{
+		"job_id": l.JobID, "serial_number": l.SerialNumber, "fingerprint_sha256": l.FingerprintSHA256,
+	})
+}

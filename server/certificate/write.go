@@ -1,0 +1,221 @@
+package certificate
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Create stores a new certificate. Nothing is signed by that.
+func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertificate) (Certificate, error) {
+	var faults []api.Fault
+	if in.ID == "" {
+		in.ID = store.NewID("mc-")
+	} else if !wellFormedID.MatchString(in.ID) {
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is mc- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+	}
+	if err := s.check(tx, in.CertificateSpec, faults); err != nil {
+		return Certificate{}, err
+	}
+	if other, err := Get(tx, in.ID); err == nil {
+		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already", other.ID)
+		refusal.ID = other.ID
+		return Certificate{}, refusal
+	} else if !isNotFound(err) {
+		return Certificate{}, err
+	}
+	c := Certificate{
+		UID: store.NewID(""), ID: in.ID, Spec: store.JSON[api.CertificateSpec]{V: in.CertificateSpec},
+		Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+	}
+	if err := tx.DB.Create(&c).Error; err != nil {
+		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
+	}
+	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V)})
+}
+
+// check locks the profile's rules and holds the certificate against them.
+func (s *Service) check(tx *store.Tx, spec api.CertificateSpec, faults []api.Fault) error {
+	p, err := profile.Share(tx, spec.ProfileID)
+	if isNotFound(err) {
+		return api.Invalid(append(faults, api.Fault{Pointer: "/profile_id", Detail: fmt.Sprintf("there is no profile %q", spec.ProfileID)})...)
+	}
+	if err != nil {
+		return err
+	}
+	if faults = append(faults, Check(spec, p.Spec.V)...); len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	return nil
+}
+
+// Replace stores a certificate's new content. Equal content changes nothing, whatever the precondition.
+func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.CertificateSpec, based store.Precondition) (Certificate, error) {
+	before, err := s.locked(tx, id)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if equal(before.Spec.V, spec) {
+		return before, nil
+	}
+	if err := based.Check(before.Version); err != nil {
+		return Certificate{}, err
+	}
+	if spec.ProfileID != before.Spec.V.ProfileID {
+		return Certificate{}, api.Invalid(api.Fault{Pointer: "/profile_id", Detail: "a certificate stays with its profile: make a new one"})
+	}
+	if err := s.check(tx, spec, nil); err != nil {
+		return Certificate{}, err
+	}
+	if err := s.closeStale(tx, who, before, spec); err != nil {
+		return Certificate{}, err
+	}
+	due, err := renewAt(tx, before, spec)
+	if err != nil {
+		return Certificate{}, err
+	}
+	var after Certificate
+	changed, err := tx.Guarded(&after, `UPDATE certificates SET spec = ?, version = version + 1, renew_at = ?, updated_at = ?
+		WHERE uid = ? AND version = ? AND archived_at IS NULL RETURNING *`,
+		store.JSON[api.CertificateSpec]{V: spec}, due, tx.Now, before.UID, before.Version)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
+	}
+	if !changed {
+		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
+	}
+	return after, record(tx, who, "certificate_updated", after, audit.Details{
+		"version": after.Version, "before": summary(before.Spec.V), "after": summary(spec),
+	})
+}
+
+// locked locks the certificate's profile and then the certificate: the profile never changes, so it may be looked
+// up before.
+func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
+	c, err := Get(tx, id)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if _, err := profile.Share(tx, c.Spec.V.ProfileID); err != nil {
+		return Certificate{}, err
+	}
+	return Lock(tx, id)
+}
+
+// closeStale closes a waiting request that would no longer be for what is signed, and refuses to pull a
+// certificate from under a worker.
+func (s *Service) closeStale(tx *store.Tx, who identity.Actor, before Certificate, after api.CertificateSpec) error {
+	open, found, err := job.Open(tx, before.UID)
+	if err != nil || !found || !stale(open, before.Spec.V, after) {
+		return err
+	}
+	if open.Status != api.JobAwaitingApproval {
+		return AlreadyOpen(open)
+	}
+	return s.close(tx, who, open, approval.CauseSubjectChanged)
+}
+
+// stale says whether the change alters what the open job is about: names, or the key if the job has none of its own.
+func stale(open job.Job, before, after api.CertificateSpec) bool {
+	namesChanged := before.CommonName != after.CommonName || !profile.SameSet(before.SANs, after.SANs)
+	ownKey := open.CSRPEM != before.CSRPEM
+	return namesChanged || (!ownKey && !sameKey(before.CSRPEM, after.CSRPEM))
+}
+
+func sameKey(a, b string) bool {
+	if a == b {
+		return true
+	}
+	left, lerr := ParseCSR(a)
+	right, rerr := ParseCSR(b)
+	return lerr == nil && rerr == nil && left.Key == right.Key
+}
+
+func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause approval.Cause) error {
+	waiting, err := approval.Get(tx, *open.ApprovalID)
+	if err != nil {
+		return err
+	}
+	_, err = s.Approvals.Close(tx, who, waiting, cause)
+	return err
+}
+
+// AlreadyOpen refuses because of a certificate's open job.
+func AlreadyOpen(open job.Job) *api.Problem {
+	refusal := api.Refuse(api.CodeJobAlreadyOpen, "certificate %s has the open job %s, which is %s", open.CertificateID, open.ID, open.Status)
+	refusal.JobID = open.ID
+	if open.ApprovalID != nil {
+		refusal.ApprovalID = *open.ApprovalID
+	}
+	return refusal
+}
+
+// Archive takes a certificate out of use and frees its id. Its past stays.
+func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based store.Precondition) error {
+	c, err := s.locked(tx, id)
+	if err != nil {
+		return err
+	}
+	if err := based.Check(c.Version); err != nil {
+		return err
+	}
+	open, found, err := job.Open(tx, c.UID)
+	switch {
+	case err != nil:
+		return err
+	case found && open.Status != api.JobAwaitingApproval:
+		refusal := api.Refuse(api.CodeInUse, "certificate %s is being issued: try again when job %s has ended", id, open.ID)
+		refusal.UsedBy, refusal.UsedByCount = []api.Ref{{Type: "job", ID: open.ID}}, 1
+		return refusal
+	case found:
+		if err := s.close(tx, who, open, approval.CauseCertificateArchived); err != nil {
+			return err
+		}
+	}
+	var archived Certificate
+	if _, err := tx.Guarded(&archived, `UPDATE certificates SET archived_at = ?, updated_at = ?
+		WHERE uid = ? AND archived_at IS NULL RETURNING *`, tx.Now, tx.Now, c.UID); err != nil {
+		return fmt.Errorf("archive certificate %s: %w", id, err)
+	}
+	return record(tx, who, "certificate_archived", c, nil)
+}
+
+func equal(a, b api.CertificateSpec) bool {
+	sameRenewal := (a.RenewBeforeSeconds == nil) == (b.RenewBeforeSeconds == nil) &&
+		(a.RenewBeforeSeconds == nil || *a.RenewBeforeSeconds == *b.RenewBeforeSeconds)
+	return a.CommonName == b.CommonName && profile.SameSet(a.SANs, b.SANs) && a.ProfileID == b.ProfileID &&
+		a.CSRPEM == b.CSRPEM && a.AutoRenew == b.AutoRenew && sameRenewal && maps.Equal(a.Labels, b.Labels)
+}
+
+// renewAt is when a leaf is due: renew_before_seconds before its end, or when a third of its life is left.
+func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time, error) {
+	if c.CurrentSerial == nil {
+		return nil, nil
+	}
+	leaf, err := leafOf(tx, *c.CurrentSerial)
+	if err != nil {
+		return nil, err
+	}
+	due := leaf.due(spec)
+	return &due, nil
+}
+
+// summary is a certificate for the audit trail, where a CSR would only be noise.
+func summary(spec api.CertificateSpec) api.CertificateSpec {
+	spec.CSRPEM = ""
+	return spec
+}
+
+func isNotFound(err error) bool {
+	var p *api.Problem
+	return errors.As(err, &p) && p.Code() == api.CodeNotFound
+}

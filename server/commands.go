@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+type cli struct {
+	app.Config
+
+	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
+	Principal principalCommand `cmd:"" help:"Say who there is and what they may do."`
+	Key       keyCommand       `cmd:"" help:"Give out and revoke API keys."`
+	CA        caCommand        `cmd:"" name:"ca" help:"The built-in certification authority."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct{ app.ServeConfig }
+
+// Run implements the command.
+func (c *serveCommand) Run(ctx context.Context, config *app.Config) error {
+	return app.Serve(ctx, *config, c.ServeConfig, version)
+}
+
+type migrateCommand struct{}
+
+// Run implements the command.
+func (migrateCommand) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(*store.Tx) error { return nil })
+}
+
+type principalCommand struct {
+	Create  principalCreate  `cmd:"" help:"Add a person or a service."`
+	List    principalList    `cmd:"" help:"List all principals."`
+	Disable principalDisable `cmd:"" help:"Stop a principal, his keys and services, and cancel his open requests."`
+	Enable  principalEnable  `cmd:"" help:"Let a disabled principal act again."`
+	Roles   principalRoles   `cmd:"" help:"Replace a principal's roles."`
+	Owner   principalOwner   `cmd:"" help:"Give a service to another human."`
+}
+
+type principalCreate struct {
+	ID    string     `arg:"" help:"A handle: lower-case letters, digits, dot, hyphen, underscore. It is never reused."`
+	Kind  string     `required:"" enum:"human,service" help:"human or service."`
+	Owner string     `help:"The human who owns the service."`
+	Role  []api.Role `required:"" help:"viewer, auditor, operator, approver or admin; may be repeated."`
+}
+
+// Run implements the command.
+func (c *principalCreate) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error {
+		return principal.Create(tx, c.ID, api.PrincipalKind(c.Kind), c.Owner, c.Role)
+	})
+}
+
+type principalList struct{}
+
+// Run implements the command.
+func (principalList) Run(ctx context.Context, config *app.Config) error {
+	var rows []principal.Principal
+	err := change(ctx, config, func(tx *store.Tx) (err error) {
+		rows, err = principal.List(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return table("ID\tKIND\tOWNER\tROLES\tSTATE", rows, func(p principal.Principal) []any {
+		return []any{p.ID, p.Kind, orDash(p.Owner), join(p.Roles.V), enabled(p.DisabledAt)}
+	})
+}
+
+type principalDisable struct {
+	ID string `arg:""`
+}
+
+// Run implements the command.
+func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error { return app.DisablePrincipal(tx, c.ID) })
+}
+
+type principalEnable struct {
+	ID string `arg:""`
+}
+
+// Run implements the command.
+func (c *principalEnable) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error { return principal.Enable(tx, c.ID) })
+}
+
+type principalRoles struct {
+	ID   string     `arg:""`
+	Role []api.Role `required:"" help:"All roles the principal is to have; may be repeated."`
+}
+
+// Run implements the command.
+func (c *principalRoles) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error { return principal.SetRoles(tx, c.ID, c.Role) })
+}
+
+type principalOwner struct {
+	ID    string `arg:""`
+	Owner string `required:"" help:"The human who owns the service from now on."`
+}
+
+// Run implements the command.
+func (c *principalOwner) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error { return principal.SetOwner(tx, c.ID, c.Owner) })
+}
+
+type keyCommand struct {
+	Create keyCreate `cmd:"" help:"Make a key and print it, for the only time."`
+	List   keyList   `cmd:"" help:"List all keys, without their secrets."`
+	Revoke keyRevoke `cmd:"" help:"End a key."`
+}
+
+type keyCreate struct {
+	Principal string        `arg:"" help:"Whose key it is."`
+	Name      string        `help:"What the key is for."`
+	ExpiresIn time.Duration `help:"How long it is good for; 0 never ends."`
+}
+
+// Run implements the command.
+func (c *keyCreate) Run(ctx context.Context, config *app.Config) error {
+	if c.ExpiresIn < 0 {
+		return fmt.Errorf("--expires-in must not be negative")
+	}
+	var key string
+	err := change(ctx, config, func(tx *store.Tx) (err error) {
+		key, err = principal.CreateKey(tx, c.Principal, c.Name, c.ExpiresIn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(key)
+	return err
+}
+
+type keyList struct{}
+
+// Run implements the command.
+func (keyList) Run(ctx context.Context, config *app.Config) error {
+	var rows []principal.Key
+	err := change(ctx, config, func(tx *store.Tx) (err error) {
+		rows, err = principal.Keys(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return table("ID\tPRINCIPAL\tNAME\tCREATED\tEXPIRES\tREVOKED", rows, func(k principal.Key) []any {
+		return []any{k.ID, k.PrincipalID, k.Name, k.CreatedAt.Format(time.RFC3339), timeOrDash(k.ExpiresAt), timeOrDash(k.RevokedAt)}
+	})
+}
+
+type keyRevoke struct {
+	ID string `arg:"" help:"The key's id: the part between the first and the second underscore of the key."`
+}
+
+// Run implements the command.
+func (c *keyRevoke) Run(ctx context.Context, config *app.Config) error {
+	return change(ctx, config, func(tx *store.Tx) error { return principal.RevokeKey(tx, c.ID) })
+}
+
+type caCommand struct {
+	Init caInit `cmd:"" help:"Make the CA's key and certificate. Nothing is overwritten."`
+}
+
+type caInit struct{}
+
+// Run implements the command.
+func (caInit) Run(config *app.Config) error {
+	file, err := config.CreateCA(time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(file)
+	return err
+}
+
+type versionCommand struct{}
+
+// Run implements the command.
+func (versionCommand) Run() error {
+	_, err := fmt.Println(version)
+	return err
+}
+
+// change runs f in one transaction on the configured database, which it migrates first.
+func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := config.OpenStore(store.Options{Logger: config.Logger()})
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	return db.Write(ctx, f)
+}
+
+func table[T any](header string, rows []T, cells func(T) []any) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, header) //nolint:errcheck // Flush tells
+	for _, row := range rows {
+		values := cells(row)
+		fmt.Fprintf(w, strings.Repeat("%v\t", len(values)-1)+"%v\n", values...) //nolint:errcheck // Flush tells
+	}
+	return w.Flush()
+}
+
+func orDash(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
+}
+
+func timeOrDash(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}
+
+func enabled(disabledAt *time.Time) string {
+	if disabledAt != nil {
+		return "disabled since " + disabledAt.Format(time.RFC3339)
+	}
+	return "enabled"
+}
+
+func join(roles []api.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ",")
+}

@@ -1,0 +1,233 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/zmap/zlint/v3/lint"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Gate decides what may be signed.
+type Gate struct {
+	store   *store.Store
+	queue   *job.Queue
+	issuers map[string]Issuer
+	rules   lint.Registry
+	log     *slog.Logger
+}
+
+// New makes the gate in front of the issuers, each under its id.
+func New(s *store.Store, queue *job.Queue, issuers map[string]Issuer, log *slog.Logger) (*Gate, error) {
+	rules, err := rules5280()
+	if err != nil {
+		return nil, fmt.Errorf("choose lints: %w", err)
+	}
+	return &Gate{store: s, queue: queue, issuers: issuers, rules: rules, log: log}, nil
+}
+
+// Issuer is the issuer that a job's certificate comes from.
+func (g *Gate) Issuer(j job.Job) (Issuer, error) {
+	s, err := stored(j.Subject, j.CSRPEM)
+	if err != nil {
+		return nil, err
+	}
+	return g.issuer(s.IssuerID)
+}
+
+// RefusedError says that the gate did not let a job pass and ended it.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return "refused by the sign gate: " + e.Reason }
+
+// Intent is what the gate let through: one row per job, written once.
+type Intent struct {
+	JobID                   string `gorm:"primaryKey"`
+	SerialNumber            string
+	Digest                  string
+	IssuerID                string
+	IssuerFingerprintSHA256 string `gorm:"column:issuer_fingerprint_sha256"`
+	NotBefore               time.Time
+	NotAfter                time.Time
+	TBS                     []byte `gorm:"column:tbs"`
+	ProfileVersion          int64
+	CertificateVersion      int64
+	CreatedAt               time.Time
+}
+
+// Admit lets a claimed job pass, or ends it with a RefusedError. Any other error leaves the job to be tried again.
+// A job that passed before gets a permit for the very bytes it had then.
+func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
+	// Draft and lint take their time, so they come before the locks; the transaction checks what they were made from.
+	drafted, err := g.prepare(ctx, c)
+	unsignable, err := split(err)
+	if err != nil {
+		return Permit{}, err
+	}
+	var permit Permit
+	err = g.store.Write(ctx, func(tx *store.Tx) error {
+		proposal, reason, err := g.check(tx, c)
+		if err != nil {
+			return err
+		}
+		if reason == "" && unsignable != nil {
+			reason = unsignable.Error()
+		}
+		if reason != "" {
+			return g.refuse(tx, c, reason)
+		}
+		if err := g.queue.Hold(tx, c); err != nil {
+			return err
+		}
+		intent, err := g.intend(tx, c, proposal, drafted)
+		if err != nil {
+			return err
+		}
+		permit = Permit{tbs: intent.TBS, jobID: c.ID}
+		return nil
+	})
+	return permit, err
+}
+
+// split tells what can never be signed from what could not be found out.
+func split(err error) (*UnsignableError, error) {
+	var unsignable *UnsignableError
+	if errors.As(err, &unsignable) {
+		return unsignable, nil
+	}
+	return nil, err
+}
+
+// prepare drafts what the job asks for, unless its intent holds the bytes already.
+func (g *Gate) prepare(ctx context.Context, c job.Claim) (draft, error) {
+	found := false
+	err := g.store.Read(ctx, func(tx *store.Tx) (err error) {
+		_, found, err = findIntent(tx, c.ID)
+		return err
+	})
+	if err != nil || found {
+		return draft{}, err
+	}
+	subject, err := stored(c.Subject, c.CSRPEM)
+	if err != nil {
+		return draft{}, &UnsignableError{api.Fault{Detail: err.Error()}}
+	}
+	return g.draft(subject, g.store.Now())
+}
+
+// check holds a job against what stands now. A reason says why the job must not pass; an error, that nobody knows.
+func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
+	proposal, err := g.Propose(tx, c.CertificateUID, c.CSRPEM)
+	if errors.Is(err, errNothingToSign) {
+		return proposal, err.Error(), nil
+	}
+	unsignable, err := split(err)
+	if err != nil {
+		return proposal, "", err
+	}
+	if unsignable != nil {
+		return proposal, unsignable.Error(), nil
+	}
+	if reason := standing(proposal, c.Job); reason != "" {
+		return proposal, reason, nil
+	}
+	reason, err := approved(tx, proposal, c.Job)
+	return proposal, reason, err
+}
+
+// standing holds the job's subject against the certificate and the profile.
+func standing(now Proposal, j job.Job) string {
+	switch {
+	case now.Certificate.ArchivedAt != nil:
+		return "the certificate is archived"
+	case !now.Profile.Enabled:
+		return "the profile is disabled"
+	case now.Subject.Canonical != j.Subject || now.Subject.Digest != j.Digest:
+		return "subject changed"
+	}
+	if faults := now.Faults(); len(faults) > 0 {
+		details := make([]string, len(faults))
+		for i, f := range faults {
+			details[i] = strings.TrimSpace(f.Pointer + " " + f.Detail)
+		}
+		return "the profile does not allow it: " + strings.Join(details, "; ")
+	}
+	return ""
+}
+
+// approved holds the job against its approval. A gated profile needs one, and a job that has one needs it approved.
+func approved(tx *store.Tx, now Proposal, j job.Job) (string, error) {
+	if j.ApprovalID == nil {
+		if now.Profile.RequiresApproval {
+			return "the profile requires approval and nobody approved", nil
+		}
+		return "", nil
+	}
+	var a approval.Approval
+	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?"+tx.Locking("FOR SHARE"), *j.ApprovalID)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("look up approval %s: %w", *j.ApprovalID, err)
+	case !found:
+		return "its approval is missing", nil
+	case a.State != api.ApprovalApproved:
+		return fmt.Sprintf("its approval is %s", a.State), nil
+	case a.Kind != api.ApprovalIssuance || a.JobID == nil || *a.JobID != j.ID || a.Digest != j.Digest || a.Subject != j.Subject:
+		return "its approval is for something else", nil
+	}
+	return "", nil
+}
+
+func (g *Gate) refuse(tx *store.Tx, c job.Claim, reason string) error {
+	if err := g.queue.Refuse(tx, c, reason); err != nil {
+		return err
+	}
+	if err := record(tx, "issuance_refused", c, audit.Details{"reason": reason}); err != nil {
+		return err
+	}
+	return store.Keep(&RefusedError{reason})
+}
+
+// intend writes the intent, or finds the one that was written before.
+func (g *Gate) intend(tx *store.Tx, c job.Claim, now Proposal, d draft) (Intent, error) {
+	before, found, err := findIntent(tx, c.ID)
+	if err != nil || found {
+		return before, err
+	}
+	if len(d.tbs) == 0 {
+		return Intent{}, errors.New("nothing was drafted")
+	}
+	intent := Intent{
+		JobID: c.ID, SerialNumber: d.serial.String(), Digest: now.Subject.Digest, IssuerID: now.Subject.IssuerID,
+		IssuerFingerprintSHA256: now.Subject.IssuerFingerprintSHA256,
+		NotBefore:               d.validity.NotBefore, NotAfter: d.validity.NotAfter, TBS: d.tbs,
+		ProfileVersion: now.ProfileVersion, CertificateVersion: now.Certificate.Version, CreatedAt: tx.Now,
+	}
+	if err := tx.DB.Create(&intent).Error; err != nil {
+		return Intent{}, fmt.Errorf("store the intent: %w", err)
+	}
+	return intent, record(tx, "issuance_admitted", c, audit.Details{"serial_number": intent.SerialNumber, "digest": intent.Digest})
+}
+
+func findIntent(tx *store.Tx, jobID string) (Intent, bool, error) {
+	var i Intent
+	found, err := tx.Find(&i, "SELECT * FROM intents WHERE job_id = ?", jobID)
+	if err != nil {
+		err = fmt.Errorf("look up the intent: %w", err)
+	}
+	return i, found, err
+}
+
+func record(tx *store.Tx, action string, c job.Claim, details audit.Details) error {
+	return audit.Append(tx, audit.Event{Actor: identity.Issuer, Action: action, ResourceType: "job", ResourceID: c.ID, Details: details})
+}

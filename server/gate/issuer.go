@@ -1,0 +1,62 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"time"
+)
+
+// Issuer is a certification authority. It can sign nothing but what the gate let through.
+type Issuer interface {
+	// Draft makes the to-be-signed bytes (the DER of a TBSCertificate), the same ones for the same arguments.
+	// It fails with ErrOutlivesIssuer when the certificate would be valid longer than its issuer.
+	Draft(s Subject, serial Serial, validity Validity) (tbs []byte, err error)
+	// Sign signs the bytes of the permit and no others. The zero Permit is refused.
+	Sign(ctx context.Context, permit Permit) (Chain, error)
+	// Fingerprint is the lower-case hexadecimal SHA-256 of the issuer's certificate.
+	Fingerprint() string
+}
+
+// ErrOutlivesIssuer says that a certificate would be valid longer than its issuer. It is never shortened.
+var ErrOutlivesIssuer = errors.New("the certificate would be valid longer than its issuer")
+
+// Chain is a signed certificate and its issuers, each as DER.
+type Chain struct {
+	Leaf    []byte
+	Issuers [][]byte
+}
+
+// Validity is when a certificate is valid, both ends included, whole seconds in UTC.
+type Validity struct{ NotBefore, NotAfter time.Time }
+
+// A clock that is a little slow must not find a fresh certificate not yet valid.
+const backdate = 30 * time.Second
+
+func validityFrom(now time.Time, seconds int64) Validity {
+	from := now.UTC().Truncate(time.Second).Add(-backdate)
+	return Validity{NotBefore: from, NotAfter: from.Add(time.Duration(seconds)*time.Second - time.Second)}
+}
+
+// Serial is a certificate's serial number.
+type Serial struct{ number *big.Int }
+
+// newSerial draws 127 random bits; the highest is set, so that every number has the same length.
+func newSerial() Serial {
+	random := make([]byte, 16)
+	rand.Read(random) //nolint:errcheck // never fails: see crypto/rand.Read
+	random[0] = random[0]&0x7f | 0x40
+	return Serial{new(big.Int).SetBytes(random)}
+}
+
+// SerialOf is the serial number of a certificate.
+func SerialOf(c *x509.Certificate) Serial { return Serial{c.SerialNumber} }
+
+// Int is the serial number as a number.
+func (s Serial) Int() *big.Int { return new(big.Int).Set(s.number) }
+
+// String is the serial number in lower-case hexadecimal.
+func (s Serial) String() string { return hex.EncodeToString(s.number.Bytes()) }

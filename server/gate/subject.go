@@ -1,0 +1,182 @@
+package gate
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Subject is everything that gets signed, and all that an approval is about.
+type Subject struct {
+	api.IssuanceSubject
+	PublicKey crypto.PublicKey
+
+	// Canonical is the subject as RFC 8785 JSON, and Digest the SHA-256 over it.
+	Canonical string
+	Digest    string
+}
+
+// Proposal is what would be signed for a certificate if it were now.
+type Proposal struct {
+	Certificate    certificate.Certificate
+	Profile        api.ProfileSpec
+	ProfileID      string
+	ProfileVersion int64
+	CSRPEM         string
+	Subject        Subject
+}
+
+// Faults are what the profile's rules do not allow of it.
+func (p Proposal) Faults() []api.Fault {
+	spec := p.Certificate.Spec.V
+	spec.CSRPEM = p.CSRPEM
+	return certificate.Check(spec, p.Profile)
+}
+
+// Propose says what would be signed now for a certificate that is given by its uid, with the key of csrPEM, and
+// keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells.
+func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
+	return g.propose(tx, certificateUID, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+}
+
+// Look is Propose without keeping anything as it is.
+func (g *Gate) Look(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
+	return g.propose(tx, certificateUID, csrPEM, "")
+}
+
+const findProposal = `SELECT c.*, p.spec AS profile_spec, p.version AS profile_version`
+
+func (g *Gate) propose(tx *store.Tx, certificateUID, csrPEM, locking string) (Proposal, error) {
+	return g.find(tx, findProposal+` FROM certificates c JOIN profiles p ON p.id = c.profile_id
+		WHERE c.uid = ?`+locking, csrPEM, certificateUID)
+}
+
+// Unchanged says whether what a job asks for is still what would be signed, and keeps it that way until the
+// transaction ends. The job's request never changes, so it needs no lock.
+func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, error) {
+	// One statement: approve has few round trips to spend.
+	now, err := g.find(tx, findProposal+`, j.csr_pem AS job_csr_pem
+		FROM jobs j JOIN certificates c ON c.uid = j.certificate_uid JOIN profiles p ON p.id = c.profile_id
+		WHERE j.id = ?`+tx.Locking("FOR SHARE OF p FOR UPDATE OF c"), "", jobID)
+	unsignable, err := split(err)
+	switch {
+	case errors.Is(err, errNothingToSign), unsignable != nil:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	same := now.Subject.Canonical == subject && now.Subject.Digest == digest
+	return same && now.Certificate.ArchivedAt == nil && now.Profile.Enabled && len(now.Faults()) == 0, nil
+}
+
+// find reads a certificate, its profile and, where the query has it, the request of the job.
+func (g *Gate) find(tx *store.Tx, query, csrPEM, id string) (Proposal, error) {
+	var row struct {
+		certificate.Certificate `gorm:"embedded"`
+		ProfileID               string
+		ProfileSpec             store.JSON[api.ProfileSpec]
+		ProfileVersion          int64
+		JobCSRPEM               string `gorm:"column:job_csr_pem"`
+	}
+	found, err := tx.Find(&row, query, id)
+	if err != nil {
+		return Proposal{}, fmt.Errorf("look up certificate and profile: %w", err)
+	}
+	if !found {
+		return Proposal{}, errNothingToSign
+	}
+	if csrPEM == "" {
+		csrPEM = row.JobCSRPEM
+	}
+	p := Proposal{
+		Certificate: row.Certificate, Profile: row.ProfileSpec.V, ProfileID: row.ProfileID,
+		ProfileVersion: row.ProfileVersion, CSRPEM: csrPEM,
+	}
+	p.Subject, err = g.subject(p)
+	return p, err
+}
+
+// errNothingToSign says that the certificate or its profile is gone.
+var errNothingToSign = errors.New("the certificate or its profile is gone")
+
+// UnsignableError says why nothing can be signed for a certificate, whoever approves.
+type UnsignableError struct{ Fault api.Fault }
+
+func (e *UnsignableError) Error() string { return e.Fault.Detail }
+
+func (g *Gate) subject(p Proposal) (Subject, error) {
+	csr, err := certificate.ParseCSR(p.CSRPEM)
+	if err != nil {
+		return Subject{}, &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
+	}
+	issuer, err := g.issuer(p.Profile.IssuerID)
+	if err != nil {
+		return Subject{}, err
+	}
+	spec := p.Certificate.Spec.V
+	return digested(api.IssuanceSubject{
+		CertificateID: p.Certificate.ID, CommonName: spec.CommonName, SANs: sorted(spec.SANs), Key: csr.Key,
+		IssuerID: p.Profile.IssuerID, IssuerFingerprintSHA256: issuer.Fingerprint(), ProfileID: p.ProfileID,
+		ValiditySeconds: p.Profile.MaxTTLSeconds, ExtendedKeyUsages: sorted(p.Profile.AllowedEKUs),
+	}, csr)
+}
+
+func (g *Gate) issuer(id string) (Issuer, error) {
+	issuer, ok := g.issuers[id]
+	if !ok {
+		return nil, &UnsignableError{api.Fault{Detail: fmt.Sprintf("there is no issuer %q", id)}}
+	}
+	return issuer, nil
+}
+
+// stored reads a job's subject back, as what was approved and is to be signed.
+func stored(canonical, csrPEM string) (Subject, error) {
+	var s api.IssuanceSubject
+	if err := json.Unmarshal([]byte(canonical), &s); err != nil {
+		return Subject{}, fmt.Errorf("read the stored subject: %w", err)
+	}
+	csr, err := certificate.ParseCSR(csrPEM)
+	if err != nil {
+		return Subject{}, fmt.Errorf("read the stored request: %w", err)
+	}
+	if csr.Key != s.Key {
+		return Subject{}, errors.New("the stored request has another key than the stored subject")
+	}
+	return digested(s, csr)
+}
+
+// ReadSubject is what a job asks for, as it was stored.
+func ReadSubject(j job.Job) (Subject, error) { return stored(j.Subject, j.CSRPEM) }
+
+func digested(s api.IssuanceSubject, csr *certificate.CSR) (Subject, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return Subject{}, err
+	}
+	canonical := jsontext.Value(text)
+	if err := canonical.Canonicalize(); err != nil {
+		return Subject{}, fmt.Errorf("canonical JSON: %w", err)
+	}
+	sum := sha256.Sum256(canonical)
+	return Subject{
+		IssuanceSubject: s, PublicKey: csr.PublicKey,
+		Canonical: string(canonical), Digest: "sha256:" + hex.EncodeToString(sum[:]),
+	}, nil
+}
+
+func sorted(list []string) []string {
+	copied := slices.Clone(list)
+	slices.Sort(copied)
+	return copied
+}

@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// ApprovalFilter is the part of an input that chooses approvals.
+type ApprovalFilter struct {
+	Kind          api.ApprovalKind `query:"kind" enum:"issuance,profile_edit"`
+	ProfileID     string           `query:"profile_id" maxLength:"65"`
+	CertificateID string           `query:"certificate_id" maxLength:"66"`
+	RequestedBy   string           `query:"requested_by" maxLength:"63"`
+}
+
+func (f ApprovalFilter) filter(state api.ApprovalState) approval.Filter {
+	return approval.Filter{
+		State: state, Kind: f.Kind, ProfileID: f.ProfileID, CertificateID: f.CertificateID, RequestedBy: f.RequestedBy,
+	}
+}
+
+type listApprovalsInput struct {
+	Paged
+	ApprovalFilter
+	State api.ApprovalState `query:"state" enum:"pending,approved,rejected,expired,cancelled"`
+	Order string            `query:"order" enum:"oldest,newest" default:"oldest"`
+}
+
+func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*list[api.Approval], error) {
+	rows, err := read(ctx, s, func(tx *store.Tx) ([]approval.Approval, error) {
+		return approval.List(tx, in.filter(in.State), in.page(in.Order == "newest"))
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(a approval.Approval) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }
+	return listed(&in.Paged, rows, place, approval.Approval.API), nil
+}
+
+type approvalSummaryInput struct {
+	ApprovalFilter
+	State api.ApprovalState `query:"state" enum:"pending,approved,rejected,expired,cancelled" default:"pending"`
+	Limit int               `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"of the list; the counts have none"`
+}
+
+func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*plain[api.ApprovalSummary], error) {
+	summary, err := read(ctx, s, func(tx *store.Tx) (api.ApprovalSummary, error) {
+		return approval.Summarize(tx, in.filter(in.State), in.Limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	summary.ServerVersion = s.Version
+	return &plain[api.ApprovalSummary]{summary}, nil
+}
+
+func (s *server) getApproval(ctx context.Context, in *ByID) (*plain[api.Approval], error) {
+	a, err := read(ctx, s, func(tx *store.Tx) (approval.Approval, error) { return approval.Get(tx, in.ID) })
+	return shown(a, err)
+}
+
+func shown(a approval.Approval, err error) (*plain[api.Approval], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &plain[api.Approval]{a.API()}, nil
+}
+
+type decisionInput struct {
+	ByID
+	Text
+	Body *api.Decision
+}
+
+func (in *decisionInput) decision() api.Decision {
+	if in.Body == nil {
+		return api.Decision{}
+	}
+	return *in.Body
+}
+
+func (s *server) approve(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
+	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Approve(tx, who, in.ID, in.decision())
+	}))
+}
+
+func (s *server) reject(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
+	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Reject(tx, who, in.ID, in.decision())
+	}))
+}
+
+type withdrawInput struct {
+	ByID
+	Text
+	Body *api.Withdrawal
+}
+
+func (s *server) withdraw(ctx context.Context, in *withdrawInput) (*plain[api.Approval], error) {
+	var request api.Withdrawal
+	if in.Body != nil {
+		request = *in.Body
+	}
+	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Withdraw(tx, who, in.ID, request.Note)
+	}))
+}

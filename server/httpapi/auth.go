@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"golang.org/x/time/rate"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+)
+
+// authenticate lets in who may call the operation, before the body is read, and puts the actor into the context.
+func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	allowed, declared := ctx.Operation().Metadata[accessKey].(access)
+	if declared && allowed.public {
+		next(ctx)
+		return
+	}
+	who, err := s.caller(ctx)
+	if err == nil && !declared {
+		err = errors.New("an operation does not say who may call it")
+	}
+	if err == nil && len(allowed.roles) > 0 && !who.Has(allowed.roles...) {
+		err = forbidden(who, allowed.roles)
+	}
+	if err != nil {
+		s.refuse(ctx, err)
+		return
+	}
+	next(huma.WithContext(ctx, identity.WithActor(ctx.Context(), who)))
+}
+
+func (s *server) caller(ctx huma.Context) (identity.Actor, error) {
+	key, ok := bearer(humagin.Unwrap(ctx).Request.Header.Values("Authorization"))
+	if !ok {
+		return identity.Actor{}, principal.ErrUnauthenticated
+	}
+	who, err := s.Authenticator.Authenticate(ctx.Context(), key)
+	if errors.Is(err, principal.ErrUnauthenticated) && !s.failures.allow(ctx.RemoteAddr()) {
+		return who, api.Refuse(api.CodeRateLimited, "too many failed credentials from this address: wait a moment")
+	}
+	return who, err
+}
+
+// bearer reads the one place where a credential may be.
+func bearer(headers []string) (string, bool) {
+	if len(headers) != 1 {
+		return "", false
+	}
+	scheme, key, ok := strings.Cut(headers[0], " ")
+	return key, ok && strings.EqualFold(scheme, "Bearer")
+}
+
+func forbidden(who identity.Actor, roles []api.Role) *api.Problem {
+	p := api.Refuse(api.CodeForbidden, "%s lacks the role %s", who.ID, roles[0])
+	p.Principal, p.RequiredRoles = who.ID, roles
+	return p
+}
+
+func (s *server) refuse(ctx huma.Context, err error) {
+	refusal, headers := s.refusal(ctx.Context(), err)
+	if refusal.Code() == api.CodeRateLimited {
+		headers = retryAfter(1)
+	}
+	c := humagin.Unwrap(ctx)
+	for name, values := range headers {
+		c.Writer.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	send(c, refusal)
+}
+
+// failureLimiter slows down whoever tries keys: five failures a second for each address, thirty at once. A good key
+// is never refused for them.
+type failureLimiter struct {
+	mu        sync.Mutex
+	addresses map[string]*rate.Limiter
+	since     time.Time
+}
+
+const (
+	maxAddresses    = 10_000
+	forgetAddresses = 10 * time.Minute
+	failuresASecond = 5
+	failuresAtOnce  = 30
+)
+
+func newFailureLimiter() *failureLimiter {
+	return &failureLimiter{addresses: map[string]*rate.Limiter{}, since: time.Now()}
+}
+
+func (l *failureLimiter) allow(remote string) bool {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.addresses) >= maxAddresses || time.Since(l.since) > forgetAddresses {
+		clear(l.addresses)
+		l.since = time.Now()
+	}
+	limiter, ok := l.addresses[host]
+	if !ok {
+		limiter = rate.NewLimiter(failuresASecond, failuresAtOnce)
+		l.addresses[host] = limiter
+	}
+	return limiter.Allow()
+}

@@ -1,0 +1,211 @@
+package httpapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+type listCertificatesInput struct {
+	Paged
+	ProfileID     string    `query:"profile_id" maxLength:"65"`
+	CommonName    string    `query:"common_name" maxLength:"64"`
+	ExpiresBefore time.Time `query:"expires_before" doc:"the current leaf ends before this"`
+	Archived      bool      `query:"archived" doc:"the archived ones instead of the live ones"`
+}
+
+// page is rows with what is shown of them, both in one order.
+type page struct {
+	rows  []certificate.Certificate
+	views []api.Certificate
+}
+
+func (s *server) listCertificates(ctx context.Context, in *listCertificatesInput) (*list[api.Certificate], error) {
+	found, err := read(ctx, s, func(tx *store.Tx) (page, error) {
+		rows, err := certificate.List(tx, certificate.Filter{
+			ProfileID: in.ProfileID, CommonName: in.CommonName, ExpiresBefore: in.ExpiresBefore.UTC(), Archived: in.Archived,
+		}, in.page(false))
+		if err != nil {
+			return page{}, err
+		}
+		views, err := certificate.View(tx, rows...)
+		return page{rows, views}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(i int) store.Cursor { return store.Cursor{At: found.rows[i].CreatedAt, ID: found.rows[i].UID} }
+	show := func(i int) api.Certificate { return found.views[i] }
+	return listed(&in.Paged, slices.Collect(indexes(len(found.rows))), place, show), nil
+}
+
+func indexes(n int) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// viewed shows one certificate inside the transaction that found or wrote it.
+func viewed(tx *store.Tx, c certificate.Certificate, err error) (api.Certificate, error) {
+	if err != nil {
+		return api.Certificate{}, err
+	}
+	views, err := certificate.View(tx, c)
+	if err != nil {
+		return api.Certificate{}, err
+	}
+	return views[0], nil
+}
+
+func (s *server) getCertificate(ctx context.Context, in *ByID) (*versioned[api.Certificate], error) {
+	c, err := read(ctx, s, func(tx *store.Tx) (api.Certificate, error) {
+		c, err := certificate.Get(tx, in.ID)
+		return viewed(tx, c, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[api.Certificate]{ETag: etag(c.Version), Body: c}, nil
+}
+
+// createCertificateBody is api.CreateCertificate with a schema for the door.
+type createCertificateBody struct{ api.CreateCertificate }
+
+// TransformSchema implements huma.SchemaTransformer.
+func (createCertificateBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return freeLabels(s)
+}
+
+type createCertificateInput struct {
+	Text
+	Body createCertificateBody
+}
+
+func (s *server) createCertificate(ctx context.Context, in *createCertificateInput) (*created[api.Certificate], error) {
+	request, err := decode(in.RawBody, api.CreateCertificate{CertificateSpec: api.DefaultCertificateSpec()})
+	if err != nil {
+		return nil, err
+	}
+	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
+		c, err := s.Certificates.Create(tx, who, request)
+		return viewed(tx, c, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &created[api.Certificate]{Location: "/api/v1/certificates/" + c.ID, ETag: etag(c.Version), Body: c}, nil
+}
+
+// replaceCertificateBody is what a caller writes, and the certificate's id if he likes.
+type replaceCertificateBody struct {
+	api.CertificateSpec
+	ID *string `json:"id,omitempty"`
+}
+
+// TransformSchema implements huma.SchemaTransformer.
+func (replaceCertificateBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return freeLabels(s)
+}
+
+type replaceCertificateInput struct {
+	ByID
+	IfMatch
+	Text
+	Body replaceCertificateBody
+}
+
+func (s *server) replaceCertificate(ctx context.Context, in *replaceCertificateInput) (*versioned[api.Certificate], error) {
+	request, err := decode(in.RawBody, replaceCertificateBody{CertificateSpec: api.DefaultCertificateSpec()})
+	if err != nil {
+		return nil, err
+	}
+	if faults := unchanged("/id", request.ID, in.ID); len(faults) > 0 {
+		return nil, api.Invalid(faults...)
+	}
+	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
+		c, err := s.Certificates.Replace(tx, who, in.ID, request.CertificateSpec, in.precondition())
+		return viewed(tx, c, err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[api.Certificate]{ETag: etag(c.Version), Body: c}, nil
+}
+
+func (s *server) deleteCertificate(ctx context.Context, in *deleteInput) (*struct{}, error) {
+	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (*struct{}, error) {
+		return &struct{}{}, s.Certificates.Archive(tx, who, in.ID, in.precondition())
+	})
+}
+
+type listLeavesInput struct {
+	ByID
+	Paged
+}
+
+func (s *server) listLeaves(ctx context.Context, in *listLeavesInput) (*list[api.Leaf], error) {
+	rows, err := read(ctx, s, func(tx *store.Tx) ([]certificate.Leaf, error) {
+		return certificate.Leaves(tx, in.ID, in.page(true))
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(l certificate.Leaf) store.Cursor { return store.Cursor{At: l.CreatedAt, ID: l.SerialNumber} }
+	return listed(&in.Paged, rows, place, certificate.Leaf.API), nil
+}
+
+// chain is PEM, not JSON.
+type chain struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte `contentType:"application/pem-certificate-chain"`
+}
+
+func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
+	leaf, err := read(ctx, s, func(tx *store.Tx) (certificate.Leaf, error) { return certificate.Current(tx, in.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &chain{ContentType: "application/pem-certificate-chain", Body: []byte(leaf.CertificatePEM + leaf.ChainPEM)}, nil
+}
+
+type renewInput struct {
+	ByID
+	Text
+	Body *api.Renew
+}
+
+// accepted is something that was begun and where it can be followed.
+type accepted[T any] struct {
+	Location string `header:"Location"`
+	Body     T
+}
+
+func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepted[api.Job], error) {
+	var request api.Renew
+	if in.Body != nil {
+		request = *in.Body
+	}
+	prepared, err := s.Issuance.Prepare(ctx, in.ID, request)
+	if err != nil {
+		return nil, err
+	}
+	j, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (job.Job, error) {
+		return s.Issuance.Renew(tx, who, prepared)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &accepted[api.Job]{Location: "/api/v1/jobs/" + j.ID, Body: j.API()}, nil
+}

@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// createProfileBody is api.CreateProfile with a schema for the door.
+type createProfileBody struct{ api.CreateProfile }
+
+// TransformSchema implements huma.SchemaTransformer.
+func (createProfileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return freeLabels(s)
+}
+
+// replaceProfileBody is a profile as it was got: what the server sets may be sent back if it is unchanged.
+type replaceProfileBody struct {
+	api.ProfileSpec
+	ID                *string    `json:"id,omitempty"`
+	Version           *int64     `json:"version,omitempty"`
+	PendingApprovalID *string    `json:"pending_approval_id,omitempty"`
+	CreatedAt         *time.Time `json:"created_at,omitempty"`
+	UpdatedAt         *time.Time `json:"updated_at,omitempty"`
+}
+
+// TransformSchema implements huma.SchemaTransformer. A PUT that leaves the gate out must not be taken for one that
+// opens it.
+func (replaceProfileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Required = append(s.Required, "requires_approval")
+	return freeLabels(s)
+}
+
+// freeLabels lets any value pass where labels are: huma would give the wrong place for a key with a dot. The rooms
+// check them.
+func freeLabels(s *huma.Schema) *huma.Schema {
+	s.Properties["labels"] = &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: true, Description: "at most 64; both keys and values are strings",
+	}
+	return s
+}
+
+// sameAsStored are faults at the fields that the server sets and the caller sent with another value.
+func (b replaceProfileBody) sameAsStored(stored api.Profile) []api.Fault {
+	return slices.Concat(
+		unchanged("/id", b.ID, stored.ID),
+		unchanged("/version", b.Version, stored.Version),
+		unchangedTime("/created_at", b.CreatedAt, stored.CreatedAt),
+		unchangedTime("/updated_at", b.UpdatedAt, stored.UpdatedAt),
+		unchangedPointer("/pending_approval_id", b.PendingApprovalID, stored.PendingApprovalID),
+	)
+}
+
+type listProfilesInput struct {
+	Paged
+	Name string `query:"name" doc:"the profile of exactly this name" maxLength:"255"`
+}
+
+func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*list[api.Profile], error) {
+	rows, err := read(ctx, s, func(tx *store.Tx) ([]profile.Profile, error) {
+		return profile.List(tx, in.Name, in.page(false))
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(p profile.Profile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
+	return listed(&in.Paged, rows, place, profile.Profile.API), nil
+}
+
+func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profile], error) {
+	p, err := read(ctx, s, func(tx *store.Tx) (profile.Profile, error) { return profile.Get(tx, in.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
+}
+
+type createProfileInput struct {
+	Text
+	Body createProfileBody
+}
+
+func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*created[api.Profile], error) {
+	request, err := decode(in.RawBody, api.CreateProfile{ProfileSpec: api.DefaultProfileSpec()})
+	if err != nil {
+		return nil, err
+	}
+	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
+		return s.Profiles.Create(tx, who, request)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &created[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p.API()}, nil
+}
+
+type replaceProfileInput struct {
+	ByID
+	IfMatch
+	Text
+	Body replaceProfileBody
+}
+
+func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*versioned[api.Profile], error) {
+	request, err := decode(in.RawBody, replaceProfileBody{ProfileSpec: api.DefaultProfileSpec()})
+	if err != nil {
+		return nil, err
+	}
+	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
+		stored, err := profile.Get(tx, in.ID)
+		if err != nil {
+			return profile.Profile{}, err
+		}
+		if faults := request.sameAsStored(stored.API()); len(faults) > 0 {
+			return profile.Profile{}, api.Invalid(faults...)
+		}
+		return s.Profiles.Replace(tx, who, in.ID, request.ProfileSpec, in.precondition())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
+}
+
+type deleteInput struct {
+	ByID
+	IfMatch
+}
+
+func (s *server) deleteProfile(ctx context.Context, in *deleteInput) (*struct{}, error) {
+	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (*struct{}, error) {
+		return &struct{}{}, s.Profiles.Delete(tx, who, in.ID, in.precondition())
+	})
+}
+
+// unchanged is a fault when a value was sent that is not the stored one.
+func unchanged[T comparable](pointer string, sent *T, stored T) []api.Fault {
+	if sent == nil || *sent == stored {
+		return nil
+	}
+	return []api.Fault{{Pointer: pointer, Detail: "is set by the server: leave it out, or send what is stored"}}
+}
+
+func unchangedPointer(pointer string, sent, stored *string) []api.Fault {
+	if stored == nil {
+		stored = new(string)
+	}
+	return unchanged(pointer, sent, *stored)
+}
+
+func unchangedTime(pointer string, sent *time.Time, stored time.Time) []api.Fault {
+	if sent == nil || sent.Equal(stored) {
+		return nil
+	}
+	return unchanged(pointer, sent, stored)
+}

@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// access is who may call an operation.
+type access struct {
+	public bool
+	roles  []api.Role // any of them; none: every principal, and the room decides
+}
+
+var (
+	anyone    = access{public: true}
+	readers   = access{roles: []api.Role{api.RoleViewer}}
+	auditors  = access{roles: []api.Role{api.RoleAuditor}}
+	operators = access{roles: []api.Role{api.RoleOperator}}
+	// The approval room decides who may decide: it tells a requester about the two-person rule whatever his roles.
+	deciders = access{}
+)
+
+// routes is the table of contents of the API.
+func (s *server) routes(h huma.API) {
+	get(s, h, readers, "/api/v1/profiles", "list-profiles", "List profiles", s.listProfiles)
+	get(s, h, readers, "/api/v1/profiles/{id}", "get-profile", "Get a profile", s.getProfile)
+	post(s, h, operators, "/api/v1/profiles", "create-profile", "Create a profile", http.StatusCreated, s.createProfile)
+	put(s, h, operators, "/api/v1/profiles/{id}", "replace-profile", "Replace a profile", s.replaceProfile)
+	remove(s, h, operators, "/api/v1/profiles/{id}", "delete-profile", "Delete a profile that no certificate uses", s.deleteProfile)
+
+	get(s, h, readers, "/api/v1/certificates", "list-certificates", "List certificates", s.listCertificates)
+	get(s, h, readers, "/api/v1/certificates/{id}", "get-certificate", "Get a certificate", s.getCertificate)
+	get(s, h, readers, "/api/v1/certificates/{id}/versions", "list-certificate-versions", "List what was issued for a certificate", s.listLeaves)
+	get(s, h, readers, "/api/v1/certificates/{id}/chain", "get-certificate-chain", "Get the current leaf and its issuers as PEM", s.getChain)
+	post(s, h, operators, "/api/v1/certificates", "create-certificate", "Create a certificate", http.StatusCreated, s.createCertificate)
+	put(s, h, operators, "/api/v1/certificates/{id}", "replace-certificate", "Replace a certificate", s.replaceCertificate)
+	remove(s, h, operators, "/api/v1/certificates/{id}", "delete-certificate", "Archive a certificate", s.deleteCertificate)
+	post(s, h, operators, "/api/v1/certificates/{id}/renew", "renew-certificate", "Ask for a certificate to be issued", http.StatusAccepted, s.renewCertificate)
+
+	get(s, h, readers, "/api/v1/jobs", "list-jobs", "List jobs, newest first", s.listJobs)
+	get(s, h, readers, "/api/v1/jobs/{id}", "get-job", "Get a job", s.getJob)
+
+	get(s, h, readers, "/api/v1/approvals", "list-approvals", "List approvals", s.listApprovals)
+	get(s, h, readers, "/api/v1/approvals/summary", "get-approval-summary", "Count approvals and list the oldest", s.getApprovalSummary)
+	get(s, h, readers, "/api/v1/approvals/{id}", "get-approval", "Get an approval", s.getApproval)
+	post(s, h, deciders, "/api/v1/approvals/{id}/approve", "approve-approval", "Approve as the second person", http.StatusOK, s.approve)
+	post(s, h, deciders, "/api/v1/approvals/{id}/reject", "reject-approval", "Reject as the second person", http.StatusOK, s.reject)
+	post(s, h, operators, "/api/v1/approvals/{id}/withdraw", "withdraw-approval", "Take a request back", http.StatusOK, s.withdraw)
+
+	get(s, h, auditors, "/api/v1/audit-events", "list-audit-events", "List audit events, newest first", s.listAuditEvents)
+
+	get(s, h, anyone, "/healthz", "get-health", "Is the process alive", s.getHealth)
+	get(s, h, anyone, "/readyz", "get-ready", "Can the server do its work", s.getReady)
+}
+
+type handler[I, O any] func(context.Context, *I) (*O, error)
+
+func get[I, O any](s *server, h huma.API, a access, path, id, summary string, f handler[I, O]) {
+	register(s, h, a, http.MethodGet, path, id, summary, http.StatusOK, f)
+}
+
+func post[I, O any](s *server, h huma.API, a access, path, id, summary string, status int, f handler[I, O]) {
+	register(s, h, a, http.MethodPost, path, id, summary, status, f)
+}
+
+func put[I, O any](s *server, h huma.API, a access, path, id, summary string, f handler[I, O]) {
+	register(s, h, a, http.MethodPut, path, id, summary, http.StatusOK, f)
+}
+
+func remove[I any](s *server, h huma.API, a access, path, id, summary string, f handler[I, struct{}]) {
+	register(s, h, a, http.MethodDelete, path, id, summary, http.StatusNoContent, f)
+}
+
+const accessKey = "access"
+
+func register[I, O any](s *server, h huma.API, a access, method, path, id, summary string, status int, f handler[I, O]) {
+	op := huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
+		MaxBodyBytes: maxBodyBytes + 1, // huma refuses a body of exactly its limit
+		Metadata:     map[string]any{accessKey: a},
+		Responses:    map[string]*huma.Response{"default": problemResponse(h)},
+	}
+	if _, has := reflect.TypeFor[I]().FieldByName("Body"); has {
+		op.RequestBody = &huma.RequestBody{}
+	}
+	if !a.public {
+		op.Security = []map[string][]string{{"key": {}}}
+	}
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+	describeBody[I](op)
+}
+
+// describeBody mends what huma makes of an input that wants the raw body too: it is JSON all the same, and may be
+// left out where Body is a pointer.
+func describeBody[I any](op huma.Operation) {
+	if op.RequestBody == nil {
+		return
+	}
+	field, _ := reflect.TypeFor[I]().FieldByName("Body")
+	delete(op.RequestBody.Content, "application/octet-stream")
+	op.RequestBody.Required = field.Type.Kind() != reflect.Pointer
+}

@@ -1,0 +1,92 @@
+// Package identity says who acts: a principal or one of the system's own actors, and under which request.
+//
+// It is a leaf: no tables, no other room. Whether a principal still may act is asked of the principal room.
+package identity
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// Kind tells people, services and the system apart.
+type Kind string
+
+// The kinds of actor.
+const (
+	Human   = Kind(api.KindHuman)
+	Service = Kind(api.KindService)
+	System  = Kind("system")
+)
+
+// Actor is whoever acts. The zero Actor may do nothing.
+type Actor struct {
+	ID           string
+	Kind         Kind
+	Owner        string // of a service: the human who owns it
+	Roles        []api.Role
+	KeyID        string
+	KeyExpiresAt *time.Time
+}
+
+// The system's own actors.
+var (
+	Reaper = Actor{ID: "system-reaper", Kind: System}
+	Issuer = Actor{ID: "system-issuer", Kind: System}
+	CLI    = Actor{ID: "system-cli", Kind: System}
+)
+
+// Accountable is the one person who stands behind what the actor asks for.
+func (a Actor) Accountable() string {
+	if a.Kind == Service {
+		return a.Owner
+	}
+	return a.ID
+}
+
+// Has says whether the actor has any of the roles. All roles read as viewer does; none implies another.
+func (a Actor) Has(roles ...api.Role) bool {
+	return slices.ContainsFunc(roles, func(wanted api.Role) bool {
+		return slices.Contains(a.Roles, wanted) || (wanted == api.RoleViewer && len(a.Roles) > 0)
+	})
+}
+
+// Type is the actor's type in the audit trail.
+func (a Actor) Type() string {
+	switch a.Kind {
+	case Human:
+		return "User"
+	case Service:
+		return "Service"
+	default:
+		return "System"
+	}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID puts the request's id into the context.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID is the id of the request that ctx belongs to; empty outside a request.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+type actorKey struct{}
+
+// WithActor puts the authenticated caller into the context.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// From is the authenticated caller; the zero Actor when there is none.
+func From(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	return a
+}

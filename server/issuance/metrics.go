@@ -1,0 +1,19 @@
+package issuance
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics count issuances.
+type Metrics struct{ issuances *prometheus.CounterVec }
+
+// NewMetrics makes and registers the room's metrics.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "certctl_issuances_total", Help: "Issuances that ended: issued, refused by the gate, or failed.",
+	}, []string{"profile_id", "outcome"})}
+	r.MustRegister(m.issuances)
+	return m
+}
+
+func (m *Metrics) issued(profileID, outcome string) {
+	m.issuances.WithLabelValues(profileID, outcome).Inc()
+}

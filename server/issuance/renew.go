@@ -1,0 +1,169 @@
+package issuance
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Service opens and works on issuances.
+type Service struct {
+	Store     *store.Store
+	Gate      *gate.Gate
+	Approvals *approval.Service
+	Queue     *job.Queue
+	Metrics   *Metrics
+	Log       *slog.Logger
+}
+
+// Prepared is a request that was linted, so that the transaction that stores it need not.
+type Prepared struct {
+	certificateID string
+	request       api.Renew
+	lintedDigest  string
+}
+
+// Prepare looks at a request before the transaction: linting takes its time. What it says may be out of date when
+// the transaction runs; then that lints again.
+func (s *Service) Prepare(ctx context.Context, certificateID string, request api.Renew) (Prepared, error) {
+	p := Prepared{certificateID: certificateID, request: request}
+	var subject gate.Subject
+	err := s.Store.Read(ctx, func(tx *store.Tx) error {
+		c, err := certificate.Get(tx, certificateID)
+		if err != nil {
+			return err
+		}
+		proposal, err := s.Gate.Look(tx, c.UID, csrOf(request, c))
+		subject = proposal.Subject
+		return err
+	})
+	if err != nil {
+		return p, refusal(err)
+	}
+	if err := s.Gate.Lint(subject, s.Store.Now()); err != nil {
+		// The transaction meets it again, after the refusals that come before it.
+		return p, ignoreUnsignable(err)
+	}
+	p.lintedDigest = subject.Digest
+	return p, nil
+}
+
+func csrOf(request api.Renew, c certificate.Certificate) string {
+	if request.CSRPEM != "" {
+		return request.CSRPEM
+	}
+	return c.Spec.V.CSRPEM
+}
+
+// Renew opens the job that issues a certificate, or the first one. Under a gated profile the job awaits an
+// approval, which is opened in the same transaction.
+func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, error) {
+	c, err := certificate.Get(tx, p.certificateID)
+	if err != nil {
+		return job.Job{}, err
+	}
+	proposal, err := s.Gate.Propose(tx, c.UID, csrOf(p.request, c))
+	if err != nil {
+		return job.Job{}, refusal(err)
+	}
+	if err := s.renewable(tx, proposal, p.lintedDigest); err != nil {
+		return job.Job{}, err
+	}
+	j, err := s.describe(tx, who, proposal)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if !proposal.Profile.RequiresApproval {
+		opened, err := s.Queue.Enqueue(tx, j)
+		if err != nil {
+			return job.Job{}, err
+		}
+		return opened, audit.Append(tx, audit.Event{
+			Actor: who, Action: "issuance_requested", ResourceType: "job", ResourceID: j.ID,
+			Details: audit.Details{"certificate_id": j.CertificateID, "reason": p.request.Reason, "digest": j.Digest},
+		})
+	}
+	a, err := s.Approvals.Request(tx, who, s.request(j, proposal, p.request.Reason, who))
+	if err != nil {
+		return job.Job{}, err
+	}
+	j.ApprovalID = &a.ID
+	return s.Queue.Enqueue(tx, j)
+}
+
+// renewable refuses what could never be signed, before anyone is asked to approve it.
+func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) error {
+	if p.Certificate.ArchivedAt != nil {
+		return api.NotFound("certificate", p.Certificate.ID)
+	}
+	if !p.Profile.Enabled {
+		return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", p.ProfileID)
+	}
+	if open, found, err := job.Open(tx, p.Certificate.UID); err != nil {
+		return err
+	} else if found {
+		return certificate.AlreadyOpen(open)
+	}
+	if faults := p.Faults(); len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	if p.Subject.Digest == lintedDigest {
+		return nil
+	}
+	return refusal(s.Gate.Lint(p.Subject, tx.Now))
+}
+
+func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (job.New, error) {
+	first, err := job.First(tx, p.Certificate.UID)
+	if err != nil {
+		return job.New{}, err
+	}
+	kind := api.JobRenewal
+	if first {
+		kind = api.JobIssuance
+	}
+	return job.New{
+		ID: job.NewID(), Type: kind, CertificateUID: p.Certificate.UID, CertificateID: p.Certificate.ID, ProfileID: p.ProfileID,
+		RequestedBy: who.ID, Accountable: who.Accountable(),
+		CSRPEM: p.CSRPEM, Subject: p.Subject.Canonical, Digest: p.Subject.Digest,
+	}, nil
+}
+
+func (s *Service) request(j job.New, p gate.Proposal, reason string, who identity.Actor) approval.Request {
+	return approval.Request{
+		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
+		CertificateID: &j.CertificateID, JobID: &j.ID,
+		Accountable: who.Accountable(), Excluded: excluded(who),
+		Reason: reason, Subject: j.Subject, Digest: j.Digest,
+	}
+}
+
+// excluded are the people who stand behind a request and may not decide it: a human himself, and of a service its
+// owner.
+func excluded(who identity.Actor) []string { return []string{who.Accountable()} }
+
+// refusal makes of what can never be signed the fault that the caller made.
+func refusal(err error) error {
+	var unsignable *gate.UnsignableError
+	if errors.As(err, &unsignable) {
+		return api.Invalid(unsignable.Fault)
+	}
+	return err
+}
+
+func ignoreUnsignable(err error) error {
+	var unsignable *gate.UnsignableError
+	if errors.As(err, &unsignable) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+package job
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Job is a row of the queue. What it is about is fixed when it is made.
+type Job struct {
+	ID             string
+	Type           api.JobType
+	CertificateUID string `gorm:"column:certificate_uid"`
+	CertificateID  string
+	ProfileID      string
+	ApprovalID     *string
+	Status         api.JobStatus
+	Attempt        int
+	MaxAttempts    int
+	Fence          int64
+	LeaseUntil     *time.Time
+	ErrorMessage   string
+	RequestedBy    string
+	Accountable    string
+	CSRPEM         string `gorm:"column:csr_pem"`
+	Subject        string // RFC 8785 JSON
+	Digest         string
+	RunAt          time.Time
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	SerialNumber   *string
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Job) TableName() string { return "jobs" }
+
+// API is the job as callers see it.
+func (j Job) API() api.Job {
+	return api.Job{
+		ID: j.ID, Type: j.Type, CertificateID: j.CertificateID, ApprovalID: j.ApprovalID, Status: j.Status,
+		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, ErrorMessage: j.ErrorMessage,
+		RequestedBy: j.RequestedBy, Accountable: j.Accountable, RunAt: j.RunAt, StartedAt: j.StartedAt,
+		FinishedAt: j.FinishedAt, SerialNumber: j.SerialNumber, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+	}
+}
+
+var wellFormedID = regexp.MustCompile(`^job-[a-z0-9-]{1,64}$`)
+
+// Get finds a job by its id.
+func Get(tx *store.Tx, id string) (Job, error) {
+	if !wellFormedID.MatchString(id) {
+		return Job{}, api.NotFound("job", id)
+	}
+	var j Job
+	found, err := tx.Find(&j, "SELECT * FROM jobs WHERE id = ?", id)
+	if err != nil {
+		return Job{}, fmt.Errorf("look up job %s: %w", id, err)
+	}
+	if !found {
+		return Job{}, api.NotFound("job", id)
+	}
+	return j, nil
+}
+
+// Newest finds the newest job of each of the certificates.
+func Newest(tx *store.Tx, certificateUIDs []string) (map[string]Job, error) {
+	var rows []Job
+	err := tx.DB.Raw(`SELECT j.* FROM jobs j WHERE j.certificate_uid IN ? AND NOT EXISTS (
+		SELECT 1 FROM jobs newer WHERE newer.certificate_uid = j.certificate_uid
+			AND (newer.created_at, newer.id) > (j.created_at, j.id))`, certificateUIDs).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("look up the newest jobs: %w", err)
+	}
+	newest := make(map[string]Job, len(rows))
+	for _, j := range rows {
+		newest[j.CertificateUID] = j
+	}
+	return newest, nil
+}
+
+// Filter chooses jobs; an empty field chooses all.
+type Filter struct {
+	CertificateUID string
+	Status         api.JobStatus
+	Type           api.JobType
+}
+
+// List gives a page of jobs.
+func List(tx *store.Tx, f Filter, page store.Page) ([]Job, error) {
+	db := tx.DB
+	if f.CertificateUID != "" {
+		db = db.Where("certificate_uid = ?", f.CertificateUID)
+	}
+	if f.Status != "" {
+		db = db.Where("status = ?", f.Status)
+	}
+	if f.Type != "" {
+		db = db.Where("type = ?", f.Type)
+	}
+	var rows []Job
+	err := page.On(db, "created_at", "id").Find(&rows).Error
+	return rows, err
+}
+
+// CountOpen counts the jobs that are not finished, by status.
+func CountOpen(tx *store.Tx) (map[api.JobStatus]int64, error) {
+	counts := map[api.JobStatus]int64{api.JobAwaitingApproval: 0, api.JobPending: 0, api.JobRunning: 0}
+	for status := range counts {
+		var n int64
+		if err := tx.DB.Model(&Job{}).Where("status = ?", status).Count(&n).Error; err != nil {
+			return nil, err
+		}
+		counts[status] = n
+	}
+	return counts, nil
+}

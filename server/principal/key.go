@@ -1,0 +1,135 @@
+package principal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Key is a credential of a principal, without its secret.
+type Key struct {
+	ID           string
+	PrincipalID  string
+	Name         string
+	SecretSHA256 string
+	CreatedAt    time.Time
+	ExpiresAt    *time.Time
+	RevokedAt    *time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Key) TableName() string { return "keys" }
+
+// A key reads ctl_<key id>_<secret>: the id finds the row, the secret has 256 random bits.
+var keyFormat = regexp.MustCompile(`^ctl_([a-z0-9]{16})_([A-Za-z0-9_-]{43})$`)
+
+func hashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// CreateKey makes a key and returns it, secret and all, for the only time. A lifetime of 0 never ends.
+func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (string, error) {
+	if _, err := get(tx, principalID); err != nil {
+		return "", err
+	}
+	random := make([]byte, 32)
+	rand.Read(random) //nolint:errcheck // never fails: see crypto/rand.Read
+	secret := base64.RawURLEncoding.EncodeToString(random)
+	row := Key{
+		ID: store.NewID(""), PrincipalID: principalID, Name: name, SecretSHA256: hashSecret(secret), CreatedAt: tx.Now,
+	}
+	if lifetime > 0 {
+		expires := tx.Now.Add(lifetime)
+		row.ExpiresAt = &expires
+	}
+	if err := tx.DB.Create(&row).Error; err != nil {
+		return "", fmt.Errorf("create key: %w", err)
+	}
+	return "ctl_" + row.ID + "_" + secret, record(tx, "key_created", "key", row.ID, audit.Details{"principal": principalID})
+}
+
+// Keys lists all keys, oldest first.
+func Keys(tx *store.Tx) ([]Key, error) {
+	var rows []Key
+	return rows, tx.DB.Order("created_at, id").Find(&rows).Error
+}
+
+// RevokeKey ends a key at once. Revoking a revoked key changes nothing.
+func RevokeKey(tx *store.Tx, id string) error {
+	id = strings.TrimPrefix(id, "ctl_")
+	var row Key
+	revoked, err := tx.Guarded(&row, "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING *", tx.Now, id)
+	if err != nil {
+		return err
+	}
+	if revoked {
+		return record(tx, "key_revoked", "key", row.ID, audit.Details{"principal": row.PrincipalID})
+	}
+	known, err := tx.Find(&row, "SELECT * FROM keys WHERE id = ?", id)
+	if err == nil && !known {
+		err = fmt.Errorf("there is no key %q: see key list", id)
+	}
+	return err
+}
+
+// Holder is who holds a key, as things stand now.
+type Holder struct {
+	KeyID           string                 `gorm:"column:holder_key_id"`
+	SecretSHA256    string                 `gorm:"column:holder_secret_sha256"`
+	KeyExpiresAt    *time.Time             `gorm:"column:holder_key_expires_at"`
+	KeyRevokedAt    *time.Time             `gorm:"column:holder_key_revoked_at"`
+	ID              string                 `gorm:"column:holder_id"`
+	Kind            string                 `gorm:"column:holder_kind"`
+	Owner           *string                `gorm:"column:holder_owner"`
+	Roles           store.JSON[[]api.Role] `gorm:"column:holder_roles"`
+	DisabledAt      *time.Time             `gorm:"column:holder_disabled_at"`
+	OwnerDisabledAt *time.Time             `gorm:"column:holder_owner_disabled_at"`
+}
+
+// ErrUnauthenticated says that a key is missing, unknown, expired or revoked, or that its holder is disabled.
+// It never says which.
+var ErrUnauthenticated = errors.New("the key is not valid")
+
+// Actor is the holder as an actor at a time; ErrUnauthenticated when the key or its holder is no longer good.
+func (h Holder) Actor(now time.Time) (identity.Actor, error) {
+	if h.ID == "" || h.KeyRevokedAt != nil || h.DisabledAt != nil || h.OwnerDisabledAt != nil ||
+		(h.KeyExpiresAt != nil && !now.Before(*h.KeyExpiresAt)) {
+		return identity.Actor{}, ErrUnauthenticated
+	}
+	actor := identity.Actor{
+		ID: h.ID, Kind: identity.Kind(h.Kind), Roles: h.Roles.V, KeyID: h.KeyID, KeyExpiresAt: h.KeyExpiresAt,
+	}
+	if h.Owner != nil {
+		actor.Owner = *h.Owner
+	}
+	return actor, nil
+}
+
+// HolderOf finds the holder of the presented key and proves the secret.
+func HolderOf(tx *store.Tx, presented string) (Holder, error) {
+	parts := keyFormat.FindStringSubmatch(presented)
+	if parts == nil {
+		return Holder{}, ErrUnauthenticated
+	}
+	var h Holder
+	if _, err := tx.Find(&h, "SELECT * FROM key_holders WHERE holder_key_id = ?", parts[1]); err != nil {
+		return Holder{}, fmt.Errorf("look up key: %w", err)
+	}
+	if subtle.ConstantTimeCompare([]byte(h.SecretSHA256), []byte(hashSecret(parts[2]))) != 1 {
+		return Holder{}, ErrUnauthenticated
+	}
+	return h, nil
+}

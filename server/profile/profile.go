@@ -1,0 +1,212 @@
+package profile
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Profile is a stored certificate profile.
+type Profile struct {
+	ID        string
+	Spec      store.JSON[api.ProfileSpec]
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Profile) TableName() string { return "profiles" }
+
+// API is the profile as callers see it.
+func (p Profile) API() api.Profile {
+	return api.Profile{ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+}
+
+// Service writes profiles.
+type Service struct {
+	// Issuers are the ids of the issuers that a profile may name.
+	Issuers []string
+	// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
+	Users func(tx *store.Tx, profileID string) ([]api.Ref, int, error)
+}
+
+var wellFormedID = regexp.MustCompile(`^p-[a-z0-9][a-z0-9-]{0,62}$`)
+
+// Get finds a profile by its id.
+func Get(tx *store.Tx, id string) (Profile, error) { return get(tx, id, "") }
+
+// Share finds a profile and keeps its rules as they are until the transaction ends.
+func Share(tx *store.Tx, id string) (Profile, error) { return get(tx, id, tx.Locking("FOR SHARE")) }
+
+func get(tx *store.Tx, id, locking string) (Profile, error) {
+	if !wellFormedID.MatchString(id) {
+		return Profile{}, api.NotFound("profile", id)
+	}
+	var p Profile
+	found, err := tx.Find(&p, "SELECT * FROM profiles WHERE id = ?"+locking, id)
+	if err != nil {
+		return Profile{}, fmt.Errorf("look up profile %s: %w", id, err)
+	}
+	if !found {
+		return Profile{}, api.NotFound("profile", id)
+	}
+	return p, nil
+}
+
+// List gives a page of profiles, oldest first; name chooses the one of that name.
+func List(tx *store.Tx, name string, page store.Page) ([]Profile, error) {
+	db := tx.DB
+	if name != "" {
+		db = db.Where("name = ?", name)
+	}
+	var rows []Profile
+	err := page.On(db, "created_at", "id").Find(&rows).Error
+	return rows, err
+}
+
+// Create stores a new profile.
+func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile) (Profile, error) {
+	faults := Validate(in.ProfileSpec, s.Issuers)
+	if in.ID == "" {
+		in.ID = store.NewID("p-")
+	} else if !wellFormedID.MatchString(in.ID) {
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+	}
+	if len(faults) > 0 {
+		return Profile{}, api.Invalid(faults...)
+	}
+	if err := unique(tx, in.ID, in.Name); err != nil {
+		return Profile{}, err
+	}
+	p := Profile{ID: in.ID, Spec: store.JSON[api.ProfileSpec]{V: in.ProfileSpec}, Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+	if err := tx.DB.Create(&p).Error; err != nil {
+		return Profile{}, fmt.Errorf("store the profile: %w", err)
+	}
+	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
+}
+
+// unique refuses an id or a name that another profile has. Two creators at once meet in the unique index, and the
+// second one runs again and sees the first.
+func unique(tx *store.Tx, id, name string) error {
+	var other Profile
+	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE id = ? OR name = ? ORDER BY id LIMIT 1", id, name)
+	if err != nil {
+		return fmt.Errorf("look for a profile of the same name: %w", err)
+	}
+	if found {
+		return exists(other, id)
+	}
+	return nil
+}
+
+func exists(other Profile, id string) error {
+	refusal := api.Refuse(api.CodeAlreadyExists, "profile %s has the name %q already", other.ID, other.Spec.V.Name)
+	if other.ID == id {
+		refusal.Detail = fmt.Sprintf("there is a profile %s already", id)
+	}
+	refusal.ID = other.ID
+	return refusal
+}
+
+// Replace stores a profile's new content. Content equal to what is stored changes nothing, whatever the
+// precondition. An edit of a gated profile is refused, but for disabling it.
+func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.ProfileSpec, based store.Precondition) (Profile, error) {
+	p, err := get(tx, id, tx.Locking("FOR UPDATE"))
+	if err != nil {
+		return Profile{}, err
+	}
+	if Equal(p.Spec.V, spec) {
+		return p, nil
+	}
+	if err := based.Check(p.Version); err != nil {
+		return Profile{}, err
+	}
+	if faults := Validate(spec, s.Issuers); len(faults) > 0 {
+		return Profile{}, api.Invalid(faults...)
+	}
+	if p.Spec.V.RequiresApproval && !onlyDisables(p.Spec.V, spec) {
+		return Profile{}, api.Refuse(api.CodeProfileGated,
+			"profile %s requires approval: nobody can change it alone, and edits that wait for approval are not supported yet; it can be disabled, or replaced by a new profile", id)
+	}
+	if err := renamed(tx, p, spec.Name); err != nil {
+		return Profile{}, err
+	}
+	return apply(tx, who, p, spec)
+}
+
+func onlyDisables(before, after api.ProfileSpec) bool {
+	if !before.Enabled || after.Enabled {
+		return false
+	}
+	after.Enabled = true
+	return Equal(before, after)
+}
+
+func renamed(tx *store.Tx, p Profile, name string) error {
+	var other Profile
+	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE name = ? AND id <> ?", name, p.ID)
+	if err != nil {
+		return fmt.Errorf("look for a profile of the same name: %w", err)
+	}
+	if found {
+		return exists(other, p.ID)
+	}
+	return nil
+}
+
+func apply(tx *store.Tx, who identity.Actor, p Profile, spec api.ProfileSpec) (Profile, error) {
+	var after Profile
+	changed, err := tx.Guarded(&after, `UPDATE profiles SET spec = ?, version = version + 1, updated_at = ?
+		WHERE id = ? AND version = ? RETURNING *`, store.JSON[api.ProfileSpec]{V: spec}, tx.Now, p.ID, p.Version)
+	if err != nil {
+		return Profile{}, fmt.Errorf("store the profile: %w", err)
+	}
+	if !changed {
+		return Profile{}, fmt.Errorf("profile %s changed under its lock", p.ID)
+	}
+	return after, record(tx, who, "profile_updated", p.ID, audit.Details{"version": after.Version, "before": p.Spec.V, "after": spec})
+}
+
+// Delete removes a profile that no live certificate refers to.
+func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based store.Precondition) error {
+	p, err := get(tx, id, tx.Locking("FOR UPDATE"))
+	if err != nil {
+		return err
+	}
+	if err := based.Check(p.Version); err != nil {
+		return err
+	}
+	users, count, err := s.Users(tx, id)
+	if err != nil {
+		return fmt.Errorf("look for certificates of profile %s: %w", id, err)
+	}
+	if count > 0 {
+		refusal := api.Refuse(api.CodeInUse, "%d certificates refer to profile %s: archive them first", count, id)
+		refusal.UsedBy, refusal.UsedByCount = users, count
+		return refusal
+	}
+	if err := tx.DB.Exec("DELETE FROM profiles WHERE id = ?", id).Error; err != nil {
+		return fmt.Errorf("delete profile %s: %w", id, err)
+	}
+	return record(tx, who, "profile_deleted", id, audit.Details{"profile": p.Spec.V})
+}
+
+func record(tx *store.Tx, who identity.Actor, action, id string, details audit.Details) error {
+	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "profile", ResourceID: id, Details: details})
+}
+
+// SameSet says whether two lists hold the same elements: order carries no meaning.
+func SameSet(a, b []string) bool { return slices.Equal(sorted(a), sorted(b)) }
+
+func sorted(list []string) []string {
+	copied := slices.Clone(list)
+	slices.Sort(copied)
+	return copied
+}

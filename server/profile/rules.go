@@ -1,0 +1,217 @@
+package profile
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// The limits of what a caller may write.
+const (
+	maxListLength       = 1000
+	minTTLSeconds       = 3600
+	maxTTLSeconds       = 315360000 // ten years
+	minRSASize          = 2048
+	maxRSASize          = 8192
+	maxLabels           = 64
+	maxLabelKeyLength   = 63
+	maxLabelValueLength = 255
+)
+
+// Validate returns every fault of a profile, in the order of its fields; none means that it may be
+// stored. issuers are the ids of the issuers that this server has.
+func Validate(spec api.ProfileSpec, issuers []string) []api.Fault {
+	return slices.Concat(
+		checkName(spec.Name),
+		checkIssuer(spec.IssuerID, issuers),
+		checkKeyAlgorithms(spec.AllowedKeyAlgorithms),
+		checkEKUs(spec.AllowedEKUs),
+		checkSet("/allowed_dns_names", spec.AllowedDNSNames, checkDNSPattern),
+		checkSet("/allowed_ip_ranges", spec.AllowedIPRanges, checkIPRange),
+		checkSet("/allowed_uris", spec.AllowedURIs, checkURIPattern),
+		checkSet("/allowed_email_domains", spec.AllowedEmailDomains, checkEmailDomain),
+		checkRange("/max_sans", int64(spec.MaxSANs), 1, maxListLength),
+		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, minTTLSeconds, maxTTLSeconds),
+		Labels(spec.Labels),
+	)
+}
+
+// PermitsKey says why the profile does not allow a public key, or nil if it does.
+func PermitsKey(spec api.ProfileSpec, k api.Key) error {
+	i := slices.IndexFunc(spec.AllowedKeyAlgorithms, func(a api.KeyAlgorithm) bool { return a.Algorithm == k.Algorithm })
+	if i < 0 {
+		return fmt.Errorf("the profile does not allow %s keys", k.Algorithm)
+	}
+	if least := spec.AllowedKeyAlgorithms[i].MinSize; k.Size < least {
+		return fmt.Errorf("the %s key has %d bits; the profile asks for at least %d", k.Algorithm, k.Size, least)
+	}
+	return nil
+}
+
+// EKU gives the extended key usage that a profile names; false if no profile may name it.
+func EKU(name string) (x509.ExtKeyUsage, bool) {
+	i := slices.IndexFunc(allowedEKUs, func(u x509.ExtKeyUsage) bool { return u.String() == name })
+	if i < 0 {
+		return 0, false
+	}
+	return allowedEKUs[i], true
+}
+
+var allowedEKUs = []x509.ExtKeyUsage{
+	x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageCodeSigning,
+	x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageTimeStamping,
+}
+
+// refusedEKUs are usages that exist and that people ask for, with the reason why no profile has them.
+var refusedEKUs = map[string]string{
+	"anyExtendedKeyUsage": "anyExtendedKeyUsage is refused: it would allow every use of the certificate; name the usages",
+	"OCSPSigning":         "OCSPSigning is refused: such a certificate answers for its issuer on revocation",
+}
+
+// Labels returns every fault of an object's labels. Certificates have the same rules as profiles.
+func Labels(labels map[string]string) []api.Fault {
+	var out []api.Fault
+	if len(labels) > maxLabels {
+		out = append(out, fault("/labels", "there are %d labels; at most %d are allowed", len(labels), maxLabels))
+	}
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		pointer := "/labels/" + escapePointer.Replace(key)
+		if n := utf8.RuneCountInString(key); n < 1 || n > maxLabelKeyLength {
+			out = append(out, fault(pointer, "the key of a label has 1 to %d characters; this one has %d", maxLabelKeyLength, n))
+		}
+		if n := utf8.RuneCountInString(labels[key]); n > maxLabelValueLength {
+			out = append(out, fault(pointer, "the value of a label has at most %d characters; this one has %d", maxLabelValueLength, n))
+		}
+	}
+	return out
+}
+
+// escapePointer writes a member's name as a reference token of RFC 6901.
+var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
+
+func fault(pointer, format string, args ...any) api.Fault {
+	return api.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}
+}
+
+func element(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
+
+// checkName refuses names that people cannot tell apart. Its length is checked at the door.
+func checkName(name string) []api.Fault {
+	trimmed := strings.TrimSpace(name)
+	switch {
+	case trimmed == "":
+		return []api.Fault{fault("/name", "the name is blank")}
+	case trimmed != name:
+		return []api.Fault{fault("/name", "the name begins or ends with white space")}
+	}
+	return nil
+}
+
+func checkIssuer(id string, issuers []string) []api.Fault {
+	if slices.Contains(issuers, id) {
+		return nil
+	}
+	return []api.Fault{fault("/issuer_id", "there is no issuer %s; this server has %s", quote(id), strings.Join(issuers, ", "))}
+}
+
+func checkRange(pointer string, n, least, most int64) []api.Fault {
+	if n >= least && n <= most {
+		return nil
+	}
+	return []api.Fault{fault(pointer, "%d is not from %d to %d", n, least, most)}
+}
+
+// checkSet returns the faults of each element. A list that is too long has that one fault only: nobody
+// reads a thousand others.
+func checkSet(pointer string, set []string, check func(string) error) []api.Fault {
+	if len(set) > maxListLength {
+		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(set), maxListLength)}
+	}
+	var out []api.Fault
+	first := make(map[string]int, len(set))
+	for i, s := range set {
+		if err := check(s); err != nil {
+			out = append(out, fault(element(pointer, i), "%s", err))
+		}
+		if at, again := first[s]; again {
+			out = append(out, fault(element(pointer, i), "%s is there already, as element %d", quote(s), at))
+			continue
+		}
+		first[s] = i
+	}
+	return out
+}
+
+func checkEKUs(ekus []string) []api.Fault {
+	if len(ekus) == 0 {
+		return []api.Fault{fault("/allowed_ekus", "the list is empty; every certificate needs an extended key usage")}
+	}
+	return checkSet("/allowed_ekus", ekus, checkEKU)
+}
+
+func checkEKU(name string) error {
+	if _, ok := EKU(name); ok {
+		return nil
+	}
+	if reason, ok := refusedEKUs[name]; ok {
+		return errors.New(reason)
+	}
+	known := make([]string, len(allowedEKUs))
+	for i, u := range allowedEKUs {
+		known[i] = u.String()
+		if strings.EqualFold(known[i], name) {
+			return fmt.Errorf("%s is not the canonical spelling; write %s", quote(name), quote(known[i]))
+		}
+	}
+	return fmt.Errorf("%s is no extended key usage of a profile; there are %s", quote(name), strings.Join(known, ", "))
+}
+
+// checkKeyAlgorithms refuses an algorithm that is there twice, since its smallest size would be unclear.
+func checkKeyAlgorithms(algorithms []api.KeyAlgorithm) []api.Fault {
+	const pointer = "/allowed_key_algorithms"
+	if len(algorithms) == 0 {
+		return []api.Fault{fault(pointer, "the list is empty; no key could be used")}
+	}
+	if len(algorithms) > maxListLength {
+		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(algorithms), maxListLength)}
+	}
+	var out []api.Fault
+	first := make(map[string]int, len(algorithms))
+	for i, a := range algorithms {
+		out = append(out, checkKeyAlgorithm(element(pointer, i), a)...)
+		if at, again := first[a.Algorithm]; again {
+			out = append(out, fault(element(pointer, i), "%s is there already, as element %d", quote(a.Algorithm), at))
+			continue
+		}
+		first[a.Algorithm] = i
+	}
+	return out
+}
+
+func checkKeyAlgorithm(pointer string, a api.KeyAlgorithm) []api.Fault {
+	size := pointer + "/min_size"
+	switch a.Algorithm {
+	case api.AlgorithmECDSA:
+		if a.MinSize != 256 && a.MinSize != 384 && a.MinSize != 521 {
+			return []api.Fault{fault(size, "min_size of ECDSA is 256, 384 or 521")}
+		}
+	case api.AlgorithmRSA:
+		if a.MinSize < minRSASize || a.MinSize > maxRSASize {
+			return []api.Fault{fault(size, "min_size of RSA is from %d to %d", minRSASize, maxRSASize)}
+		}
+	case api.AlgorithmEd25519:
+		if a.MinSize != 0 {
+			return []api.Fault{fault(size, "Ed25519 keys have one size; leave min_size out")}
+		}
+	default:
+		return []api.Fault{fault(pointer+"/algorithm", "%s is no key algorithm; there are ECDSA, RSA and Ed25519", quote(a.Algorithm))}
+	}
+	return nil
+}

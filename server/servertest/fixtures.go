@@ -1,0 +1,116 @@
+package servertest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// CSR makes a certificate request with a fresh key that asks for no name.
+func CSR(t testing.TB) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+var serial atomic.Int64
+
+// Profile makes a profile that allows any name below example.com.
+func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
+	t.Helper()
+	spec := api.DefaultProfileSpec()
+	spec.Name = fmt.Sprintf("profile %d", serial.Add(1))
+	spec.RequiresApproval = gated
+	spec.AllowedDNSNames = []string{"**.example.com"}
+	p, err := s.Client(t, "olga").CreateProfile(context.Background(), api.CreateProfile{ProfileSpec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Certificate makes a certificate under a profile.
+func (s *Server) Certificate(t testing.TB, profileID string) api.Certificate {
+	t.Helper()
+	spec := api.DefaultCertificateSpec()
+	name := fmt.Sprintf("host-%d.example.com", serial.Add(1))
+	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = name, []string{name}, profileID, CSR(t)
+	c, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Waiting makes a certificate under a new gated profile and has someone renew it. The job awaits its approval.
+func (s *Server) Waiting(t testing.TB, by string) api.Job {
+	t.Helper()
+	c := s.Certificate(t, s.Profile(t, true).ID)
+	j, err := s.Client(t, by).RenewCertificate(context.Background(), c.ID, api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j.Status != api.JobAwaitingApproval || j.ApprovalID == nil {
+		t.Fatalf("the job of a gated profile is %s with approval %v", j.Status, j.ApprovalID)
+	}
+	return j
+}
+
+// Ended waits until a job is final.
+func (s *Server) Ended(t testing.TB, jobID string) api.Job {
+	t.Helper()
+	var j api.Job
+	Eventually(t, func() (err error) {
+		if j, err = s.Client(t, "vera").GetJob(context.Background(), jobID); err == nil && j.FinishedAt == nil {
+			err = fmt.Errorf("job %s is %s", jobID, j.Status)
+		}
+		return err
+	})
+	return j
+}
+
+// Eventually tries f until it returns nil.
+func Eventually(t testing.TB, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// RefusedWith fails the test unless err is a problem with the code, and returns it.
+func RefusedWith(t testing.TB, err error, code api.Code) *api.Problem {
+	t.Helper()
+	var p *api.Problem
+	if !errors.As(err, &p) {
+		t.Fatalf("want the problem %s, got %v", code, err)
+	}
+	if p.Code() != code {
+		t.Fatalf("want the problem %s, got %v", code, p)
+	}
+	return p
+}

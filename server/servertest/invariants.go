@@ -1,0 +1,87 @@
+package servertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Invariants are queries that find what must never be. They hold at every moment, on both databases, and each gives
+// the ids of what breaks it.
+var Invariants = []struct{ Name, Query string }{
+	{"a decided approval has a decider and a time", `
+		SELECT id FROM approvals WHERE (state = 'pending') <> (decided_by IS NULL) OR (state = 'pending') <> (decided_at IS NULL)`},
+	{"nobody who stands behind a request decided it", `
+		SELECT id FROM approvals WHERE state IN ('approved', 'rejected')
+			AND (decided_by IN (accountable, requested_by) OR excluded LIKE '%"' || decided_by || '"%')`},
+	{"only a person approves or rejects", `
+		SELECT a.id FROM approvals a LEFT JOIN principals p ON p.id = a.decided_by
+			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human')`},
+	{"a decision came before its deadline", `
+		SELECT id FROM approvals WHERE state IN ('approved', 'rejected') AND decided_at >= expires_at`},
+	{"an issuance approval and its job name each other", `
+		SELECT a.id FROM approvals a LEFT JOIN jobs j ON j.id = a.job_id AND j.approval_id = a.id AND j.digest = a.digest AND j.subject = a.subject
+			WHERE a.kind = 'issuance' AND j.id IS NULL`},
+	{"a job that has an approval waits as long as it does", `
+		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE (a.state = 'pending') <> (j.status = 'AwaitingApproval')`},
+	{"a job whose approval ended otherwise is cancelled", `
+		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id
+			WHERE a.state IN ('rejected', 'expired', 'cancelled') AND j.status <> 'Cancelled'`},
+	{"an expired approval's job says so", `
+		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE a.state = 'expired' AND j.error_message <> 'approval expired'`},
+	{"an intent of a job with an approval is for the approved digest", `
+		SELECT i.job_id FROM intents i JOIN jobs j ON j.id = i.job_id LEFT JOIN approvals a ON a.id = j.approval_id
+			WHERE i.digest <> j.digest OR (j.approval_id IS NOT NULL AND (a.state <> 'approved' OR a.digest <> i.digest))`},
+	{"every leaf has an intent and a completed job", `
+		SELECT l.serial_number FROM leaves l LEFT JOIN intents i ON i.job_id = l.job_id AND i.serial_number = l.serial_number
+			LEFT JOIN jobs j ON j.id = l.job_id AND j.serial_number = l.serial_number AND j.status = 'Completed'
+			WHERE i.job_id IS NULL OR j.id IS NULL`},
+	{"every completed job has a leaf", `
+		SELECT j.id FROM jobs j LEFT JOIN leaves l ON l.job_id = j.id WHERE j.status = 'Completed' AND l.job_id IS NULL`},
+	{"a certificate has one open job", `
+		SELECT certificate_uid FROM jobs WHERE status IN ('AwaitingApproval', 'Pending', 'Running') GROUP BY certificate_uid HAVING count(*) > 1`},
+	{"a certificate shows its newest leaf", `
+		SELECT c.uid FROM certificates c LEFT JOIN leaves l ON l.serial_number = c.current_serial AND l.certificate_uid = c.uid
+			WHERE (c.current_serial IS NOT NULL AND l.serial_number IS NULL)
+			OR (c.current_serial IS NULL AND EXISTS (SELECT 1 FROM leaves x WHERE x.certificate_uid = c.uid))`},
+	{"an archived certificate has no open job", `
+		SELECT c.uid FROM certificates c JOIN jobs j ON j.certificate_uid = c.uid
+			WHERE c.archived_at IS NOT NULL AND j.status IN ('AwaitingApproval', 'Pending', 'Running')`},
+	{"every approval was asked for, once, in the audit trail", `
+		SELECT a.id FROM approvals a WHERE 1 <> (SELECT count(*) FROM audit_events e
+			WHERE e.resource_id = a.id AND e.action = 'approval_requested' AND e.actor = a.requested_by)`},
+	{"every end of an approval is in the audit trail, once, with its actor", `
+		SELECT a.id FROM approvals a WHERE a.state <> 'pending' AND 1 <> (SELECT count(*) FROM audit_events e
+			WHERE e.resource_id = a.id AND e.actor = a.decided_by AND (e.action = 'approval_' || a.state
+				OR (a.state = 'cancelled' AND e.action = 'approval_withdrawn')))`},
+	{"the audit trail tells of no decision that was not made", `
+		SELECT e.id FROM audit_events e JOIN approvals a ON a.id = e.resource_id
+			WHERE e.action IN ('approval_approved', 'approval_rejected', 'approval_expired') AND e.action <> 'approval_' || a.state`},
+	{"every leaf and every intent is in the audit trail, once", `
+		SELECT i.job_id FROM intents i WHERE 1 <> (SELECT count(*) FROM audit_events e
+			WHERE e.resource_id = i.job_id AND e.action = 'issuance_admitted')
+		UNION ALL SELECT l.serial_number FROM leaves l JOIN certificates c ON c.uid = l.certificate_uid
+			WHERE 1 <> (SELECT count(*) FROM audit_events e WHERE e.resource_id = c.id AND e.action = 'certificate_issued'
+				AND e.details LIKE '%"' || l.serial_number || '"%')`},
+}
+
+// CheckInvariants fails the test for each invariant that does not hold.
+func CheckInvariants(t testing.TB, db *store.Store) {
+	t.Helper()
+	err := db.Read(context.Background(), func(tx *store.Tx) error {
+		for _, invariant := range Invariants {
+			var broken []string
+			if err := tx.DB.Raw(invariant.Query).Scan(&broken).Error; err != nil {
+				return err
+			}
+			if len(broken) > 0 {
+				t.Errorf("invariant %q does not hold for %v", invariant.Name, broken)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("check the invariants: %v", err)
+	}
+}

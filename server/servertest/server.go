@@ -1,0 +1,264 @@
+package servertest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Server is a running server.
+type Server struct {
+	URL   string
+	Store *store.Store
+	App   *app.Server
+	Clock *Clock
+
+	options options
+	mu      sync.Mutex
+	keys    map[string]string
+	stop    func()
+}
+
+type options struct {
+	database string // a postgres URL; empty: SQLite
+	path     string // of the SQLite file
+	issuers  map[string]gate.Issuer
+	trace    func(string)
+	log      io.Writer
+	serve    app.ServeConfig
+	idle     bool
+}
+
+// Option changes how a server runs.
+type Option func(*options)
+
+// ApprovalTimeout sets how long a request waits.
+func ApprovalTimeout(d time.Duration) Option {
+	return func(o *options) { o.serve.JobAwaitingApprovalTimeout = d }
+}
+
+// NoWorkers lets jobs lie and deadlines pass unseen.
+func NoWorkers() Option { return func(o *options) { o.idle = true } }
+
+// Issuer puts another issuer in the place of the built-in CA.
+func Issuer(i gate.Issuer) Option {
+	return func(o *options) { o.issuers = map[string]gate.Issuer{app.LocalIssuerID: i} }
+}
+
+// Trace is told of every statement; PostgreSQL only.
+func Trace(f func(sql string)) Option { return func(o *options) { o.trace = f } }
+
+// Log collects the server's log, as JSON.
+func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
+
+// New runs a server on a fresh SQLite file until the test ends.
+func New(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	o := options{path: filepath.Join(t.TempDir(), "certctl.db")}
+	return start(t, o, opts...)
+}
+
+// Postgres runs a server on a fresh PostgreSQL database until the test ends.
+func Postgres(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	return start(t, options{database: freshDatabase(t)}, opts...)
+}
+
+// Each runs a test on both databases, in parallel.
+func Each(t *testing.T, test func(t *testing.T, s *Server), opts ...Option) {
+	t.Helper()
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, New(t, opts...))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, Postgres(t, opts...))
+	})
+}
+
+func start(t testing.TB, o options, opts ...Option) *Server {
+	t.Helper()
+	o.serve = app.ServeConfig{
+		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
+	}
+	o.log = io.Discard
+	o.issuers = map[string]gate.Issuer{app.LocalIssuerID: CA(t)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s := &Server{options: o, Clock: &Clock{}, keys: map[string]string{}}
+	s.open(t)
+	s.people(t)
+	t.Cleanup(func() {
+		CheckInvariants(t, s.Store)
+		s.stop()
+	})
+	return s
+}
+
+// open opens the database and starts to serve it.
+func (s *Server) open(t testing.TB) {
+	t.Helper()
+	log := slog.New(slog.NewJSONHandler(s.options.log, nil))
+	db, err := store.Open(store.Options{
+		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, Logger: log, Trace: s.options.trace,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	server, err := app.New(s.options.serve, app.Options{Store: db, Issuers: s.options.issuers, Log: log, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(server.Handler)
+	ctx, cancel := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	if !s.options.idle {
+		working.Go(func() { server.Work(ctx) })
+	}
+	s.Store, s.App, s.URL = db, server, web.URL
+	s.stop = func() {
+		web.Close()
+		cancel()
+		working.Wait()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Restart stops the server and starts it again on the same database, now with workers.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.stop()
+	s.options.idle = false
+	s.open(t)
+}
+
+// people are those who stand in every test. terraform is alice's.
+func (s *Server) people(t testing.TB) {
+	t.Helper()
+	s.Write(t, func(tx *store.Tx) error {
+		for _, p := range []struct {
+			id    string
+			kind  api.PrincipalKind
+			owner string
+			roles []api.Role
+		}{
+			{"alice", api.KindHuman, "", []api.Role{api.RoleOperator, api.RoleApprover}},
+			{"bob", api.KindHuman, "", []api.Role{api.RoleOperator, api.RoleApprover}},
+			{"carol", api.KindHuman, "", []api.Role{api.RoleApprover}},
+			{"olga", api.KindHuman, "", []api.Role{api.RoleOperator}},
+			{"vera", api.KindHuman, "", []api.Role{api.RoleViewer}},
+			{"audrey", api.KindHuman, "", []api.Role{api.RoleAuditor}},
+			{"terraform", api.KindService, "alice", []api.Role{api.RoleOperator}},
+		} {
+			if err := principal.Create(tx, p.id, p.kind, p.owner, p.roles); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Write runs a verb as a command would.
+func (s *Server) Write(t testing.TB, f func(*store.Tx) error) {
+	t.Helper()
+	if err := s.Store.Write(context.Background(), f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// NewKey makes another key for a principal.
+func (s *Server) NewKey(t testing.TB, principalID string) string {
+	t.Helper()
+	var key string
+	s.Write(t, func(tx *store.Tx) (err error) {
+		key, err = principal.CreateKey(tx, principalID, "test", 0)
+		return err
+	})
+	return key
+}
+
+// Key is a principal's key.
+func (s *Server) Key(t testing.TB, principalID string) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys[principalID] == "" {
+		s.keys[principalID] = s.NewKey(t, principalID)
+	}
+	return s.keys[principalID]
+}
+
+// Client acts as a principal.
+func (s *Server) Client(t testing.TB, principalID string) *client.Client {
+	t.Helper()
+	c, err := client.New(s.URL, s.Key(t, principalID), client.WithRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Clock is real time, moved by the test.
+type Clock struct {
+	mu    sync.Mutex
+	moved time.Duration
+}
+
+// Now gives the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.moved)
+}
+
+// Advance moves the time.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moved += d
+}
+
+var theCA = sync.OnceValues(func() (*localca.CA, error) {
+	dir, err := os.MkdirTemp("", "certctl-ca-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // it is temporary
+	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
+	if err := localca.Create(certFile, keyFile, time.Now()); err != nil {
+		return nil, err
+	}
+	return localca.Load(certFile, keyFile)
+})
+
+// CA is the built-in CA of the tests.
+func CA(t testing.TB) *localca.CA {
+	t.Helper()
+	ca, err := theCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}

@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// UnavailableError says that the database did not answer, or would not: the same call may succeed later.
+type UnavailableError struct{ err error }
+
+func (e *UnavailableError) Error() string { return "database unavailable: " + e.err.Error() }
+
+// Unwrap gives the driver's error.
+func (e *UnavailableError) Unwrap() error { return e.err }
+
+// conflicts says whether another writer was in the way, so that running the transaction again decides it.
+// A unique violation counts: the second run sees the other's row and refuses with its name.
+func conflicts(err error) bool {
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		return true
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "40001" || pg.Code == "40P01"
+	}
+	code, ok := sqliteCode(err)
+	return ok && code&0xff == sqlite3.SQLITE_BUSY
+}
+
+func classify(err error) error {
+	if unavailable(err) {
+		return &UnavailableError{err}
+	}
+	return err
+}
+
+func unavailable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return unavailableState(pg.Code)
+	}
+	if code, ok := sqliteCode(err); ok {
+		switch code & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
+			sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN:
+			return true
+		}
+		return false
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	return errors.As(err, &network) || errors.As(err, &connect) || pgconn.Timeout(err) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// unavailableState tells the SQLSTATE classes that say "not now": connection, transaction rollback, resources,
+// operator intervention, system error; and a database that is read-only or whose locks did not come in time.
+func unavailableState(state string) bool {
+	if len(state) != 5 {
+		return true
+	}
+	switch state[:2] {
+	case "08", "40", "53", "57", "58":
+		return true
+	}
+	return state == "25006" || state == "55P03" || state == "25P02" || state == "25P03"
+}
+
+func sqliteCode(err error) (int, bool) {
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) {
+		return 0, false
+	}
+	return lite.Code(), true
+}

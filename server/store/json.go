@@ -1,0 +1,35 @@
+package store
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+)
+
+// JSON stores a value as JSON text in one column.
+type JSON[T any] struct{ V T }
+
+// Value implements driver.Valuer.
+func (j JSON[T]) Value() (driver.Value, error) {
+	text, err := json.Marshal(j.V)
+	return string(text), err
+}
+
+// Scan implements sql.Scanner. NULL is the zero value.
+func (j *JSON[T]) Scan(stored any) error {
+	var zero T
+	j.V = zero
+	switch text := stored.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(text), &j.V)
+	case []byte:
+		return json.Unmarshal(text, &j.V)
+	default:
+		return fmt.Errorf("cannot read JSON from %T", stored)
+	}
+}
+
+// GormDataType implements schema.GormDataTypeInterface.
+func (JSON[T]) GormDataType() string { return "text" }

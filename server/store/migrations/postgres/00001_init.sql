@@ -1,0 +1,274 @@
+-- +goose Up
+CREATE TABLE principals (
+    id          text PRIMARY KEY CHECK (id ~ '^[a-z][a-z0-9._-]{0,62}$' AND id NOT LIKE 'system-%'),
+    kind        text NOT NULL CHECK (kind IN ('human', 'service')),
+    owner       text REFERENCES principals (id),
+    roles       text NOT NULL,
+    disabled_at timestamptz,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    CHECK ((kind = 'service') = (owner IS NOT NULL)),
+    CHECK (kind = 'human' OR strpos(roles, '"approver"') = 0)
+);
+
+CREATE TABLE keys (
+    id            text PRIMARY KEY,
+    principal_id  text NOT NULL REFERENCES principals (id),
+    name          text NOT NULL,
+    secret_sha256 text NOT NULL,
+    created_at    timestamptz NOT NULL,
+    expires_at    timestamptz,
+    revoked_at    timestamptz
+);
+CREATE INDEX keys_principal ON keys (principal_id);
+
+-- Who holds a key, as things stand now. A service stands and falls with its owner.
+CREATE VIEW key_holders AS
+SELECT k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
+       k.expires_at AS holder_key_expires_at, k.revoked_at AS holder_key_revoked_at,
+       p.id AS holder_id, p.kind AS holder_kind, p.owner AS holder_owner, p.roles AS holder_roles,
+       p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at
+FROM keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner;
+
+CREATE TABLE profiles (
+    id                text PRIMARY KEY,
+    spec              text NOT NULL,
+    name              text NOT NULL GENERATED ALWAYS AS (spec::jsonb ->> 'name') STORED,
+    requires_approval boolean NOT NULL GENERATED ALWAYS AS ((spec::jsonb ->> 'requires_approval')::boolean) STORED,
+    enabled           boolean NOT NULL GENERATED ALWAYS AS ((spec::jsonb ->> 'enabled')::boolean) STORED,
+    version           bigint NOT NULL CHECK (version > 0),
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX profiles_name ON profiles (name);
+CREATE INDEX profiles_created ON profiles (created_at, id);
+
+-- A certificate's uid is its own for ever; its id is free again once it is archived.
+CREATE TABLE certificates (
+    uid            text PRIMARY KEY,
+    id             text NOT NULL,
+    spec           text NOT NULL,
+    profile_id     text NOT NULL GENERATED ALWAYS AS (spec::jsonb ->> 'profile_id') STORED,
+    common_name    text NOT NULL GENERATED ALWAYS AS (spec::jsonb ->> 'common_name') STORED,
+    version        bigint NOT NULL CHECK (version > 0),
+    current_serial text,
+    not_after      timestamptz,
+    renew_at       timestamptz,
+    archived_at    timestamptz,
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX certificates_live ON certificates (id) WHERE archived_at IS NULL;
+CREATE INDEX certificates_created ON certificates (created_at, id);
+CREATE INDEX certificates_profile ON certificates (profile_id, created_at, id);
+CREATE INDEX certificates_common_name ON certificates (common_name, created_at, id);
+CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
+
+CREATE TABLE approvals (
+    id                   text PRIMARY KEY,
+    kind                 text NOT NULL CHECK (kind IN ('issuance', 'profile_edit')),
+    state                text NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'expired', 'cancelled')),
+    profile_id           text NOT NULL,
+    profile_name         text NOT NULL,
+    certificate_id       text,
+    job_id               text UNIQUE,
+    requested_by         text NOT NULL,
+    accountable          text NOT NULL,
+    excluded             text NOT NULL,
+    reason               text NOT NULL,
+    previous_approval_id text REFERENCES approvals (id),
+    subject              text NOT NULL,
+    digest               text NOT NULL CHECK (digest LIKE 'sha256:%'),
+    expires_at           timestamptz NOT NULL,
+    decided_by           text,
+    decided_at           timestamptz,
+    note                 text NOT NULL,
+    created_at           timestamptz NOT NULL,
+    updated_at           timestamptz NOT NULL,
+    CHECK (strpos(excluded, '"' || accountable || '"') > 0),
+    CHECK ((state = 'pending') = (decided_by IS NULL) AND (state = 'pending') = (decided_at IS NULL)),
+    -- Two people: whoever decided is none of those who stand behind the request.
+    CHECK (state NOT IN ('approved', 'rejected')
+        OR (decided_by <> accountable AND decided_by <> requested_by AND strpos(excluded, '"' || decided_by || '"') = 0)),
+    CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at)
+);
+CREATE INDEX approvals_state ON approvals (state, created_at, id);
+CREATE INDEX approvals_created ON approvals (created_at, id);
+CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
+CREATE INDEX approvals_certificate ON approvals (certificate_id, created_at, id);
+CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
+CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
+
+CREATE TABLE jobs (
+    id              text PRIMARY KEY,
+    type            text NOT NULL CHECK (type IN ('Issuance', 'Renewal')),
+    certificate_uid text NOT NULL REFERENCES certificates (uid),
+    certificate_id  text NOT NULL,
+    profile_id      text NOT NULL,
+    approval_id     text UNIQUE REFERENCES approvals (id),
+    status          text NOT NULL CHECK (status IN ('AwaitingApproval', 'Pending', 'Running', 'Completed', 'Failed', 'Cancelled')),
+    attempt         integer NOT NULL CHECK (attempt >= 0),
+    max_attempts    integer NOT NULL CHECK (max_attempts > 0),
+    fence           bigint NOT NULL CHECK (fence >= 0),
+    lease_until     timestamptz,
+    error_message   text NOT NULL,
+    requested_by    text NOT NULL,
+    accountable     text NOT NULL,
+    csr_pem         text NOT NULL,
+    subject         text NOT NULL,
+    digest          text NOT NULL,
+    run_at          timestamptz NOT NULL,
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    serial_number   text,
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    CHECK (status <> 'AwaitingApproval' OR approval_id IS NOT NULL),
+    CHECK ((status = 'Running') = (lease_until IS NOT NULL)),
+    CHECK ((status IN ('Completed', 'Failed', 'Cancelled')) = (finished_at IS NOT NULL)),
+    CHECK ((status = 'Completed') = (serial_number IS NOT NULL))
+);
+CREATE UNIQUE INDEX jobs_one_open ON jobs (certificate_uid) WHERE status IN ('AwaitingApproval', 'Pending', 'Running');
+CREATE INDEX jobs_due ON jobs (run_at, id) WHERE status = 'Pending';
+CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'Running';
+CREATE INDEX jobs_certificate ON jobs (certificate_uid, created_at, id);
+CREATE INDEX jobs_created ON jobs (created_at, id);
+CREATE INDEX jobs_status ON jobs (status, created_at, id);
+CREATE INDEX jobs_type ON jobs (type, created_at, id);
+
+-- What the gate let through: one row per job, written once, with the very bytes to sign.
+CREATE TABLE intents (
+    job_id                    text PRIMARY KEY REFERENCES jobs (id),
+    serial_number             text NOT NULL UNIQUE,
+    digest                    text NOT NULL,
+    issuer_id                 text NOT NULL,
+    issuer_fingerprint_sha256 text NOT NULL,
+    not_before                timestamptz NOT NULL,
+    not_after                 timestamptz NOT NULL,
+    tbs                       bytea NOT NULL,
+    profile_version           bigint NOT NULL,
+    certificate_version       bigint NOT NULL,
+    created_at                timestamptz NOT NULL,
+    UNIQUE (job_id, serial_number)
+);
+
+CREATE TABLE leaves (
+    serial_number      text PRIMARY KEY,
+    job_id             text NOT NULL UNIQUE,
+    certificate_uid    text NOT NULL REFERENCES certificates (uid),
+    issuer_id          text NOT NULL,
+    sans               text NOT NULL,
+    not_before         timestamptz NOT NULL,
+    not_after          timestamptz NOT NULL,
+    fingerprint_sha256 text NOT NULL UNIQUE,
+    spki_sha256        text NOT NULL,
+    certificate_pem    text NOT NULL,
+    chain_pem          text NOT NULL,
+    created_at         timestamptz NOT NULL,
+    FOREIGN KEY (job_id, serial_number) REFERENCES intents (job_id, serial_number)
+);
+CREATE INDEX leaves_certificate ON leaves (certificate_uid, created_at, serial_number);
+
+CREATE TABLE audit_events (
+    id            text PRIMARY KEY,
+    occurred_at   timestamptz NOT NULL,
+    actor         text NOT NULL,
+    actor_type    text NOT NULL CHECK (actor_type IN ('User', 'Service', 'System')),
+    action        text NOT NULL,
+    resource_type text NOT NULL,
+    resource_id   text NOT NULL,
+    request_id    text NOT NULL,
+    details       text NOT NULL
+);
+CREATE INDEX audit_occurred ON audit_events (occurred_at, id);
+CREATE INDEX audit_actor ON audit_events (actor, occurred_at, id);
+CREATE INDEX audit_action ON audit_events (action, occurred_at, id);
+CREATE INDEX audit_resource ON audit_events (resource_id, occurred_at, id);
+
+-- +goose StatementBegin
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on % is refused', TG_OP, TG_TABLE_NAME;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER intents_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON intents FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER leaves_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER approvals_kept BEFORE DELETE OR TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER jobs_kept BEFORE DELETE OR TRUNCATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- +goose StatementBegin
+CREATE FUNCTION guard_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state <> 'pending' THEN
+        RAISE EXCEPTION 'approval % is final', OLD.id;
+    END IF;
+    IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.certificate_id, NEW.job_id, NEW.requested_by, NEW.accountable,
+           NEW.excluded, NEW.reason, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at)
+       IS DISTINCT FROM
+       ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.certificate_id, OLD.job_id, OLD.requested_by, OLD.accountable,
+           OLD.excluded, OLD.reason, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
+        RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER approvals_guard BEFORE UPDATE ON approvals FOR EACH ROW EXECUTE FUNCTION guard_approval();
+
+-- +goose StatementBegin
+CREATE FUNCTION guard_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status IN ('Completed', 'Failed', 'Cancelled') THEN
+        RAISE EXCEPTION 'job % is final', OLD.id;
+    END IF;
+    IF ROW(NEW.id, NEW.type, NEW.certificate_uid, NEW.certificate_id, NEW.profile_id, NEW.approval_id, NEW.requested_by,
+           NEW.accountable, NEW.csr_pem, NEW.subject, NEW.digest, NEW.created_at)
+       IS DISTINCT FROM
+       ROW(OLD.id, OLD.type, OLD.certificate_uid, OLD.certificate_id, OLD.profile_id, OLD.approval_id, OLD.requested_by,
+           OLD.accountable, OLD.csr_pem, OLD.subject, OLD.digest, OLD.created_at) THEN
+        RAISE EXCEPTION 'what job % is about cannot change', OLD.id;
+    END IF;
+    IF NOT (OLD.status = NEW.status
+        OR (OLD.status = 'AwaitingApproval' AND NEW.status IN ('Pending', 'Cancelled'))
+        OR (OLD.status = 'Pending' AND NEW.status IN ('Running', 'Cancelled'))
+        OR (OLD.status = 'Running' AND NEW.status IN ('Pending', 'Completed', 'Failed', 'Cancelled'))) THEN
+        RAISE EXCEPTION 'job % cannot go from % to %', OLD.id, OLD.status, NEW.status;
+    END IF;
+    -- No way out of waiting but an approval over this very subject.
+    IF OLD.status = 'AwaitingApproval' AND NEW.status = 'Pending' AND NOT EXISTS (
+        SELECT 1 FROM approvals a WHERE a.id = NEW.approval_id AND a.job_id = NEW.id AND a.state = 'approved' AND a.digest = NEW.digest) THEN
+        RAISE EXCEPTION 'job % has no approved approval', OLD.id;
+    END IF;
+    IF NEW.status = 'Completed' AND NOT EXISTS (
+        SELECT 1 FROM leaves l WHERE l.job_id = NEW.id AND l.serial_number = NEW.serial_number) THEN
+        RAISE EXCEPTION 'job % has no leaf', OLD.id;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER jobs_guard BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION guard_job();
+
+-- +goose StatementBegin
+CREATE FUNCTION guard_new_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.status <> 'AwaitingApproval' AND NOT (NEW.status = 'Pending' AND (NEW.approval_id IS NULL OR EXISTS (
+        SELECT 1 FROM approvals a WHERE a.id = NEW.approval_id AND a.job_id = NEW.id AND a.state = 'approved' AND a.digest = NEW.digest))) THEN
+        RAISE EXCEPTION 'job % cannot begin as %', NEW.id, NEW.status;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER jobs_guard_new BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION guard_new_job();
+
+-- +goose StatementBegin
+CREATE FUNCTION guard_intent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM jobs j LEFT JOIN approvals a ON a.id = j.approval_id
+                   WHERE j.id = NEW.job_id AND j.status = 'Running' AND j.digest = NEW.digest
+                     AND (j.approval_id IS NULL OR (a.state = 'approved' AND a.digest = NEW.digest))) THEN
+        RAISE EXCEPTION 'intent for job % has no approved digest', NEW.job_id;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER intents_guard BEFORE INSERT ON intents FOR EACH ROW EXECUTE FUNCTION guard_intent();

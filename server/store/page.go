@@ -1,0 +1,57 @@
+package store
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Page is a part of a list, by keyset: it costs the same wherever it stands.
+type Page struct {
+	Limit  int
+	After  Cursor
+	Newest bool // newest first
+}
+
+// Cursor is the place after one row. The zero Cursor is before all of them.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// On orders and cuts a query by a time column and the id that breaks ties. Both names are constants of the caller.
+func (p Page) On(db *gorm.DB, timeColumn, idColumn string) *gorm.DB {
+	direction, compare := "ASC", ">"
+	if p.Newest {
+		direction, compare = "DESC", "<"
+	}
+	if p.After.ID != "" {
+		db = db.Where(fmt.Sprintf("(%s, %s) %s (?, ?)", timeColumn, idColumn, compare), p.After.At, p.After.ID)
+	}
+	return db.Order(fmt.Sprintf("%s %s, %s %s", timeColumn, direction, idColumn, direction)).Limit(p.Limit)
+}
+
+// String is the cursor as callers send it back: opaque to them.
+func (c Cursor) String() string {
+	return base64.RawURLEncoding.EncodeToString([]byte(c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID))
+}
+
+// ParseCursor reads what String wrote.
+func ParseCursor(s string) (Cursor, error) {
+	text, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return Cursor{}, errBadCursor
+	}
+	at, id, ok := strings.Cut(string(text), " ")
+	when, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil || !ok || id == "" || len(id) > 100 || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return Cursor{}, errBadCursor
+	}
+	return Cursor{At: when.UTC(), ID: id}, nil
+}
+
+var errBadCursor = errors.New("use the value from the Link header of the page before")
