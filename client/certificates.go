@@ -58,3 +58,10 @@ func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew) (
 }
 
 func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }
+
+// DeleteCertificate archives a certificate: its id is free again, its past stays.
+func (c *Client) DeleteCertificate(ctx context.Context, id string, opts ...RequestOption) error {
+	r := request{method: http.MethodDelete, path: certificatesPath(id), want: http.StatusNoContent}
+	_, err := c.send(ctx, r.with(opts))
+	return err
+}

@@ -104,6 +104,9 @@ func people(ctx context.Context, s *stage) error {
 			return err
 		}
 	}
+	if _, err := s.certctl(ctx, "principal", "list"); err != nil {
+		return err
+	}
 	for _, name := range []string{"alice", "bob", "terraform"} {
 		if err := s.createKey(ctx, name); err != nil {
 			return err
@@ -256,7 +259,14 @@ func samePerson(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.show(approval, "id", "state", "excluded")
-	return expect(approval.State == api.ApprovalPending && approval.DecidedBy == nil, "the approval is still pending")
+	warnings, err := s.logged("two-person integrity", `"WARN"`, s.approvalID)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		expect(approval.State == api.ApprovalPending && approval.DecidedBy == nil, "the approval is still pending"),
+		expect(warnings == 2, "the server warned of both"),
+	)
 }
 
 func otherPerson(ctx context.Context, s *stage) error {
@@ -373,7 +383,6 @@ func audit(ctx context.Context, s *stage) error {
 			return err
 		}
 	}
-	s.say("")
 	s.say("%d of %d invariants of the database hold", len(servertest.Invariants)-len(broken), len(servertest.Invariants))
 
 	leaks, err := s.leaks()

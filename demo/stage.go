@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,6 +234,22 @@ func (s *stage) strike() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
+// logged shows the lines of the server's log with these words in them.
+func (s *stage) logged(words ...string) (n int, err error) {
+	s.command("grep '%s' server.log", words[0])
+	content, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(content)) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			s.say("%s", line)
+			n++
+		}
+	}
+	return n, nil
+}
+
 // showLog prints the last lines that the server logged.
 func (s *stage) showLog() {
 	content, err := os.ReadFile(s.logFile())
@@ -279,34 +296,40 @@ func (s *stage) config(name, text string) error {
 	return os.WriteFile(filepath.Join(s.terraformDir(), name), []byte(text), 0o600)
 }
 
-// chatter is what Terraform says to everyone, every time.
-var chatter = regexp.MustCompile(`(?m)^(Terraform used the selected|plan\. Resource actions|OpenTofu used the selected|` +
-	`Initializing|- Finding|- Installing|Terraform has created a lock|selections it made|so that (Terraform|OpenTofu) can|` +
-	`you run "|You may now begin|any changes that are required|should now work|If you ever set|rerun this command|` +
-	`commands will detect|OpenTofu has created a lock|Note: You didn't use|guarantee to take exactly|Terraform will perform|` +
-	`OpenTofu will perform|You can apply this plan|infrastructure\.$|following symbols|  \+ create$|─).*\n?`)
+// chatter is what Terraform and OpenTofu tell everyone, every time: paragraphs that begin like this.
+var chatter = regexp.MustCompile(`^(\w+ used the selected providers|\w+ will perform the following|You can apply this plan|` +
+	`Due to your customized|Warning: Incomplete lock file|The current .terraform.lock.hcl|To calculate additional|` +
+	`You may now begin working|If you ever set|─|Note: You didn't use|` +
+	`The \.terraform\.lock\.hcl|Signature validation was skipped|Providers are signed|This means that)`)
+
+var lockFile = regexp.MustCompile(`(?s)\w+ has created a lock file.*?in the future\.`)
 
 // terraform runs a command as the service, expects that exit code and shows what it says.
 func (s *stage) terraform(ctx context.Context, code int, args ...string) (string, error) {
 	name := filepath.Base(s.terraformPath)
 	s.command("%s %s", name, strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, s.terraformPath, append(args[:1:1], append([]string{"-no-color"}, args[1:]...)...)...)
+	cmd := exec.CommandContext(ctx, s.terraformPath, slices.Insert(slices.Clone(args), 1, "-no-color")...)
 	cmd.Dir = s.terraformDir()
 	cmd.Env = environ(
 		"CERTCTL_ENDPOINT="+s.url, "CERTCTL_API_KEY="+s.keys["terraform"],
 		"TF_CLI_CONFIG_FILE="+s.terraformRC(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
 	)
 	out, err := cmd.CombinedOutput()
+	text := string(out)
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		return "", err
 	} else if got := exitCode(exit); got != code {
-		s.say("%s", out)
+		s.say("%s", text)
 		return "", fmt.Errorf("%s %s: expected: exit code %d, got %d", name, args[0], code, got)
 	}
-	text := chatter.ReplaceAllString(string(out), "")
-	text = regexp.MustCompile(`\n{2,}`).ReplaceAllString(text, "\n")
-	s.say("%s", strings.Trim(text, "\n"))
-	return string(out), nil
+	var telling []string
+	for _, paragraph := range strings.Split(lockFile.ReplaceAllString(text, ""), "\n\n") {
+		if paragraph = strings.Trim(paragraph, "\n"); paragraph != "" && !chatter.MatchString(paragraph) {
+			telling = append(telling, paragraph)
+		}
+	}
+	s.say("%s", strings.Join(telling, "\n"))
+	return text, nil
 }
 
 func exitCode(exit *exec.ExitError) int {
@@ -404,11 +427,9 @@ func (s *stage) command(format string, args ...any) {
 }
 
 func (s *stage) say(format string, args ...any) {
-	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
-	if text == "" {
-		return
+	for line := range strings.Lines(strings.TrimRight(fmt.Sprintf(format, args...), "\n")) {
+		fmt.Fprintln(s.out, strings.TrimRight("  "+line, " \n"))
 	}
-	fmt.Fprintln(s.out, "  "+strings.ReplaceAll(text, "\n", "\n  "))
 }
 
 // screen is the standard output. An API key that gets here is not printed, and the demo fails.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -85,7 +86,16 @@ type principalDisable struct {
 
 // Run implements the command.
 func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return app.DisablePrincipal(tx, c.ID) })
+	db, err := migrated(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	server, err := app.Idle(db, config.Logger())
+	if err != nil {
+		return err
+	}
+	return db.Write(ctx, func(tx *store.Tx) error { return server.DisablePrincipal(tx, c.ID) })
 }
 
 type principalEnable struct {
@@ -198,15 +208,23 @@ func (versionCommand) Run() error {
 
 // change runs f in one transaction on the configured database, which it migrates first.
 func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := config.OpenStore(store.Options{Logger: config.Logger()})
+	db, err := migrated(ctx, config)
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	if err := db.Migrate(ctx); err != nil {
-		return err
-	}
 	return db.Write(ctx, f)
+}
+
+func migrated(ctx context.Context, config *app.Config) (*store.Store, error) {
+	db, err := config.OpenStore(store.Options{Logger: config.Logger()})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 func table[T any](header string, rows []T, cells func(T) []any) error {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -32,4 +34,10 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 		return err
 	}
 	return server.Run(ctx)
+}
+
+// Idle wires a server for a command: it has no issuer and is never run.
+func Idle(db *store.Store, log *slog.Logger) (*Server, error) {
+	config := ServeConfig{Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Second, Workers: 1, ReaperInterval: time.Second}
+	return New(config, Options{Store: db, Log: log})
 }

@@ -90,16 +90,17 @@ func issuerIDs(issuers map[string]gate.Issuer) []string {
 	return ids
 }
 
-// DisablePrincipal stops a principal and cancels the requests he is accountable for. It needs no running server.
-func DisablePrincipal(tx *store.Tx, id string) error {
+// DisablePrincipal stops a principal and cancels the requests he is accountable for.
+func (s *Server) DisablePrincipal(tx *store.Tx, id string) error {
 	if err := principal.Disable(tx, id); err != nil {
 		return err
 	}
-	// The deadline and the metrics are a server's; closing needs neither.
-	approvals := approval.New(0, approval.NewMetrics(prometheus.NewRegistry()), slog.Default())
-	queue := job.NewQueue(nil, job.NewMetrics(prometheus.NewRegistry()))
-	approvals.Register(api.ApprovalIssuance, issuance.Kind{Queue: queue})
-	return approvals.CloseOf(tx, identity.CLI, id, approval.CausePersonDisabled)
+	return s.approvals.CloseOf(tx, identity.CLI, id, approval.CausePersonDisabled)
+}
+
+// Expire ends the requests whose deadline has passed, as the reaper does.
+func (s *Server) Expire(ctx context.Context) error {
+	return s.approvals.ExpireDue(ctx, s.store, expireAtOnce)
 }
 
 // How long requests and jobs may take to end when the server stops.

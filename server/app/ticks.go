@@ -13,7 +13,7 @@ func (s *Server) tick(ctx context.Context) {
 	ticker := time.NewTicker(s.config.ReaperInterval)
 	defer ticker.Stop()
 	for {
-		if err := s.approvals.ExpireDue(ctx, s.store, expireAtOnce); err != nil && ctx.Err() == nil {
+		if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "could not expire approvals; trying again", "error", err)
 		}
 		if reaped, err := s.queue.Reap(ctx); err != nil && ctx.Err() == nil {
