@@ -71,11 +71,14 @@ func newStage(certctl, provider, terraform string) (*stage, error) {
 	if s.dir, err = os.MkdirTemp("", "certctl-demo-"); err != nil {
 		return nil, err
 	}
-	return s, errors.Join(
+	if err := errors.Join(
 		os.Mkdir(s.keyDir(), 0o700),
 		os.Mkdir(s.terraformDir(), 0o700),
 		s.installProvider(provider),
-	)
+	); err != nil {
+		return nil, errors.Join(err, s.strike())
+	}
+	return s, nil
 }
 
 func freeAddress() (string, error) {
@@ -310,6 +313,8 @@ func (s *stage) terraform(ctx context.Context, code int, args ...string) (string
 	s.command("%s %s", name, strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, s.terraformPath, slices.Insert(slices.Clone(args), 1, "-no-color")...)
 	cmd.Dir = s.terraformDir()
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it ends its plugins
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = environ(
 		"CERTCTL_ENDPOINT="+s.url, "CERTCTL_API_KEY="+s.keys["terraform"],
 		"TF_CLI_CONFIG_FILE="+s.terraformRC(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",

@@ -1,6 +1,6 @@
 // Package job owns the durable queue: a row for each wish to get a certificate signed, from the request to its end.
 //
-// A job moves only by the guarded updates in this room, one file per verb, and the schema refuses any other step:
+// A job moves only by the guarded updates in this room, and the schema refuses any other step:
 //
 //	AwaitingApproval -> Pending -> Running -> Completed | Failed
 //	AwaitingApproval | Pending -> Cancelled; Running -> Cancelled by the gate; Running -> Pending to try again

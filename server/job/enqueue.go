@@ -57,6 +57,8 @@ func (q *Queue) Enqueue(tx *store.Tx, n New) (Job, error) {
 	if err := tx.DB.Create(&j).Error; err != nil {
 		return Job{}, fmt.Errorf("store the job: %w", err)
 	}
-	tx.WakeWorkers()
+	if j.Status == api.JobPending {
+		tx.WakeWorkers()
+	}
 	return j, nil
 }

@@ -59,9 +59,10 @@ CREATE TABLE certificates (
     updated_at     timestamptz NOT NULL
 );
 CREATE UNIQUE INDEX certificates_live ON certificates (id) WHERE archived_at IS NULL;
-CREATE INDEX certificates_created ON certificates (created_at, id);
-CREATE INDEX certificates_profile ON certificates (profile_id, created_at, id);
-CREATE INDEX certificates_common_name ON certificates (common_name, created_at, id);
+CREATE INDEX certificates_created ON certificates (created_at, uid) WHERE archived_at IS NULL;
+CREATE INDEX certificates_archived ON certificates (created_at, uid) WHERE archived_at IS NOT NULL;
+CREATE INDEX certificates_profile ON certificates (profile_id, created_at, uid) WHERE archived_at IS NULL;
+CREATE INDEX certificates_common_name ON certificates (common_name, created_at, uid) WHERE archived_at IS NULL;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
 CREATE TABLE approvals (

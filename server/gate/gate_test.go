@@ -1,0 +1,204 @@
+package gate_test
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// Everything that may happen between a good request and its signature, by the API or past it. The gate refuses, the
+// job ends, the approval stays what it is, and nothing is signed.
+func TestGate_Refuses(t *testing.T) {
+	cases := []struct {
+		name   string
+		gated  bool
+		happen func(t *testing.T, s *servertest.Server, j api.Job)
+		reason string
+	}{
+		{"the profile is disabled", true, editProfile(func(p *api.ProfileSpec) { p.Enabled = false }), "the profile is disabled"},
+		{"the gate is turned on", false, editProfile(func(p *api.ProfileSpec) { p.RequiresApproval = true }), "requires approval"},
+		{"the names are no longer allowed", false, editProfile(func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"example.com"} }), "does not allow it: /sans/0"},
+		{"the key is no longer allowed", false, editProfile(func(p *api.ProfileSpec) {
+			p.AllowedKeyAlgorithms = []api.KeyAlgorithm{{Algorithm: api.AlgorithmRSA, MinSize: 2048}}
+		}), "does not allow it: /csr_pem"},
+		{"another lifetime", false, editProfile(func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }), "subject changed"},
+		{"another use", false, editProfile(func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth"} }), "subject changed"},
+		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.UseIssuer(anotherCA(t)) }, "subject changed"},
+		{"names changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			s.Exec(t, `UPDATE certificates SET spec = replace(spec, '"host-', '"evil-') WHERE id = ?`, j.CertificateID)
+		}, "subject changed"},
+		{"archived past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			s.Exec(t, `UPDATE certificates SET archived_at = created_at WHERE id = ?`, j.CertificateID)
+		}, "archived"},
+		{"profile deleted past the server", true, func(t *testing.T, s *servertest.Server, _ api.Job) {
+			s.Exec(t, `DELETE FROM profiles`)
+		}, "gone"},
+		{"the job's request changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			unguard(t, s, "jobs")
+			s.Exec(t, `UPDATE jobs SET csr_pem = ? WHERE id = ?`, servertest.CSR(t), j.ID)
+		}, "subject changed"},
+		{"the approval is another's", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			unguard(t, s, "approvals")
+			s.Exec(t, `UPDATE approvals SET job_id = 'job-other' WHERE id = ?`, *j.ApprovalID)
+		}, "something else"},
+		{"the approval is for another digest", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			unguard(t, s, "approvals")
+			s.Exec(t, `UPDATE approvals SET digest = 'sha256:0' WHERE id = ?`, *j.ApprovalID)
+		}, "something else"},
+		{"the approval is taken back past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			unguard(t, s, "approvals")
+			s.Exec(t, `UPDATE approvals SET state = 'rejected' WHERE id = ?`, *j.ApprovalID)
+		}, "its approval is rejected"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				j := ready(t, s, c.gated)
+				c.happen(t, s, j)
+				s.Restart(t)
+				ended := s.Ended(t, j.ID)
+				if ended.Status != api.JobCancelled || !strings.Contains(ended.ErrorMessage, c.reason) {
+					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+				}
+				checkRefused(t, s, j.ID)
+			}, servertest.NoWorkers(), servertest.Tampered())
+		})
+	}
+}
+
+// A job that was let out of waiting past the server is refused all the same.
+func TestGate_RefusesWithoutDecision(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		j := s.Waiting(t, "alice")
+		unguard(t, s, "jobs")
+		s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
+		s.Restart(t)
+		if ended := s.Ended(t, j.ID); ended.ErrorMessage != "its approval is pending" {
+			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+		}
+		checkRefused(t, s, j.ID)
+	}, servertest.NoWorkers(), servertest.Tampered())
+}
+
+// ready makes a job that a worker could take: approved, if the profile is gated.
+func ready(t *testing.T, s *servertest.Server, gated bool) api.Job {
+	t.Helper()
+	ctx := context.Background()
+	c := s.Certificate(t, s.Profile(t, gated).ID)
+	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gated {
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return j
+}
+
+func editProfile(edit func(*api.ProfileSpec)) func(*testing.T, *servertest.Server, api.Job) {
+	return func(t *testing.T, s *servertest.Server, j api.Job) {
+		t.Helper()
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		c, err := olga.GetCertificate(ctx, j.CertificateID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := olga.GetProfile(ctx, c.ProfileID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit(&p.ProfileSpec)
+		if _, err := olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// unguard drops what keeps a table's rows from being changed, as someone with the database in his hands could.
+func unguard(t *testing.T, s *servertest.Server, table string) {
+	t.Helper()
+	if s.Store.IsSQLite() {
+		s.Exec(t, "DROP TRIGGER "+table+"_guard")
+		return
+	}
+	s.Exec(t, "ALTER TABLE "+table+" DISABLE TRIGGER ALL")
+}
+
+func checkRefused(t *testing.T, s *servertest.Server, jobID string) {
+	t.Helper()
+	var actions []string
+	for e, err := range s.Client(t, "audrey").ListAuditEvents(context.Background(), client.ListAuditEventsOptions{ResourceID: jobID}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		actions = append(actions, e.Actor+" "+e.Action)
+	}
+	if !slices.Contains(actions, "system-issuer issuance_refused") || slices.Contains(actions, "system-issuer issuance_admitted") {
+		t.Errorf("the audit trail of the job: %q", actions)
+	}
+	signed := 0
+	s.Query(t, &signed, `SELECT (SELECT count(*) FROM leaves) + (SELECT count(*) FROM intents)`)
+	if signed != 0 {
+		t.Errorf("there are %d leaves and intents", signed)
+	}
+}
+
+func anotherCA(t *testing.T) *localca.CA {
+	t.Helper()
+	certFile, keyFile := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "key.pem")
+	if err := localca.Create(certFile, keyFile, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	ca, err := localca.Load(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}
+
+// longName drafts what breaks RFC 5280: a common name of more than 64 characters.
+type longName struct{ gate.Issuer }
+
+func (i longName) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
+	s.CommonName = strings.Repeat("a", 65)
+	return i.Issuer.Draft(s, serial, v)
+}
+
+// What could never be signed is refused at renew, before anyone is asked to approve it.
+func TestRenew_RefusesWhatCannotBeSigned(t *testing.T) {
+	t.Run("lint", func(t *testing.T) {
+		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			c := s.Certificate(t, s.Profile(t, true).ID)
+			_, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
+			if p := servertest.RefusedWith(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "RFC 5280") {
+				t.Error(p)
+			}
+		}, servertest.Issuer(longName{servertest.CA(t)}))
+	})
+	t.Run("outlives the issuer", func(t *testing.T) {
+		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			p := s.Profile(t, false)
+			p.MaxTTLSeconds = 315360000
+			if _, err := s.Client(t, "olga").ReplaceProfile(context.Background(), p.ID, p.ProfileSpec); err != nil {
+				t.Fatal(err)
+			}
+			c := s.Certificate(t, p.ID)
+			s.Clock.Advance(24 * time.Hour)
+			_, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
+			if p := servertest.RefusedWith(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "longer than its issuer") {
+				t.Error(p)
+			}
+		})
+	})
+}

@@ -1,0 +1,50 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// As many lost jobs are taken back in one tick; the rest comes with the next.
+const reapAtOnce = 1000
+
+const reap = `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
+	WHERE id = ? AND status = 'Running' AND lease_until < ? RETURNING *`
+
+// Reap gives back the jobs whose worker was not heard of for the length of a lease, each in a transaction of its
+// own, so that one bad row stops no other. Any replica may do it. It tells how many it gave back, and what failed.
+func (q *Queue) Reap(ctx context.Context) (int, error) {
+	var lost []string
+	err := q.store.Read(ctx, func(tx *store.Tx) error {
+		return tx.DB.Raw("SELECT id FROM jobs WHERE status = 'Running' AND lease_until < ? ORDER BY lease_until, id LIMIT ?",
+			tx.Now, reapAtOnce).Scan(&lost).Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find lost jobs: %w", err)
+	}
+	reaped := 0
+	var failed []error
+	for _, id := range lost {
+		var found bool
+		err := q.store.Write(ctx, func(tx *store.Tx) (err error) {
+			var j Job
+			if found, err = tx.Guarded(&j, reap, tx.Now, tx.Now, id, tx.Now); found {
+				tx.WakeWorkers()
+			}
+			return err
+		})
+		switch {
+		case err != nil:
+			failed = append(failed, fmt.Errorf("take back job %s: %w", id, err))
+		case found:
+			reaped++
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return reaped, errors.Join(failed...)
+}
