@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -157,6 +158,23 @@ func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.stop()
 	s.options.idle = false
+	s.open(t)
+}
+
+// Drain lets a server without workers work off its jobs.
+func (s *Server) Drain(t testing.TB) {
+	t.Helper()
+	s.Restart(t)
+	Eventually(t, func() error {
+		open := 0
+		s.Query(t, &open, `SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')`)
+		if open > 0 {
+			return fmt.Errorf("%d jobs are not done", open)
+		}
+		return nil
+	})
+	s.options.idle = true
+	s.stop()
 	s.open(t)
 }
 

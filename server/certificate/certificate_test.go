@@ -1,0 +1,116 @@
+package certificate_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// A certificate tells what became of its newest request, and once issued stays issued.
+func TestStatus(t *testing.T) {
+	ctx := context.Background()
+	cases := map[string]struct {
+		happen  func(t *testing.T, s *servertest.Server, j api.Job)
+		without api.CertificateStatus // a leaf
+		with    api.CertificateStatus
+		state   api.ApprovalState
+	}{
+		"waiting": {func(*testing.T, *servertest.Server, api.Job) {}, api.CertificateAwaitingApproval, api.CertificateAwaitingApproval, api.ApprovalPending},
+		"approved": {func(t *testing.T, s *servertest.Server, j api.Job) {
+			approve(t, s, j)
+		}, api.CertificateIssuing, api.CertificateIssuing, api.ApprovalApproved},
+		"rejected": {func(t *testing.T, s *servertest.Server, j api.Job) {
+			if _, err := s.Client(t, "bob").RejectApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
+				t.Fatal(err)
+			}
+		}, api.CertificateRejected, api.CertificateIssued, api.ApprovalRejected},
+		"withdrawn": {func(t *testing.T, s *servertest.Server, j api.Job) {
+			if _, err := s.Client(t, "alice").WithdrawApproval(ctx, *j.ApprovalID, api.Withdrawal{}); err != nil {
+				t.Fatal(err)
+			}
+		}, api.CertificateCancelled, api.CertificateIssued, api.ApprovalCancelled},
+		"expired": {func(t *testing.T, s *servertest.Server, _ api.Job) {
+			s.Clock.Advance(200 * time.Hour)
+			if err := s.App.Expire(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}, api.CertificateExpired, api.CertificateIssued, api.ApprovalExpired},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				j := s.Waiting(t, "alice")
+				c.happen(t, s, j)
+				check(t, s, j, c.without, c.state)
+
+				issued := s.Waiting(t, "alice")
+				approve(t, s, issued)
+				s.Drain(t)
+				again, err := s.Client(t, "alice").RenewCertificate(ctx, issued.CertificateID, api.Renew{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.happen(t, s, again)
+				check(t, s, again, c.with, c.state)
+			}, servertest.NoWorkers())
+		})
+	}
+}
+
+func approve(t *testing.T, s *servertest.Server, j api.Job) {
+	t.Helper()
+	if _, err := s.Client(t, "bob").ApproveApproval(context.Background(), *j.ApprovalID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateStatus, state api.ApprovalState) {
+	t.Helper()
+	c, err := s.Client(t, "vera").GetCertificate(context.Background(), j.CertificateID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Status != want || c.Job.ID != j.ID || *c.ApprovalID != *j.ApprovalID || *c.ApprovalState != state ||
+		(c.OpenJobID != nil) != (want == api.CertificateAwaitingApproval || want == api.CertificateIssuing) {
+		t.Errorf("want %s, got %+v", want, c)
+	}
+}
+
+// What a worker is about to sign is not pulled from under it; what does not enter the subject may change.
+func TestReplace_WhileAJobIsReady(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		j := s.Waiting(t, "alice")
+		approve(t, s, j)
+		c, err := olga.GetCertificate(ctx, j.CertificateID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := c.CertificateSpec
+		names.SANs = append([]string{"more.example.com"}, names.SANs...)
+		key := c.CertificateSpec
+		key.CSRPEM = servertest.CSR(t)
+		for _, change := range []api.CertificateSpec{names, key} {
+			_, err := olga.ReplaceCertificate(ctx, c.ID, change)
+			if p := servertest.RefusedWith(t, err, api.CodeJobAlreadyOpen); p.JobID != j.ID || p.ApprovalID != *j.ApprovalID {
+				t.Errorf("the refusal names job %q and approval %q", p.JobID, p.ApprovalID)
+			}
+		}
+		if p := servertest.RefusedWith(t, olga.DeleteCertificate(ctx, c.ID), api.CodeInUse); p.UsedBy[0].ID != j.ID {
+			t.Errorf("the refusal names %v", p.UsedBy)
+		}
+		harmless := c.CertificateSpec
+		harmless.Labels = map[string]string{"team": "web"}
+		after, err := olga.ReplaceCertificate(ctx, c.ID, harmless)
+		if err != nil || after.Version != c.Version+1 {
+			t.Fatalf("labels: %v, version %d", err, after.Version)
+		}
+		s.Drain(t)
+		if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
+			t.Errorf("the job is %s: %s", done.Status, done.ErrorMessage)
+		}
+	}, servertest.NoWorkers())
+}
