@@ -11,6 +11,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -30,5 +31,10 @@ func main() {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&commands.Config),
 	)
-	parser.FatalIfErrorf(parser.Run())
+	if err := parser.Run(); err != nil {
+		parser.Fatalf("%s", oneLine(err))
+	}
 }
+
+// oneLine keeps an error to one line: some drivers write several.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -129,23 +129,24 @@ func (s *Service) keepAlive(ctx context.Context, stop context.CancelCauseFunc, c
 // work takes a job through the gate to the issuer, stores what comes back, and sees to what became of it.
 func (s *Service) work(ctx context.Context, c job.Claim) {
 	log := s.Log.With("job_id", c.ID, "certificate_id", c.CertificateID)
-	err := s.issue(ctx, c)
-	if err == nil {
+	cause := s.issue(ctx, c)
+	if cause == nil {
 		s.Metrics.issued(c.ProfileID, "issued")
 		log.InfoContext(ctx, "certificate issued")
 		return
 	}
 	var refused *gate.RefusedError
-	if errors.As(err, &refused) {
+	if errors.As(cause, &refused) {
 		s.Metrics.issued(c.ProfileID, "refused")
 		log.WarnContext(ctx, "issuance refused", "reason", refused.Reason)
 		return
 	}
 	// Whoever lost the lease has nothing to say about the job any more.
-	lost := errors.Is(err, job.ErrLost) || errors.Is(context.Cause(ctx), job.ErrLost)
+	lost := errors.Is(cause, job.ErrLost) || errors.Is(context.Cause(ctx), job.ErrLost)
+	var err error
 	if !lost {
-		log.WarnContext(ctx, "issuance did not succeed", "error", err)
-		err = finishing(ctx, func(ctx context.Context) error { return s.handBack(ctx, c, err) })
+		log.WarnContext(ctx, "issuance did not succeed", "error", cause)
+		err = finishing(ctx, func(ctx context.Context) error { return s.handBack(ctx, c, cause) })
 		lost = errors.Is(err, job.ErrLost)
 	}
 	switch {

@@ -6,14 +6,22 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-const channel = "certctl_jobs"
+const (
+	channel = "certctl_jobs"
+	// A connection that has heard nothing for this long may be dead without knowing it.
+	quiet = time.Minute
+	// What is asked on the side gets an answer within this time or none.
+	patience = 5 * time.Second
+)
 
 // Signal wakes whoever waits for work, in this process and, on PostgreSQL, in every replica. It may be lost: a
 // waiter polls as well.
 type Signal struct {
 	store  *Store
+	id     string        // tells this process's own notifications, which it need not hear again
 	notify chan struct{} // holds one: many signals at once are one NOTIFY
 	done   chan struct{}
 	wait   sync.WaitGroup
@@ -23,7 +31,10 @@ type Signal struct {
 }
 
 func newSignal(s *Store) *Signal {
-	sig := &Signal{store: s, notify: make(chan struct{}, 1), done: make(chan struct{}), waiters: map[chan struct{}]struct{}{}}
+	sig := &Signal{
+		store: s, id: NewID(""), notify: make(chan struct{}, 1), done: make(chan struct{}),
+		waiters: map[chan struct{}]struct{}{},
+	}
 	if !s.sqlite {
 		sig.wait.Go(sig.notifyReplicas)
 	}
@@ -68,18 +79,27 @@ func (sig *Signal) wakeLocal() {
 	}
 }
 
+// notifyReplicas ends with the process, but not before it has said what there is to say: the others go on with what
+// this process leaves.
 func (sig *Signal) notifyReplicas() {
 	for {
 		select {
-		case <-sig.done:
-			return
 		case <-sig.notify:
+			sig.notifyOnce()
+		case <-sig.done:
+			if len(sig.notify) > 0 {
+				sig.notifyOnce()
+			}
+			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		if err := sig.store.writer.WithContext(ctx).Exec("SELECT pg_notify(?, '')", channel).Error; err != nil {
-			sig.store.log.WarnContext(ctx, "could not wake other replicas; they poll", "error", err)
-		}
-		cancel()
+	}
+}
+
+func (sig *Signal) notifyOnce() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := sig.store.writer.WithContext(ctx).Exec("SELECT pg_notify(?, ?)", channel, sig.id).Error; err != nil {
+		sig.store.log.WarnContext(ctx, "could not wake other replicas; they poll", "error", err)
 	}
 }
 
@@ -100,7 +120,15 @@ func (sig *Signal) Listen(ctx context.Context) {
 }
 
 func (sig *Signal) listenOnce(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, sig.store.url)
+	config, err := pgx.ParseConfig(sig.store.url)
+	if err != nil {
+		return err
+	}
+	setDefault(config.RuntimeParams, "application_name", "certctl")
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = patience
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -114,9 +142,25 @@ func (sig *Signal) listenOnce(ctx context.Context) error {
 	}
 	sig.wakeLocal() // something may have been sent while nobody listened
 	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		n, err := notification(ctx, conn)
+		if err != nil {
 			return err
 		}
-		sig.wakeLocal()
+		if n != nil && n.Payload != sig.id {
+			sig.wakeLocal()
+		}
 	}
+}
+
+// notification waits for one; nil when there was none for a while and the connection is alive.
+func notification(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	waiting, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	n, err := conn.WaitForNotification(waiting)
+	if err == nil || ctx.Err() != nil || conn.IsClosed() {
+		return n, err
+	}
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return nil, conn.Ping(asking)
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The test binary is the command itself when it is told so.
+func TestMain(m *testing.M) {
+	if os.Getenv("CERTCTL_RUN_MAIN") == "1" {
+		_ = os.Unsetenv("CERTCTL_RUN_MAIN")
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+type run struct {
+	stdout, stderr string
+	failed         bool
+}
+
+func certctl(t *testing.T, dir string, env []string, args ...string) run {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+	cmd.Env = append([]string{"CERTCTL_RUN_MAIN=1", "PATH=" + os.Getenv("PATH")}, env...)
+	err = cmd.Run()
+	return run{stdout.String(), stderr.String(), err != nil}
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	// Each command after the one before it, with what it must say.
+	for _, c := range []struct {
+		args string
+		ok   bool
+		says string // on standard output, or of a failure on standard error
+	}{
+		{"principal create alice --kind human --role operator --role approver", true, ""},
+		{"principal create alice --kind human --role viewer", false, "never reused"},
+		{"principal create Alice --kind human --role viewer", false, "must match"},
+		{"principal create system-x --kind human --role viewer", false, "reserved"},
+		{"principal create bob --kind human --role boss", false, `there is no role "boss"; the roles are viewer, auditor, operator, approver, admin`},
+		{"principal create bob --kind human --owner alice --role viewer", false, "a human has no owner"},
+		{"principal create bot --kind service --role operator", false, "needs an owner"},
+		{"principal create bot --kind service --owner nobody --role operator", false, `there is no principal "nobody"`},
+		{"principal create bot --kind service --owner alice --role approver", false, "only people decide"},
+		{"principal create bot --kind service --owner alice --role operator", true, ""},
+		{"principal create bot2 --kind service --owner bot --role operator", false, "no human"},
+		{"principal roles bot --role approver", false, "only people decide"},
+		{"principal owner alice --owner alice", false, "is a human and has no owner"},
+		{"principal create carl --kind human --role viewer", true, ""},
+		{"principal owner bot --owner carl", true, ""},
+		{"principal roles carl --role viewer --role approver", true, ""},
+		{"principal disable carl", true, ""},
+		{"principal disable nobody", false, `there is no principal "nobody"`},
+		{"principal owner bot --owner carl", false, "is disabled"},
+		{"principal list", true, "carl   human    -      viewer,approver    disabled since"},
+		{"principal list", true, "bot    service  carl   operator           enabled"},
+		{"principal enable carl", true, ""},
+		{"key create nobody", false, `there is no principal "nobody"`},
+		{"key create alice --expires-in=-1h", false, "negative"},
+		{"key revoke nothing", false, `there is no key "nothing"`},
+		{"version", true, "dev"},
+		{"nonsense", false, "nonsense"},
+	} {
+		got := certctl(t, dir, nil, strings.Fields(c.args)...)
+		said := got.stdout
+		if !c.ok {
+			said = got.stderr
+		}
+		if got.failed == c.ok || !strings.Contains(said, c.says) {
+			t.Errorf("certctl %s: failed %t\n%s%s", c.args, got.failed, got.stdout, got.stderr)
+		}
+	}
+}
+
+// A key is printed alone, and never to be found again: not in a list, not in the database.
+func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
+	created := certctl(t, dir, nil, "key", "create", "alice", "--name", "laptop")
+	if !regexp.MustCompile(`^ctl_[a-z0-9]{16}_[A-Za-z0-9_-]{43}\n$`).MatchString(created.stdout) {
+		t.Fatalf("standard output: %q", created.stdout)
+	}
+	parts := strings.SplitN(strings.TrimSpace(created.stdout), "_", 3)
+	id, secret := parts[1], parts[2]
+	if list := certctl(t, dir, nil, "key", "list").stdout; !strings.Contains(list, id) || strings.Contains(list, secret) {
+		t.Errorf("the list: %s", list)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "certctl-data", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no data", err)
+	}
+	for _, file := range files {
+		if content, err := os.ReadFile(file); err != nil || bytes.Contains(content, []byte(secret)) {
+			t.Errorf("%s holds the secret, or cannot be read: %v", file, err)
+		}
+	}
+	if got := certctl(t, dir, nil, "key", "revoke", id); got.failed {
+		t.Error(got.stderr)
+	}
+}
+
+// A bad value stops the start with one clear line.
+func TestServe_RefusesBadConfiguration(t *testing.T) {
+	t.Parallel()
+	for env, says := range map[string]string{
+		"CERTCTL_LISTEN=0.0.0.0:0":                      "is no loopback address",
+		"CERTCTL_LISTEN=nonsense":                       "CERTCTL_LISTEN",
+		"CERTCTL_WORKERS=0":                             "CERTCTL_WORKERS must be",
+		"CERTCTL_WORKERS=many":                          "CERTCTL_WORKERS",
+		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1ms":     "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT must be at least 1s",
+		"CERTCTL_REAPER_INTERVAL=0s":                    "CERTCTL_REAPER_INTERVAL must be",
+		"CERTCTL_TLS_CERT_FILE=x":                       "belong together",
+		"CERTCTL_CA_CERT_FILE=x":                        "belong together",
+		"CERTCTL_DATABASE_URL=mysql://u:secret@host/db": "must begin with postgres://",
+		"CERTCTL_DATABASE_URL=postgres://u:secret@127.0.0.1:1/db?sslmode=disable": "database",
+		"CERTCTL_LOG_LEVEL=loud": "--log-level must be one of",
+	} {
+		got := certctl(t, t.TempDir(), []string{env, "CERTCTL_METRICS_LISTEN="}, "serve")
+		last := got.stderr
+		if !got.failed || !strings.Contains(last, says) || strings.Contains(last, "secret") || strings.Contains(last, "panic") {
+			t.Errorf("%s: failed %t: %s", env, got.failed, got.stderr)
+		}
+	}
+}
+
+// A CA is made once, its key for its owner alone, and never overwritten.
+func TestCAInit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := certctl(t, dir, nil, "ca", "init")
+	key := filepath.Join(dir, "certctl-data", "ca-key.pem")
+	info, err := os.Stat(key)
+	if first.failed || err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v %+v", first, err, info)
+	}
+	before, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := certctl(t, dir, nil, "ca", "init")
+	after, err := os.ReadFile(key)
+	if !again.failed || !strings.Contains(again.stderr, "never overwritten") || err != nil || !bytes.Equal(before, after) {
+		t.Errorf("%+v %v", again, err)
+	}
+	postgres := certctl(t, dir, []string{"CERTCTL_DATABASE_URL=postgres://127.0.0.1:1/x"}, "serve")
+	if !postgres.failed {
+		t.Error("serve without a database went on")
+	}
+}

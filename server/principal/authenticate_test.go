@@ -1,0 +1,76 @@
+package principal_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Whoever is no longer good is refused within five seconds everywhere, though the server believes him for a while.
+// A service stands and falls with its owner, and an end that was set counts to the microsecond.
+func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
+	changes := map[string]struct {
+		who    string
+		change func(t *testing.T, s *servertest.Server, key string)
+	}{
+		"disabled": {"vera", func(t *testing.T, s *servertest.Server, _ string) {
+			s.Write(t, func(tx *store.Tx) error { return principal.Disable(tx, "vera") })
+		}},
+		"the owner is disabled": {"terraform", func(t *testing.T, s *servertest.Server, _ string) {
+			s.Write(t, func(tx *store.Tx) error { return principal.Disable(tx, "alice") })
+		}},
+		"revoked": {"vera", func(t *testing.T, s *servertest.Server, key string) {
+			s.Write(t, func(tx *store.Tx) error { return principal.RevokeKey(tx, key[4:20]) })
+		}},
+	}
+	for name, c := range changes {
+		t.Run(name, func(t *testing.T) {
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				key := s.Key(t, c.who)
+				caller := s.Client(t, c.who)
+				if _, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				c.change(t, s, key)
+				since := time.Now()
+				servertest.Eventually(t, func() error {
+					_, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{})
+					if err == nil {
+						return fmt.Errorf("%s is still believed", c.who)
+					}
+					servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+					return nil
+				})
+				if took := time.Since(since); took > 5*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+	t.Run("expired", func(t *testing.T) {
+		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			var key string
+			s.Write(t, func(tx *store.Tx) (err error) {
+				key, err = principal.CreateKey(tx, "vera", "short", time.Hour)
+				return err
+			})
+			caller, err := client.New(s.URL, key, client.WithRetries(0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			s.Clock.Advance(time.Hour)
+			_, err = caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{})
+			servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		})
+	})
+}
