@@ -76,7 +76,7 @@ func (s *Service) denied(tx *store.Tx, who identity.Actor, id string, refusal *a
 	if refusal.Code() == api.CodeTwoPersonIntegrity {
 		ctx := tx.Context()
 		tx.AfterCommit(func() {
-			s.log.WarnContext(ctx, "two-person integrity: decision refused", "approval_id", id, "principal", who.ID)
+			s.log.WarnContext(ctx, "two-person integrity: decision refused", "request_id", identity.RequestID(ctx), "approval_id", id, "principal", who.ID)
 		})
 	}
 	return store.Keep(refusal)
