@@ -74,7 +74,7 @@ type Key struct {
 // Decision is the optional body of approve and reject.
 type Decision struct {
 	Note   string `json:"note,omitempty" maxLength:"2000"`
-	Digest string `json:"digest,omitempty" doc:"refused unless it is the approval's; protects against deciding on something else"`
+	Digest string `json:"digest,omitempty" minLength:"1" doc:"refused unless it is the approval's; protects against deciding on something else"`
 }
 
 // Withdrawal is the optional body of withdraw.

@@ -20,7 +20,7 @@ func DefaultCertificateSpec() CertificateSpec {
 
 // CreateCertificate is the body of POST /certificates.
 type CreateCertificate struct {
-	ID string `json:"id,omitempty" doc:"mc- and a name of your choice; the server makes one unless given"`
+	ID string `json:"id,omitempty" minLength:"1" doc:"mc- and a name of your choice; the server makes one unless given"`
 	CertificateSpec
 }
 
@@ -70,6 +70,6 @@ type Leaf struct {
 
 // Renew is the optional body of POST /certificates/{id}/renew.
 type Renew struct {
-	CSRPEM string `json:"csr_pem,omitempty" doc:"a new public key; it becomes the certificate's once issued"`
+	CSRPEM string `json:"csr_pem,omitempty" minLength:"1" doc:"a new public key; it becomes the certificate's once issued"`
 	Reason string `json:"reason,omitempty" maxLength:"500"`
 }

@@ -56,7 +56,7 @@ func DefaultProfileSpec() ProfileSpec {
 
 // CreateProfile is the body of POST /profiles.
 type CreateProfile struct {
-	ID string `json:"id,omitempty" doc:"p- and a name of your choice; the server makes one unless given"`
+	ID string `json:"id,omitempty" minLength:"1" doc:"p- and a name of your choice; the server makes one unless given"`
 	ProfileSpec
 }
 

@@ -20,11 +20,16 @@ type ListCertificatesOptions struct {
 	ProfileID     string
 	CommonName    string
 	ExpiresBefore time.Time
+	// Archived asks for the archived ones instead of the live ones.
+	Archived bool
 }
 
 // ListCertificates gives the certificates that match.
 func (c *Client) ListCertificates(ctx context.Context, o ListCertificatesOptions) iter.Seq2[api.Certificate, error] {
 	q := o.Page.query().text("profile_id", o.ProfileID).text("common_name", o.CommonName).time("expires_before", o.ExpiresBefore)
+	if o.Archived {
+		q.text("archived", "true")
+	}
 	return list[api.Certificate](ctx, c, certificatesPath(), q)
 }
 

@@ -259,7 +259,7 @@ func samePerson(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.show(approval, "id", "state", "excluded")
-	warnings, err := s.logged("two-person integrity", `"WARN"`, s.approvalID)
+	warnings, err := s.logged("two-person integrity", `"WARN"`, `"request_id":"req-`, s.approvalID)
 	if err != nil {
 		return err
 	}

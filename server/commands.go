@@ -229,10 +229,10 @@ func migrated(ctx context.Context, config *app.Config) (*store.Store, error) {
 
 func table[T any](header string, rows []T, cells func(T) []any) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, header) //nolint:errcheck // Flush tells
+	fmt.Fprintln(w, header)
 	for _, row := range rows {
 		values := cells(row)
-		fmt.Fprintf(w, strings.Repeat("%v\t", len(values)-1)+"%v\n", values...) //nolint:errcheck // Flush tells
+		fmt.Fprintf(w, strings.Repeat("%v\t", len(values)-1)+"%v\n", values...)
 	}
 	return w.Flush()
 }

@@ -112,8 +112,8 @@ func (c Config) CreateCA(now time.Time) (string, error) {
 	return certFile, localca.Create(certFile, keyFile, now)
 }
 
-// loadCA reads the CA. On SQLite a missing one is made; replicas on PostgreSQL must share one, so it must be given.
-func (c Config) loadCA(now time.Time) (*localca.CA, error) {
+// LoadCA reads the CA. On SQLite a missing one is made; replicas on PostgreSQL must share one, so it must be given.
+func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 	if (c.CACertFile == "") != (c.CAKeyFile == "") {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE belong together: set both")
 	}

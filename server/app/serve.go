@@ -23,7 +23,7 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	ca, err := config.loadCA(db.Now())
+	ca, err := config.LoadCA(db.Now())
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, accountable string, 
 		return fmt.Errorf("find the requests of %s: %w", accountable, err)
 	}
 	for _, a := range open {
-		if _, err := s.Close(tx, who, a, cause); err != nil && !isDecided(err) {
+		if _, err := s.Close(tx, who, a, cause); err != nil && !IsDecided(err) {
 			return err
 		}
 	}
@@ -87,8 +87,8 @@ func (s *Service) lost(tx *store.Tx, a Approval) error {
 	return fmt.Errorf("approval %s is %s and was not changed", a.ID, now.State)
 }
 
-// isDecided says that another decision came first.
-func isDecided(err error) bool {
+// IsDecided says that another decision came first.
+func IsDecided(err error) bool {
 	var p *api.Problem
 	return errors.As(err, &p) && (p.Code() == api.CodeAlreadyDecided || p.Code() == api.CodeApprovalExpired)
 }

@@ -34,7 +34,7 @@ func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) err
 			_, err := s.Expire(tx, a)
 			return err
 		})
-		if err != nil && !isDecided(err) {
+		if err != nil && !IsDecided(err) {
 			s.log.ErrorContext(ctx, "could not expire an approval", "approval_id", a.ID, "error", err)
 		}
 	}

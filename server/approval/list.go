@@ -37,8 +37,11 @@ type Filter struct {
 
 func (f Filter) on(db *gorm.DB) *gorm.DB {
 	for _, c := range []struct{ condition, value string }{
-		{"state = ?", string(f.State)}, {"kind = ?", string(f.Kind)}, {"profile_id = ?", f.ProfileID},
-		{"certificate_id = ?", f.CertificateID}, {"requested_by = ?", f.RequestedBy},
+		{"state = ?", string(f.State)},
+		{"kind = ?", string(f.Kind)},
+		{"profile_id = ?", f.ProfileID},
+		{"certificate_id = ?", f.CertificateID},
+		{"requested_by = ?", f.RequestedBy},
 	} {
 		if c.value != "" {
 			db = db.Where(c.condition, c.value)

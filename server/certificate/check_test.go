@@ -35,12 +35,16 @@ func TestCheck(t *testing.T) {
 		"long CN":         {func(s *api.CertificateSpec) { s.SANs[1], s.CommonName = long, long }, []string{"/common_name", "64"}},
 		"labels":          {func(s *api.CertificateSpec) { s.Labels = map[string]string{"": ""} }, []string{"/labels/", "key"}},
 		"a thousand SANs": {func(s *api.CertificateSpec) { s.SANs, s.CommonName = make([]string, 1001), "" }, []string{"/sans", "1001", "/csr_pem", "common name"}},
-		"no SANs": {func(s *api.CertificateSpec) { s.SANs, s.CommonName = nil, "" },
-			[]string{"/sans", "at least one", "/csr_pem", "common name"}},
+		"no SANs": {
+			func(s *api.CertificateSpec) { s.SANs, s.CommonName = nil, "" },
+			[]string{"/sans", "at least one", "/csr_pem", "common name"},
+		},
 		"every SAN": {func(s *api.CertificateSpec) {
 			s.SANs = []string{"a.example.com", "A.example.com", "10.0.0.1", "*.example.com", "a.example.com", "evil.example"}
-		}, []string{"/sans", "6", "/sans/1", `write "a.example.com"`, "/sans/2", "allowed_ip_ranges", "/sans/3", "allow_wildcard_names",
-			"/sans/4", "already", "/sans/5", "evil.example"}},
+		}, []string{
+			"/sans", "6", "/sans/1", `write "a.example.com"`, "/sans/2", "allowed_ip_ranges", "/sans/3", "allow_wildcard_names",
+			"/sans/4", "already", "/sans/5", "evil.example",
+		}},
 		"no CSR":        {func(s *api.CertificateSpec) { s.CSRPEM = "" }, []string{"/csr_pem", "required"}},
 		"a greedy CSR":  {func(s *api.CertificateSpec) { s.CSRPEM = withExtensions(rawSAN(2, "evil.example.com")) }, []string{"/csr_pem", "evil.example.com"}},
 		"a refused key": {func(s *api.CertificateSpec) { s.CSRPEM = request(x509.CertificateRequest{}, rsaKey()) }, []string{"/csr_pem", "does not allow RSA"}},

@@ -40,6 +40,9 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := tx.DB.Create(&c).Error; err != nil {
 		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
 	}
+	if err := remember(tx, who, c, true); err != nil {
+		return Certificate{}, err
+	}
 	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V)})
 }
 
@@ -93,6 +96,10 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if !changed {
 		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
 	}
+	signed := !sameNames(before.Spec.V, spec) || !sameKey(before.Spec.V.CSRPEM, spec.CSRPEM)
+	if err := remember(tx, who, after, signed); err != nil {
+		return Certificate{}, err
+	}
 	return after, record(tx, who, "certificate_updated", after, audit.Details{
 		"version": after.Version, "before": summary(before.Spec.V), "after": summary(spec),
 	})
@@ -126,9 +133,8 @@ func (s *Service) closeStale(tx *store.Tx, who identity.Actor, before Certificat
 
 // stale says whether the change alters what the open job is about: names, or the key if the job has none of its own.
 func stale(open job.Job, before, after api.CertificateSpec) bool {
-	namesChanged := before.CommonName != after.CommonName || !profile.SameSet(before.SANs, after.SANs)
 	ownKey := open.CSRPEM != before.CSRPEM
-	return namesChanged || (!ownKey && !sameKey(before.CSRPEM, after.CSRPEM))
+	return !sameNames(before, after) || (!ownKey && !sameKey(before.CSRPEM, after.CSRPEM))
 }
 
 func sameKey(a, b string) bool {
@@ -145,7 +151,10 @@ func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause ap
 	if err != nil {
 		return err
 	}
-	_, err = s.Approvals.Close(tx, who, waiting, cause)
+	// Who was faster has rejected it, withdrawn it or seen it expire: an approval would have needed our lock.
+	if _, err = s.Approvals.Close(tx, who, waiting, cause); approval.IsDecided(err) {
+		return nil
+	}
 	return err
 }
 
@@ -192,7 +201,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 func equal(a, b api.CertificateSpec) bool {
 	sameRenewal := (a.RenewBeforeSeconds == nil) == (b.RenewBeforeSeconds == nil) &&
 		(a.RenewBeforeSeconds == nil || *a.RenewBeforeSeconds == *b.RenewBeforeSeconds)
-	return a.CommonName == b.CommonName && profile.SameSet(a.SANs, b.SANs) && a.ProfileID == b.ProfileID &&
+	return sameNames(a, b) && a.ProfileID == b.ProfileID &&
 		a.CSRPEM == b.CSRPEM && a.AutoRenew == b.AutoRenew && sameRenewal && maps.Equal(a.Labels, b.Labels)
 }
 

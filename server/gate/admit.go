@@ -13,6 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -226,6 +227,19 @@ func findIntent(tx *store.Tx, jobID string) (Intent, bool, error) {
 		err = fmt.Errorf("look up the intent: %w", err)
 	}
 	return i, found, err
+}
+
+// LastSigned is the intent of a certificate's current leaf; the zero Intent if nothing was signed yet.
+func LastSigned(tx *store.Tx, c certificate.Certificate) (Intent, error) {
+	var i Intent
+	if c.CurrentSerial == nil {
+		return i, nil
+	}
+	found, err := tx.Find(&i, "SELECT * FROM intents WHERE serial_number = ?", *c.CurrentSerial)
+	if err == nil && !found {
+		err = fmt.Errorf("the intent of leaf %s is missing", *c.CurrentSerial)
+	}
+	return i, err
 }
 
 func record(tx *store.Tx, action string, c job.Claim, details audit.Details) error {

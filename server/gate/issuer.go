@@ -47,7 +47,7 @@ type Serial struct{ number *big.Int }
 // newSerial draws 127 random bits; the highest is set, so that every number has the same length.
 func newSerial() Serial {
 	random := make([]byte, 16)
-	rand.Read(random) //nolint:errcheck // never fails: see crypto/rand.Read
+	rand.Read(random)
 	random[0] = random[0]&0x7f | 0x40
 	return Serial{new(big.Int).SetBytes(random)}
 }

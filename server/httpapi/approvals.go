@@ -72,41 +72,28 @@ func shown(a approval.Approval, err error) (*plain[api.Approval], error) {
 
 type decisionInput struct {
 	ByID
-	Text
-	Body *api.Decision
-}
-
-func (in *decisionInput) decision() api.Decision {
-	if in.Body == nil {
-		return api.Decision{}
-	}
-	return *in.Body
+	Optional[api.Decision]
 }
 
 func (s *server) approve(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
 	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Approve(tx, who, in.ID, in.decision())
+		return s.Approvals.Approve(tx, who, in.ID, in.value)
 	}))
 }
 
 func (s *server) reject(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
 	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Reject(tx, who, in.ID, in.decision())
+		return s.Approvals.Reject(tx, who, in.ID, in.value)
 	}))
 }
 
 type withdrawInput struct {
 	ByID
-	Text
-	Body *api.Withdrawal
+	Optional[api.Withdrawal]
 }
 
 func (s *server) withdraw(ctx context.Context, in *withdrawInput) (*plain[api.Approval], error) {
-	var request api.Withdrawal
-	if in.Body != nil {
-		request = *in.Body
-	}
 	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Withdraw(tx, who, in.ID, request.Note)
+		return s.Approvals.Withdraw(tx, who, in.ID, in.value.Note)
 	}))
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -80,26 +78,15 @@ func (s *server) getCertificate(ctx context.Context, in *ByID) (*versioned[api.C
 	return &versioned[api.Certificate]{ETag: etag(c.Version), Body: c}, nil
 }
 
-// createCertificateBody is api.CreateCertificate with a schema for the door.
 type createCertificateBody struct{ api.CreateCertificate }
 
-// TransformSchema implements huma.SchemaTransformer.
-func (createCertificateBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	return freeLabels(s)
-}
+func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
 
-type createCertificateInput struct {
-	Text
-	Body createCertificateBody
-}
+type createCertificateInput struct{ Sent[createCertificateBody] }
 
 func (s *server) createCertificate(ctx context.Context, in *createCertificateInput) (*created[api.Certificate], error) {
-	request, err := decode(in.RawBody, api.CreateCertificate{CertificateSpec: api.DefaultCertificateSpec()})
-	if err != nil {
-		return nil, err
-	}
 	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
-		c, err := s.Certificates.Create(tx, who, request)
+		c, err := s.Certificates.Create(tx, who, in.value.CreateCertificate)
 		return viewed(tx, c, err)
 	})
 	if err != nil {
@@ -114,28 +101,20 @@ type replaceCertificateBody struct {
 	ID *string `json:"id,omitempty"`
 }
 
-// TransformSchema implements huma.SchemaTransformer.
-func (replaceCertificateBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	return freeLabels(s)
-}
+func (b *replaceCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
 
 type replaceCertificateInput struct {
 	ByID
 	IfMatch
-	Text
-	Body replaceCertificateBody
+	Sent[replaceCertificateBody]
 }
 
 func (s *server) replaceCertificate(ctx context.Context, in *replaceCertificateInput) (*versioned[api.Certificate], error) {
-	request, err := decode(in.RawBody, replaceCertificateBody{CertificateSpec: api.DefaultCertificateSpec()})
-	if err != nil {
-		return nil, err
-	}
-	if faults := unchanged("/id", request.ID, in.ID); len(faults) > 0 {
+	if faults := unchanged("/id", in.value.ID, in.ID); len(faults) > 0 {
 		return nil, api.Invalid(faults...)
 	}
 	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
-		c, err := s.Certificates.Replace(tx, who, in.ID, request.CertificateSpec, in.precondition())
+		c, err := s.Certificates.Replace(tx, who, in.ID, in.value.CertificateSpec, in.precondition())
 		return viewed(tx, c, err)
 	})
 	if err != nil {
@@ -182,8 +161,7 @@ func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
 
 type renewInput struct {
 	ByID
-	Text
-	Body *api.Renew
+	Optional[api.Renew]
 }
 
 // accepted is something that was begun and where it can be followed.
@@ -193,11 +171,7 @@ type accepted[T any] struct {
 }
 
 func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepted[api.Job], error) {
-	var request api.Renew
-	if in.Body != nil {
-		request = *in.Body
-	}
-	prepared, err := s.Issuance.Prepare(ctx, in.ID, request)
+	prepared, err := s.Issuance.Prepare(ctx, in.ID, in.value)
 	if err != nil {
 		return nil, err
 	}

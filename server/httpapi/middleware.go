@@ -2,15 +2,20 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -67,44 +72,61 @@ func (s *server) recover(c *gin.Context) {
 	c.Next()
 }
 
-// bound refuses what no operation takes: a body that is no JSON, a query that does not say one thing.
-func (s *server) bound(c *gin.Context) {
-	if refusal := checkQuery(c.Request.URL.RawQuery); refusal != nil {
-		send(c, refusal)
-		return
-	}
-	has, err := hasBody(c.Request)
-	if err != nil {
-		send(c, api.Refuse(api.CodeMalformedRequest, "the body could not be read"))
-		return
-	}
-	if has && !isJSON(c.GetHeader("Content-Type")) {
-		send(c, api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"))
-		return
-	}
-	c.Next()
-}
-
-func checkQuery(raw string) *api.Problem {
-	query, err := url.ParseQuery(raw)
-	if err != nil {
-		return api.Refuse(api.CodeMalformedRequest, "the query cannot be read")
-	}
-	var faults []api.Fault
-	for name, values := range query {
-		switch {
-		case len(values) > 1:
-			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: "given more than once"})
-		case values[0] == "":
-			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: "has no value"})
-		case textFault(values[0], false) != "":
-			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: textFault(values[0], false)})
+// bound refuses a body that is no JSON, and looks for parameters of the query that the operation does not have or
+// that do not say one thing. Their faults are told together with those of the values and of the body.
+func bound(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	if ctx.Operation().RequestBody != nil {
+		has, err := hasBody(c.Request)
+		if err != nil {
+			send(c, api.Refuse(api.CodeMalformedRequest, "the body could not be read"))
+			return
+		}
+		if has && !isJSON(c.GetHeader("Content-Type")) {
+			send(c, api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"))
+			return
 		}
 	}
-	if len(faults) > 0 {
-		return api.Invalid(faults...)
+	faults, err := checkQuery(c.Request.URL.RawQuery, ctx.Operation())
+	if err != nil {
+		send(c, api.Refuse(api.CodeMalformedRequest, "the query cannot be read"))
+		return
 	}
-	return nil
+	next(huma.WithValue(ctx, queryFaultsKey{}, faults))
+}
+
+type queryFaultsKey struct{}
+
+func queryFaults(ctx context.Context) []api.Fault {
+	faults, _ := ctx.Value(queryFaultsKey{}).([]api.Fault)
+	return faults
+}
+
+func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, err
+	}
+	var faults []api.Fault
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
+		known := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+		detail := ""
+		switch {
+		case !known:
+			detail = "is no parameter here"
+		case len(values) > 1:
+			detail = "is given more than once"
+		case values[0] == "":
+			detail = "has no value"
+		default:
+			detail = textFault(values[0], false)
+		}
+		if detail != "" {
+			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: detail})
+		}
+	}
+	return faults, nil
 }
 
 // hasBody looks at the first byte of a body whose length is not known, and puts it back.

@@ -2,12 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"regexp"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
-	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -20,17 +21,30 @@ type ByID struct {
 // IfMatch is the input of an operation that may depend on the version it is based on.
 type IfMatch struct {
 	IfMatch string `header:"If-Match" doc:"the ETag that the change is based on"`
+
+	sent []string
 }
 
-func (m IfMatch) precondition() store.Precondition {
-	if m.IfMatch == "" || strings.TrimSpace(m.IfMatch) == "*" {
+// Resolve implements huma.Resolver: huma itself reads the first line of a header only, and takes an empty one for
+// none.
+func (m *IfMatch) Resolve(ctx huma.Context) []error {
+	m.sent = humagin.Unwrap(ctx).Request.Header.Values("If-Match")
+	return nil
+}
+
+var strongTag = regexp.MustCompile(`^"([1-9][0-9]{0,17})"$`)
+
+// precondition holds the versions that are named. A weak or malformed tag, and one that certctl never gave, is
+// version -1, which nothing has.
+func (m *IfMatch) precondition() store.Precondition {
+	if len(m.sent) == 0 || len(m.sent) == 1 && strings.TrimSpace(m.sent[0]) == "*" {
 		return nil
 	}
 	var versions store.Precondition
-	for tag := range strings.SplitSeq(m.IfMatch, ",") {
-		version, err := strconv.ParseInt(strings.Trim(strings.TrimSpace(tag), `"`), 10, 64)
-		if err != nil || version < 1 {
-			version = -1 // a tag that certctl never gave, or a weak one, matches nothing
+	for tag := range strings.SplitSeq(strings.Join(m.sent, ","), ",") {
+		version := int64(-1)
+		if strong := strongTag.FindStringSubmatch(strings.TrimSpace(tag)); strong != nil {
+			version, _ = strconv.ParseInt(strong[1], 10, 64) // its form says that it is one
 		}
 		versions = append(versions, version)
 	}
@@ -72,13 +86,4 @@ func transact[T any](ctx context.Context, run func(context.Context, func(*store.
 		return err
 	})
 	return result, err
-}
-
-// decode reads a body onto its defaults: a field that is there replaces the default, also with false or an empty
-// list. Its form has been checked already.
-func decode[T any](raw []byte, defaults T) (T, error) {
-	if err := json.Unmarshal(raw, &defaults); err != nil {
-		return defaults, api.Invalid(api.Fault{Detail: "the body does not have the form of the schema"})
-	}
-	return defaults, nil
 }

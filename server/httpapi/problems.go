@@ -6,8 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -127,83 +125,56 @@ func newError(status int, message string, errs ...error) huma.StatusError {
 		return document(*api.Refuse(api.CodeBodyTooLarge, "the body is larger than %d bytes", maxBodyBytes), "")
 	case status == http.StatusUnsupportedMediaType:
 		return document(*api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"), "")
-	case status == http.StatusBadRequest, status == http.StatusRequestTimeout:
-		return document(*api.Refuse(api.CodeMalformedRequest, "%s", syntaxFault(message, errs)), "")
+	case status == http.StatusBadRequest, status == http.StatusRequestTimeout, message == unreadable:
+		return document(*api.Refuse(api.CodeMalformedRequest, "%s", message), "")
 	case status >= http.StatusInternalServerError:
 		return document(*api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), "")
 	}
 	return document(*invalid(errs), "")
 }
 
-func withRequestID(ctx huma.Context, err huma.StatusError) huma.StatusError {
+// unreadable is how huma names a body that broke off, which is nothing that the server did.
+const unreadable = "cannot read request body"
+
+// newErrorWithContext adds what only the request knows: its id, and the faults of its query.
+func newErrorWithContext(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	errs = append(asErrors(queryFaults(ctx.Context())), errs...)
+	err := newError(status, message, errs...)
 	if p, ok := err.(*api.Problem); ok { //nolint:errorlint // it was made above, unwrapped
 		p.RequestID = identity.RequestID(ctx.Context())
 	}
 	return err
 }
 
-// syntaxFault says what is wrong with the syntax, without the body itself.
-func syntaxFault(message string, errs []error) string {
-	for _, err := range errs {
-		var detail *huma.ErrorDetail
-		if errors.As(err, &detail) {
-			return "the body is no valid JSON: " + strings.TrimPrefix(detail.Message, "jsontext: ")
-		}
-	}
-	return message
-}
-
-// invalid lists every fault that huma found. A fault that is said to be in the whole body follows from another one
-// and is left out when there is one.
+// invalid lists every fault of form. One of them may be a refusal of the whole body instead.
 func invalid(errs []error) *api.Problem {
-	var faults, whole []api.Fault
+	var faults []api.Fault
 	for _, err := range errs {
+		var refusal *api.Problem
+		if errors.As(err, &refusal) {
+			return refusal
+		}
 		var detail *huma.ErrorDetail
 		if !errors.As(err, &detail) {
-			detail = &huma.ErrorDetail{Message: "invalid"}
+			detail = &huma.ErrorDetail{Message: "is not valid"}
 		}
-		if strings.HasPrefix(detail.Location, "path.") {
-			return api.NotFound("object", "")
-		}
-		fault := api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message}
-		if detail.Location == "body" && strings.HasPrefix(detail.Message, "json: ") {
-			whole = append(whole, fault)
-			continue
-		}
-		faults = append(faults, fault)
-	}
-	if len(faults) == 0 {
-		faults = whole
+		faults = append(faults, api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message})
 	}
 	return api.Invalid(faults...)
 }
 
-var index = regexp.MustCompile(`\[(\d+)\]`)
+// pointerLocation marks a location that is a pointer already.
+const pointerLocation = "pointer."
 
-// pointer turns huma's location, such as body.sans[3] or query.limit, into a JSON pointer or a ?name.
+// pointer turns huma's location of a parameter, such as query.limit, into ?limit.
 func pointer(location string) string {
 	if at, ok := strings.CutPrefix(location, pointerLocation); ok {
 		return at
 	}
-	place, rest, _ := strings.Cut(location, ".")
-	if place != "body" {
-		if place == "query" {
-			return "?" + rest
-		}
-		return rest
+	if name, ok := strings.CutPrefix(location, "query."); ok {
+		return "?" + name
 	}
-	if rest == "" {
-		return ""
-	}
-	return "/" + strings.ReplaceAll(index.ReplaceAllString(rest, ".$1"), ".", "/")
-}
-
-func problemResponse(h huma.API) *huma.Response {
-	schema := h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
-	return &huma.Response{
-		Description: "A problem: RFC 9457",
-		Content:     map[string]*huma.MediaType{problemContentType: {Schema: schema}},
-	}
+	return location
 }
 
 func retryAfter(seconds int) http.Header { return http.Header{"Retry-After": {strconv.Itoa(seconds)}} }

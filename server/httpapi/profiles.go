@@ -13,20 +13,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// createProfileBody is api.CreateProfile with a schema for the door.
 type createProfileBody struct{ api.CreateProfile }
 
-// TransformSchema implements huma.SchemaTransformer.
-func (createProfileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	return freeLabels(s)
-}
+func (b *createProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
 // replaceProfileBody is a profile as it was got: what the server sets may be sent back if it is unchanged.
 type replaceProfileBody struct {
 	api.ProfileSpec
 	ID                *string    `json:"id,omitempty"`
 	Version           *int64     `json:"version,omitempty"`
-	PendingApprovalID *string    `json:"pending_approval_id,omitempty"`
+	PendingApprovalID *string    `json:"pending_approval_id,omitempty" nullable:"true"`
 	CreatedAt         *time.Time `json:"created_at,omitempty"`
 	UpdatedAt         *time.Time `json:"updated_at,omitempty"`
 }
@@ -35,17 +31,10 @@ type replaceProfileBody struct {
 // opens it.
 func (replaceProfileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	s.Required = append(s.Required, "requires_approval")
-	return freeLabels(s)
-}
-
-// freeLabels lets any value pass where labels are: huma would give the wrong place for a key with a dot. The rooms
-// check them.
-func freeLabels(s *huma.Schema) *huma.Schema {
-	s.Properties["labels"] = &huma.Schema{
-		Type: huma.TypeObject, AdditionalProperties: true, Description: "at most 64; both keys and values are strings",
-	}
 	return s
 }
+
+func (b *replaceProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
 // sameAsStored are faults at the fields that the server sets and the caller sent with another value.
 func (b replaceProfileBody) sameAsStored(stored api.Profile) []api.Fault {
@@ -82,18 +71,11 @@ func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profi
 	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
 }
 
-type createProfileInput struct {
-	Text
-	Body createProfileBody
-}
+type createProfileInput struct{ Sent[createProfileBody] }
 
 func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*created[api.Profile], error) {
-	request, err := decode(in.RawBody, api.CreateProfile{ProfileSpec: api.DefaultProfileSpec()})
-	if err != nil {
-		return nil, err
-	}
 	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
-		return s.Profiles.Create(tx, who, request)
+		return s.Profiles.Create(tx, who, in.value.CreateProfile)
 	})
 	if err != nil {
 		return nil, err
@@ -104,29 +86,38 @@ func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*cr
 type replaceProfileInput struct {
 	ByID
 	IfMatch
-	Text
-	Body replaceProfileBody
+	Sent[replaceProfileBody]
 }
 
 func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*versioned[api.Profile], error) {
-	request, err := decode(in.RawBody, replaceProfileBody{ProfileSpec: api.DefaultProfileSpec()})
-	if err != nil {
-		return nil, err
-	}
 	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
-		stored, err := profile.Get(tx, in.ID)
+		based, err := in.basedOn(tx)
 		if err != nil {
 			return profile.Profile{}, err
 		}
-		if faults := request.sameAsStored(stored.API()); len(faults) > 0 {
-			return profile.Profile{}, api.Invalid(faults...)
-		}
-		return s.Profiles.Replace(tx, who, in.ID, request.ProfileSpec, in.precondition())
+		return s.Profiles.Replace(tx, who, in.ID, in.value.ProfileSpec, based)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
+}
+
+// basedOn is the version that the edit may be applied to. What the server sets is compared to what is stored, unless
+// the edit is out of date: then the precondition says so, or, if it is a retry, that it was applied.
+func (in *replaceProfileInput) basedOn(tx *store.Tx) (store.Precondition, error) {
+	based := in.precondition()
+	stored, err := profile.Get(tx, in.ID)
+	if err != nil || based.Check(stored.Version) != nil {
+		return based, err
+	}
+	if faults := in.value.sameAsStored(stored.API()); len(faults) > 0 {
+		return based, api.Invalid(faults...)
+	}
+	if in.value.Version != nil {
+		based = store.Precondition{stored.Version} // nobody may come in between
+	}
+	return based, nil
 }
 
 type deleteInput struct {

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -85,13 +84,19 @@ func register[I, O any](s *server, h huma.API, a access, method, path, id, summa
 		Metadata:     map[string]any{accessKey: a},
 		Responses:    map[string]*huma.Response{"default": problemResponse(h)},
 	}
-	if _, has := reflect.TypeFor[I]().FieldByName("Body"); has {
-		op.RequestBody = &huma.RequestBody{}
-	}
 	if !a.public {
 		op.Security = []map[string][]string{{"key": {}}}
 	}
+	var body *huma.RequestBody
+	if in, has := any(new(I)).(bodied); has {
+		schemas := h.OpenAPI().Components.Schemas
+		body, op.RequestBody, op.SkipValidateBody = in.describe(schemas), &huma.RequestBody{}, true
+		op.Metadata[formKey] = form{body.Content["application/json"].Schema, schemas}
+	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		if faults := queryFaults(ctx); len(faults) > 0 {
+			return nil, s.problem(ctx, api.Invalid(faults...))
+		}
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		out, err := f(ctx, in)
@@ -100,16 +105,7 @@ func register[I, O any](s *server, h huma.API, a access, method, path, id, summa
 		}
 		return out, nil
 	})
-	describeBody[I](op)
-}
-
-// describeBody mends what huma makes of an input that wants the raw body too: it is JSON all the same, and may be
-// left out where Body is a pointer.
-func describeBody[I any](op huma.Operation) {
-	if op.RequestBody == nil {
-		return
+	if body != nil {
+		*op.RequestBody = *body // huma takes a raw body for a string that must be there
 	}
-	field, _ := reflect.TypeFor[I]().FieldByName("Body")
-	delete(op.RequestBody.Content, "application/octet-stream")
-	op.RequestBody.Required = field.Type.Kind() != reflect.Pointer
 }

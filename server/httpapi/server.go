@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
-	"github.com/go-json-experiment/json"
 
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
@@ -61,25 +59,22 @@ func build(rooms Rooms) (http.Handler, huma.API) {
 	if err := engine.SetTrustedProxies(nil); err != nil {
 		panic(err) // no proxies cannot be a wrong list of proxies
 	}
-	engine.Use(s.identify, s.observe, s.recover, s.bound)
+	engine.Use(s.identify, s.observe, s.recover)
 	engine.NoRoute(noSuchRoute)
 	engine.NoMethod(methodNotAllowed)
 
 	api := humagin.New(engine, config(rooms.Version))
-	api.UseMiddleware(s.authenticate)
+	api.UseMiddleware(s.authenticate, bound)
 	s.routes(api)
+	complete(api.OpenAPI().Components.Schemas.Map())
 	return engine, api
 }
 
-// The switches of huma that are the whole process's: names of fields are matched to the letter, so that
-// "Requires_Approval" is refused and not ignored; arrays are never null; and errors are certctl's problems.
+// The switches of huma that are the whole process's: arrays are never null, and errors are certctl's problems.
 func init() { //nolint:gochecknoinits // huma has these as package variables
-	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 	huma.NewError = newError
-	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-		return withRequestID(ctx, newError(status, message, errs...))
-	}
+	huma.NewErrorWithContext = newErrorWithContext
 }
 
 func config(version string) huma.Config {
@@ -89,22 +84,12 @@ func config(version string) huma.Config {
 	c.CreateHooks = nil
 	c.DocsPath = ""
 	c.SchemasPath = ""
-	c.RejectUnknownQueryParameters = true
-	// Refuses duplicate keys, invalid UTF-8 and trailing data, which encoding/json lets pass.
-	strict := huma.Format{
-		Marshal:   huma.DefaultJSONFormat.Marshal,
-		Unmarshal: func(data []byte, v any) error { return json.Unmarshal(data, v) },
+	c.Formats = map[string]huma.Format{ // json: for types that end in +json
+		"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
 	}
-	c.Formats = map[string]huma.Format{"application/json": strict, "json": strict} // json: for types that end in +json
 	c.DefaultFormat = "application/json"
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "An API key, ctl_..."},
 	}
 	return c
-}
-
-// OpenAPI is the description of the API as YAML, made from the code.
-func OpenAPI(version string) ([]byte, error) {
-	_, api := build(Rooms{Version: version, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	return api.OpenAPI().YAML()
 }

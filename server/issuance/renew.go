@@ -83,16 +83,34 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, 
 		return job.Job{}, err
 	}
 	if !proposal.Profile.RequiresApproval {
-		opened, err := s.Queue.Enqueue(tx, j)
-		if err != nil {
-			return job.Job{}, err
-		}
-		return opened, audit.Append(tx, audit.Event{
-			Actor: who, Action: "issuance_requested", ResourceType: "job", ResourceID: j.ID,
-			Details: audit.Details{"certificate_id": j.CertificateID, "reason": p.request.Reason, "digest": j.Digest},
-		})
+		return s.open(tx, who, j, p.request.Reason)
 	}
-	a, err := s.Approvals.Request(tx, who, s.request(j, proposal, p.request.Reason, who))
+	return s.openGated(tx, who, j, proposal, p.request.Reason)
+}
+
+// open makes a job that a worker may take at once.
+func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason string) (job.Job, error) {
+	opened, err := s.Queue.Enqueue(tx, j)
+	if err != nil {
+		return job.Job{}, err
+	}
+	return opened, audit.Append(tx, audit.Event{
+		Actor: who, Action: "issuance_requested", ResourceType: "job", ResourceID: j.ID,
+		Details: audit.Details{"certificate_id": j.CertificateID, "reason": reason, "digest": j.Digest},
+	})
+}
+
+// openGated makes a job that waits, and the approval that it waits for.
+func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.Proposal, reason string) (job.Job, error) {
+	people, err := excluded(tx, who, p)
+	if err != nil {
+		return job.Job{}, err
+	}
+	a, err := s.Approvals.Request(tx, who, approval.Request{
+		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
+		CertificateID: &j.CertificateID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: people,
+		Reason: reason, Subject: j.Subject, Digest: j.Digest,
+	})
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -137,19 +155,6 @@ func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (j
 		CSRPEM: p.CSRPEM, Subject: p.Subject.Canonical, Digest: p.Subject.Digest,
 	}, nil
 }
-
-func (s *Service) request(j job.New, p gate.Proposal, reason string, who identity.Actor) approval.Request {
-	return approval.Request{
-		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
-		CertificateID: &j.CertificateID, JobID: &j.ID,
-		Accountable: who.Accountable(), Excluded: excluded(who),
-		Reason: reason, Subject: j.Subject, Digest: j.Digest,
-	}
-}
-
-// excluded are the people who stand behind a request and may not decide it: a human himself, and of a service its
-// owner.
-func excluded(who identity.Actor) []string { return []string{who.Accountable()} }
 
 // refusal makes of what can never be signed the fault that the caller made.
 func refusal(err error) error {

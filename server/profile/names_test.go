@@ -10,8 +10,10 @@ import (
 
 func TestParseName_ClassifiesAndKeepsCanonicalNames(t *testing.T) {
 	for kind, names := range map[NameKind][]string{
-		DNS: {"example.com", "localhost", "*.example.com", "a-b.3com.example", "xn--bcher-kva.example", "1.2.3.4.example",
-			strings.Repeat("a", 63) + ".example"},
+		DNS: {
+			"example.com", "localhost", "*.example.com", "a-b.3com.example", "xn--bcher-kva.example", "1.2.3.4.example",
+			strings.Repeat("a", 63) + ".example",
+		},
 		IP:    {"10.0.0.1", "2001:db8::1", "::1"},
 		URI:   {"spiffe://example.org/ns/prod/sa/web", "https://example.com", "https://10.0.0.1:8443/x", "https://[2001:db8::1]:8443", "ftp://h/user@x"},
 		Email: {"ann.lee+x@example.com", "Ann@example.com"},

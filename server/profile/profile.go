@@ -89,6 +89,9 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
+	if err := remember(tx, who, p, true); err != nil {
+		return Profile{}, err
+	}
 	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
 }
 
@@ -170,6 +173,9 @@ func apply(tx *store.Tx, who identity.Actor, p Profile, spec api.ProfileSpec) (P
 	}
 	if !changed {
 		return Profile{}, fmt.Errorf("profile %s changed under its lock", p.ID)
+	}
+	if err := remember(tx, who, after, entersSubject(p.Spec.V, spec)); err != nil {
+		return Profile{}, err
 	}
 	return after, record(tx, who, "profile_updated", p.ID, audit.Details{"version": after.Version, "before": p.Spec.V, "after": spec})
 }

@@ -17,8 +17,10 @@ func TestPermits(t *testing.T) {
 		AllowWildcardNames: true,
 		AllowedDNSNames:    []string{"*", "literal.example.com", "*.one.example", "**.many.example"},
 		AllowedIPRanges:    []string{"10.0.0.0/8", "2001:db8::/32"},
-		AllowedURIs: []string{"spiffe://example.org/ns/*/sa/web", "spiffe://example.org/batch/**",
-			"https://example.com", "https://example.com:8443/a"},
+		AllowedURIs: []string{
+			"spiffe://example.org/ns/*/sa/web", "spiffe://example.org/batch/**",
+			"https://example.com", "https://example.com:8443/a",
+		},
 		AllowedEmailDomains: []string{"example.com"},
 	}
 	closed := open
@@ -33,11 +35,15 @@ func TestPermits(t *testing.T) {
 		names []string
 	}{
 		{api.ProfileSpec{AllowWildcardNames: true}, false, []string{"example.com", "*.example.com", "10.0.0.1", "spiffe://example.org/x", "ann@example.com"}},
-		{open, true, []string{"literal.example.com", "localhost", "a.one.example", "*.one.example",
-			"a.many.example", "b.a.many.example", "*.many.example", "*.a.many.example"}},
-		{open, false, []string{"example.com", "x.literal.example.com", "xliteral.example.com", "*.literal.example.com",
+		{open, true, []string{
+			"literal.example.com", "localhost", "a.one.example", "*.one.example",
+			"a.many.example", "b.a.many.example", "*.many.example", "*.a.many.example",
+		}},
+		{open, false, []string{
+			"example.com", "x.literal.example.com", "xliteral.example.com", "*.literal.example.com",
 			"literal.example.com.evil.example", "one.example", "b.a.one.example", "*.a.one.example", "many.example",
-			"xmany.example", "a.xmany.example", "*.example.com", "one.example.a"}},
+			"xmany.example", "a.xmany.example", "*.example.com", "one.example.a",
+		}},
 		{closed, true, []string{"a.one.example", "b.a.many.example"}},
 		{closed, false, []string{"*.one.example", "*.many.example"}},
 		{everything, true, []string{"localhost", "a.b.c", "2001:db8::1"}},
@@ -45,12 +51,16 @@ func TestPermits(t *testing.T) {
 		{everythingAndWildcards, true, []string{"*.example.com"}},
 		{open, true, []string{"10.255.0.1", "2001:db8:1::1"}},
 		{open, false, []string{"11.0.0.1", "2001:db9::1"}},
-		{open, true, []string{"spiffe://example.org/ns/prod/sa/web", "spiffe://example.org/batch/a",
-			"spiffe://example.org/batch/a/b", "https://example.com", "https://example.com:8443/a"}},
-		{open, false, []string{"spiffe://example.org/ns/prod/x/sa/web", "spiffe://example.org/ns/sa/web",
+		{open, true, []string{
+			"spiffe://example.org/ns/prod/sa/web", "spiffe://example.org/batch/a",
+			"spiffe://example.org/batch/a/b", "https://example.com", "https://example.com:8443/a",
+		}},
+		{open, false, []string{
+			"spiffe://example.org/ns/prod/x/sa/web", "spiffe://example.org/ns/sa/web",
 			"spiffe://example.org/ns/prod/sa/web2", "spiffe://example.org/ns/prod/sa/web/x", "spiffe://example.org/batch",
 			"spiffe://example.org/batchx/a", "spiffe://example.org.evil.example/batch/a", "https://example.org/batch/a",
-			"https://example.com/a", "https://example.com:8443", "https://example.com:443"}},
+			"https://example.com/a", "https://example.com:8443", "https://example.com:443",
+		}},
 		{open, true, []string{"ann@example.com"}},
 		{open, false, []string{"ann@sub.example.com", "ann@xexample.com", "ann@example.com.evil.example"}},
 	} {
@@ -190,8 +200,12 @@ func TestPermitsKey(t *testing.T) {
 	spec := api.ProfileSpec{AllowedKeyAlgorithms: []api.KeyAlgorithm{{Algorithm: "ECDSA", MinSize: 384}, {Algorithm: "Ed25519"}}}
 	got := map[api.Key]bool{}
 	for _, k := range []api.Key{
-		{Algorithm: "ECDSA", Size: 256}, {Algorithm: "ECDSA", Size: 384}, {Algorithm: "ECDSA", Size: 521},
-		{Algorithm: "Ed25519", Size: 256}, {Algorithm: "RSA", Size: 4096}, {},
+		{Algorithm: "ECDSA", Size: 256},
+		{Algorithm: "ECDSA", Size: 384},
+		{Algorithm: "ECDSA", Size: 521},
+		{Algorithm: "Ed25519", Size: 256},
+		{Algorithm: "RSA", Size: 4096},
+		{},
 	} {
 		got[k] = PermitsKey(spec, k) == nil
 	}

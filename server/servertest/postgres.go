@@ -48,7 +48,7 @@ var theTemplate = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer db.Close() //nolint:errcheck // nothing is pending
+	defer db.Close()
 	return name, db.Migrate(context.Background())
 })
 
@@ -72,7 +72,7 @@ func execute(base, sql string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is pending
+	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, sql)
 	return err
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/app"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
-	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -143,6 +142,7 @@ func (s *Server) open(t testing.TB) {
 		working.Go(func() { server.Work(ctx) })
 	}
 	s.Store, s.App, s.URL = db, server, web.URL
+	s.Clock.onAdvance(db.Jobs().Send)
 	s.stop = func() {
 		web.Close()
 		cancel()
@@ -151,6 +151,20 @@ func (s *Server) open(t testing.TB) {
 			t.Error(err)
 		}
 	}
+}
+
+// Second runs another server on the same PostgreSQL database and by the same clock until the test ends, with workers
+// unless the options say otherwise.
+func (s *Server) Second(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	second := &Server{options: s.options, Clock: s.Clock, keys: map[string]string{}}
+	second.options.idle = false
+	for _, opt := range opts {
+		opt(&second.options)
+	}
+	second.open(t)
+	t.Cleanup(func() { second.stop() })
+	return second
 }
 
 // Restart stops the server and starts it again on the same database, now with workers.
@@ -264,8 +278,9 @@ func (s *Server) Client(t testing.TB, principalID string) *client.Client {
 
 // Clock is real time, moved by the test.
 type Clock struct {
-	mu    sync.Mutex
-	moved time.Duration
+	mu      sync.Mutex
+	moved   time.Duration
+	advance func()
 }
 
 // Now gives the time.
@@ -275,28 +290,32 @@ func (c *Clock) Now() time.Time {
 	return time.Now().Add(c.moved)
 }
 
-// Advance moves the time.
+// Advance moves the time, and wakes whoever sleeps by it.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.moved += d
+	wake := c.advance
+	c.mu.Unlock()
+	wake()
 }
 
-var theCA = sync.OnceValues(func() (*localca.CA, error) {
+func (c *Clock) onAdvance(wake func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance = wake
+}
+
+var theCA = sync.OnceValues(func() (gate.Issuer, error) {
 	dir, err := os.MkdirTemp("", "certctl-ca-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is temporary
-	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca-key.pem")
-	if err := localca.Create(certFile, keyFile, time.Now()); err != nil {
-		return nil, err
-	}
-	return localca.Load(certFile, keyFile)
+	defer os.RemoveAll(dir)
+	return app.Config{DataDir: dir}.LoadCA(time.Now())
 })
 
 // CA is the built-in CA of the tests.
-func CA(t testing.TB) *localca.CA {
+func CA(t testing.TB) gate.Issuer {
 	t.Helper()
 	ca, err := theCA()
 	if err != nil {

@@ -41,7 +41,7 @@ func Load(certFile, keyFile string) (*CA, error) {
 }
 
 func readBlock(file string) (*pem.Block, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the operator's own configuration
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -111,23 +111,15 @@ func writeOnce(file string, content []byte, mode fs.FileMode) error {
 }
 
 func selfSign(key crypto.Signer, now time.Time) ([]byte, error) {
-	spki, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return nil, err
-	}
-	id, err := keyIdentifier(spki)
-	if err != nil {
-		return nil, err
-	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 126))
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: "certctl local CA " + fmt.Sprintf("%x", id[:4])},
+		SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: fmt.Sprintf("certctl local CA %.8x", serial)},
 		NotBefore: now.UTC().Truncate(time.Second).Add(-time.Hour), NotAfter: now.UTC().Truncate(time.Second).Add(lifetime),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: id,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 }

@@ -12,21 +12,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // RFC 5280's method for key identifiers; no security rests on it
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 
-	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 )
 
 // CA signs with a key in memory.
@@ -104,11 +97,10 @@ func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) 
 	if validity.NotAfter.After(ca.certificate.NotAfter) {
 		return nil, gate.ErrOutlivesIssuer
 	}
-	template, err := template(s)
+	template, err := gate.Template(s, serial, validity)
 	if err != nil {
 		return nil, err
 	}
-	template.SerialNumber, template.NotBefore, template.NotAfter = serial.Int(), validity.NotBefore, validity.NotAfter
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.drafting, s.PublicKey, ca.throwaway)
 	if err != nil {
 		return nil, err
@@ -118,71 +110,6 @@ func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) 
 		return nil, err
 	}
 	return drafted.RawTBSCertificate, nil
-}
-
-func template(s gate.Subject) (*x509.Certificate, error) {
-	t := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: s.CommonName},
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		BasicConstraintsValid: true,
-	}
-	if s.Key.Algorithm == api.AlgorithmRSA {
-		t.KeyUsage |= x509.KeyUsageKeyEncipherment
-	}
-	for _, name := range s.ExtendedKeyUsages {
-		usage, ok := profile.EKU(name)
-		if !ok {
-			return nil, fmt.Errorf("unknown extended key usage %q", name)
-		}
-		t.ExtKeyUsage = append(t.ExtKeyUsage, usage)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(s.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	if t.SubjectKeyId, err = keyIdentifier(spki); err != nil {
-		return nil, err
-	}
-	return t, addNames(t, s.SANs)
-}
-
-func addNames(t *x509.Certificate, sans []string) error {
-	for _, san := range sans {
-		name, err := profile.ParseName(san)
-		if err != nil {
-			return err
-		}
-		switch name.Kind() {
-		case profile.DNS:
-			t.DNSNames = append(t.DNSNames, san)
-		case profile.IP:
-			t.IPAddresses = append(t.IPAddresses, net.IP(name.Addr().AsSlice()))
-		case profile.Email:
-			t.EmailAddresses = append(t.EmailAddresses, san)
-		case profile.URI:
-			parsed, err := url.Parse(san)
-			if err != nil {
-				return err
-			}
-			t.URIs = append(t.URIs, parsed)
-		default:
-			return fmt.Errorf("%q is no name", san)
-		}
-	}
-	return nil
-}
-
-// keyIdentifier is RFC 5280, 4.2.1.2, method 1: the SHA-1 of the key's bits.
-func keyIdentifier(spki []byte) ([]byte, error) {
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
-		return nil, err
-	}
-	sum := sha1.Sum(info.Key.RightAlign()) //nolint:gosec // see the import
-	return sum[:], nil
 }
 
 // Sign implements gate.Issuer.

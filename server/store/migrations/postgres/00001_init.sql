@@ -65,6 +65,25 @@ CREATE INDEX certificates_profile ON certificates (profile_id, created_at, uid) 
 CREATE INDEX certificates_common_name ON certificates (common_name, created_at, uid) WHERE archived_at IS NULL;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
+-- Who stands behind each version: whether it changed what would be signed (names and key of a certificate; issuer,
+-- lifetime and usages of a profile) decides who may not approve.
+CREATE TABLE profile_changes (
+    profile_id  text NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    version     bigint NOT NULL,
+    accountable text NOT NULL,
+    signed      boolean NOT NULL,
+    changed_at  timestamptz NOT NULL,
+    PRIMARY KEY (profile_id, version)
+);
+CREATE TABLE certificate_changes (
+    certificate_uid text NOT NULL REFERENCES certificates (uid),
+    version         bigint NOT NULL,
+    accountable     text NOT NULL,
+    signed          boolean NOT NULL,
+    changed_at      timestamptz NOT NULL,
+    PRIMARY KEY (certificate_uid, version)
+);
+
 CREATE TABLE approvals (
     id                   text PRIMARY KEY,
     kind                 text NOT NULL CHECK (kind IN ('issuance', 'profile_edit')),

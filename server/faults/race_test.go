@@ -1,0 +1,348 @@
+package faults_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// Rounds of each race on each database. Some hundred in all.
+const rounds = 20
+
+// Fifty decisions at once on one request: one wins, and everything says the same of it.
+func TestManyDecisions(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		ctx := context.Background()
+		s := start(t)
+		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		for range 4 {
+			_, j := renewed(t, s, p, profile)
+			type answer struct {
+				approval api.Approval
+				err      error
+			}
+			answers := make([]answer, 50)
+			calls := make([]func(), len(answers))
+			for i := range answers {
+				who, decide := p.bob, (*client.Client).ApproveApproval
+				if i%2 == 1 {
+					who = p.carol
+				}
+				if i%4 > 1 {
+					decide = (*client.Client).RejectApproval
+				}
+				calls[i] = func() {
+					answers[i].approval, answers[i].err = decide(who, ctx, *j.ApprovalID, api.Decision{})
+				}
+			}
+			together(calls...)
+
+			a, err := p.vera.GetApproval(ctx, *j.ApprovalID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			won := 0
+			for _, answer := range answers {
+				if answer.err == nil {
+					won++
+					if answer.approval.State != a.State || *answer.approval.DecidedBy != *a.DecidedBy {
+						t.Errorf("the winner was told %+v, but it is %+v", answer.approval, a)
+					}
+					continue
+				}
+				refusal := servertest.RefusedWith(t, answer.err, api.CodeAlreadyDecided)
+				if refusal.Status != 409 || refusal.State != string(a.State) || refusal.DecidedBy != *a.DecidedBy || !refusal.DecidedAt.Equal(*a.DecidedAt) {
+					t.Errorf("a loser was told %+v, but it is %+v", refusal, a)
+				}
+			}
+			if won != 1 {
+				t.Errorf("%d decisions won", won)
+			}
+			leaves := 0
+			if a.State == api.ApprovalApproved {
+				leaves = 1
+				ended(t, s, j.ID, api.JobCompleted, "")
+			} else {
+				ended(t, s, j.ID, api.JobCancelled, "approval rejected")
+			}
+			if n := count(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != leaves {
+				t.Errorf("%d leaves of a request that is %s", n, a.State)
+			}
+			if n := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action <> 'approval_requested'", a.ID); n != 1 {
+				t.Errorf("%d audit rows for one decision", n)
+			}
+		}
+	})
+}
+
+// A race has two sides, and says whether what both were answered fits together with what the job became.
+type race struct {
+	name  string
+	gated bool
+	left  func(world) error
+	right func(world) error
+	agree func(t *testing.T, w world, left, right error)
+}
+
+// world is what one round is about.
+type world struct {
+	people
+	server      *servertest.Server
+	certificate api.Certificate
+	job         api.Job
+}
+
+func (w world) approve() error {
+	_, err := w.bob.ApproveApproval(context.Background(), *w.job.ApprovalID, api.Decision{})
+	return err
+}
+
+func (w world) reject() error {
+	_, err := w.carol.RejectApproval(context.Background(), *w.job.ApprovalID, api.Decision{})
+	return err
+}
+
+func (w world) withdraw() error {
+	_, err := w.alice.WithdrawApproval(context.Background(), *w.job.ApprovalID, api.Withdrawal{})
+	return err
+}
+
+func (w world) rename() error {
+	spec := w.certificate.CertificateSpec
+	spec.CommonName, spec.SANs = "new."+spec.CommonName, []string{"new." + spec.CommonName}
+	_, err := w.olga.ReplaceCertificate(context.Background(), w.certificate.ID, spec)
+	return err
+}
+
+func (w world) archive() error {
+	return w.olga.DeleteCertificate(context.Background(), w.certificate.ID)
+}
+
+// signedFor fails the test unless the job's leaf has the name.
+func (w world) signedFor(t *testing.T, name string) {
+	t.Helper()
+	var leaf string
+	w.server.Query(t, &leaf, "SELECT certificate_pem FROM leaves WHERE job_id = ?", w.job.ID)
+	if cert := parse(t, leaf); !slices.Equal(cert.DNSNames, []string{name}) {
+		t.Errorf("signed for %v, approved for %s", cert.DNSNames, name)
+	}
+}
+
+var races = []race{
+	{"approve and withdraw", true, world.approve, world.withdraw, func(t *testing.T, w world, approve, withdraw error) {
+		answered(t, "approve", approve, api.CodeAlreadyDecided)
+		answered(t, "withdraw", withdraw, api.CodeAlreadyDecided)
+		switch {
+		case approve == nil && withdraw != nil:
+			ended(t, w.server, w.job.ID, api.JobCompleted, "")
+		case approve != nil && withdraw == nil:
+			ended(t, w.server, w.job.ID, api.JobCancelled, "approval withdrawn")
+		default:
+			t.Errorf("approve: %v; withdraw: %v", approve, withdraw)
+		}
+	}},
+	{"approve and rename", true, world.approve, world.rename, func(t *testing.T, w world, approve, rename error) {
+		answered(t, "approve", approve, api.CodeAlreadyDecided, api.CodeSubjectChanged)
+		answered(t, "rename", rename, api.CodeJobAlreadyOpen)
+		switch {
+		case approve == nil:
+			// The rename came too early, or after the job had ended.
+			ended(t, w.server, w.job.ID, api.JobCompleted, "")
+			w.signedFor(t, w.certificate.CommonName)
+		case rename == nil:
+			ended(t, w.server, w.job.ID, api.JobCancelled, "subject changed")
+		default:
+			t.Errorf("nobody won: approve: %v; rename: %v", approve, rename)
+		}
+	}},
+	{"approve and archive", true, world.approve, world.archive, func(t *testing.T, w world, approve, archive error) {
+		answered(t, "approve", approve, api.CodeAlreadyDecided, api.CodeSubjectChanged)
+		answered(t, "archive", archive, api.CodeInUse)
+		switch {
+		case approve == nil:
+			ended(t, w.server, w.job.ID, api.JobCompleted, "")
+		case archive == nil:
+			ended(t, w.server, w.job.ID, api.JobCancelled, "certificate archived")
+		default:
+			t.Errorf("nobody won: approve: %v; archive: %v", approve, archive)
+		}
+	}},
+	// A decision against the request is nothing that could be in the way of an edit.
+	{"reject and rename", true, world.reject, world.rename, func(t *testing.T, w world, reject, rename error) {
+		answered(t, "reject", reject, api.CodeAlreadyDecided)
+		answered(t, "rename", rename)
+		closedBy(t, w, reject, "approval rejected", "subject changed")
+	}},
+	{"withdraw and archive", true, world.withdraw, world.archive, func(t *testing.T, w world, withdraw, archive error) {
+		answered(t, "withdraw", withdraw, api.CodeAlreadyDecided)
+		answered(t, "archive", archive)
+		closedBy(t, w, withdraw, "approval withdrawn", "certificate archived")
+	}},
+	{"issue and rename", false, world.rename, world.archive, func(t *testing.T, w world, rename, archive error) {
+		answered(t, "rename", rename, api.CodeJobAlreadyOpen, api.CodeNotFound)
+		answered(t, "archive", archive, api.CodeInUse)
+		ended(t, w.server, w.job.ID, api.JobCompleted, "")
+		w.signedFor(t, w.certificate.CommonName)
+	}},
+}
+
+func closedBy(t *testing.T, w world, first error, ifFirst, otherwise string) {
+	t.Helper()
+	if first == nil {
+		ended(t, w.server, w.job.ID, api.JobCancelled, ifFirst)
+	} else {
+		ended(t, w.server, w.job.ID, api.JobCancelled, otherwise)
+	}
+}
+
+// Two calls that contradict each other: one wins, and the job agrees.
+func TestRaces(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		s := start(t)
+		p := peopleOf(t, s)
+		profiles := map[bool]string{true: s.Profile(t, true).ID, false: s.Profile(t, false).ID}
+		for _, race := range races {
+			won := 0
+			for range rounds {
+				c, j := renewed(t, s, p, profiles[race.gated])
+				w := world{p, s, c, j}
+				var left, right error
+				together(func() { left = race.left(w) }, func() { right = race.right(w) })
+				race.agree(t, w, left, right)
+				if left == nil {
+					won++
+				}
+			}
+			t.Logf("%s: the first had its way in %d of %d rounds", race.name, won, rounds)
+		}
+	})
+}
+
+// A decision on either side of the deadline, while the reaper looks for those that are due.
+func TestDecisionAgainstDeadline(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		ctx := context.Background()
+		s := start(t, servertest.ApprovalTimeout(time.Hour))
+		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		for range 3 {
+			requests := make([]api.Job, rounds)
+			deadlines := make([]time.Time, rounds)
+			for i := range requests {
+				_, requests[i] = renewed(t, s, p, profile)
+				a, err := p.vera.GetApproval(ctx, *requests[i].ApprovalID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				deadlines[i] = a.ExpiresAt
+			}
+			s.Clock.Advance(deadlines[0].Sub(s.Clock.Now()))
+			answers := make([]error, rounds)
+			var deciding sync.WaitGroup
+			for i := range requests {
+				deciding.Go(func() {
+					time.Sleep(deadlines[i].Sub(s.Clock.Now()) + rand.N(6*time.Millisecond) - 3*time.Millisecond)
+					decide := p.bob.ApproveApproval
+					if i%2 == 1 {
+						decide = p.carol.RejectApproval
+					}
+					_, answers[i] = decide(ctx, *requests[i].ApprovalID, api.Decision{})
+				})
+			}
+			deciding.Wait()
+			expired := 0
+			for i, j := range requests {
+				switch {
+				case answered(t, "decide", answers[i], api.CodeApprovalExpired) != "":
+					expired++
+					ended(t, s, j.ID, api.JobCancelled, "approval expired")
+				case i%2 == 1:
+					ended(t, s, j.ID, api.JobCancelled, "approval rejected")
+				default:
+					ended(t, s, j.ID, api.JobCompleted, "")
+				}
+			}
+			t.Logf("%d of %d expired", expired, rounds)
+		}
+	})
+}
+
+// Many renewals at once open one job, and the others name it.
+func TestManyRenewals(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		ctx := context.Background()
+		s := start(t)
+		p := peopleOf(t, s)
+		gated := s.Profile(t, true).ID
+		for range rounds {
+			c := s.Certificate(t, gated)
+			jobs, errs := make([]api.Job, 4), make([]error, 4)
+			calls := make([]func(), len(jobs))
+			for i := range calls {
+				who := p.alice
+				if i%2 == 1 {
+					who = p.olga
+				}
+				calls[i] = func() { jobs[i], errs[i] = who.RenewCertificate(ctx, c.ID, api.Renew{}) }
+			}
+			together(calls...)
+			opened := slices.IndexFunc(errs, func(err error) bool { return err == nil })
+			if opened < 0 {
+				t.Fatalf("nobody could renew: %v", errs)
+			}
+			for i, err := range errs {
+				if i == opened {
+					continue
+				}
+				refusal := servertest.RefusedWith(t, err, api.CodeJobAlreadyOpen)
+				if refusal.JobID != jobs[opened].ID || refusal.ApprovalID != *jobs[opened].ApprovalID {
+					t.Errorf("refused because of %s, but %s is open", refusal.JobID, jobs[opened].ID)
+				}
+			}
+			if n := count(t, s, "SELECT count(*) FROM approvals WHERE certificate_id = ?", c.ID); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		}
+	})
+}
+
+// Turning the gate on is a line: what the gate let through before it is signed, and nothing after it without approval.
+func TestRenewalAgainstGating(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		ctx := context.Background()
+		s := start(t)
+		p := peopleOf(t, s)
+		for range rounds {
+			profile := s.Profile(t, false)
+			c := s.Certificate(t, profile.ID)
+			spec := profile.ProfileSpec
+			spec.RequiresApproval = true
+			var j api.Job
+			var renew, gate error
+			together(
+				func() { j, renew = p.alice.RenewCertificate(ctx, c.ID, api.Renew{}) },
+				func() { time.Sleep(rand.N(8 * time.Millisecond)); _, gate = p.olga.ReplaceProfile(ctx, profile.ID, spec) },
+			)
+			answered(t, "renew", renew)
+			answered(t, "gate", gate)
+			if j.Status == api.JobAwaitingApproval {
+				continue
+			}
+			j = s.Ended(t, j.ID)
+			before := count(t, s, "SELECT count(*) FROM intents WHERE job_id = ? AND profile_version = ?", j.ID, profile.Version)
+			switch {
+			case before == 1 && j.Status == api.JobCompleted:
+			case before == 0 && j.Status == api.JobCancelled && count(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID) == 0:
+			// A crash or a stall between intent and signature would end it here too; there was none.
+			default:
+				t.Errorf("the job is %s (%s) with %d intents from before the gate", j.Status, j.ErrorMessage, before)
+			}
+		}
+	})
+}

@@ -1,0 +1,83 @@
+package gate
+
+import (
+	"crypto/sha1" //nolint:gosec // RFC 5280's method for key identifiers; no security rests on it
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"net"
+	"net/url"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+)
+
+// Template is the certificate that a subject describes, for issuers that build one with crypto/x509.
+func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, error) {
+	t := &x509.Certificate{
+		SerialNumber:          serial.Int(),
+		NotBefore:             validity.NotBefore,
+		NotAfter:              validity.NotAfter,
+		Subject:               pkix.Name{CommonName: s.CommonName},
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+	}
+	if s.Key.Algorithm == api.AlgorithmRSA {
+		t.KeyUsage |= x509.KeyUsageKeyEncipherment
+	}
+	for _, name := range s.ExtendedKeyUsages {
+		usage, ok := profile.EKU(name)
+		if !ok {
+			return nil, fmt.Errorf("unknown extended key usage %q", name)
+		}
+		t.ExtKeyUsage = append(t.ExtKeyUsage, usage)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(s.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	if t.SubjectKeyId, err = keyIdentifier(spki); err != nil {
+		return nil, err
+	}
+	return t, addNames(t, s.SANs)
+}
+
+func addNames(t *x509.Certificate, sans []string) error {
+	for _, san := range sans {
+		name, err := profile.ParseName(san)
+		if err != nil {
+			return err
+		}
+		switch name.Kind() {
+		case profile.DNS:
+			t.DNSNames = append(t.DNSNames, san)
+		case profile.IP:
+			t.IPAddresses = append(t.IPAddresses, net.IP(name.Addr().AsSlice()))
+		case profile.Email:
+			t.EmailAddresses = append(t.EmailAddresses, san)
+		case profile.URI:
+			parsed, err := url.Parse(san)
+			if err != nil {
+				return err
+			}
+			t.URIs = append(t.URIs, parsed)
+		default:
+			return fmt.Errorf("%q is no name", san)
+		}
+	}
+	return nil
+}
+
+// keyIdentifier is RFC 5280, 4.2.1.2, method 1: the SHA-1 of the key's bits.
+func keyIdentifier(spki []byte) ([]byte, error) {
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(spki, &info); err != nil {
+		return nil, err
+	}
+	sum := sha1.Sum(info.Key.RightAlign()) //nolint:gosec // see the import
+	return sum[:], nil
+}
