@@ -46,8 +46,8 @@ type Certificate struct {
 	RenewAt       *time.Time        `json:"renew_at" doc:"when the current leaf is due; null without one"`
 	Version       int64             `json:"version" doc:"counts changes of the written fields; also the ETag"`
 	Status        CertificateStatus `json:"status" enum:"unissued,awaiting_approval,issuing,issued,rejected,expired,failed,cancelled"`
-	Current       *Leaf             `json:"current" doc:"the newest leaf"`
-	Job           *JobSummary       `json:"job" doc:"the newest job, open or not"`
+	Current       *Leaf             `json:"current" doc:"the newest leaf; null without one"`
+	Job           *JobSummary       `json:"job" doc:"the newest job, open or not; null without one"`
 	ApprovalID    *string           `json:"approval_id" doc:"of the newest job"`
 	ApprovalState *ApprovalState    `json:"approval_state" doc:"of the newest job"`
 	OpenJobID     *string           `json:"open_job_id"`

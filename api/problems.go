@@ -26,10 +26,11 @@ const (
 	CodeAlreadyDecided       Code = "already_decided"
 	CodeApprovalExpired      Code = "approval_expired"
 	CodeProfileDisabled      Code = "profile_disabled"
-	CodeProfileGated         Code = "profile_gated"
 	CodeSubjectChanged       Code = "subject_changed"
 	CodeDigestMismatch       Code = "digest_mismatch"
 	CodeJobAlreadyOpen       Code = "job_already_open"
+	CodeEditAlreadyPending   Code = "edit_already_pending"
+	CodeEditRejected         Code = "edit_rejected"
 	CodeAlreadyExists        Code = "already_exists"
 	CodeInUse                Code = "in_use"
 	CodePreconditionFailed   Code = "precondition_failed"
@@ -60,6 +61,7 @@ type Problem struct {
 	DecidedAt     *time.Time `json:"decided_at,omitempty"`
 	JobID         string     `json:"job_id,omitempty"`
 	ApprovalID    string     `json:"approval_id,omitempty"`
+	Note          string     `json:"note,omitempty"`
 	ID            string     `json:"id,omitempty"`
 	Version       int64      `json:"version,omitempty"`
 	UsedBy        []Ref      `json:"used_by,omitempty"`

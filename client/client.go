@@ -70,6 +70,7 @@ type request struct {
 	header http.Header
 	body   any
 	want   int    // the only status that is a success: a 202 is no profile
+	also   int    // another status that is a success, if there is one
 	media  string // the only type of a success; empty if it has no body
 }
 
@@ -80,6 +81,16 @@ type RequestOption func(*request)
 // precondition_failed. It also makes the write safe to retry.
 func IfMatch(version int64) RequestOption {
 	return func(r *request) { r.header.Set("If-Match", fmt.Sprintf(`"%d"`, version)) }
+}
+
+// Query sets a query parameter of a single request: reason and resubmit of an edit, say.
+func Query(name, value string) RequestOption {
+	return func(r *request) {
+		if r.query == nil {
+			r.query = url.Values{}
+		}
+		r.query.Set(name, value)
+	}
 }
 
 // repeatable says that sending r twice has the effect of sending it once.
@@ -104,6 +115,7 @@ func (r request) with(opts []RequestOption) request {
 
 // answer is a success, read to its end.
 type answer struct {
+	status int
 	header http.Header
 	body   []byte
 }
@@ -121,10 +133,16 @@ func callHeader[T any](ctx context.Context, c *Client, r request) (T, http.Heade
 	if err != nil {
 		return v, nil, err
 	}
+	v, err = decode[T](c, r, a)
+	return v, a.header, err
+}
+
+func decode[T any](c *Client, r request, a answer) (T, error) {
+	var v T
 	if err := json.Unmarshal(a.body, &v); err != nil {
-		return v, nil, c.foreign(r, r.want, "it is not the JSON of this operation")
+		return v, c.foreign(r, a.status, "it is not the JSON of this operation")
 	}
-	return v, a.header, nil
+	return v, nil
 }
 
 // send gets an answer with the wanted status, or an error.
@@ -148,10 +166,10 @@ func (c *Client) send(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, c.unreachable(r, fmt.Errorf("the answer broke off: %w", err))
 	}
-	if resp.StatusCode != r.want || r.media != "" && mediaType(resp) != r.media {
+	if resp.StatusCode != r.want && (r.also == 0 || resp.StatusCode != r.also) || r.media != "" && mediaType(resp) != r.media {
 		return answer{}, c.refusal(r, resp, body)
 	}
-	return answer{header: resp.Header, body: body}, nil
+	return answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {

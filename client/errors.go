@@ -26,6 +26,17 @@ func (e *UnreachableError) Error() string {
 // Unwrap gives the error of the connection or the context.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// AwaitingApprovalError is the error of a write that did not happen yet: a second person must approve it.
+type AwaitingApprovalError struct {
+	Approval api.Approval
+	Endpoint string
+}
+
+// Error says which approval it waits for.
+func (e *AwaitingApprovalError) Error() string {
+	return fmt.Sprintf("it awaits approval %s", e.Approval.ID)
+}
+
 // ForeignAnswerError is the error of an answer that is not certctl's: a proxy's page, a redirect, another
 // server. It never repeats the body.
 type ForeignAnswerError struct {

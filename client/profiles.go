@@ -30,10 +30,31 @@ func (c *Client) GetProfile(ctx context.Context, id string) (api.Profile, error)
 	return call[api.Profile](ctx, c, request{method: http.MethodGet, path: profilesPath(id), want: http.StatusOK})
 }
 
-// ReplaceProfile writes all writable fields of a profile.
+// ReplaceProfile writes all writable fields of a profile. An edit that awaits a second person is an
+// *AwaitingApprovalError: nothing has changed yet.
 func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.Profile, error) {
+	r := request{
+		method: http.MethodPut, path: profilesPath(id), body: spec,
+		want: http.StatusOK, also: http.StatusAccepted, media: "application/json",
+	}
+	a, err := c.send(ctx, r.with(opts))
+	if err != nil {
+		return api.Profile{}, err
+	}
+	if a.status == http.StatusAccepted {
+		waiting, err := decode[api.Approval](c, r, a)
+		if err != nil {
+			return api.Profile{}, err
+		}
+		return api.Profile{}, &AwaitingApprovalError{Approval: waiting, Endpoint: c.endpoint}
+	}
+	return decode[api.Profile](c, r, a)
+}
+
+// PreviewProfile tells what ReplaceProfile would do, and does nothing.
+func (c *Client) PreviewProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.EditPreview, error) {
 	r := request{method: http.MethodPut, path: profilesPath(id), body: spec, want: http.StatusOK}
-	return call[api.Profile](ctx, c, r.with(opts))
+	return call[api.EditPreview](ctx, c, r.with(append(opts, Query("dry_run", "true"))))
 }
 
 // DeleteProfile deletes a profile that no certificate uses.

@@ -243,18 +243,55 @@ func TestCertificateProfile_GoneIsMadeAgain(t *testing.T) {
 	)
 }
 
-// A refused edit of a gated profile leaves state and server as they were.
-func TestCertificateProfile_GatedEditIsRefused(t *testing.T) {
+// An edit of a gated profile survives the people it waits for: the error names the approval, the state stays what it
+// is, applying again finds the same approval, a rejection says why, and once it is approved nothing is left to do.
+func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	gated := func(gate bool) string {
-		return as(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n}\n", gate))
+	gated := func(gate bool, description string) string {
+		return as(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n  description = %q\n}\n", gate, description))
 	}
+	var waiting []string
+	pending := func() {
+		for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{State: api.ApprovalPending}}) {
+			if err != nil {
+				t.Error(err)
+			}
+			waiting = append(waiting, a.ID)
+		}
+	}
+	awaits := regexp.MustCompile(`(?s)Awaiting approval ar-.*Requested by:  terraform \(accountable: alice\).*/approve"`)
 	run(t,
-		resource.TestStep{Config: gated(false)},
-		resource.TestStep{Config: gated(true)},
-		resource.TestStep{Config: gated(false), ExpectError: regexp.MustCompile(`(?s)Could not update certificate profile.*The\s+profile\s+stays\s+as\s+it\s+is.*Request id: \S`)},
-		resource.TestStep{Config: gated(true), PlanOnly: true},
+		resource.TestStep{Config: gated(true, "")},
+		resource.TestStep{Config: gated(false, ""), ExpectError: awaits},
+		resource.TestStep{PreConfig: pending, Config: gated(false, ""), ExpectError: awaits},
+		resource.TestStep{
+			PreConfig: func() {
+				if pending(); len(waiting) != 2 || waiting[0] != waiting[1] {
+					t.Fatalf("applying again made another approval: %v", waiting)
+				}
+				if _, err := s.Client(t, "bob").RejectApproval(t.Context(), waiting[0], api.Decision{Note: "not on a Friday"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:      gated(false, ""),
+			ExpectError: regexp.MustCompile(`(?s)This\s+edit\s+was\s+rejected\s+by\s+bob.*not on a Friday.*stays as it is`),
+		},
+		resource.TestStep{Config: gated(true, ""), PlanOnly: true},
+		resource.TestStep{Config: gated(false, "without a gate"), ExpectError: awaits},
+		resource.TestStep{
+			PreConfig: func() {
+				waiting = nil
+				if pending(); len(waiting) != 1 {
+					t.Fatalf("waiting: %v", waiting)
+				}
+				if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waiting[0], api.Decision{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config:           gated(false, "without a gate"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -33,6 +34,9 @@ type typed interface {
 func (a attempt) failed(ctx context.Context, err error) diag.Diagnostics {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		return a.refused(ctx, p)
+	}
+	if waiting, ok := errors.AsType[*client.AwaitingApprovalError](err); ok {
+		return awaiting(waiting)
 	}
 	if down, ok := errors.AsType[*client.UnreachableError](err); ok {
 		return a.plain(fmt.Sprintf("No answer from %s: %v.\n\nCheck that this is the right endpoint (%s), that the server runs, and that it can be reached from here. For a private CA set ca_file (%s).",
@@ -78,8 +82,10 @@ func advice(p *api.Problem) string {
 			apiKeyVariable, p.Principal, join(p.RequiredRoles))
 	case api.CodePreconditionFailed:
 		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
-	case api.CodeProfileGated:
-		return "The profile stays as it is."
+	case api.CodeEditAlreadyPending:
+		return fmt.Sprintf("The profile stays as it is until approval %s is decided or withdrawn.", p.ApprovalID)
+	case api.CodeEditRejected:
+		return rejection(p) + "The profile stays as it is."
 	case api.CodeNotFound:
 		return "It was deleted after Terraform had read it. Run terraform plan again."
 	case api.CodeAlreadyExists:
@@ -93,6 +99,30 @@ func advice(p *api.Problem) string {
 	default:
 		return ""
 	}
+}
+
+func rejection(p *api.Problem) string {
+	if p.Note == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s's note: %s\n\n", p.DecidedBy, p.Note)
+}
+
+// awaiting says what a person has to do before an edit of a gated profile applies.
+func awaiting(w *client.AwaitingApprovalError) diag.Diagnostics {
+	detail := fmt.Sprintf(`The profile requires approval, so this edit awaits a second person. Nothing has changed yet.
+
+Approval:      %[1]s
+Requested by:  %[2]s (accountable: %[3]s)
+Decide before: %[4]s
+
+An approver other than %[3]s approves it with
+
+  curl -X POST "%[5]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"
+
+Then run terraform apply again: it finds nothing left to do. Until then it finds this same approval.`,
+		w.Approval.ID, w.Approval.RequestedBy, w.Approval.Accountable, w.Approval.ExpiresAt.Format(time.RFC3339), w.Endpoint)
+	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
 }
 
 func join(roles []api.Role) string {

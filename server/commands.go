@@ -37,7 +37,11 @@ type migrateCommand struct{}
 
 // Run implements the command.
 func (migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(*store.Tx) error { return nil })
+	db, err := migrated(ctx, config)
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 type principalCommand struct {
@@ -68,7 +72,7 @@ type principalList struct{}
 // Run implements the command.
 func (principalList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Principal
-	err := change(ctx, config, func(tx *store.Tx) (err error) {
+	err := look(ctx, config, func(tx *store.Tx) (err error) {
 		rows, err = principal.List(tx)
 		return err
 	})
@@ -161,7 +165,7 @@ type keyList struct{}
 // Run implements the command.
 func (keyList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Key
-	err := change(ctx, config, func(tx *store.Tx) (err error) {
+	err := look(ctx, config, func(tx *store.Tx) (err error) {
 		rows, err = principal.Keys(tx)
 		return err
 	})
@@ -214,6 +218,16 @@ func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) er
 	}
 	defer db.Close() //nolint:errcheck // the process ends
 	return db.Write(ctx, f)
+}
+
+// look runs f on one snapshot of the configured database.
+func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := migrated(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	return db.Read(ctx, f)
 }
 
 func migrated(ctx context.Context, config *app.Config) (*store.Store, error) {

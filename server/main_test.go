@@ -72,7 +72,8 @@ func TestCommands(t *testing.T) {
 		{"principal enable carl", true, ""},
 		{"key create nobody", false, `there is no principal "nobody"`},
 		{"key create alice --expires-in=-1h", false, "negative"},
-		{"key revoke nothing", false, `there is no key "nothing"`},
+		{"key revoke ctl_0000000000000000_secret", false, "neither the id of a key nor a key"},
+		{"key revoke 0000000000000000", false, `there is no key "0000000000000000"`},
 		{"version", true, "dev"},
 		{"nonsense", false, "nonsense"},
 	} {
@@ -110,8 +111,9 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 			t.Errorf("%s holds the secret, or cannot be read: %v", file, err)
 		}
 	}
-	if got := certctl(t, dir, nil, "key", "revoke", id); got.failed {
-		t.Error(got.stderr)
+	revoked := certctl(t, dir, nil, "key", "revoke", strings.TrimSpace(created.stdout)) // what is at hand when it leaked
+	if list := certctl(t, dir, nil, "key", "list").stdout; revoked.failed || strings.Contains(list, "-\n") {
+		t.Errorf("not revoked: %s%s", revoked.stderr, list)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/series"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -54,7 +55,12 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		c.log.WarnContext(ctx, "no state for the metrics", "error", err)
 		return
 	}
+	var profiles series.Bounded
+	bounded := map[string]int64{}
 	for profileID, n := range pending {
+		bounded[profiles.Label(profileID)] += n
+	}
+	for profileID, n := range bounded {
 		out <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), profileID)
 	}
 	for status, n := range jobs {

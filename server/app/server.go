@@ -64,6 +64,8 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	}
 	approvals := approval.New(config.JobAwaitingApprovalTimeout, approval.NewMetrics(registry), opts.Log)
 	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
+	profiles := &profile.Service{Approvals: approvals, Issuers: issuerIDs(opts.Issuers), Users: certificate.Users}
+	approvals.Register(api.ApprovalProfileEdit, profile.Kind{Service: profiles})
 	s := &Server{
 		Registry: registry, config: config, store: opts.Store, approvals: approvals, queue: queue, log: opts.Log,
 		issuance: &issuance.Service{
@@ -74,7 +76,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	registry.MustRegister(&stateCollector{opts.Store, opts.Log})
 	s.Handler = httpapi.New(httpapi.Rooms{
 		Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store),
-		Profiles:     &profile.Service{Issuers: issuerIDs(opts.Issuers), Users: certificate.Users},
+		Profiles:     profiles,
 		Certificates: &certificate.Service{Approvals: approvals},
 		Approvals:    approvals, Issuance: s.issuance,
 		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: opts.Store.Ready,

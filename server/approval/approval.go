@@ -3,9 +3,11 @@ package approval
 import (
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -17,6 +19,7 @@ type Approval struct {
 	ProfileID          string
 	ProfileName        string
 	CertificateID      *string
+	CertificateUID     *string `gorm:"column:certificate_uid"`
 	JobID              *string
 	RequestedBy        string
 	Accountable        string
@@ -63,4 +66,15 @@ type Service struct {
 // New makes a Service whose requests wait for at most timeout.
 func New(timeout time.Duration, metrics *Metrics, log *slog.Logger) *Service {
 	return &Service{kinds: map[api.ApprovalKind]Kind{}, timeout: timeout, metrics: metrics, log: log}
+}
+
+// Decider is who decided, as an actor: a person, or the system itself.
+func (a Approval) Decider() identity.Actor {
+	if a.DecidedBy == nil {
+		return identity.Actor{}
+	}
+	if strings.HasPrefix(*a.DecidedBy, identity.SystemPrefix) {
+		return identity.Actor{ID: *a.DecidedBy, Kind: identity.System}
+	}
+	return identity.Actor{ID: *a.DecidedBy, Kind: identity.Human}
 }

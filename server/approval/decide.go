@@ -12,14 +12,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Who decides and what about, both as they stand now: one statement, so that neither can be older than the other.
-const findDecision = `SELECT h.*, a.* FROM key_holders h LEFT JOIN approvals a ON a.id = ? WHERE h.holder_key_id = ?`
+// Who decides and what about, both as they stand now, in one round trip. Whoever takes the decider's key, roles or
+// place away has to wait for the decision, or comes before it.
+const findDecision = "SELECT " + principal.HolderColumns + ", a.* FROM " + principal.HolderTables + `
+	LEFT JOIN approvals a ON a.id = ? WHERE k.id = ?`
 
 var wellFormedID = regexp.MustCompile(`^ar-[a-z0-9-]{1,64}$`)
 
 // decidable finds the approval and the caller's standing, and checks every rule that needs no look at what is
 // decided on, in the order in which callers are told. A refusal is to be returned as it is.
 func (s *Service) decidable(tx *store.Tx, who identity.Actor, id string, d api.Decision) (Approval, identity.Actor, error) {
+	sought := id
 	if !wellFormedID.MatchString(id) {
 		id = "" // it cannot exist; but who may not decide at all hears that first
 	}
@@ -27,7 +30,7 @@ func (s *Service) decidable(tx *store.Tx, who identity.Actor, id string, d api.D
 		Holder   principal.Holder `gorm:"embedded"`
 		Approval Approval         `gorm:"embedded"`
 	}
-	if _, err := tx.Find(&row, findDecision, id, who.KeyID); err != nil {
+	if _, err := tx.Find(&row, findDecision+tx.Locking(principal.HolderLock), id, who.KeyID); err != nil {
 		return Approval{}, who, fmt.Errorf("look up the approval: %w", err)
 	}
 	who, err := row.Holder.Actor(tx.Now)
@@ -39,7 +42,7 @@ func (s *Service) decidable(tx *store.Tx, who identity.Actor, id string, d api.D
 		return Approval{}, who, s.denied(tx, who, id, refusal)
 	}
 	if a.ID == "" {
-		return Approval{}, who, api.NotFound("approval", id)
+		return Approval{}, who, api.NotFound("approval", sought)
 	}
 	if err := s.stillOpen(tx, a); err != nil {
 		return Approval{}, who, err

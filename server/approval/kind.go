@@ -25,14 +25,13 @@ var ErrSubjectChanged = errors.New("subject changed")
 // Cause is why a request ended without an approval. It becomes the error message of its job.
 type Cause string
 
-// The causes.
+// The causes that this room knows; other rooms have their own.
 const (
-	CauseRejected            Cause = "approval rejected"
-	CauseWithdrawn           Cause = "approval withdrawn"
-	CauseExpired             Cause = "approval expired"
-	CauseSubjectChanged      Cause = "subject changed"
-	CauseCertificateArchived Cause = "certificate archived"
-	CausePersonDisabled      Cause = "person disabled"
+	CauseRejected       Cause = "approval rejected"
+	CauseWithdrawn      Cause = "approval withdrawn"
+	CauseExpired        Cause = "approval expired"
+	CauseSubjectChanged Cause = "subject changed"
+	CausePersonDisabled Cause = "person disabled"
 )
 
 // Register says what a kind of approval moves. Every kind is registered once, before the server starts.

@@ -28,11 +28,11 @@ func Get(tx *store.Tx, id string) (Approval, error) {
 
 // Filter chooses approvals; an empty field chooses all.
 type Filter struct {
-	State         api.ApprovalState
-	Kind          api.ApprovalKind
-	ProfileID     string
-	CertificateID string
-	RequestedBy   string
+	State          api.ApprovalState
+	Kind           api.ApprovalKind
+	ProfileID      string
+	CertificateUID string
+	RequestedBy    string
 }
 
 func (f Filter) on(db *gorm.DB) *gorm.DB {
@@ -40,7 +40,7 @@ func (f Filter) on(db *gorm.DB) *gorm.DB {
 		{"state = ?", string(f.State)},
 		{"kind = ?", string(f.Kind)},
 		{"profile_id = ?", f.ProfileID},
-		{"certificate_id = ?", f.CertificateID},
+		{"certificate_uid = ?", f.CertificateUID},
 		{"requested_by = ?", f.RequestedBy},
 	} {
 		if c.value != "" {
@@ -112,4 +112,37 @@ func States(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
 		states[a.ID] = a.State
 	}
 	return states, nil
+}
+
+// Newest finds the newest approval that the filter chooses, made since a time, over the digest if one is given.
+func Newest(tx *store.Tx, f Filter, digest string, since time.Time) (Approval, bool, error) {
+	var rows []Approval
+	db := f.on(tx.DB).Where("created_at >= ?", since)
+	if digest != "" {
+		db = db.Where("digest = ?", digest)
+	}
+	if err := db.Order("created_at DESC, id DESC").Limit(1).Find(&rows).Error; err != nil {
+		return Approval{}, false, fmt.Errorf("look for an earlier approval: %w", err)
+	}
+	if len(rows) == 0 {
+		return Approval{}, false, nil
+	}
+	return rows[0], true, nil
+}
+
+// PendingOf gives, for each of the profiles that has one, a pending approval of a kind.
+func PendingOf(tx *store.Tx, kind api.ApprovalKind, profileIDs []string) (map[string]string, error) {
+	pending := map[string]string{}
+	if len(profileIDs) == 0 {
+		return pending, nil
+	}
+	var rows []Approval
+	err := Filter{Kind: kind, State: api.ApprovalPending}.on(tx.DB).Select("id, profile_id").Where("profile_id IN ?", profileIDs).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("look up pending approvals: %w", err)
+	}
+	for _, a := range rows {
+		pending[a.ProfileID] = a.ID
+	}
+	return pending, nil
 }

@@ -2,10 +2,13 @@ package approval
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certctl/terraform-provider-certctl/server/series"
 )
 
 // Metrics count decisions.
 type Metrics struct {
+	profiles      series.Bounded
 	decisions     *prometheus.CounterVec
 	cancellations *prometheus.CounterVec
 	pendingAge    prometheus.Histogram
@@ -30,10 +33,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 }
 
 func (m *Metrics) decided(a Approval) {
-	m.decisions.WithLabelValues(string(a.State), a.ProfileID).Inc()
+	m.decisions.WithLabelValues(string(a.State), m.profiles.Label(a.ProfileID)).Inc()
 	m.pendingAge.Observe(a.DecidedAt.Sub(a.CreatedAt).Seconds())
 }
 
 func (m *Metrics) cancelled(a Approval, cause Cause) {
-	m.cancellations.WithLabelValues(a.ProfileID, string(cause)).Inc()
+	m.cancellations.WithLabelValues(m.profiles.Label(a.ProfileID), string(cause)).Inc()
 }

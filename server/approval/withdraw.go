@@ -14,10 +14,8 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 	if err != nil {
 		return Approval{}, err
 	}
-	if !mayWithdraw(who, a) {
-		p := api.Refuse(api.CodeForbidden, "approval %s was asked for by %s: %s or one of his services may withdraw it", a.ID, a.RequestedBy, a.Accountable)
-		p.Principal, p.RequiredRoles = who.ID, []api.Role{api.RoleOperator}
-		return Approval{}, p
+	if refusal := mayWithdraw(who, a); refusal != nil {
+		return Approval{}, refusal
 	}
 	if err := s.stillOpen(tx, a); err != nil {
 		return Approval{}, err
@@ -31,7 +29,12 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 }
 
 // A person who asked himself is the accountable one; a service or the scheduler never is.
-func mayWithdraw(who identity.Actor, a Approval) bool {
+func mayWithdraw(who identity.Actor, a Approval) *api.Problem {
 	askedByPerson := a.RequestedBy == a.Accountable
-	return who.Accountable() == a.Accountable || (!askedByPerson && who.Has(api.RoleOperator))
+	if who.Accountable() == a.Accountable || (!askedByPerson && who.Has(api.RoleOperator)) {
+		return nil
+	}
+	refusal := api.Refuse(api.CodeForbidden, "approval %s was asked for by %s: only he or a service of his may withdraw it", a.ID, a.Accountable)
+	refusal.Principal, refusal.RequiredRoles = who.ID, []api.Role{api.RoleOperator}
+	return refusal
 }

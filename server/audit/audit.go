@@ -50,7 +50,7 @@ func Append(tx *store.Tx, e Event) error {
 		return fmt.Errorf("audit details: %w", err)
 	}
 	row := Row{
-		ID:           store.NewSortedID("ev-", tx.Now),
+		ID:           tx.NewSortedID("ev-"),
 		OccurredAt:   tx.Now,
 		Actor:        e.Actor.ID,
 		ActorType:    e.Actor.Type(),

@@ -15,6 +15,8 @@ const (
 	maxCommonNameLength = 64
 	// maxSANs is the most that any profile allows; a longer list is not looked at name by name.
 	maxSANs = 1000
+	// maxSANBytes bounds what a list of certificates can make the server hold.
+	maxSANBytes = 64 << 10
 )
 
 // Check returns every fault of a certificate under a profile, in the order of its fields; none means that
@@ -63,6 +65,14 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	if len(sans) > maxSANs {
 		return out
 	}
+	bytes := 0
+	for _, s := range sans {
+		bytes += len(s)
+	}
+	if bytes > maxSANBytes {
+		return append(out, fault("/sans", "the names have %d bytes; at most %d are allowed", bytes, maxSANBytes))
+	}
+	allowed := profile.NamesOf(p)
 	first := make(map[string]int, len(sans))
 	for i, s := range sans {
 		pointer := "/sans/" + strconv.Itoa(i)
@@ -71,19 +81,19 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 			continue
 		}
 		first[s] = i
-		if err := checkSAN(s, p); err != nil {
+		if err := checkSAN(s, allowed); err != nil {
 			out = append(out, fault(pointer, "%s", err))
 		}
 	}
 	return out
 }
 
-func checkSAN(s string, p api.ProfileSpec) error {
+func checkSAN(s string, allowed *profile.Names) error {
 	n, err := profile.ParseName(s)
 	if err != nil {
 		return err
 	}
-	return profile.Permits(p, n)
+	return allowed.Permits(n)
 }
 
 func checkCSR(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {

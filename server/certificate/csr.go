@@ -47,7 +47,7 @@ type requestedName struct {
 }
 
 const (
-	maxCSRSize = 64 << 10
+	maxCSRSize = 32 << 10
 	beginCSR   = "-----BEGIN CERTIFICATE REQUEST-----"
 	endCSR     = "-----END CERTIFICATE REQUEST-----"
 

@@ -15,6 +15,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
+// causeArchived is why a request for an archived certificate ended.
+const causeArchived approval.Cause = "certificate archived"
+
 // Create stores a new certificate. Nothing is signed by that.
 func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertificate) (Certificate, error) {
 	var faults []api.Fault
@@ -96,8 +99,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if !changed {
 		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
 	}
-	signed := !sameNames(before.Spec.V, spec) || !sameKey(before.Spec.V.CSRPEM, spec.CSRPEM)
-	if err := remember(tx, who, after, signed); err != nil {
+	if err := remember(tx, who, after, stale(before.Spec.V, spec)); err != nil {
 		return Certificate{}, err
 	}
 	return after, record(tx, who, "certificate_updated", after, audit.Details{
@@ -122,7 +124,7 @@ func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
 // certificate from under a worker.
 func (s *Service) closeStale(tx *store.Tx, who identity.Actor, before Certificate, after api.CertificateSpec) error {
 	open, found, err := job.Open(tx, before.UID)
-	if err != nil || !found || !stale(open, before.Spec.V, after) {
+	if err != nil || !found || !stale(before.Spec.V, after) {
 		return err
 	}
 	if open.Status != api.JobAwaitingApproval {
@@ -131,10 +133,10 @@ func (s *Service) closeStale(tx *store.Tx, who identity.Actor, before Certificat
 	return s.close(tx, who, open, approval.CauseSubjectChanged)
 }
 
-// stale says whether the change alters what the open job is about: names, or the key if the job has none of its own.
-func stale(open job.Job, before, after api.CertificateSpec) bool {
-	ownKey := open.CSRPEM != before.CSRPEM
-	return !sameNames(before, after) || (!ownKey && !sameKey(before.CSRPEM, after.CSRPEM))
+// stale says whether the change alters what the open job is about. A new key is stale also for a job that has a key of
+// its own: that key becomes the certificate's, and the caller's would be lost.
+func stale(before, after api.CertificateSpec) bool {
+	return !sameNames(before, after) || !sameKey(before.CSRPEM, after.CSRPEM)
 }
 
 func sameKey(a, b string) bool {
@@ -186,7 +188,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 		refusal.UsedBy, refusal.UsedByCount = []api.Ref{{Type: "job", ID: open.ID}}, 1
 		return refusal
 	case found:
-		if err := s.close(tx, who, open, approval.CauseCertificateArchived); err != nil {
+		if err := s.close(tx, who, open, causeArchived); err != nil {
 			return err
 		}
 	}

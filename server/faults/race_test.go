@@ -327,7 +327,10 @@ func TestRenewalAgainstGating(t *testing.T) {
 			var renew, gate error
 			together(
 				func() { j, renew = p.alice.RenewCertificate(ctx, c.ID, api.Renew{}) },
-				func() { time.Sleep(rand.N(8 * time.Millisecond)); _, gate = p.olga.ReplaceProfile(ctx, profile.ID, spec) },
+				func() {
+					time.Sleep(rand.N(8 * time.Millisecond))
+					_, gate = p.olga.ReplaceProfile(ctx, profile.ID, spec)
+				},
 			)
 			answered(t, "renew", renew)
 			answered(t, "gate", gate)

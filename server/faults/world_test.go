@@ -15,6 +15,8 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -170,4 +172,15 @@ func count(t testing.TB, s *servertest.Server, query string, args ...any) int {
 	n := 0
 	s.Query(t, &n, query, args...)
 	return n
+}
+
+// anotherCA is a CA that none of the tests' subjects names.
+func anotherCA(t testing.TB) gate.Issuer {
+	t.Helper()
+	config := app.Config{DataDir: t.TempDir()}
+	ca, err := config.LoadCA(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
 }

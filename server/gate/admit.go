@@ -129,7 +129,7 @@ func (g *Gate) prepare(ctx context.Context, c job.Claim) (draft, error) {
 // check holds a job against what stands now. A reason says why the job must not pass; an error, that nobody knows.
 func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	proposal, err := g.Propose(tx, c.CertificateUID, c.CSRPEM)
-	if errors.Is(err, errNothingToSign) {
+	if errors.Is(err, ErrNothingToSign) {
 		return proposal, err.Error(), nil
 	}
 	unsignable, err := split(err)

@@ -2,16 +2,13 @@ package gate
 
 import (
 	"crypto"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -71,7 +68,7 @@ func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, err
 		WHERE j.id = ?`+tx.Locking("FOR SHARE OF p FOR UPDATE OF c"), "", jobID)
 	unsignable, err := split(err)
 	switch {
-	case errors.Is(err, errNothingToSign), unsignable != nil:
+	case errors.Is(err, ErrNothingToSign), unsignable != nil:
 		return false, nil
 	case err != nil:
 		return false, err
@@ -94,7 +91,7 @@ func (g *Gate) find(tx *store.Tx, query, csrPEM, id string) (Proposal, error) {
 		return Proposal{}, fmt.Errorf("look up certificate and profile: %w", err)
 	}
 	if !found {
-		return Proposal{}, errNothingToSign
+		return Proposal{}, ErrNothingToSign
 	}
 	if csrPEM == "" {
 		csrPEM = row.JobCSRPEM
@@ -107,8 +104,8 @@ func (g *Gate) find(tx *store.Tx, query, csrPEM, id string) (Proposal, error) {
 	return p, err
 }
 
-// errNothingToSign says that the certificate or its profile is gone.
-var errNothingToSign = errors.New("the certificate or its profile is gone")
+// ErrNothingToSign says that the certificate or its profile is gone.
+var ErrNothingToSign = errors.New("the certificate or its profile is gone")
 
 // UnsignableError says why nothing can be signed for a certificate, whoever approves.
 type UnsignableError struct{ Fault api.Fault }
@@ -160,19 +157,8 @@ func stored(canonical, csrPEM string) (Subject, error) {
 func ReadSubject(j job.Job) (Subject, error) { return stored(j.Subject, j.CSRPEM) }
 
 func digested(s api.IssuanceSubject, csr *certificate.CSR) (Subject, error) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return Subject{}, err
-	}
-	canonical := jsontext.Value(text)
-	if err := canonical.Canonicalize(); err != nil {
-		return Subject{}, fmt.Errorf("canonical JSON: %w", err)
-	}
-	sum := sha256.Sum256(canonical)
-	return Subject{
-		IssuanceSubject: s, PublicKey: csr.PublicKey,
-		Canonical: string(canonical), Digest: "sha256:" + hex.EncodeToString(sum[:]),
-	}, nil
+	text, digest, err := approval.Canonical(s)
+	return Subject{IssuanceSubject: s, PublicKey: csr.PublicKey, Canonical: text, Digest: digest}, err
 }
 
 func sorted(list []string) []string {

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -17,10 +19,18 @@ type ApprovalFilter struct {
 	RequestedBy   string           `query:"requested_by" maxLength:"63"`
 }
 
-func (f ApprovalFilter) filter(state api.ApprovalState) approval.Filter {
-	return approval.Filter{
-		State: state, Kind: f.Kind, ProfileID: f.ProfileID, CertificateID: f.CertificateID, RequestedBy: f.RequestedBy,
+// nobody is a uid that no certificate has.
+const nobody = "none"
+
+// filter chooses by the certificate that has the id now: the approvals of an archived one are not shown as its.
+func (f ApprovalFilter) filter(tx *store.Tx, state api.ApprovalState) (approval.Filter, error) {
+	chosen := approval.Filter{State: state, Kind: f.Kind, ProfileID: f.ProfileID, RequestedBy: f.RequestedBy}
+	if f.CertificateID == "" {
+		return chosen, nil
 	}
+	uid, err := certificate.UIDOf(tx, f.CertificateID)
+	chosen.CertificateUID = cmp.Or(uid, nobody)
+	return chosen, err
 }
 
 type listApprovalsInput struct {
@@ -32,7 +42,11 @@ type listApprovalsInput struct {
 
 func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*list[api.Approval], error) {
 	rows, err := read(ctx, s, func(tx *store.Tx) ([]approval.Approval, error) {
-		return approval.List(tx, in.filter(in.State), in.page(in.Order == "newest"))
+		filter, err := in.filter(tx, in.State)
+		if err != nil {
+			return nil, err
+		}
+		return approval.List(tx, filter, in.page(in.Order == "newest"))
 	})
 	if err != nil {
 		return nil, err
@@ -49,7 +63,11 @@ type approvalSummaryInput struct {
 
 func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*plain[api.ApprovalSummary], error) {
 	summary, err := read(ctx, s, func(tx *store.Tx) (api.ApprovalSummary, error) {
-		return approval.Summarize(tx, in.filter(in.State), in.Limit)
+		filter, err := in.filter(tx, in.State)
+		if err != nil {
+			return api.ApprovalSummary{}, err
+		}
+		return approval.Summarize(tx, filter, in.Limit)
 	})
 	if err != nil {
 		return nil, err

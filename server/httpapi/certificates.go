@@ -145,10 +145,12 @@ func (s *server) listLeaves(ctx context.Context, in *listLeavesInput) (*list[api
 	return listed(&in.Paged, rows, place, certificate.Leaf.API), nil
 }
 
+const chainContentType = "application/pem-certificate-chain"
+
 // chain is PEM, not JSON.
 type chain struct {
 	ContentType string `header:"Content-Type"`
-	Body        []byte `contentType:"application/pem-certificate-chain"`
+	Body        []byte
 }
 
 func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
@@ -156,7 +158,7 @@ func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &chain{ContentType: "application/pem-certificate-chain", Body: []byte(leaf.CertificatePEM + leaf.ChainPEM)}, nil
+	return &chain{ContentType: chainContentType, Body: []byte(leaf.CertificatePEM + leaf.ChainPEM)}, nil
 }
 
 type renewInput struct {

@@ -19,17 +19,37 @@ func OpenAPI(version string) ([]byte, error) {
 }
 
 // complete says what huma cannot take from the types: that an answer has every field, also those that a caller may
-// leave out, and which objects may be null.
-func complete(schemas map[string]*huma.Schema) {
+// leave out, which objects may be null, and that a chain is PEM.
+func complete(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas.Map()
 	for _, answer := range []string{"Certificate", "Profile"} {
 		schemas[answer].Required = slices.Sorted(maps.Keys(schemas[answer].Properties))
 	}
-	for _, name := range []string{"current", "job"} {
-		field := schemas["Certificate"].Properties[name]
-		schemas["Certificate"].Properties[name] = &huma.Schema{
-			OneOf: []*huma.Schema{{Ref: field.Ref}, {Type: "null"}}, Description: field.Description + "; null without one",
-		}
+	for _, nullable := range [][2]string{{"Certificate", "current"}, {"Certificate", "job"}, {"EditPreview", "problem"}} {
+		fields, name := schemas[nullable[0]].Properties, nullable[1]
+		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}
 	}
+	pem := doc.Paths["/api/v1/certificates/{id}/chain"].Get.Responses["200"]
+	pem.Headers = nil
+	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}}}
+}
+
+// describeEdit says what a PUT of a profile answers: huma knows one answer for each operation.
+func describeEdit(h huma.API) {
+	put := h.OpenAPI().Paths["/api/v1/profiles/{id}"].Put
+	schemas := h.OpenAPI().Components.Schemas
+	profile := schemas.Schema(reflect.TypeFor[api.Profile](), true, "")
+	preview := schemas.Schema(reflect.TypeFor[api.EditPreview](), true, "")
+	waiting := schemas.Schema(reflect.TypeFor[api.Approval](), true, "")
+	put.Responses["200"].Description = "The profile; or, for a dry run, what would happen"
+	put.Responses["200"].Content = jsonOf(&huma.Schema{OneOf: []*huma.Schema{profile, preview}})
+	put.Responses["202"] = &huma.Response{
+		Description: "The edit of a gated profile awaits this approval", Headers: put.Responses["200"].Headers, Content: jsonOf(waiting),
+	}
+}
+
+func jsonOf(schema *huma.Schema) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }
 
 func problemResponse(h huma.API) *huma.Response {

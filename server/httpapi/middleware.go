@@ -44,14 +44,21 @@ func (s *server) identify(c *gin.Context) {
 func (s *server) observe(c *gin.Context) {
 	start := time.Now()
 	c.Next()
-	route, took := c.FullPath(), time.Since(start)
-	if route == "" {
-		route = "none"
-	}
+	route, took := template(c.FullPath()), time.Since(start)
 	s.Metrics.request(c.Request.Method, route, c.Writer.Status(), took)
 	s.Log.InfoContext(c.Request.Context(), "request",
 		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration", took,
 		requestIDAttr(c.Request.Context()))
+}
+
+var parameter = regexp.MustCompile(`:([a-z_]+)`)
+
+// template writes a route as the OpenAPI document does.
+func template(route string) string {
+	if route == "" {
+		return "none"
+	}
+	return parameter.ReplaceAllString(route, "{$1}")
 }
 
 // recover turns a panic into a 500 that says nothing of it.

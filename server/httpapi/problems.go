@@ -37,11 +37,12 @@ var known = map[api.Code]struct {
 	api.CodeAlreadyDecided:       {http.StatusConflict, "Already decided"},
 	api.CodeApprovalExpired:      {http.StatusConflict, "Approval expired"},
 	api.CodeProfileDisabled:      {http.StatusConflict, "Profile disabled"},
-	api.CodeProfileGated:         {http.StatusConflict, "Profile requires approval"},
 	api.CodeSubjectChanged:       {http.StatusConflict, "Subject changed"},
 	api.CodeDigestMismatch:       {http.StatusConflict, "Digest mismatch"},
 	api.CodeJobAlreadyOpen:       {http.StatusConflict, "Job already open"},
 	api.CodeAlreadyExists:        {http.StatusConflict, "Already exists"},
+	api.CodeEditAlreadyPending:   {http.StatusConflict, "Another edit awaits approval"},
+	api.CodeEditRejected:         {http.StatusConflict, "This edit was rejected"},
 	api.CodeInUse:                {http.StatusConflict, "In use"},
 	api.CodePreconditionFailed:   {http.StatusPreconditionFailed, "Precondition failed"},
 	api.CodeInvalidRequest:       {http.StatusUnprocessableEntity, "Invalid request"},
@@ -157,6 +158,9 @@ func invalid(errs []error) *api.Problem {
 		var detail *huma.ErrorDetail
 		if !errors.As(err, &detail) {
 			detail = &huma.ErrorDetail{Message: "is not valid"}
+		}
+		if strings.HasPrefix(detail.Location, "path.") {
+			return api.Refuse(api.CodeNoSuchRoute, "there is no such route: a part of the path is empty")
 		}
 		faults = append(faults, api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message})
 	}

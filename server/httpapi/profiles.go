@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -53,65 +54,131 @@ type listProfilesInput struct {
 }
 
 func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*list[api.Profile], error) {
-	rows, err := read(ctx, s, func(tx *store.Tx) ([]profile.Profile, error) {
-		return profile.List(tx, in.Name, in.page(false))
+	rows, err := read(ctx, s, func(tx *store.Tx) ([]api.Profile, error) {
+		rows, err := profile.List(tx, in.Name, in.page(false))
+		if err != nil {
+			return nil, err
+		}
+		return profile.View(tx, rows...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	place := func(p profile.Profile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
-	return listed(&in.Paged, rows, place, profile.Profile.API), nil
+	place := func(p api.Profile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
+	show := func(p api.Profile) api.Profile { return p }
+	return listed(&in.Paged, rows, place, show), nil
+}
+
+// viewedProfile shows one profile inside the transaction that found or wrote it.
+func viewedProfile(tx *store.Tx, p profile.Profile, err error) (api.Profile, error) {
+	if err != nil {
+		return api.Profile{}, err
+	}
+	views, err := profile.View(tx, p)
+	if err != nil {
+		return api.Profile{}, err
+	}
+	return views[0], nil
 }
 
 func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profile], error) {
-	p, err := read(ctx, s, func(tx *store.Tx) (profile.Profile, error) { return profile.Get(tx, in.ID) })
+	p, err := read(ctx, s, func(tx *store.Tx) (api.Profile, error) {
+		p, err := profile.Get(tx, in.ID)
+		return viewedProfile(tx, p, err)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
+	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p}, nil
 }
 
 type createProfileInput struct{ Sent[createProfileBody] }
 
 func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*created[api.Profile], error) {
-	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
-		return s.Profiles.Create(tx, who, in.value.CreateProfile)
+	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Profile, error) {
+		p, err := s.Profiles.Create(tx, who, in.value.CreateProfile)
+		return viewedProfile(tx, p, err)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &created[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p.API()}, nil
+	return &created[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p}, nil
 }
 
 type replaceProfileInput struct {
 	ByID
 	IfMatch
+	DryRun   bool   `query:"dry_run" doc:"tell what would happen, for any reader; store nothing"`
+	Reason   string `query:"reason" maxLength:"500" doc:"kept on the approval, if the edit needs one"`
+	Resubmit bool   `query:"resubmit" doc:"ask again for an edit that was rejected"`
 	Sent[replaceProfileBody]
 }
 
-func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*versioned[api.Profile], error) {
-	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (profile.Profile, error) {
-		based, err := in.basedOn(tx)
-		if err != nil {
-			return profile.Profile{}, err
-		}
-		return s.Profiles.Replace(tx, who, in.ID, in.value.ProfileSpec, based)
-	})
-	if err != nil {
-		return nil, err
+// replaced is what became of a PUT: 200 and the profile, 202 and the approval that the edit waits for, or the preview
+// of a dry run.
+type replaced struct {
+	Status   int
+	Location string `header:"Location" doc:"with 202: the approval"`
+	ETag     string `header:"ETag"`
+	Body     any
+}
+
+func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*replaced, error) {
+	if in.DryRun {
+		return s.previewProfile(ctx, in)
 	}
-	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p.API()}, nil
+	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (*replaced, error) {
+		edit, err := in.edit(tx)
+		if err != nil {
+			return nil, err
+		}
+		result, err := s.Profiles.Replace(tx, who, in.ID, edit)
+		if err != nil {
+			return nil, err
+		}
+		if a := result.Waiting; a != nil {
+			return &replaced{Status: http.StatusAccepted, Location: "/api/v1/approvals/" + a.ID, Body: a.API()}, nil
+		}
+		p, err := viewedProfile(tx, result.Profile, nil)
+		return &replaced{Status: http.StatusOK, ETag: etag(p.Version), Body: p}, err
+	})
+}
+
+func (s *server) previewProfile(ctx context.Context, in *replaceProfileInput) (*replaced, error) {
+	return read(ctx, s, func(tx *store.Tx) (*replaced, error) {
+		edit, err := in.edit(tx)
+		if err != nil {
+			return nil, err
+		}
+		preview, err := s.Profiles.DryRun(tx, identity.From(ctx), in.ID, edit)
+		if err != nil {
+			return nil, err
+		}
+		if preview.Problem != nil {
+			preview.Problem = document(*preview.Problem, identity.RequestID(ctx))
+		}
+		return &replaced{Status: http.StatusOK, Body: preview}, nil
+	})
+}
+
+func (in *replaceProfileInput) edit(tx *store.Tx) (profile.Edit, error) {
+	based, err := in.basedOn(tx)
+	return profile.Edit{Spec: in.value.ProfileSpec, Based: based, Reason: in.Reason, Resubmit: in.Resubmit}, err
 }
 
 // basedOn is the version that the edit may be applied to. What the server sets is compared to what is stored, unless
 // the edit is out of date: then the precondition says so, or, if it is a retry, that it was applied.
 func (in *replaceProfileInput) basedOn(tx *store.Tx) (store.Precondition, error) {
 	based := in.precondition()
-	stored, err := profile.Get(tx, in.ID)
-	if err != nil || based.Check(stored.Version) != nil {
+	p, err := profile.Get(tx, in.ID)
+	if err != nil || based.Check(p.Version) != nil {
 		return based, err
 	}
-	if faults := in.value.sameAsStored(stored.API()); len(faults) > 0 {
+	stored, err := viewedProfile(tx, p, nil)
+	if err != nil {
+		return based, err
+	}
+	if faults := in.value.sameAsStored(stored); len(faults) > 0 {
 		return based, api.Invalid(faults...)
 	}
 	if in.value.Version != nil {

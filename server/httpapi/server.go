@@ -66,7 +66,8 @@ func build(rooms Rooms) (http.Handler, huma.API) {
 	api := humagin.New(engine, config(rooms.Version))
 	api.UseMiddleware(s.authenticate, bound)
 	s.routes(api)
-	complete(api.OpenAPI().Components.Schemas.Map())
+	describeEdit(api)
+	complete(api.OpenAPI())
 	return engine, api
 }
 

@@ -31,6 +31,9 @@ type Actor struct {
 	KeyExpiresAt *time.Time
 }
 
+// SystemPrefix begins the ids of the system's own actors; no principal has it.
+const SystemPrefix = "system-"
+
 // The system's own actors.
 var (
 	Reaper = Actor{ID: "system-reaper", Kind: System}

@@ -1,13 +1,20 @@
 package issuance
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certctl/terraform-provider-certctl/server/series"
+)
 
 // Metrics count issuances.
-type Metrics struct{ issuances *prometheus.CounterVec }
+type Metrics struct {
+	profiles  series.Bounded
+	issuances *prometheus.CounterVec
+}
 
 // NewMetrics makes and registers the room's metrics.
 func NewMetrics(r prometheus.Registerer) *Metrics {
-	m := &Metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+	m := &Metrics{issuances: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "certctl_issuances_total", Help: "Issuances that ended: issued, refused by the gate, or failed.",
 	}, []string{"profile_id", "outcome"})}
 	r.MustRegister(m.issuances)
@@ -15,5 +22,5 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 }
 
 func (m *Metrics) issued(profileID, outcome string) {
-	m.issuances.WithLabelValues(profileID, outcome).Inc()
+	m.issuances.WithLabelValues(m.profiles.Label(profileID), outcome).Inc()
 }

@@ -72,6 +72,9 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, 
 		return job.Job{}, err
 	}
 	proposal, err := s.Gate.Propose(tx, c.UID, csrOf(p.request, c))
+	if errors.Is(err, gate.ErrNothingToSign) {
+		return job.Job{}, api.NotFound("certificate", c.ID) // it was archived just now
+	}
 	if err != nil {
 		return job.Job{}, refusal(err)
 	}
@@ -108,7 +111,7 @@ func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.
 	}
 	a, err := s.Approvals.Request(tx, who, approval.Request{
 		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
-		CertificateID: &j.CertificateID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: people,
+		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: people,
 		Reason: reason, Subject: j.Subject, Digest: j.Digest,
 	})
 	if err != nil {

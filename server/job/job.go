@@ -70,9 +70,9 @@ func Get(tx *store.Tx, id string) (Job, error) {
 // Newest finds the newest job of each of the certificates.
 func Newest(tx *store.Tx, certificateUIDs []string) (map[string]Job, error) {
 	var rows []Job
-	err := tx.DB.Raw(`SELECT j.* FROM jobs j WHERE j.certificate_uid IN ? AND NOT EXISTS (
-		SELECT 1 FROM jobs newer WHERE newer.certificate_uid = j.certificate_uid
-			AND (newer.created_at, newer.id) > (j.created_at, j.id))`, certificateUIDs).Scan(&rows).Error
+	err := tx.DB.Raw(`SELECT * FROM jobs WHERE id IN (
+		SELECT (SELECT j.id FROM jobs j WHERE j.certificate_uid = c.uid ORDER BY j.created_at DESC, j.id DESC LIMIT 1)
+		FROM certificates c WHERE c.uid IN ?)`, certificateUIDs).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("look up the newest jobs: %w", err)
 	}

@@ -36,7 +36,7 @@ func Create(tx *store.Tx, id string, kind api.PrincipalKind, owner string, roles
 	if !handle.MatchString(id) {
 		return fmt.Errorf("the id %q must match %s", id, handle)
 	}
-	if strings.HasPrefix(id, "system-") {
+	if strings.HasPrefix(id, identity.SystemPrefix) {
 		return fmt.Errorf("the id %q is reserved: system- belongs to the server's own actors", id)
 	}
 	if err := checkRoles(kind, roles); err != nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -21,8 +20,8 @@ type change struct {
 // TableName implements gorm's Tabler.
 func (change) TableName() string { return "profile_changes" }
 
-func remember(tx *store.Tx, who identity.Actor, p Profile, signed bool) error {
-	row := change{ProfileID: p.ID, Version: p.Version, Accountable: who.Accountable(), Signed: signed, ChangedAt: tx.Now}
+func remember(tx *store.Tx, accountable string, p Profile, signed bool) error {
+	row := change{ProfileID: p.ID, Version: p.Version, Accountable: accountable, Signed: signed, ChangedAt: tx.Now}
 	if err := tx.DB.Create(&row).Error; err != nil {
 		return fmt.Errorf("remember who changed profile %s: %w", p.ID, err)
 	}

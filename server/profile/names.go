@@ -325,6 +325,9 @@ func authorityProblem(authority string) string {
 	if problem := hostProblem(host); problem != "" {
 		return "has a host that " + problem
 	}
+	if !strings.Contains(host, ".") {
+		return "has a host of a single label; RFC 5280 asks for a full domain name or an IP address" // 4.2.1.6
+	}
 	return ""
 }
 

@@ -15,7 +15,7 @@ func TestParseName_ClassifiesAndKeepsCanonicalNames(t *testing.T) {
 			strings.Repeat("a", 63) + ".example",
 		},
 		IP:    {"10.0.0.1", "2001:db8::1", "::1"},
-		URI:   {"spiffe://example.org/ns/prod/sa/web", "https://example.com", "https://10.0.0.1:8443/x", "https://[2001:db8::1]:8443", "ftp://h/user@x"},
+		URI:   {"spiffe://example.org/ns/prod/sa/web", "https://example.com", "https://10.0.0.1:8443/x", "https://[2001:db8::1]:8443", "ftp://h.example/user@x"},
 		Email: {"ann.lee+x@example.com", "Ann@example.com"},
 	} {
 		for _, s := range names {

@@ -9,86 +9,128 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Permits says why the profile does not allow a name, or nil if it does. What no pattern names is denied.
-// A wildcard name needs more than a matching pattern, since it speaks for names that nobody listed.
-func Permits(spec api.ProfileSpec, n Name) error {
-	if n.isWildcard() && !spec.AllowWildcardNames {
-		return fmt.Errorf("%s is a wildcard name, and the profile does not set allow_wildcard_names", quote(n.text))
-	}
-	field, patterns, match := rulesFor(spec, n.kind)
-	if match == nil {
-		return fmt.Errorf("%s is a name of unknown kind", quote(n.text))
-	}
-	if slices.ContainsFunc(patterns, func(pattern string) bool { return match(pattern, n) }) {
-		return nil
-	}
-	return fmt.Errorf("the %s %s matches nothing in the profile's %s", n.kind, quote(n.text), field)
+// Names are a profile's patterns for names, ready to be asked about many: a certificate may have a thousand names and
+// a profile a thousand patterns, and both are looked at under locks.
+type Names struct {
+	wildcards bool // names, not patterns
+
+	exactDNS  map[string]bool
+	oneLabel  map[string]bool // what follows a first *
+	manyLabel map[string]bool // what follows a first **
+	anyDNS    bool
+	ranges    []netip.Prefix
+	uris      map[string][][]string // the segments of the path, by scheme and authority
+	domains   map[string]bool
 }
 
-func rulesFor(spec api.ProfileSpec, kind NameKind) (field string, patterns []string, match func(string, Name) bool) {
-	switch kind {
-	case DNS:
-		return "allowed_dns_names", spec.AllowedDNSNames, matchDNS
-	case IP:
-		return "allowed_ip_ranges", spec.AllowedIPRanges, matchIP
-	case URI:
-		return "allowed_uris", spec.AllowedURIs, matchURI
-	case Email:
-		return "allowed_email_domains", spec.AllowedEmailDomains, matchEmail
+// NamesOf reads a profile's patterns. One that cannot be read permits nothing.
+func NamesOf(spec api.ProfileSpec) *Names {
+	n := &Names{
+		wildcards: spec.AllowWildcardNames, exactDNS: map[string]bool{}, oneLabel: map[string]bool{}, manyLabel: map[string]bool{},
+		uris: map[string][][]string{}, domains: map[string]bool{},
 	}
-	return "", nil, nil
+	for _, pattern := range spec.AllowedDNSNames {
+		n.addDNS(pattern)
+	}
+	for _, pattern := range spec.AllowedIPRanges {
+		if prefix, err := netip.ParsePrefix(pattern); err == nil {
+			n.ranges = append(n.ranges, prefix)
+		}
+	}
+	for _, pattern := range spec.AllowedURIs {
+		root, path := cutRoot(pattern)
+		n.uris[root] = append(n.uris[root], path)
+	}
+	for _, domain := range spec.AllowedEmailDomains {
+		n.domains[domain] = true
+	}
+	return n
+}
+
+func (n *Names) addDNS(pattern string) {
+	switch first, rest, _ := strings.Cut(pattern, "."); {
+	case pattern == "**":
+		n.anyDNS = true
+	case first == "**":
+		n.manyLabel[rest] = true
+	case first == "*":
+		n.oneLabel[rest] = true
+	default:
+		n.exactDNS[pattern] = true
+	}
+}
+
+// Permits says why the profile does not allow a name, or nil if it does. What no pattern names is denied.
+// A wildcard name needs more than a matching pattern, since it speaks for names that nobody listed.
+func (n *Names) Permits(name Name) error {
+	if name.isWildcard() && !n.wildcards {
+		return fmt.Errorf("%s is a wildcard name, and the profile does not set allow_wildcard_names", quote(name.text))
+	}
+	field, matches := n.matches(name)
+	if matches {
+		return nil
+	}
+	if field == "" {
+		return fmt.Errorf("%s is a name of unknown kind", quote(name.text))
+	}
+	return fmt.Errorf("the %s %s matches nothing in the profile's %s", name.kind, quote(name.text), field)
+}
+
+func (n *Names) matches(name Name) (field string, matches bool) {
+	switch name.kind {
+	case DNS:
+		return "allowed_dns_names", n.matchDNS(name.text)
+	case IP:
+		return "allowed_ip_ranges", slices.ContainsFunc(n.ranges, func(p netip.Prefix) bool { return p.Contains(name.addr) })
+	case URI:
+		return "allowed_uris", n.matchURI(name.text)
+	case Email:
+		_, domain, _ := strings.Cut(name.text, "@")
+		return "allowed_email_domains", n.domains[domain]
+	}
+	return "", false
 }
 
 func (n Name) isWildcard() bool { return n.kind == DNS && strings.HasPrefix(n.text, "*.") }
 
-// matchDNS compares label by label, so that part of a label never matches. A wildcard name's own * is a
-// label like any other; since no literal pattern can hold a *, only one that begins with * or ** takes it.
-func matchDNS(pattern string, n Name) bool {
-	want, have := strings.Split(pattern, "."), strings.Split(n.text, ".")
-	switch rest := want[1:]; want[0] {
-	case "**":
-		return len(have) > len(rest) && slices.Equal(have[len(have)-len(rest):], rest)
-	case "*":
-		return slices.Equal(have[1:], rest)
+// matchDNS compares whole labels, so that part of a label never matches. A wildcard name's own * is a label like any
+// other; since no literal pattern can hold a *, only one that begins with * or ** takes it.
+func (n *Names) matchDNS(name string) bool {
+	_, rest, _ := strings.Cut(name, ".")
+	if n.anyDNS || n.exactDNS[name] || n.oneLabel[rest] {
+		return true
 	}
-	return slices.Equal(have, want)
-}
-
-// matchIP fails closed on a range that does not parse. An IPv6 range holds no IPv4 address.
-func matchIP(pattern string, n Name) bool {
-	prefix, err := netip.ParsePrefix(pattern)
-	return err == nil && prefix.Contains(n.addr)
-}
-
-// matchURI splits at slashes: the parts 0 to 2 are the scheme, nothing, and the authority, all literal;
-// the others are the segments of the path.
-func matchURI(pattern string, n Name) bool {
-	want, have := strings.Split(pattern, "/"), strings.Split(n.text, "/")
-	last := len(want) - 1
-	if last >= pathStart && want[last] == "**" {
-		return len(have) > last && matchSegments(want[:last], have[:last])
-	}
-	return matchSegments(want, have)
-}
-
-// pathStart is where the path begins in a URI split at slashes.
-const pathStart = 3
-
-func matchSegments(want, have []string) bool {
-	if len(want) != len(have) {
-		return false
-	}
-	for i := range want {
-		if want[i] != have[i] && (i < pathStart || want[i] != "*") {
-			return false
+	for more := rest != ""; more; _, rest, more = strings.Cut(rest, ".") {
+		if n.manyLabel[rest] {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-func matchEmail(pattern string, n Name) bool {
-	_, domain, _ := strings.Cut(n.text, "@")
-	return domain == pattern
+// cutRoot cuts a URI into scheme and authority, which are literal, and the segments of its path.
+func cutRoot(uri string) (root string, path []string) {
+	parts := strings.Split(uri, "/")
+	start := min(pathStart, len(parts))
+	return strings.Join(parts[:start], "/"), parts[start:]
+}
+
+// pathStart is where the path begins in a URI split at slashes: after the scheme, nothing, and the authority.
+const pathStart = 3
+
+func (n *Names) matchURI(name string) bool {
+	root, have := cutRoot(name)
+	return slices.ContainsFunc(n.uris[root], func(want []string) bool { return matchPath(want, have) })
+}
+
+func matchPath(want, have []string) bool {
+	if last := len(want) - 1; last >= 0 && want[last] == "**" {
+		if len(have) <= last {
+			return false
+		}
+		want, have = want[:last], have[:last]
+	}
+	return slices.EqualFunc(want, have, func(w, h string) bool { return w == "*" || w == h })
 }
 
 // checkDNSPattern accepts ** alone, or a DNS name whose first label may be * or **.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -24,13 +25,9 @@ type Profile struct {
 // TableName implements gorm's Tabler.
 func (Profile) TableName() string { return "profiles" }
 
-// API is the profile as callers see it.
-func (p Profile) API() api.Profile {
-	return api.Profile{ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
-}
-
 // Service writes profiles.
 type Service struct {
+	Approvals *approval.Service
 	// Issuers are the ids of the issuers that a profile may name.
 	Issuers []string
 	// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
@@ -89,7 +86,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
-	if err := remember(tx, who, p, true); err != nil {
+	if err := remember(tx, who.Accountable(), p, true); err != nil {
 		return Profile{}, err
 	}
 	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
@@ -118,40 +115,6 @@ func exists(other Profile, id string) error {
 	return refusal
 }
 
-// Replace stores a profile's new content. Content equal to what is stored changes nothing, whatever the
-// precondition. An edit of a gated profile is refused, but for disabling it.
-func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.ProfileSpec, based store.Precondition) (Profile, error) {
-	p, err := get(tx, id, tx.Locking("FOR UPDATE"))
-	if err != nil {
-		return Profile{}, err
-	}
-	if Equal(p.Spec.V, spec) {
-		return p, nil
-	}
-	if err := based.Check(p.Version); err != nil {
-		return Profile{}, err
-	}
-	if faults := Validate(spec, s.Issuers); len(faults) > 0 {
-		return Profile{}, api.Invalid(faults...)
-	}
-	if p.Spec.V.RequiresApproval && !onlyDisables(p.Spec.V, spec) {
-		return Profile{}, api.Refuse(api.CodeProfileGated,
-			"profile %s requires approval: nobody can change it alone, and edits that wait for approval are not supported yet; it can be disabled, or replaced by a new profile", id)
-	}
-	if err := renamed(tx, p, spec.Name); err != nil {
-		return Profile{}, err
-	}
-	return apply(tx, who, p, spec)
-}
-
-func onlyDisables(before, after api.ProfileSpec) bool {
-	if !before.Enabled || after.Enabled {
-		return false
-	}
-	after.Enabled = true
-	return Equal(before, after)
-}
-
 func renamed(tx *store.Tx, p Profile, name string) error {
 	var other Profile
 	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE name = ? AND id <> ?", name, p.ID)
@@ -164,7 +127,16 @@ func renamed(tx *store.Tx, p Profile, name string) error {
 	return nil
 }
 
-func apply(tx *store.Tx, who identity.Actor, p Profile, spec api.ProfileSpec) (Profile, error) {
+// apply stores an edit that is allowed, and closes the one that waited on the version before: it would no longer say
+// what would happen. accountable stands behind the edit; who is whose call stores it.
+func (s *Service) apply(tx *store.Tx, who identity.Actor, accountable string, p Profile, spec api.ProfileSpec) (Profile, error) {
+	if waiting, found, err := waitingEdit(tx, p); err != nil {
+		return Profile{}, err
+	} else if found {
+		if _, err := s.Approvals.Close(tx, who, waiting, approval.CauseSubjectChanged); err != nil {
+			return Profile{}, err
+		}
+	}
 	var after Profile
 	changed, err := tx.Guarded(&after, `UPDATE profiles SET spec = ?, version = version + 1, updated_at = ?
 		WHERE id = ? AND version = ? RETURNING *`, store.JSON[api.ProfileSpec]{V: spec}, tx.Now, p.ID, p.Version)
@@ -174,10 +146,12 @@ func apply(tx *store.Tx, who identity.Actor, p Profile, spec api.ProfileSpec) (P
 	if !changed {
 		return Profile{}, fmt.Errorf("profile %s changed under its lock", p.ID)
 	}
-	if err := remember(tx, who, after, entersSubject(p.Spec.V, spec)); err != nil {
+	if err := remember(tx, accountable, after, entersSubject(p.Spec.V, spec)); err != nil {
 		return Profile{}, err
 	}
-	return after, record(tx, who, "profile_updated", p.ID, audit.Details{"version": after.Version, "before": p.Spec.V, "after": spec})
+	return after, record(tx, who, "profile_updated", p.ID, audit.Details{
+		"version": after.Version, "accountable": accountable, "before": p.Spec.V, "after": spec,
+	})
 }
 
 // Delete removes a profile that no live certificate refers to.
@@ -197,6 +171,13 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 		refusal := api.Refuse(api.CodeInUse, "%d certificates refer to profile %s: archive them first", count, id)
 		refusal.UsedBy, refusal.UsedByCount = users, count
 		return refusal
+	}
+	if waiting, found, err := waitingEdit(tx, p); err != nil {
+		return err
+	} else if found {
+		if _, err := s.Approvals.Close(tx, who, waiting, causeDeleted); err != nil {
+			return err
+		}
 	}
 	if err := tx.DB.Exec("DELETE FROM profiles WHERE id = ?", id).Error; err != nil {
 		return fmt.Errorf("delete profile %s: %w", id, err)

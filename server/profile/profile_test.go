@@ -2,33 +2,35 @@ package profile_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Nobody changes a gated profile alone, but for disabling it, and nobody turns its gate off. Turning the gate on
-// never waits.
-func TestReplace_OfAGatedProfile(t *testing.T) {
+// An edit of a gated profile waits, but for disabling it; turning the gate on never waits. Order in a set is no edit.
+func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 	cases := []struct {
-		name    string
-		gated   bool
-		edit    func(*api.ProfileSpec)
-		refused bool
+		name  string
+		gated bool
+		edit  func(*api.ProfileSpec)
+		want  api.EditOutcome
 	}{
-		{"turn the gate off", true, func(p *api.ProfileSpec) { p.RequiresApproval = false }, true},
-		{"turn the gate off and disable", true, func(p *api.ProfileSpec) { p.RequiresApproval, p.Enabled = false, false }, true},
-		{"allow more", true, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, true},
-		{"describe", true, func(p *api.ProfileSpec) { p.Description = "x" }, true},
-		{"disable", true, func(p *api.ProfileSpec) { p.Enabled = false }, false},
-		{"nothing", true, func(*api.ProfileSpec) {}, false},
-		{"another order", true, func(p *api.ProfileSpec) { slices.Reverse(p.AllowedKeyAlgorithms) }, false},
-		{"turn the gate on", false, func(p *api.ProfileSpec) { p.RequiresApproval = true }, false},
-		{"allow more without a gate", false, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, false},
+		{"turn the gate off", true, func(p *api.ProfileSpec) { p.RequiresApproval = false }, api.EditWaits},
+		{"turn the gate off and disable", true, func(p *api.ProfileSpec) { p.RequiresApproval, p.Enabled = false, false }, api.EditWaits},
+		{"allow more", true, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditWaits},
+		{"describe", true, func(p *api.ProfileSpec) { p.Description = "x" }, api.EditWaits},
+		{"disable", true, func(p *api.ProfileSpec) { p.Enabled = false }, api.EditApplies},
+		{"nothing", true, func(*api.ProfileSpec) {}, api.EditNone},
+		{"another order", true, func(p *api.ProfileSpec) { slices.Reverse(p.AllowedKeyAlgorithms) }, api.EditNone},
+		{"turn the gate on", false, func(p *api.ProfileSpec) { p.RequiresApproval = true }, api.EditApplies},
+		{"allow more without a gate", false, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditApplies},
+		{"against the rules", true, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 1 }, api.EditRefused},
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
@@ -37,24 +39,31 @@ func TestReplace_OfAGatedProfile(t *testing.T) {
 			spec := before.ProfileSpec
 			spec.AllowedKeyAlgorithms = slices.Clone(spec.AllowedKeyAlgorithms)
 			c.edit(&spec)
-			after, err := olga.ReplaceProfile(ctx, before.ID, spec)
-			if c.refused {
-				servertest.RefusedWith(t, err, api.CodeProfileGated)
-				after, err = olga.GetProfile(ctx, before.ID)
-				spec = before.ProfileSpec
+			preview, err := s.Client(t, "vera").PreviewProfile(ctx, before.ID, spec)
+			if err != nil || preview.Outcome != c.want || (preview.Problem != nil) != (c.want == api.EditRefused) {
+				t.Errorf("%s: the dry run says %+v, %v", c.name, preview, err)
 			}
-			if err != nil {
+			_, err = olga.ReplaceProfile(ctx, before.ID, spec)
+			var waiting *client.AwaitingApprovalError
+			switch {
+			case c.want == api.EditRefused:
+				servertest.RefusedWith(t, err, api.CodeInvalidRequest)
+			case errors.As(err, &waiting) != (c.want == api.EditWaits):
 				t.Fatalf("%s: %v", c.name, err)
 			}
-			if c.name == "another order" {
-				spec = before.ProfileSpec // no change is no change
+			after, err := olga.GetProfile(ctx, before.ID)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if diff := cmp.Diff(spec, after.ProfileSpec); diff != "" {
+			want := before
+			if c.want == api.EditApplies {
+				want.ProfileSpec, want.Version, want.UpdatedAt = spec, before.Version+1, after.UpdatedAt
+			}
+			if waiting != nil {
+				want.PendingApprovalID = &waiting.Approval.ID
+			}
+			if diff := cmp.Diff(want, after); diff != "" {
 				t.Errorf("%s: stored: %s", c.name, diff)
-			}
-			changed := cmp.Diff(before.ProfileSpec, after.ProfileSpec) != ""
-			if (after.Version == before.Version+1) != changed || (after.UpdatedAt != before.UpdatedAt) != changed {
-				t.Errorf("%s: version %d after %d", c.name, after.Version, before.Version)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,8 @@ const (
 	maxLabels           = 64
 	maxLabelKeyLength   = 63
 	maxLabelValueLength = 255
+	// A list shows up to 500 objects, whole: without a bound a few readers could fill the server's memory.
+	maxBytes = 64 << 10
 )
 
 // Validate returns every fault of a profile, in the order of its fields; none means that it may be
@@ -40,7 +43,16 @@ func Validate(spec api.ProfileSpec, issuers []string) []api.Fault {
 		checkRange("/max_sans", int64(spec.MaxSANs), 1, maxListLength),
 		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, minTTLSeconds, maxTTLSeconds),
 		Labels(spec.Labels),
+		checkSize(spec),
 	)
+}
+
+func checkSize(spec api.ProfileSpec) []api.Fault {
+	text, err := json.Marshal(spec)
+	if err != nil || len(text) > maxBytes {
+		return []api.Fault{{Detail: fmt.Sprintf("the profile is larger than %d bytes", maxBytes)}}
+	}
+	return nil
 }
 
 // PermitsKey says why the profile does not allow a public key, or nil if it does.

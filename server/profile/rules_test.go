@@ -69,16 +69,16 @@ func TestPermits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = Permits(c.spec, n)
+			err = NamesOf(c.spec).Permits(n)
 			if (err == nil) != c.allow {
-				t.Errorf("Permits(%+v, %q) = %v, want allowed: %t", c.spec, s, err, c.allow)
+				t.Errorf("NamesOf(%+v).Permits(%q) = %v, want allowed: %t", c.spec, s, err, c.allow)
 			}
 			if err != nil && !strings.Contains(err.Error(), s) {
 				t.Errorf("%q does not name %q", err, s)
 			}
 		}
 	}
-	if Permits(everything, Name{}) == nil {
+	if NamesOf(everything).Permits(Name{}) == nil {
 		t.Error("a name that nobody parsed is permitted")
 	}
 }
@@ -99,7 +99,7 @@ func TestPermits_NeverBySubstring(t *testing.T) {
 		extra := len(have) - len(want)
 		allowed := extra >= 0 && slices.Equal(have[max(extra, 0):], want) &&
 			(stars == "" && extra == 0 || stars == "*" && extra == 1 || stars == "**" && extra >= 1)
-		if got := Permits(api.ProfileSpec{AllowedDNSNames: []string{pattern}}, n) == nil; got != allowed {
+		if got := NamesOf(api.ProfileSpec{AllowedDNSNames: []string{pattern}}).Permits(n) == nil; got != allowed {
 			t.Fatalf("%q permits %q: %t, want %t", pattern, n, got, allowed)
 		}
 	})

@@ -82,6 +82,12 @@ func Postgres(t testing.TB, opts ...Option) *Server {
 	return start(t, options{database: freshDatabase(t)}, opts...)
 }
 
+// On runs a server on a PostgreSQL database that the test brings, until the test ends.
+func On(t testing.TB, databaseURL string, opts ...Option) *Server {
+	t.Helper()
+	return start(t, options{database: databaseURL}, opts...)
+}
+
 // Each runs a test on both databases, in parallel.
 func Each(t *testing.T, test func(t *testing.T, s *Server), opts ...Option) {
 	t.Helper()
@@ -143,14 +149,22 @@ func (s *Server) open(t testing.TB) {
 	}
 	s.Store, s.App, s.URL = db, server, web.URL
 	s.Clock.onAdvance(db.Jobs().Send)
-	s.stop = func() {
+	s.stop = sync.OnceFunc(func() {
 		web.Close()
 		cancel()
 		working.Wait()
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
-	}
+	})
+}
+
+// Stop leaves the database to others until Restart, which must come before the test ends.
+func (s *Server) Stop() { s.stop() }
+
+// Database says where the database is, for another process or a connection past the server.
+func (s *Server) Database() store.Options {
+	return store.Options{URL: s.options.database, Path: s.options.path}
 }
 
 // Second runs another server on the same PostgreSQL database and by the same clock until the test ends, with workers

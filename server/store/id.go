@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // NewID makes an id: the prefix and 80 random bits in lower-case letters and digits.
@@ -16,9 +15,10 @@ func NewID(prefix string) string {
 	return prefix + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
 }
 
-// NewSortedID makes an id that sorts by the time it was made for: rows of one microsecond keep no order.
-func NewSortedID(prefix string, at time.Time) string {
+// NewSortedID makes an id that sorts by the transaction's time, and within it in the order of the calls.
+func (tx *Tx) NewSortedID(prefix string) string {
 	random := make([]byte, 6)
 	rand.Read(random)
-	return fmt.Sprintf("%s%014x%s", prefix, at.UnixMicro(), hex.EncodeToString(random))
+	tx.sorted++
+	return fmt.Sprintf("%s%014x%04x%s", prefix, tx.Now.UnixMicro(), tx.sorted, hex.EncodeToString(random))
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -37,18 +38,31 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
+// maxClockSkew is how far this machine's clock may be from the database's: deadlines are compared across replicas.
+const maxClockSkew = 2 * time.Second
+
 // Ready says whether the database answers, has the schema this program needs, and agrees about the time.
 func (s *Store) Ready(ctx context.Context) error {
 	provider, err := s.migrator()
 	if err != nil {
 		return err
 	}
-	pending, err := provider.HasPending(ctx)
+	current, target, err := provider.GetVersions(ctx)
 	if err != nil {
 		return &UnavailableError{err}
 	}
-	if pending {
-		return &UnavailableError{fmt.Errorf("migrations are pending")}
+	if current < target {
+		return &UnavailableError{fmt.Errorf("the schema has version %d and should have %d: run certctl migrate", current, target)}
+	}
+	if s.sqlite {
+		return nil // its clock is this machine's
+	}
+	var there time.Time
+	if err := s.reader.WithContext(ctx).Raw("SELECT clock_timestamp()").Scan(&there).Error; err != nil {
+		return &UnavailableError{err}
+	}
+	if skew := s.Now().Sub(there).Abs(); skew > maxClockSkew {
+		return &UnavailableError{fmt.Errorf("this machine's clock is %s off the database's", skew.Round(time.Millisecond))}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"time"
 
@@ -35,23 +36,29 @@ func (p Page) On(db *gorm.DB, timeColumn, idColumn string) *gorm.DB {
 	return db.Order(fmt.Sprintf("%s %s, %s %s", timeColumn, direction, idColumn, direction)).Limit(p.Limit)
 }
 
-// String is the cursor as callers send it back: opaque to them.
+// String is the cursor as callers send it back: opaque to them. The sum tells a damaged one from a place that no row
+// had.
 func (c Cursor) String() string {
-	return base64.RawURLEncoding.EncodeToString([]byte(c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID))
+	place := c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %08x", place, crc32.ChecksumIEEE([]byte(place))))
 }
 
-// ParseCursor reads what String wrote.
+// ParseCursor reads what String wrote, and nothing else.
 func ParseCursor(s string) (Cursor, error) {
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
 		return Cursor{}, errBadCursor
 	}
-	at, id, ok := strings.Cut(string(text), " ")
-	when, err := time.Parse(time.RFC3339Nano, at)
-	if err != nil || !ok || id == "" || len(id) > 100 || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+	parts := strings.Split(string(text), " ")
+	if len(parts) != 3 {
 		return Cursor{}, errBadCursor
 	}
-	return Cursor{At: when.UTC(), ID: id}, nil
+	at, err := time.Parse(time.RFC3339Nano, parts[0])
+	c := Cursor{At: at.UTC(), ID: parts[1]}
+	if err != nil || c.ID == "" || len(c.ID) > 100 || c.String() != s || strings.ContainsFunc(c.ID, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return Cursor{}, errBadCursor
+	}
+	return c, nil
 }
 
 var errBadCursor = errors.New("use the value from the Link header of the page before")

@@ -90,8 +90,9 @@ type Tx struct {
 	// Now is the one time of the whole transaction: UTC, whole microseconds.
 	Now time.Time
 
-	store *Store
-	after []func()
+	store  *Store
+	after  []func()
+	sorted int // how many sorted ids were made
 }
 
 // Context is the context that the transaction runs under.

@@ -22,14 +22,6 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_principal ON keys (principal_id);
 
--- Who holds a key, as things stand now. A service stands and falls with its owner.
-CREATE VIEW key_holders AS
-SELECT k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
-       k.expires_at AS holder_key_expires_at, k.revoked_at AS holder_key_revoked_at,
-       p.id AS holder_id, p.kind AS holder_kind, p.owner AS holder_owner, p.roles AS holder_roles,
-       p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at
-FROM keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner;
-
 CREATE TABLE profiles (
     id                text PRIMARY KEY,
     spec              text NOT NULL,
@@ -91,6 +83,7 @@ CREATE TABLE approvals (
     profile_id           text NOT NULL,
     profile_name         text NOT NULL,
     certificate_id       text,
+    certificate_uid      text REFERENCES certificates (uid),
     job_id               text UNIQUE,
     requested_by         text NOT NULL,
     accountable          text NOT NULL,
@@ -113,11 +106,18 @@ CREATE TABLE approvals (
     CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at)
 );
 CREATE INDEX approvals_state ON approvals (state, created_at, id);
+CREATE UNIQUE INDEX approvals_one_waiting_edit ON approvals (profile_id) WHERE kind = 'profile_edit' AND state = 'pending';
 CREATE INDEX approvals_created ON approvals (created_at, id);
 CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
-CREATE INDEX approvals_certificate ON approvals (certificate_id, created_at, id);
+CREATE INDEX approvals_certificate ON approvals (certificate_uid, created_at, id);
 CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
 CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
+
+-- A waiting edit as it was sent; the approval's subject has its sets sorted.
+CREATE TABLE profile_edits (
+    approval_id text PRIMARY KEY REFERENCES approvals (id),
+    spec        text NOT NULL
+);
 
 CREATE TABLE jobs (
     id              text PRIMARY KEY,
@@ -213,6 +213,7 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER audit_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER intents_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON intents FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER profile_edits_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON profile_edits FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER leaves_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER approvals_kept BEFORE DELETE OR TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER jobs_kept BEFORE DELETE OR TRUNCATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -223,10 +224,10 @@ BEGIN
     IF OLD.state <> 'pending' THEN
         RAISE EXCEPTION 'approval % is final', OLD.id;
     END IF;
-    IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.certificate_id, NEW.job_id, NEW.requested_by, NEW.accountable,
+    IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.certificate_id, NEW.certificate_uid, NEW.job_id, NEW.requested_by, NEW.accountable,
            NEW.excluded, NEW.reason, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at)
        IS DISTINCT FROM
-       ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.certificate_id, OLD.job_id, OLD.requested_by, OLD.accountable,
+       ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.certificate_id, OLD.certificate_uid, OLD.job_id, OLD.requested_by, OLD.accountable,
            OLD.excluded, OLD.reason, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
         RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
     END IF;
@@ -292,3 +293,29 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER intents_guard BEFORE INSERT ON intents FOR EACH ROW EXECUTE FUNCTION guard_intent();
+
+-- A request begins as one: nothing is decided by being there.
+-- +goose StatementBegin
+CREATE FUNCTION guard_new_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state <> 'pending' THEN
+        RAISE EXCEPTION 'approval % cannot begin as %', NEW.id, NEW.state;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER approvals_guard_new BEFORE INSERT ON approvals FOR EACH ROW EXECUTE FUNCTION guard_new_approval();
+
+-- Who is excluded follows from who changed what.
+CREATE TRIGGER profile_changes_immutable BEFORE UPDATE OR TRUNCATE ON profile_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+-- +goose StatementBegin
+CREATE FUNCTION guard_profile_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM profiles WHERE id = OLD.profile_id) THEN
+        RAISE EXCEPTION 'DELETE on profile_changes is refused while there is the profile';
+    END IF;
+    RETURN OLD;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER profile_changes_guard BEFORE DELETE ON profile_changes FOR EACH ROW EXECUTE FUNCTION guard_profile_change();
+CREATE TRIGGER certificate_changes_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON certificate_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

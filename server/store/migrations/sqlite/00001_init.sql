@@ -22,14 +22,6 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_principal ON keys (principal_id);
 
--- Who holds a key, as things stand now. A service stands and falls with its owner.
-CREATE VIEW key_holders AS
-SELECT k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
-       k.expires_at AS holder_key_expires_at, k.revoked_at AS holder_key_revoked_at,
-       p.id AS holder_id, p.kind AS holder_kind, p.owner AS holder_owner, p.roles AS holder_roles,
-       p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at
-FROM keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner;
-
 CREATE TABLE profiles (
     id                text PRIMARY KEY,
     spec              text NOT NULL,
@@ -91,6 +83,7 @@ CREATE TABLE approvals (
     profile_id           text NOT NULL,
     profile_name         text NOT NULL,
     certificate_id       text,
+    certificate_uid      text REFERENCES certificates (uid),
     job_id               text UNIQUE,
     requested_by         text NOT NULL,
     accountable          text NOT NULL,
@@ -113,11 +106,18 @@ CREATE TABLE approvals (
     CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at)
 );
 CREATE INDEX approvals_state ON approvals (state, created_at, id);
+CREATE UNIQUE INDEX approvals_one_waiting_edit ON approvals (profile_id) WHERE kind = 'profile_edit' AND state = 'pending';
 CREATE INDEX approvals_created ON approvals (created_at, id);
 CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
-CREATE INDEX approvals_certificate ON approvals (certificate_id, created_at, id);
+CREATE INDEX approvals_certificate ON approvals (certificate_uid, created_at, id);
 CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
 CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
+
+-- A waiting edit as it was sent; the approval's subject has its sets sorted.
+CREATE TABLE profile_edits (
+    approval_id text PRIMARY KEY REFERENCES approvals (id),
+    spec        text NOT NULL
+);
 
 CREATE TABLE jobs (
     id              text PRIMARY KEY,
@@ -230,6 +230,18 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
+CREATE TRIGGER profile_edits_no_update BEFORE UPDATE ON profile_edits
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on profile_edits is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER profile_edits_no_delete BEFORE DELETE ON profile_edits
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on profile_edits is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
 CREATE TRIGGER leaves_no_update BEFORE UPDATE ON leaves
 BEGIN
     SELECT RAISE(ABORT, 'UPDATE on leaves is refused');
@@ -259,7 +271,7 @@ BEGIN
     SELECT RAISE(ABORT, 'a decided approval is final') WHERE OLD.state <> 'pending';
     SELECT RAISE(ABORT, 'what an approval is about cannot change') WHERE NOT (
         NEW.id IS OLD.id AND NEW.kind IS OLD.kind AND NEW.profile_id IS OLD.profile_id
-        AND NEW.certificate_id IS OLD.certificate_id AND NEW.job_id IS OLD.job_id AND NEW.requested_by IS OLD.requested_by
+        AND NEW.certificate_id IS OLD.certificate_id AND NEW.certificate_uid IS OLD.certificate_uid AND NEW.job_id IS OLD.job_id AND NEW.requested_by IS OLD.requested_by
         AND NEW.accountable IS OLD.accountable AND NEW.excluded IS OLD.excluded AND NEW.reason IS OLD.reason
         AND NEW.subject IS OLD.subject AND NEW.digest IS OLD.digest AND NEW.expires_at IS OLD.expires_at
         AND NEW.created_at IS OLD.created_at);
@@ -299,5 +311,91 @@ BEGIN
         SELECT 1 FROM jobs j LEFT JOIN approvals a ON a.id = j.approval_id
         WHERE j.id = NEW.job_id AND j.status = 'Running' AND j.digest = NEW.digest
           AND (j.approval_id IS NULL OR (a.state = 'approved' AND a.digest = NEW.digest)));
+END;
+-- +goose StatementEnd
+
+-- A request begins as one: nothing is decided by being there.
+-- +goose StatementBegin
+CREATE TRIGGER approvals_guard_new BEFORE INSERT ON approvals WHEN NEW.state <> 'pending'
+BEGIN
+    SELECT RAISE(ABORT, 'an approval cannot begin like this');
+END;
+-- +goose StatementEnd
+
+-- Who is excluded follows from who changed what.
+-- +goose StatementBegin
+CREATE TRIGGER profile_changes_no_update BEFORE UPDATE ON profile_changes
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on profile_changes is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER profile_changes_no_delete BEFORE DELETE ON profile_changes WHEN EXISTS (SELECT 1 FROM profiles WHERE id = OLD.profile_id)
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on profile_changes is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER certificate_changes_no_update BEFORE UPDATE ON certificate_changes
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on certificate_changes is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER certificate_changes_no_delete BEFORE DELETE ON certificate_changes
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on certificate_changes is refused');
+END;
+-- +goose StatementEnd
+
+-- INSERT OR REPLACE deletes the row in its way without asking the triggers above, so no row may be in its way.
+-- +goose StatementBegin
+CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on audit_events is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER profile_changes_no_replace BEFORE INSERT ON profile_changes WHEN EXISTS (SELECT 1 FROM profile_changes WHERE profile_id = NEW.profile_id AND version = NEW.version)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on profile_changes is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER certificate_changes_no_replace BEFORE INSERT ON certificate_changes WHEN EXISTS (SELECT 1 FROM certificate_changes WHERE certificate_uid = NEW.certificate_uid AND version = NEW.version)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on certificate_changes is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER approvals_no_replace BEFORE INSERT ON approvals WHEN EXISTS (SELECT 1 FROM approvals WHERE id = NEW.id OR job_id = NEW.job_id
+        OR (profile_id = NEW.profile_id AND kind = 'profile_edit' AND state = 'pending' AND NEW.kind = 'profile_edit'))
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on approvals is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER profile_edits_no_replace BEFORE INSERT ON profile_edits WHEN EXISTS (SELECT 1 FROM profile_edits WHERE approval_id = NEW.approval_id)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on profile_edits is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER jobs_no_replace BEFORE INSERT ON jobs WHEN EXISTS (SELECT 1 FROM jobs WHERE id = NEW.id OR approval_id = NEW.approval_id
+        OR (certificate_uid = NEW.certificate_uid AND status IN ('AwaitingApproval', 'Pending', 'Running') AND NEW.status IN ('AwaitingApproval', 'Pending', 'Running')))
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on jobs is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER intents_no_replace BEFORE INSERT ON intents WHEN EXISTS (SELECT 1 FROM intents WHERE job_id = NEW.job_id OR serial_number = NEW.serial_number)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on intents is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER leaves_no_replace BEFORE INSERT ON leaves WHEN EXISTS (SELECT 1 FROM leaves WHERE serial_number = NEW.serial_number OR job_id = NEW.job_id OR fingerprint_sha256 = NEW.fingerprint_sha256)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on leaves is refused');
 END;
 -- +goose StatementEnd

@@ -1,0 +1,269 @@
+package faults_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// What was not approved is never signed: not by time, not by a restart, not by asking again.
+func TestClosedRequestsNeverIssue(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		issuer := newDouble(t, nil)
+		s := start(t, servertest.Issuer(issuer), servertest.ApprovalTimeout(100*time.Hour))
+		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		var closed []world
+		for name, end := range map[string]func(world) error{
+			"rejected": world.reject, "withdrawn": world.withdraw, "renamed": world.rename, "archived": world.archive,
+			"expired": func(world) error { return nil },
+		} {
+			c, j := renewed(t, s, p, profile)
+			w := world{p, s, c, j}
+			if err := end(w); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			closed = append(closed, w)
+		}
+		s.Clock.Advance(100 * time.Hour)
+		for _, w := range closed {
+			if j := s.Ended(t, w.job.ID); j.Status != api.JobCancelled {
+				t.Fatalf("the job is %s", j.Status)
+			}
+		}
+		stays(t, s, func() {
+			p = peopleOf(t, s)
+			before := rows(t, s, tables...)
+			for _, w := range closed {
+				w.people = p
+				for _, again := range []func(world) error{world.approve, world.reject, world.withdraw} {
+					answered(t, "decide again", again(w), api.CodeAlreadyDecided, api.CodeApprovalExpired)
+				}
+				issuer.askedFor(t, w.job.ID, 0)
+			}
+			if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
+				t.Errorf("asking again changed something:\n%s", diff)
+			}
+		})
+	})
+}
+
+// forbidden are statements that somebody with SQL may try. $pending, $rejected, $approved and $done are approvals;
+// @pending and so on are their jobs: one that waits, one that was cancelled, one that is to be signed and one that
+// was.
+var forbidden = []string{
+	// Decisions: no second one, none by those who stand behind the request, none without a decider, none too late.
+	"UPDATE approvals SET state = 'approved' WHERE id = '$rejected'",
+	"UPDATE approvals SET state = 'pending', decided_by = NULL, decided_at = NULL WHERE id = '$rejected'",
+	"UPDATE approvals SET state = 'pending', decided_by = NULL, decided_at = NULL WHERE id = '$approved'",
+	"UPDATE approvals SET state = 'rejected' WHERE id = '$approved'",
+	"UPDATE approvals SET decided_by = 'carol' WHERE id = '$approved'",
+	"UPDATE approvals SET note = 'another' WHERE id = '$approved'",
+	"UPDATE approvals SET state = 'approved' WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'bob' WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'alice', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = requested_by, decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'bob', decided_at = expires_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'granted', decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
+	// What a request is about.
+	"UPDATE approvals SET subject = '{}' WHERE id = '$pending'",
+	"UPDATE approvals SET digest = 'sha256:00' WHERE id = '$pending'",
+	"UPDATE approvals SET requested_by = 'bob' WHERE id = '$pending'",
+	"UPDATE approvals SET accountable = 'bob', excluded = '[\"bob\"]' WHERE id = '$pending'",
+	"UPDATE approvals SET excluded = '[]' WHERE id = '$pending'",
+	"UPDATE approvals SET excluded = '[\"olga\",\"alice\"]' WHERE id = '$pending'",
+	"UPDATE approvals SET expires_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET kind = 'profile_edit' WHERE id = '$pending'",
+	"UPDATE approvals SET job_id = 'job-other' WHERE id = '$pending'",
+	"UPDATE approvals SET certificate_id = 'mc-other' WHERE id = '$pending'",
+	"UPDATE approvals SET profile_id = 'p-other' WHERE id = '$pending'",
+	"UPDATE approvals SET reason = 'another' WHERE id = '$pending'",
+	"UPDATE approvals SET id = 'ar-other' WHERE id = '$pending'",
+	"DELETE FROM approvals WHERE id = '$pending'",
+	"DELETE FROM approvals WHERE id = '$rejected'",
+	// Jobs: no step that the state does not allow, none past a missing approval, no way back from the end.
+	"UPDATE jobs SET status = 'Pending' WHERE id = '@pending'",
+	"UPDATE jobs SET status = 'Running', lease_until = run_at WHERE id = '@pending'",
+	"UPDATE jobs SET status = 'Completed', finished_at = run_at, serial_number = '00' WHERE id = '@pending'",
+	"UPDATE jobs SET status = 'Failed', finished_at = run_at WHERE id = '@pending'",
+	"UPDATE jobs SET status = 'Pending', finished_at = NULL WHERE id = '@rejected'",
+	"UPDATE jobs SET status = 'AwaitingApproval', finished_at = NULL WHERE id = '@rejected'",
+	"UPDATE jobs SET status = 'Running', lease_until = run_at, finished_at = NULL WHERE id = '@rejected'",
+	"UPDATE jobs SET error_message = '' WHERE id = '@rejected'",
+	"UPDATE jobs SET status = 'Pending', finished_at = NULL, serial_number = NULL WHERE id = '@done'",
+	"UPDATE jobs SET serial_number = '00' WHERE id = '@done'",
+	"UPDATE jobs SET status = 'AwaitingApproval' WHERE id = '@approved'",
+	"UPDATE jobs SET status = 'Completed', finished_at = run_at, serial_number = '00' WHERE id = '@approved'",
+	"UPDATE jobs SET status = 'Sleeping' WHERE id = '@approved'",
+	// What a job is about.
+	"UPDATE jobs SET approval_id = NULL WHERE id = '@pending'",
+	"UPDATE jobs SET approval_id = NULL, status = 'Pending' WHERE id = '@pending'",
+	"UPDATE jobs SET approval_id = '$done', status = 'Pending' WHERE id = '@pending'",
+	"UPDATE jobs SET approval_id = '$pending' WHERE id = '@approved'",
+	"UPDATE jobs SET subject = '{}' WHERE id = '@approved'",
+	"UPDATE jobs SET digest = 'sha256:00' WHERE id = '@approved'",
+	"UPDATE jobs SET csr_pem = '' WHERE id = '@approved'",
+	"UPDATE jobs SET certificate_uid = (SELECT certificate_uid FROM jobs WHERE id = '@done') WHERE id = '@approved'",
+	"UPDATE jobs SET certificate_id = 'mc-other' WHERE id = '@approved'",
+	"UPDATE jobs SET profile_id = 'p-other' WHERE id = '@approved'",
+	"UPDATE jobs SET requested_by = 'bob' WHERE id = '@approved'",
+	"UPDATE jobs SET accountable = 'bob' WHERE id = '@approved'",
+	"UPDATE jobs SET type = 'Renewal' WHERE id = '@approved'",
+	"UPDATE jobs SET id = 'job-other' WHERE id = '@approved'",
+	"DELETE FROM jobs WHERE id = '@pending'",
+	"DELETE FROM jobs WHERE id = '@done'",
+	"DELETE FROM certificates",
+	// New rows that would stand for a decision.
+	"INSERT INTO jobs " + like("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "'$rejected'", "certificate_uid", "(SELECT certificate_uid FROM jobs WHERE id = '@rejected')"),
+	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "status", "'Running'", "lease_until", "run_at", "finished_at", "NULL", "approval_id", "NULL"),
+	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "status", "'AwaitingApproval'", "finished_at", "NULL", "approval_id", "NULL"),
+	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "approval_id", "NULL"),
+	"INSERT INTO jobs " + like("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "NULL"), // a second open one
+	"INSERT INTO approvals " + like("approvals", "$rejected", "id", "'ar-new'", "job_id", "'job-new'", "state", "'approved'"),
+	"INSERT INTO approvals " + like("approvals", "$pending", "id", "'ar-new'", "job_id", "'job-new'", "excluded", "'[]'"),
+	// Intents and leaves.
+	"INSERT INTO intents " + like("intents", "", "job_id", "'@pending'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@pending')"),
+	"INSERT INTO intents " + like("intents", "", "job_id", "'@rejected'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@rejected')"),
+	"INSERT INTO intents " + like("intents", "", "job_id", "'@approved'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@approved')"), // nobody has claimed it
+	"INSERT INTO leaves " + like("leaves", "", "job_id", "'@pending'", "serial_number", "'00'", "fingerprint_sha256", "'00'"),
+	"UPDATE intents SET tbs = tbs",
+	"UPDATE intents SET digest = 'sha256:00'",
+	"UPDATE intents SET created_at = created_at",
+	"DELETE FROM intents",
+	"UPDATE leaves SET certificate_pem = ''",
+	"UPDATE leaves SET created_at = created_at",
+	"DELETE FROM leaves",
+	// Who changed what decides who is excluded.
+	"UPDATE certificate_changes SET accountable = 'bob'",
+	"DELETE FROM certificate_changes",
+	"UPDATE profile_changes SET signed = NOT signed",
+	"DELETE FROM profile_changes",
+	// The trail.
+	"UPDATE audit_events SET actor = 'carol'",
+	"UPDATE audit_events SET occurred_at = occurred_at WHERE action = 'approval_approved'",
+	"DELETE FROM audit_events",
+	"DELETE FROM audit_events WHERE action = 'approval_rejected'",
+}
+
+var forbiddenOnPostgres = []string{
+	"TRUNCATE audit_events", "TRUNCATE intents CASCADE", "TRUNCATE leaves", "TRUNCATE jobs CASCADE", "TRUNCATE approvals CASCADE",
+	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes",
+	"INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
+	"INSERT INTO intents SELECT * FROM intents ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
+}
+
+// SQLite's REPLACE deletes without asking the triggers for DELETE.
+var forbiddenOnSQLite = []string{
+	"REPLACE INTO audit_events " + like("audit_events", "", "actor", "'carol'"),
+	"REPLACE INTO intents " + like("intents", "", "digest", "digest"),
+	"REPLACE INTO leaves " + like("leaves", "", "certificate_pem", "''"),
+	"REPLACE INTO approvals " + like("approvals", "$rejected", "state", "'approved'"),
+	"REPLACE INTO approvals " + like("approvals", "$pending", "excluded", "'[\"alice\"]'", "note", "'replaced'"),
+	"REPLACE INTO jobs " + like("jobs", "@rejected", "status", "'Pending'", "finished_at", "NULL", "approval_id", "NULL", "error_message", "''"),
+	"INSERT OR REPLACE INTO jobs " + like("jobs", "@pending", "status", "'Pending'", "approval_id", "NULL"),
+	"REPLACE INTO certificate_changes " + like("certificate_changes", "", "accountable", "'bob'"),
+	"REPLACE INTO profile_changes " + like("profile_changes", "", "accountable", "'bob'"),
+	"UPDATE OR REPLACE audit_events SET id = id",
+	"INSERT INTO audit_events SELECT * FROM audit_events WHERE true ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
+	"INSERT INTO intents SELECT * FROM intents WHERE true ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
+}
+
+// like is a copy of a row, or of every row, but for some columns, as the rest of an INSERT.
+func like(table, id string, changed ...string) string {
+	return "LIKE " + table + " " + id + " " + strings.Join(changed, "\x00")
+}
+
+func TestForbiddenStatements(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		s := start(t, servertest.NoWorkers())
+		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		worlds := map[string]world{}
+		for _, name := range []string{"done", "approved", "rejected", "pending"} {
+			c, j := renewed(t, s, p, profile)
+			w := world{p, s, c, j}
+			worlds[name] = w
+			var err error
+			switch name {
+			case "done", "approved":
+				err = w.approve()
+			case "rejected":
+				err = w.reject()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "done" {
+				s.Drain(t)
+				p = peopleOf(t, s)
+			}
+		}
+		var names []string
+		for name, w := range worlds {
+			names = append(names, "$"+name, *w.job.ApprovalID, "@"+name, w.job.ID)
+		}
+		fill := strings.NewReplacer(names...)
+		statements := append([]string{}, forbidden...)
+		if s.Store.IsSQLite() {
+			statements = append(statements, forbiddenOnSQLite...)
+		} else {
+			statements = append(statements, forbiddenOnPostgres...)
+		}
+		before := rows(t, s, tables...)
+		for _, statement := range statements {
+			sql := spell(t, s, fill.Replace(statement))
+			err := s.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DB.Exec(sql).Error })
+			switch {
+			case err == nil:
+				t.Errorf("not refused: %s", sql)
+			case strings.Contains(err.Error(), "syntax"), strings.Contains(err.Error(), "no such"), strings.Contains(err.Error(), "does not exist"):
+				t.Errorf("refused for its form: %s: %v", sql, err)
+			}
+		}
+		if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
+			t.Errorf("something changed:\n%s", diff)
+		}
+		s.Drain(t)
+	})
+}
+
+// spell writes out what like stands for, with the columns that the table has.
+func spell(t testing.TB, s *servertest.Server, statement string) string {
+	t.Helper()
+	head, rest, ok := strings.Cut(statement, " LIKE ")
+	if !ok {
+		return statement
+	}
+	parts := strings.SplitN(rest, " ", 3)
+	table, id, changed := parts[0], parts[1], strings.Split(parts[2], "\x00")
+	values := map[string]string{}
+	for i := 0; i < len(changed); i += 2 {
+		values[changed[i]] = changed[i+1]
+	}
+	var row []map[string]any
+	s.Query(t, &row, "SELECT * FROM "+table+" LIMIT 1")
+	var columns, selected []string
+	for column := range row[0] {
+		columns = append(columns, column)
+		if value, ok := values[column]; ok {
+			selected = append(selected, value)
+		} else {
+			selected = append(selected, column)
+		}
+	}
+	sql := head + " (" + strings.Join(columns, ", ") + ") SELECT " + strings.Join(selected, ", ") + " FROM " + table
+	if s.Store.IsSQLite() || id == "" {
+		sql += " WHERE true"
+	}
+	if id != "" {
+		sql += " AND id = '" + id + "'"
+	}
+	return strings.Replace(sql, table+" AND", table+" WHERE", 1)
+}

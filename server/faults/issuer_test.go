@@ -1,0 +1,341 @@
+package faults_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// approved has alice ask and bob approve.
+func approved(t testing.TB, s *servertest.Server, p people, profileID string) api.Job {
+	t.Helper()
+	c, j := renewed(t, s, p, profileID)
+	if err := (world{p, s, c, j}).approve(); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// An issuer that fails is asked again, later each time and for the same bytes, until it has failed too often. Then
+// the job has failed for ever.
+func TestFailingIssuer(t *testing.T) {
+	const attempts = 5
+	// Nothing of it but one line of text may reach the database or a caller.
+	dirt := "no luck\x00\xff\nand\t" + strings.Repeat("ü", 10_000)
+	for failures := range attempts + 1 {
+		t.Run(fmt.Sprint(failures), func(t *testing.T) {
+			each(t, func(t *testing.T, start start) {
+				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+					if c.number <= failures {
+						return gate.Chain{}, errors.New(dirt)
+					}
+					return real.Sign(ctx, c.Permit)
+				})
+				s := start(t, servertest.Issuer(issuer))
+				p := peopleOf(t, s)
+				profile := s.Profile(t, true).ID
+				j := approved(t, s, p, profile)
+				for attempt := 1; attempt <= min(failures, attempts-1); attempt++ {
+					failed := attempted(t, s, p, j.ID, attempt)
+					if wait := failed.RunAt.Sub(failed.UpdatedAt); wait != time.Second<<attempt {
+						t.Errorf("after attempt %d the next is %v later", attempt, wait)
+					}
+					message := failed.ErrorMessage
+					if !strings.HasPrefix(message, "the issuer failed: no luck") || len(message) > 1500 ||
+						strings.ContainsAny(message, "\x00\n\t") || !utf8.ValidString(message) {
+						t.Errorf("the job says %q", message)
+					}
+					s.Clock.Advance(failed.RunAt.Sub(s.Clock.Now()))
+				}
+				j = s.Ended(t, j.ID)
+				if retried := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action = 'issuance_retried'", j.ID); retried != min(failures, attempts-1) {
+					t.Errorf("%d failures in the trail", retried)
+				}
+				issuer.askedFor(t, j.ID, min(failures+1, attempts))
+				if failures < attempts {
+					if j.Status != api.JobCompleted || j.Attempt != failures || j.ErrorMessage != "" {
+						t.Errorf("the job is %s after %d attempts: %s", j.Status, j.Attempt, j.ErrorMessage)
+					}
+					return
+				}
+				if j.Status != api.JobFailed || j.Attempt != attempts || count(t, s, "SELECT count(*) FROM leaves") != 0 {
+					t.Errorf("the job is %s after %d attempts: %s", j.Status, j.Attempt, j.ErrorMessage)
+				}
+				stays(t, s, func() { issuer.askedFor(t, j.ID, attempts) })
+				// The certificate is free for another try.
+				p = peopleOf(t, s)
+				again, err := p.alice.RenewCertificate(context.Background(), j.CertificateID, api.Renew{})
+				if err != nil || again.Status != api.JobAwaitingApproval {
+					t.Errorf("renewed after a failure: %s, %v", again.Status, err)
+				}
+			})
+		})
+	}
+}
+
+// attempted waits until a job was given back after so many attempts.
+func attempted(t testing.TB, s *servertest.Server, p people, id string, attempt int) (j api.Job) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		if j = jobOf(t, p, id); j.Status != api.JobPending || j.Attempt != attempt {
+			return fmt.Errorf("job %s is %s after %d attempts: %s", id, j.Status, j.Attempt, j.ErrorMessage)
+		}
+		return nil
+	})
+	return j
+}
+
+// stays lets ten retry and reap periods, and a restart, go by: no approval and no job may move.
+func stays(t testing.TB, s *servertest.Server, check func()) {
+	t.Helper()
+	before := rows(t, s, "approvals", "jobs", "intents", "leaves")
+	for period := range 10 {
+		s.Clock.Advance(time.Hour)
+		time.Sleep(30 * time.Millisecond)
+		if period == 5 {
+			s.Restart(t)
+		}
+	}
+	time.Sleep(150 * time.Millisecond) // a reaper's period
+	if diff := cmp.Diff(before, rows(t, s, "approvals", "jobs", "intents", "leaves")); diff != "" {
+		t.Errorf("something moved:\n%s", diff)
+	}
+	check()
+}
+
+// Whatever an issuer answers, only its own signature on the permitted bytes is stored.
+func TestLyingIssuer(t *testing.T) {
+	type answer = func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error)
+	honest := func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) gate.Chain {
+		chain, err := real.Sign(ctx, c.Permit)
+		if err != nil {
+			t.Error(err)
+		}
+		return chain
+	}
+	for name, answer := range map[string]answer{
+		"nothing": func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error) { return gate.Chain{}, nil },
+		"garbage": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			chain := honest(t, ctx, c, real)
+			chain.Leaf = chain.Leaf[:len(chain.Leaf)/2]
+			return chain, nil
+		},
+		"another certificate": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			chain := honest(t, ctx, c, real)
+			chain.Leaf = selfSigned(t)
+			return chain, nil
+		},
+		"a bad signature": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			chain := honest(t, ctx, c, real)
+			chain.Leaf[len(chain.Leaf)-1] ^= 1
+			return chain, nil
+		},
+		"no chain": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			chain := honest(t, ctx, c, real)
+			chain.Issuers = nil
+			return chain, nil
+		},
+		"another chain": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			chain := honest(t, ctx, c, real)
+			chain.Issuers = [][]byte{selfSigned(t)}
+			return chain, nil
+		},
+		"a panic": func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error) { panic("no") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, start start) {
+				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+					if c.number == 1 {
+						return answer(t, ctx, c, real)
+					}
+					return real.Sign(ctx, c.Permit)
+				})
+				s := start(t, servertest.Issuer(issuer))
+				p := peopleOf(t, s)
+				j := approved(t, s, p, s.Profile(t, true).ID)
+				attempted(t, s, p, j.ID, 1)
+				if n := count(t, s, "SELECT count(*) FROM leaves"); n != 0 {
+					t.Fatalf("%d leaves", n)
+				}
+				s.Clock.Advance(time.Minute)
+				ended(t, s, j.ID, api.JobCompleted, "")
+				issuer.askedFor(t, j.ID, 2)
+			})
+		})
+	}
+}
+
+func selfSigned(t testing.TB) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"evil.example.net"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// A worker that is not heard of for a lease loses its job. Another one signs the same bytes, and what the first one
+// brings afterwards counts for nothing.
+func TestLostLease(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		for name, late := range map[string]error{"the signature comes late": nil, "an error comes late": errors.New("too late")} {
+			t.Run(name, func(t *testing.T) {
+				hung, release := make(chan struct{}), make(chan struct{})
+				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+					if c.number > 1 {
+						return real.Sign(ctx, c.Permit)
+					}
+					close(hung)
+					<-release
+					if late != nil {
+						return gate.Chain{}, late
+					}
+					return real.Sign(ctx, c.Permit)
+				})
+				s := start(t, servertest.Issuer(issuer))
+				p := peopleOf(t, s)
+				j := approved(t, s, p, s.Profile(t, true).ID)
+				<-hung
+				s.Clock.Advance(40 * time.Second)
+				done := ended(t, s, j.ID, api.JobCompleted, "")
+				if done.Attempt != 0 {
+					t.Error("a lost lease counted as an attempt")
+				}
+				before := rows(t, s, tables...)
+				close(release)
+				s.Restart(t) // which waits for the first worker
+				if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
+					t.Errorf("the worker without a lease wrote something:\n%s", diff)
+				}
+				issuer.askedFor(t, j.ID, 2)
+				if n := count(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != 1 {
+					t.Errorf("%d leaves", n)
+				}
+			})
+		}
+	})
+}
+
+// A job is in its worker's hands as long as the worker is alive, however slow the issuer.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	hung, release := make(chan struct{}), make(chan struct{})
+	issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		close(hung)
+		<-release
+		return real.Sign(ctx, c.Permit)
+	})
+	s := servertest.New(t, servertest.Issuer(issuer))
+	p := peopleOf(t, s)
+	j := approved(t, s, p, s.Profile(t, true).ID)
+	<-hung
+	claimed := leaseOf(t, s, j.ID)
+	s.Clock.Advance(20 * time.Second)
+	// A heartbeat comes within a third of a lease, and the next lease counts from it.
+	servertest.Eventually(t, func() error {
+		if time.Sleep(100 * time.Millisecond); !leaseOf(t, s, j.ID).After(claimed) {
+			return errors.New("no heartbeat")
+		}
+		return nil
+	})
+	s.Clock.Advance(20 * time.Second)
+	time.Sleep(200 * time.Millisecond) // two periods of the reaper
+	close(release)
+	ended(t, s, j.ID, api.JobCompleted, "")
+	if n := count(t, s, "SELECT fence FROM jobs WHERE id = ?", j.ID); n != 1 {
+		t.Errorf("the job was claimed %d times", n)
+	}
+	issuer.askedFor(t, j.ID, 1)
+}
+
+func leaseOf(t testing.TB, s *servertest.Server, job string) time.Time {
+	t.Helper()
+	var j struct{ LeaseUntil time.Time }
+	s.Query(t, &j, "SELECT lease_until FROM jobs WHERE id = ?", job)
+	return j.LeaseUntil
+}
+
+// Stopping a server takes no job out of its worker's hands.
+func TestStopWhileSigning(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		hung, release := make(chan struct{}), make(chan struct{})
+		issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			close(hung)
+			select {
+			case <-release:
+				return real.Sign(ctx, c.Permit)
+			case <-ctx.Done():
+				return gate.Chain{}, ctx.Err()
+			}
+		})
+		s := start(t, servertest.Issuer(issuer))
+		p := peopleOf(t, s)
+		j := approved(t, s, p, s.Profile(t, true).ID)
+		<-hung
+		time.AfterFunc(200*time.Millisecond, func() { close(release) })
+		s.Stop()
+		s.Restart(t)
+		if done := jobOf(t, peopleOf(t, s), j.ID); done.Status != api.JobCompleted || done.Attempt != 0 {
+			t.Errorf("the job is %s after %d attempts: %s", done.Status, done.Attempt, done.ErrorMessage)
+		}
+		issuer.askedFor(t, j.ID, 1)
+	})
+}
+
+// A draft that fails or panics is nothing that was asked of the issuer: it is no attempt, and takes nothing down.
+func TestFailingDraft(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		s := start(t, servertest.NoWorkers())
+		p := peopleOf(t, s)
+		j := approved(t, s, p, s.Profile(t, true).ID)
+		issuer := &undrafting{double: newDouble(t, nil)}
+		s.UseIssuer(issuer)
+		s.Restart(t)
+		stuck(t, s, j.ID, false)
+		if n := count(t, s, "SELECT count(*) FROM intents"); n != 0 || len(issuer.calls(j.ID)) != 0 {
+			t.Error("something was signed without a draft")
+		}
+		s.UseIssuer(issuer.double)
+		s.Restart(t)
+		s.Clock.Advance(time.Minute)
+		if done := ended(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
+			t.Error("a failed draft counted as an attempt")
+		}
+	})
+}
+
+// undrafting fails to draft, and every other time panics.
+type undrafting struct {
+	*double
+	drafts int
+}
+
+// Draft implements gate.Issuer.
+func (u *undrafting) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.drafts++; u.drafts%2 == 0 {
+		panic("no")
+	}
+	return nil, errors.New("no")
+}

@@ -1,0 +1,279 @@
+package profile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Why a waiting edit ended without a decision, beside a change of its profile.
+const (
+	causeReplaced approval.Cause = "edit replaced"
+	causeDeleted  approval.Cause = "profile deleted"
+)
+
+// Edit is what someone wants a profile to be.
+type Edit struct {
+	Spec     api.ProfileSpec
+	Based    store.Precondition
+	Reason   string
+	Resubmit bool // ask again for an edit that was rejected
+}
+
+// Result is what became of an edit: the profile, and the approval that the edit waits for, if it does.
+type Result struct {
+	Profile Profile
+	Waiting *approval.Approval
+}
+
+// subject is what an approval of an edit is about. It holds the writable fields only, with sets sorted.
+type subject struct {
+	ProfileID   string          `json:"profile_id"`
+	BaseVersion int64           `json:"base_version"`
+	Before      api.ProfileSpec `json:"before"`
+	After       api.ProfileSpec `json:"after"`
+}
+
+// plan is what an edit would do now. One plan serves the PUT, which does it, and the dry run, which tells.
+type plan struct {
+	outcome  api.EditOutcome
+	stored   Profile
+	edit     Edit
+	waiting  *approval.Approval // the edit that waits now, whatever it says
+	same     bool               // and it says the same
+	text     string             // the subject of the approval that the edit needs
+	digest   string
+	previous *string // the approval of the very same edit before
+	refusal  *api.Problem
+}
+
+// plan looks at an edit. who is nobody's business but the waiting edit's: another person's is not replaced.
+func (s *Service) plan(tx *store.Tx, who identity.Actor, stored Profile, e Edit) (plan, error) {
+	p := plan{stored: stored, edit: e}
+	waiting, found, err := waitingEdit(tx, stored)
+	if err != nil {
+		return p, err
+	}
+	if found {
+		p.waiting = &waiting
+	}
+	if Equal(stored.Spec.V, e.Spec) {
+		p.outcome = api.EditNone
+		return p, nil
+	}
+	if err := s.allows(tx, stored, e); errors.As(err, &p.refusal) {
+		p.outcome = api.EditRefused
+		return p, nil
+	} else if err != nil {
+		return p, err
+	}
+	if !stored.Spec.V.RequiresApproval || onlyDisables(stored.Spec.V, e.Spec) {
+		p.outcome = api.EditApplies
+		return p, nil
+	}
+	p.outcome = api.EditWaits
+	return p, p.wait(tx, who)
+}
+
+// allows holds an edit against its precondition and the rules.
+func (s *Service) allows(tx *store.Tx, stored Profile, e Edit) error {
+	if err := e.Based.Check(stored.Version); err != nil {
+		return err
+	}
+	if faults := Validate(e.Spec, s.Issuers); len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	return renamed(tx, stored, e.Spec.Name)
+}
+
+// wait says which approval the edit needs, or why it may not be asked for.
+func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
+	var err error
+	p.text, p.digest, err = approval.Canonical(subject{
+		ProfileID: p.stored.ID, BaseVersion: p.stored.Version, Before: Sorted(p.stored.Spec.V), After: Sorted(p.edit.Spec),
+	})
+	if err != nil {
+		return err
+	}
+	if p.waiting != nil {
+		p.same = p.waiting.Digest == p.digest
+		if !p.same && p.waiting.Accountable != who.Accountable() {
+			p.refuse(alreadyPending(*p.waiting))
+			return nil
+		}
+		if p.same {
+			return nil
+		}
+	}
+	before, found, err := approval.Newest(tx, approval.Filter{Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID}, p.digest, p.stored.CreatedAt)
+	if err != nil || !found {
+		return err
+	}
+	if before.State == api.ApprovalRejected && !p.edit.Resubmit {
+		p.refuse(rejected(before))
+		return nil
+	}
+	p.previous = &before.ID
+	return nil
+}
+
+func (p *plan) refuse(refusal *api.Problem) { p.outcome, p.refusal = api.EditRefused, refusal }
+
+func alreadyPending(a approval.Approval) *api.Problem {
+	refusal := api.Refuse(api.CodeEditAlreadyPending, "an edit by %s awaits approval %s: have it decided or withdrawn first", a.Accountable, a.ID)
+	refusal.ApprovalID = a.ID
+	return refusal
+}
+
+func rejected(a approval.Approval) *api.Problem {
+	refusal := api.Refuse(api.CodeEditRejected, "this edit was rejected by %s (approval %s): change it, or ask again with ?resubmit=true", *a.DecidedBy, a.ID)
+	refusal.ApprovalID, refusal.DecidedBy, refusal.Note = a.ID, *a.DecidedBy, a.Note
+	return refusal
+}
+
+// Replace makes a profile what an edit says, or lets the edit of a gated profile wait for a second person.
+func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (Result, error) {
+	stored, err := get(tx, id, tx.Locking("FOR UPDATE"))
+	if err != nil {
+		return Result{}, err
+	}
+	p, err := s.plan(tx, who, stored, e)
+	if err != nil {
+		return Result{}, err
+	}
+	switch p.outcome {
+	case api.EditNone:
+		return Result{Profile: stored}, s.takeBack(tx, who, p)
+	case api.EditApplies:
+		after, err := s.apply(tx, who, who.Accountable(), stored, e.Spec)
+		return Result{Profile: after}, err
+	case api.EditWaits:
+		a, err := s.ask(tx, who, p)
+		return Result{Profile: stored, Waiting: &a}, err
+	default:
+		return Result{}, p.refusal
+	}
+}
+
+// takeBack cancels the waiting edit of whoever says now that the profile shall stay what it is.
+func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
+	if p.waiting == nil || p.waiting.Accountable != who.Accountable() {
+		return nil
+	}
+	_, err := s.Approvals.Close(tx, who, *p.waiting, causeReplaced)
+	return err
+}
+
+// ask opens the approval that the edit needs, unless the same edit waits already. It takes the place of another edit
+// of the same person.
+func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (approval.Approval, error) {
+	if p.same {
+		return *p.waiting, nil
+	}
+	if p.waiting != nil {
+		if _, err := s.Approvals.Close(tx, who, *p.waiting, causeReplaced); err != nil {
+			return approval.Approval{}, err
+		}
+	}
+	a, err := s.Approvals.Request(tx, who, approval.Request{
+		Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID, ProfileName: p.stored.Spec.V.Name,
+		Accountable: who.Accountable(), Excluded: []string{who.Accountable()}, Previous: p.previous,
+		Reason: p.edit.Reason, Subject: p.text, Digest: p.digest,
+	})
+	if err != nil {
+		return a, err
+	}
+	row := edited{ApprovalID: a.ID, Spec: store.JSON[api.ProfileSpec]{V: p.edit.Spec}}
+	if err := tx.DB.Create(&row).Error; err != nil {
+		return a, fmt.Errorf("store the edit: %w", err)
+	}
+	return a, nil
+}
+
+// DryRun tells what Replace would do. It writes nothing.
+func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (api.EditPreview, error) {
+	stored, err := Get(tx, id)
+	if err != nil {
+		return api.EditPreview{}, err
+	}
+	p, err := s.plan(tx, who, stored, e)
+	if err != nil {
+		return api.EditPreview{}, err
+	}
+	preview := api.EditPreview{Outcome: p.outcome, Problem: p.refusal, PreviousApprovalID: p.previous}
+	if p.same {
+		preview.ApprovalID = &p.waiting.ID
+	}
+	preview.Changes, err = changes(stored.Spec.V, e.Spec)
+	return preview, err
+}
+
+// changes lists the fields that differ, in the order of their names.
+func changes(before, after api.ProfileSpec) ([]api.Change, error) {
+	old, err := fields(before)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := fields(after)
+	if err != nil {
+		return nil, err
+	}
+	list := []api.Change{}
+	for name, value := range wanted {
+		if string(old[name]) != string(value) {
+			list = append(list, api.Change{Pointer: "/" + name, Before: old[name], After: value})
+		}
+	}
+	slices.SortFunc(list, func(a, b api.Change) int { return strings.Compare(a.Pointer, b.Pointer) })
+	return list, nil
+}
+
+func fields(spec api.ProfileSpec) (map[string]json.RawMessage, error) {
+	text, err := json.Marshal(Sorted(spec))
+	if err != nil {
+		return nil, err
+	}
+	var byName map[string]json.RawMessage
+	return byName, json.Unmarshal(text, &byName)
+}
+
+func onlyDisables(before, after api.ProfileSpec) bool {
+	if !before.Enabled || after.Enabled {
+		return false
+	}
+	after.Enabled = true
+	return Equal(before, after)
+}
+
+func waitingEdit(tx *store.Tx, p Profile) (approval.Approval, bool, error) {
+	return approval.Newest(tx, approval.Filter{
+		Kind: api.ApprovalProfileEdit, ProfileID: p.ID, State: api.ApprovalPending,
+	}, "", p.CreatedAt)
+}
+
+// View shows profiles as callers see them, each with the approval that its edit waits for.
+func View(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
+	ids := make([]string, len(rows))
+	for i, p := range rows {
+		ids[i] = p.ID
+	}
+	waiting, err := approval.PendingOf(tx, api.ApprovalProfileEdit, ids)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]api.Profile, len(rows))
+	for i, p := range rows {
+		views[i] = api.Profile{ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+		if id, ok := waiting[p.ID]; ok {
+			views[i].PendingApprovalID = &id
+		}
+	}
+	return views, nil
+}

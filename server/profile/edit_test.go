@@ -1,0 +1,213 @@
+package profile_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// put makes an edit and gives the approval that it waits for; nil if it applied.
+func put(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) (*api.Approval, error) {
+	t.Helper()
+	_, err := s.Client(t, who).ReplaceProfile(context.Background(), id, spec, opts...)
+	var waiting *client.AwaitingApprovalError
+	if errors.As(err, &waiting) {
+		return &waiting.Approval, nil
+	}
+	return nil, err
+}
+
+func waits(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) api.Approval {
+	t.Helper()
+	a, err := put(t, s, who, id, spec, opts...)
+	if err != nil || a == nil {
+		t.Fatalf("the edit does not wait: %v", err)
+	}
+	return *a
+}
+
+func stateOf(t *testing.T, s *servertest.Server, id string) api.Approval {
+	t.Helper()
+	a, err := s.Client(t, "vera").GetApproval(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func gateOff(spec api.ProfileSpec) api.ProfileSpec {
+	spec.RequiresApproval = false
+	return spec
+}
+
+func named(spec api.ProfileSpec, description string) api.ProfileSpec {
+	spec.Description = description
+	return spec
+}
+
+// The way of an edit: it waits, not for the one who made it; another person approves it, and it is stored as it was
+// sent, once.
+func TestEdit_IsApproved(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, true)
+		spec := gateOff(p.ProfileSpec)
+		spec.AllowedDNSNames = []string{"z.example.com", "a.example.com"} // their order is kept
+		a := waits(t, s, "terraform", p.ID, spec, client.IfMatch(p.Version), client.Query("reason", "release"))
+		if a.Kind != api.ApprovalProfileEdit || a.Reason != "release" || a.CertificateID != nil || a.JobID != nil {
+			t.Errorf("unexpected approval: %+v", a)
+		}
+		var subject struct {
+			ProfileID     string `json:"profile_id"`
+			BaseVersion   int64  `json:"base_version"`
+			Before, After api.ProfileSpec
+		}
+		if err := json.Unmarshal(a.Subject, &subject); err != nil {
+			t.Fatal(err)
+		}
+		if subject.ProfileID != p.ID || subject.BaseVersion != 1 || !subject.Before.RequiresApproval || subject.After.RequiresApproval {
+			t.Errorf("unexpected subject: %s", a.Subject)
+		}
+		for _, who := range []string{"alice", "terraform"} {
+			_, err := s.Client(t, who).ApproveApproval(ctx, a.ID, api.Decision{})
+			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		}
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{Digest: a.Digest}); err != nil {
+			t.Fatal(err)
+		}
+		after, err := s.Client(t, "vera").GetProfile(ctx, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(spec, after.ProfileSpec); diff != "" || after.Version != p.Version+1 || after.PendingApprovalID != nil {
+			t.Errorf("version %d, stored: %s", after.Version, diff)
+		}
+		// The retry of a PUT whose answer was lost: it has happened.
+		if again, err := put(t, s, "terraform", p.ID, spec, client.IfMatch(p.Version)); err != nil || again != nil {
+			t.Errorf("the retry waits for %v: %v", again, err)
+		}
+	})
+}
+
+// One edit waits at a time: the same one is found again, the same person's takes its place, another person's is refused.
+func TestEdit_OneWaits(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, true)
+		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		for _, who := range []string{"alice", "terraform", "bob"} {
+			if again := waits(t, s, who, p.ID, gateOff(p.ProfileSpec)); again.ID != first.ID {
+				t.Errorf("%s got another approval for the same edit", who)
+			}
+		}
+		_, err := put(t, s, "bob", p.ID, named(p.ProfileSpec, "bob's"))
+		if refusal := servertest.RefusedWith(t, err, api.CodeEditAlreadyPending); refusal.ApprovalID != first.ID {
+			t.Errorf("the refusal names %q", refusal.ApprovalID)
+		}
+		second := waits(t, s, "terraform", p.ID, named(p.ProfileSpec, "alice's"))
+		if a := stateOf(t, s, first.ID); a.State != api.ApprovalCancelled || *a.DecidedBy != "terraform" {
+			t.Errorf("the edit that was replaced is %+v", a)
+		}
+		if a, err := put(t, s, "bob", p.ID, p.ProfileSpec); a != nil || err != nil {
+			t.Errorf("no edit: %v, %v", a, err)
+		}
+		if a := stateOf(t, s, second.ID); a.State != api.ApprovalPending {
+			t.Errorf("bob took back alice's edit: %+v", a)
+		}
+		if a, err := put(t, s, "alice", p.ID, p.ProfileSpec); a != nil || err != nil {
+			t.Errorf("back to what is stored: %v, %v", a, err)
+		}
+		if a := stateOf(t, s, second.ID); a.State != api.ApprovalCancelled {
+			t.Errorf("the edit that was taken back is %+v", a)
+		}
+	})
+}
+
+// What became of the same edit before: a rejection stands until it is asked for expressly, anything else is asked for
+// again, and the new approval names the old one.
+func TestEdit_Again(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, true)
+		edit := gateOff(p.ProfileSpec)
+		expired := waits(t, s, "alice", p.ID, edit)
+		s.Clock.Advance(200 * time.Hour)
+		if err := s.App.Expire(ctx); err != nil {
+			t.Fatal(err)
+		}
+		withdrawn := waits(t, s, "alice", p.ID, edit)
+		if withdrawn.PreviousApprovalID == nil || *withdrawn.PreviousApprovalID != expired.ID {
+			t.Errorf("previous: %v", withdrawn.PreviousApprovalID)
+		}
+		if _, err := s.Client(t, "alice").WithdrawApproval(ctx, withdrawn.ID, api.Withdrawal{}); err != nil {
+			t.Fatal(err)
+		}
+		rejected := waits(t, s, "alice", p.ID, edit)
+		if _, err := s.Client(t, "bob").RejectApproval(ctx, rejected.ID, api.Decision{Note: "not on a Friday"}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := put(t, s, "bob", p.ID, edit)
+		refusal := servertest.RefusedWith(t, err, api.CodeEditRejected)
+		if refusal.ApprovalID != rejected.ID || refusal.DecidedBy != "bob" || refusal.Note != "not on a Friday" {
+			t.Errorf("the refusal says %+v", refusal)
+		}
+		again := waits(t, s, "alice", p.ID, edit, client.Query("resubmit", "true"))
+		if again.PreviousApprovalID == nil || *again.PreviousApprovalID != rejected.ID {
+			t.Errorf("previous: %v", again.PreviousApprovalID)
+		}
+	})
+}
+
+// An edit applies only to the version that it was based on: what changes the version closes it.
+func TestEdit_ClosedByAnotherVersion(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, true)
+		a := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		disabled := p.ProfileSpec
+		disabled.Enabled = false
+		if _, err := put(t, s, "olga", p.ID, disabled); err != nil {
+			t.Fatal(err)
+		}
+		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled || *a.DecidedBy != "olga" {
+			t.Errorf("the edit of another version is %+v", a)
+		}
+		_, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeAlreadyDecided)
+
+		deleted := waits(t, s, "alice", p.ID, gateOff(disabled))
+		if err := s.Client(t, "olga").DeleteProfile(ctx, p.ID); err != nil {
+			t.Fatal(err)
+		}
+		if a := stateOf(t, s, deleted.ID); a.State != api.ApprovalCancelled {
+			t.Errorf("the edit of a deleted profile is %+v", a)
+		}
+	})
+}
+
+// A name that another profile took while the edit waited: it would no longer do what was approved.
+func TestEdit_SubjectChanged(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, true)
+		renamed := p.ProfileSpec
+		renamed.Name = "taken"
+		a := waits(t, s, "alice", p.ID, renamed)
+		other := s.Profile(t, false)
+		other.Name = "taken"
+		if _, err := put(t, s, "olga", other.ID, other.ProfileSpec); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Client(t, "bob").ApproveApproval(context.Background(), a.ID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
+		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled {
+			t.Errorf("the edit is %+v", a)
+		}
+	})
+}
