@@ -1,0 +1,81 @@
+package approval_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// A decision that is under way when its decider is disabled comes before that: the disabling waits for it, so that
+// once it is acknowledged he decides no more.
+func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t, servertest.NoWorkers())
+	ctx := context.Background()
+	id := *s.Waiting(t, "alice").ApprovalID
+	bob := s.Client(t, "bob")
+
+	held, release := make(chan struct{}), make(chan struct{})
+	holding := make(chan error, 1)
+	go func() {
+		holding <- s.Store.Write(ctx, func(tx *store.Tx) error {
+			err := tx.DB.Exec("SELECT 1 FROM profiles FOR UPDATE").Error
+			close(held)
+			<-release
+			return err
+		})
+	}()
+	<-held
+	var decided, disabled = make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := bob.ApproveApproval(ctx, id, api.Decision{})
+		decided <- err
+	}()
+	waitFor(t, s, 1)
+	go func() {
+		disabled <- s.Store.Write(ctx, func(tx *store.Tx) error { return principal.Disable(tx, "bob") })
+	}()
+	waitFor(t, s, 2)
+	close(release)
+	for _, done := range []chan error{holding, decided, disabled} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// waitFor waits until so many statements of the database wait for locks.
+func waitFor(t *testing.T, s *servertest.Server, want int) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		waiting := 0
+		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if waiting < want {
+			return fmt.Errorf("%d statements wait, not %d", waiting, want)
+		}
+		return nil
+	})
+}
+
+// Nobody asks for anything once he is disabled, though the server has just believed him; nor does his service.
+func TestRequest_OfADisabledPerson(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		c := s.Certificate(t, s.Profile(t, true).ID)
+		both := []string{"alice", "terraform"}
+		for _, who := range both {
+			if _, err := s.Client(t, who).GetCertificate(context.Background(), c.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Write(t, func(tx *store.Tx) error { return s.App.DisablePrincipal(tx, "alice") })
+		for _, who := range both {
+			_, err := s.Client(t, who).RenewCertificate(context.Background(), c.ID, api.Renew{})
+			servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		}
+	})
+}
