@@ -17,24 +17,28 @@ import (
 var (
 	pendingDesc = prometheus.NewDesc("certctl_approvals_pending", "Approvals that wait for a decision.", []string{"profile_id"}, nil)
 	oldestDesc  = prometheus.NewDesc("certctl_approval_oldest_pending_seconds", "Age of the oldest approval that waits; 0 when none does.", nil, nil)
+	bypassDesc  = prometheus.NewDesc("certctl_approval_bypass_enabled", "1 while requests are approved by nobody.", nil, nil)
 	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
 )
 
 // stateCollector reads the state of the queue from the database when it is asked for.
 type stateCollector struct {
-	store *store.Store
-	log   *slog.Logger
+	store  *store.Store
+	bypass bool
+	log    *slog.Logger
 }
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- pendingDesc
 	out <- oldestDesc
+	out <- bypassDesc
 	out <- jobsDesc
 }
 
 // Collect implements prometheus.Collector. Without the database there are no values rather than wrong ones.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.MustNewConstMetric(bypassDesc, prometheus.GaugeValue, boolValue(c.bypass))
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var pending map[string]int64
@@ -67,4 +71,11 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(status))
 	}
 	out <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -32,8 +32,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) decided(a Approval) {
-	m.decisions.WithLabelValues(string(a.State), m.profiles.Label(a.ProfileID)).Inc()
+func (m *Metrics) decided(a Approval) { m.ended(a, string(a.State)) }
+
+func (m *Metrics) bypassed(a Approval) { m.ended(a, "bypassed") }
+
+func (m *Metrics) ended(a Approval, outcome string) {
+	m.decisions.WithLabelValues(outcome, m.profiles.Label(a.ProfileID)).Inc()
 	m.pendingAge.Observe(a.DecidedAt.Sub(a.CreatedAt).Seconds())
 }
 

@@ -31,7 +31,7 @@ func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 		})
 	}()
 	<-held
-	var decided, disabled = make(chan error, 1), make(chan error, 1)
+	decided, disabled := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := bob.ApproveApproval(ctx, id, api.Decision{})
 		decided <- err

@@ -72,7 +72,7 @@ func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInpu
 	if err != nil {
 		return nil, err
 	}
-	summary.ServerVersion = s.Version
+	summary.ApprovalBypass, summary.ServerVersion = s.Approvals.Bypasses(), s.Version
 	return &plain[api.ApprovalSummary]{summary}, nil
 }
 

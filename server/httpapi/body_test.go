@@ -1,6 +1,10 @@
 package httpapi_test
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -176,6 +180,33 @@ func TestBody_Size(t *testing.T) {
 		many := refused(t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"allowed_uris":[`+strings.Repeat("1,", limit/3)+`1]}`), api.CodeInvalidRequest)
 		if len(many.Errors) != 1000 {
 			t.Errorf("%d faults are told", len(many.Errors))
+		}
+	}, servertest.NoWorkers())
+}
+
+// A body that breaks off, or is no chunks, is the caller's fault.
+func TestBody_Broken(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		for _, body := range []string{"zz\r\n", "5\r\n{\"nam\r\nzz\r\n", "5\r\n{\"nam\r\n"} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST /api/v1/profiles HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+				"Transfer-Encoding: chunked\r\n\r\n%s", s.Key(t, "olga"), body)
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused(t, answer{resp.StatusCode, resp.Header, string(text)}, api.CodeMalformedRequest)
 		}
 	}, servertest.NoWorkers())
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"io"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -14,7 +13,7 @@ import (
 
 // OpenAPI is the description of the API as YAML, made from the code.
 func OpenAPI(version string) ([]byte, error) {
-	_, api := build(Rooms{Version: version, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	_, api := build(Rooms{Version: version, Log: slog.New(slog.DiscardHandler)})
 	return api.OpenAPI().YAML()
 }
 

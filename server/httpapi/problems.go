@@ -141,7 +141,7 @@ const unreadable = "cannot read request body"
 func newErrorWithContext(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 	errs = append(asErrors(queryFaults(ctx.Context())), errs...)
 	err := newError(status, message, errs...)
-	if p, ok := err.(*api.Problem); ok { //nolint:errorlint // it was made above, unwrapped
+	if p, ok := err.(*api.Problem); ok {
 		p.RequestID = identity.RequestID(ctx.Context())
 	}
 	return err

@@ -227,7 +227,7 @@ func loseDatabase(t *testing.T, s *servertest.Server) {
 	var pools []*sql.DB
 	for _, run := range []func(context.Context, func(*store.Tx) error) error{s.Store.Read, s.Store.Write} {
 		if err := run(t.Context(), func(tx *store.Tx) error {
-			pools = append(pools, tx.DB.Config.ConnPool.(*sql.DB))
+			pools = append(pools, tx.DB.ConnPool.(*sql.DB))
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -38,6 +38,7 @@ const SystemPrefix = "system-"
 var (
 	Reaper = Actor{ID: "system-reaper", Kind: System}
 	Issuer = Actor{ID: "system-issuer", Kind: System}
+	Bypass = Actor{ID: "system-bypass", Kind: System}
 	CLI    = Actor{ID: "system-cli", Kind: System}
 )
 

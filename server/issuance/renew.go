@@ -118,7 +118,14 @@ func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.
 		return job.Job{}, err
 	}
 	j.ApprovalID = &a.ID
-	return s.Queue.Enqueue(tx, j)
+	opened, err := s.Queue.Enqueue(tx, j)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if _, bypassed, err := s.Approvals.Bypass(tx, a); err != nil || !bypassed {
+		return opened, err
+	}
+	return job.Get(tx, opened.ID)
 }
 
 // renewable refuses what could never be signed, before anyone is asked to approve it.

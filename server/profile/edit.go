@@ -155,8 +155,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 		after, err := s.apply(tx, who, who.Accountable(), stored, e.Spec)
 		return Result{Profile: after}, err
 	case api.EditWaits:
-		a, err := s.ask(tx, who, p)
-		return Result{Profile: stored, Waiting: &a}, err
+		return s.ask(tx, who, p)
 	default:
 		return Result{}, p.refusal
 	}
@@ -173,13 +172,13 @@ func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
 
 // ask opens the approval that the edit needs, unless the same edit waits already. It takes the place of another edit
 // of the same person.
-func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (approval.Approval, error) {
+func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) {
 	if p.same {
-		return *p.waiting, nil
+		return Result{Profile: p.stored, Waiting: p.waiting}, nil
 	}
 	if p.waiting != nil {
 		if _, err := s.Approvals.Close(tx, who, *p.waiting, causeReplaced); err != nil {
-			return approval.Approval{}, err
+			return Result{}, err
 		}
 	}
 	a, err := s.Approvals.Request(tx, who, approval.Request{
@@ -188,13 +187,17 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (approval.Approv
 		Reason: p.edit.Reason, Subject: p.text, Digest: p.digest,
 	})
 	if err != nil {
-		return a, err
+		return Result{}, err
 	}
 	row := edited{ApprovalID: a.ID, Spec: store.JSON[api.ProfileSpec]{V: p.edit.Spec}}
 	if err := tx.DB.Create(&row).Error; err != nil {
-		return a, fmt.Errorf("store the edit: %w", err)
+		return Result{}, fmt.Errorf("store the edit: %w", err)
 	}
-	return a, nil
+	if _, bypassed, err := s.Approvals.Bypass(tx, a); err != nil || !bypassed {
+		return Result{Profile: p.stored, Waiting: &a}, err
+	}
+	after, err := Get(tx, p.stored.ID)
+	return Result{Profile: after}, err
 }
 
 // DryRun tells what Replace would do. It writes nothing.

@@ -17,7 +17,10 @@ var Invariants = []struct{ Name, Query string }{
 			AND (decided_by IN (accountable, requested_by) OR replace(excluded, '"' || decided_by || '"', '') <> excluded)`},
 	{"only a person approves or rejects", `
 		SELECT a.id FROM approvals a LEFT JOIN principals p ON p.id = a.decided_by
-			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human')`},
+			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human') AND a.decided_by <> 'system-bypass'`},
+	{"the bypass leaves its mark", `
+		SELECT a.id FROM approvals a WHERE a.decided_by = 'system-bypass' AND (a.state <> 'approved' OR 1 <> (SELECT count(*)
+			FROM audit_events e WHERE e.resource_id = a.id AND e.action = 'approval_bypassed' AND e.actor = 'system-bypass' AND e.actor_type = 'System'))`},
 	{"a decision came before its deadline", `
 		SELECT id FROM approvals WHERE state IN ('approved', 'rejected') AND decided_at >= expires_at`},
 	{"an issuance approval and its job name each other", `
@@ -60,7 +63,8 @@ var Invariants = []struct{ Name, Query string }{
 	{"every end of an approval is in the audit trail, once, with its actor", `
 		SELECT a.id FROM approvals a WHERE a.state <> 'pending' AND 1 <> (SELECT count(*) FROM audit_events e
 			WHERE e.resource_id = a.id AND e.actor = a.decided_by AND (e.action = 'approval_' || a.state
-				OR (a.state = 'cancelled' AND e.action = 'approval_withdrawn')))`},
+				OR (a.state = 'cancelled' AND e.action = 'approval_withdrawn')
+				OR (a.decided_by = 'system-bypass' AND e.action = 'approval_bypassed')))`},
 	{"the audit trail tells of no decision that was not made", `
 		SELECT e.id FROM audit_events e JOIN approvals a ON a.id = e.resource_id
 			WHERE e.action IN ('approval_approved', 'approval_rejected', 'approval_expired') AND e.action <> 'approval_' || a.state`},

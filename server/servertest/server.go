@@ -52,6 +52,9 @@ func ApprovalTimeout(d time.Duration) Option {
 	return func(o *options) { o.serve.JobAwaitingApprovalTimeout = d }
 }
 
+// Bypass turns the bypass on.
+func Bypass() Option { return func(o *options) { o.serve.ApprovalBypass = true } }
+
 // NoWorkers lets jobs lie and deadlines pass unseen.
 func NoWorkers() Option { return func(o *options) { o.idle = true } }
 
@@ -254,6 +257,9 @@ func (s *Server) Query(t testing.TB, dest any, sql string, args ...any) {
 		t.Fatal(err)
 	}
 }
+
+// EndBypass turns the bypass off, from the next Restart on.
+func (s *Server) EndBypass() { s.options.serve.ApprovalBypass = false }
 
 // UseIssuer puts another issuer in the place of the one that is there, from the next Restart on.
 func (s *Server) UseIssuer(i gate.Issuer) { Issuer(i)(&s.options) }
