@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
@@ -15,6 +16,9 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 		return err
 	}
 	log := config.Logger()
+	for name, nearest := range unknownVariables(os.Environ()) {
+		log.WarnContext(ctx, "an environment variable means nothing to certctl", "variable", name, "nearest", nearest)
+	}
 	db, err := config.OpenStore(store.Options{Logger: log})
 	if err != nil {
 		return err
