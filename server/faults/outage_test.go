@@ -1,0 +1,269 @@
+package faults_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// cluster is a PostgreSQL of the test's own, which it may stop and start.
+type cluster struct {
+	url, port      string
+	data, binaries string
+	owner          *syscall.Credential // nil: this user
+}
+
+// newCluster has scripts/with-postgres make one that lasts as long as the test.
+func newCluster(t testing.TB) *cluster {
+	t.Helper()
+	cmd := exec.Command(filepath.Join("..", "..", "scripts", "with-postgres"), "sh", "-c", `echo "$CERTCTL_TEST_POSTGRES_URL"; cat`)
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "CERTCTL_TEST_POSTGRES_URL=") {
+			cmd.Env = append(cmd.Env, variable)
+		}
+	}
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close() // it is how the script hears of the end
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("scripts/with-postgres gave no PostgreSQL: %v", err)
+	}
+	c := &cluster{url: strings.TrimSpace(line)}
+	conn, err := pgx.Connect(context.Background(), c.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	err = conn.QueryRow(context.Background(), `SELECT current_setting('data_directory'), current_setting('port'),
+		(SELECT setting FROM pg_config WHERE name = 'BINDIR')`).Scan(&c.data, &c.port, &c.binaries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(c.data); err != nil {
+		t.Fatal(err)
+	} else if owner := info.Sys().(*syscall.Stat_t); int(owner.Uid) != os.Geteuid() {
+		c.owner = &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}
+	}
+	return c
+}
+
+// stop sends a signal to the postmaster and waits until it is gone.
+func (c *cluster) stop(t testing.TB, how syscall.Signal) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || pid < 2 {
+		t.Fatalf("no process %q: %v", first, err)
+	}
+	if err := syscall.Kill(pid, how); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if conn, err := pgx.Connect(ctx, c.url); err == nil {
+			return errors.Join(errors.New("PostgreSQL is still there"), conn.Close(ctx))
+		}
+		return nil
+	})
+}
+
+// start starts PostgreSQL again. After a kill that can fail for a moment.
+func (c *cluster) start(t testing.TB) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		cmd := exec.Command(filepath.Join(c.binaries, "pg_ctl"), "-D", c.data, "-l", filepath.Join(filepath.Dir(c.data), "log"),
+			"-o", "-p "+c.port, "-t", "60", "-w", "start")
+		cmd.Dir = filepath.Dir(c.data)
+		if c.owner != nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner}
+		}
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("pg_ctl start: %w\n%s", err, said)
+		}
+		return nil
+	})
+}
+
+// PostgreSQL stops, crashes and is killed. Meanwhile callers are told to come again, nothing is signed, and afterwards
+// everything goes on by itself: the calls, the job that was being signed, and the wake-up between two servers.
+func TestPostgresGoesAway(t *testing.T) {
+	t.Parallel()
+	postgres := newCluster(t)
+	hung := make(chan struct{}, 1)
+	hangs := sync.Map{} // what the first signature of some jobs waits for
+	issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		if release, ok := hangs.LoadAndDelete(c.job); ok {
+			hung <- struct{}{}
+			<-release.(chan struct{})
+		}
+		return real.Sign(ctx, c.Permit)
+	})
+	door := servertest.On(t, postgres.url, servertest.NoWorkers(), servertest.Issuer(issuer))
+	t.Cleanup(func() { checkLeaves(t, door.Store) })
+	workers := door.Second(t)
+	p, profile := peopleOf(t, door), door.Profile(t, true).ID
+
+	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGINT, "crashed": syscall.SIGQUIT, "killed": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			next := func() world {
+				c, j := renewed(t, door, p, profile)
+				return world{p, door, c, j}
+			}
+			one, two, unsigned := next(), next(), next()
+			release := make(chan struct{})
+			hangs.Store(unsigned.job.ID, release)
+			if err := unsigned.approve(); err != nil {
+				t.Fatal(err)
+			}
+			<-hung
+
+			// Some are deciding while it happens. What they are told is true.
+			deciding := make([]world, 20)
+			answers := make([]error, len(deciding))
+			for i := range deciding {
+				deciding[i] = next()
+			}
+			var done sync.WaitGroup
+			done.Go(func() {
+				for i, w := range deciding {
+					answers[i] = w.approve()
+				}
+			})
+			postgres.stop(t, signal)
+			done.Wait()
+			close(release) // the signature is there, and there is nowhere to put it
+
+			fresh := door.URL + "/api/v1/approvals/" + *one.job.ApprovalID
+			for again := range 2 {
+				for what, err := range map[string]error{"approve": one.approve(), "reject": two.reject(), "renew": one.renew(), "rename": one.rename()} {
+					if answered(t, what, err, api.CodeUnavailable) == "" {
+						t.Errorf("%s succeeded without a database", what)
+					}
+				}
+				unavailable(t, http.MethodGet, fresh, door.Key(t, "carol"))
+				unavailable(t, http.MethodPost, fresh+"/approve", door.Key(t, "carol"))
+				unavailable(t, http.MethodGet, door.URL+"/readyz", "")
+				if err := p.vera.GetHealth(context.Background()); err != nil {
+					t.Errorf("the process is not healthy: %v", err)
+				}
+				if signal != syscall.SIGINT || again > 0 {
+					break
+				}
+				time.Sleep(3100 * time.Millisecond) // keys are believed for some seconds; then they are looked up again
+			}
+			issuer.askedFor(t, one.job.ID, 0)
+
+			postgres.start(t)
+			servertest.Eventually(t, func() error { return p.vera.GetReady(context.Background()) })
+			for i, w := range deciding {
+				var gone *client.UnreachableError
+				a, err := p.vera.GetApproval(context.Background(), *w.job.ApprovalID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch {
+				case answers[i] == nil && a.State != api.ApprovalApproved:
+					t.Errorf("an approval was acknowledged, and is %s", a.State)
+				case answers[i] != nil && !errors.As(answers[i], &gone):
+					answered(t, "approve while it went away", answers[i], api.CodeUnavailable)
+				}
+				if a.State == api.ApprovalPending {
+					if err := w.approve(); err != nil {
+						t.Errorf("approve afterwards: %v", err)
+					}
+				}
+			}
+			if err := two.reject(); err != nil {
+				t.Errorf("reject afterwards: %v", err)
+			}
+			listening(t, workers)
+			began := time.Now()
+			if err := one.approve(); err != nil {
+				t.Errorf("approve afterwards: %v", err)
+			}
+			ended(t, door, one.job.ID, api.JobCompleted, "")
+			if took := time.Since(began); took > prompt {
+				t.Errorf("the other server was not woken: %v", took)
+			}
+			door.Clock.Advance(time.Minute) // the lease of the worker that could not say what it had
+			if done := ended(t, door, unsigned.job.ID, api.JobCompleted, ""); done.Attempt != 0 {
+				t.Error("a lost database counted as an attempt")
+			}
+			issuer.askedFor(t, unsigned.job.ID, len(issuer.calls(unsigned.job.ID)))
+			for _, w := range deciding {
+				ended(t, door, w.job.ID, api.JobCompleted, "")
+			}
+		})
+	}
+}
+
+// unavailable fails the test unless the answer is a 503 that says when to come again, and comes soon.
+func unavailable(t *testing.T, method, url, key string) {
+	t.Helper()
+	request, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	began := time.Now()
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if took := time.Since(began); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || took > 6*time.Second {
+		t.Errorf("%s %s: %s with Retry-After %q after %v", method, request.URL.Path, answer.Status, answer.Header.Get("Retry-After"), took)
+	}
+}
+
+// listening waits until a server listens for the others.
+func listening(t testing.TB, s *servertest.Server) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		if count(t, s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'") == 0 {
+			return errors.New("nobody listens")
+		}
+		return nil
+	})
+}
