@@ -23,6 +23,8 @@ const (
 	CodeNoSuchRoute          Code = "no_such_route"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeNotIssued            Code = "not_issued"
+	CodeRequestInProgress    Code = "request_in_progress"
+	CodeIdempotencyKeyReused Code = "idempotency_key_reused"
 	CodeAlreadyDecided       Code = "already_decided"
 	CodeApprovalExpired      Code = "approval_expired"
 	CodeProfileDisabled      Code = "profile_disabled"

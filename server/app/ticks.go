@@ -3,10 +3,15 @@ package app
 import (
 	"context"
 	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/httpapi"
 )
 
-// As many expired approvals are ended in one tick; the rest comes with the next.
-const expireAtOnce = 1000
+// As much is done in one tick; the rest comes with the next.
+const (
+	expireAtOnce = 1000
+	forgetAtOnce = 10_000
+)
 
 // tick does what time makes due. Every replica does it: each step is a guarded statement, so it happens once.
 func (s *Server) tick(ctx context.Context) {
@@ -20,6 +25,9 @@ func (s *Server) tick(ctx context.Context) {
 			s.log.WarnContext(ctx, "could not look for lost jobs; trying again", "error", err)
 		} else if reaped > 0 {
 			s.log.WarnContext(ctx, "took jobs back from workers that were not heard of", "jobs", reaped)
+		}
+		if err := httpapi.ForgetReplays(ctx, s.store, forgetAtOnce); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "could not forget answers kept for retries; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -78,40 +78,45 @@ func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInpu
 
 func (s *server) getApproval(ctx context.Context, in *ByID) (*plain[api.Approval], error) {
 	a, err := read(ctx, s, func(tx *store.Tx) (approval.Approval, error) { return approval.Get(tx, in.ID) })
-	return shown(a, err)
+	return shown(a.API(), err)
 }
 
-func shown(a approval.Approval, err error) (*plain[api.Approval], error) {
+func shown(a api.Approval, err error) (*plain[api.Approval], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plain[api.Approval]{a.API()}, nil
+	return &plain[api.Approval]{a}, nil
 }
 
 type decisionInput struct {
 	ByID
+	Once
 	Optional[api.Decision]
 }
 
 func (s *server) approve(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
-	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Approve(tx, who, in.ID, in.value)
+	return shown(once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
+		a, err := s.Approvals.Approve(tx, who, in.ID, in.value)
+		return a.API(), err
 	}))
 }
 
 func (s *server) reject(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
-	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Reject(tx, who, in.ID, in.value)
+	return shown(once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
+		a, err := s.Approvals.Reject(tx, who, in.ID, in.value)
+		return a.API(), err
 	}))
 }
 
 type withdrawInput struct {
 	ByID
+	Once
 	Optional[api.Withdrawal]
 }
 
 func (s *server) withdraw(ctx context.Context, in *withdrawInput) (*plain[api.Approval], error) {
-	return shown(write(ctx, s, func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
-		return s.Approvals.Withdraw(tx, who, in.ID, in.value.Note)
+	return shown(once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
+		a, err := s.Approvals.Withdraw(tx, who, in.ID, in.value.Note)
+		return a.API(), err
 	}))
 }

@@ -19,6 +19,10 @@ type Sent[T any] struct {
 // Optional is a JSON body that may be left out.
 type Optional[T any] struct{ Sent[T] }
 
+// Resolve implements huma.Resolver. It stands here so that an input that embeds something else with a Resolve has two of
+// the same depth, and so none of its own: huma then calls each.
+func (b *Optional[T]) Resolve(ctx huma.Context) []error { return b.Sent.Resolve(ctx) }
+
 // bodied is an input that has a body.
 type bodied interface {
 	describe(huma.Registry) *huma.RequestBody

@@ -8,7 +8,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
-	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -82,10 +81,13 @@ type createCertificateBody struct{ api.CreateCertificate }
 
 func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
 
-type createCertificateInput struct{ Sent[createCertificateBody] }
+type createCertificateInput struct {
+	Once
+	Sent[createCertificateBody]
+}
 
 func (s *server) createCertificate(ctx context.Context, in *createCertificateInput) (*created[api.Certificate], error) {
-	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
+	c, err := once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
 		c, err := s.Certificates.Create(tx, who, in.value.CreateCertificate)
 		return viewed(tx, c, err)
 	})
@@ -163,6 +165,7 @@ func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
 
 type renewInput struct {
 	ByID
+	Once
 	Optional[api.Renew]
 }
 
@@ -177,11 +180,12 @@ func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepte
 	if err != nil {
 		return nil, err
 	}
-	j, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (job.Job, error) {
-		return s.Issuance.Renew(tx, who, prepared)
+	j, err := once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Job, error) {
+		j, err := s.Issuance.Renew(tx, who, prepared)
+		return j.API(), err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &accepted[api.Job]{Location: "/api/v1/jobs/" + j.ID, Body: j.API()}, nil
+	return &accepted[api.Job]{Location: "/api/v1/jobs/" + j.ID, Body: j}, nil
 }

@@ -34,6 +34,8 @@ var known = map[api.Code]struct {
 	api.CodeNoSuchRoute:          {http.StatusNotFound, "No such route"},
 	api.CodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed"},
 	api.CodeNotIssued:            {http.StatusConflict, "Not issued yet"},
+	api.CodeRequestInProgress:    {http.StatusConflict, "Request in progress"},
+	api.CodeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "Idempotency-Key used for another request"},
 	api.CodeAlreadyDecided:       {http.StatusConflict, "Already decided"},
 	api.CodeApprovalExpired:      {http.StatusConflict, "Approval expired"},
 	api.CodeProfileDisabled:      {http.StatusConflict, "Profile disabled"},
@@ -79,6 +81,8 @@ func (s *server) refusal(ctx context.Context, err error) (*api.Problem, http.Hea
 	var refusal *api.Problem
 	var unavailable *store.UnavailableError
 	switch {
+	case errors.As(err, &refusal) && refusal.Code() == api.CodeRequestInProgress:
+		return refusal, retryAfter(1)
 	case errors.As(err, &refusal):
 		return refusal, nil
 	case errors.Is(err, principal.ErrUnauthenticated):

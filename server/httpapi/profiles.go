@@ -92,10 +92,13 @@ func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profi
 	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p}, nil
 }
 
-type createProfileInput struct{ Sent[createProfileBody] }
+type createProfileInput struct {
+	Once
+	Sent[createProfileBody]
+}
 
 func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*created[api.Profile], error) {
-	p, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Profile, error) {
+	p, err := once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Profile, error) {
 		p, err := s.Profiles.Create(tx, who, in.value.CreateProfile)
 		return viewedProfile(tx, p, err)
 	})

@@ -32,8 +32,8 @@ type Prepared struct {
 	lintedDigest  string
 }
 
-// Prepare looks at a request before the transaction: linting takes its time. What it says may be out of date when
-// the transaction runs; then that lints again.
+// Prepare lints what would be signed before the transaction, because that takes its time. What it finds may be out of
+// date when the transaction runs, which then lints again; so any refusal is left to it, in its order.
 func (s *Service) Prepare(ctx context.Context, certificateID string, request api.Renew) (Prepared, error) {
 	p := Prepared{certificateID: certificateID, request: request}
 	var subject gate.Subject
@@ -46,15 +46,13 @@ func (s *Service) Prepare(ctx context.Context, certificateID string, request api
 		subject = proposal.Subject
 		return err
 	})
-	if err != nil {
-		return p, refusal(err)
+	if err == nil {
+		err = s.Gate.Lint(subject, s.Store.Now())
 	}
-	if err := s.Gate.Lint(subject, s.Store.Now()); err != nil {
-		// The transaction meets it again, after the refusals that come before it.
-		return p, ignoreUnsignable(err)
+	if err == nil {
+		p.lintedDigest = subject.Digest
 	}
-	p.lintedDigest = subject.Digest
-	return p, nil
+	return p, ignoreRefusal(err)
 }
 
 func csrOf(request api.Renew, c certificate.Certificate) string {
@@ -175,9 +173,9 @@ func refusal(err error) error {
 	return err
 }
 
-func ignoreUnsignable(err error) error {
-	var unsignable *gate.UnsignableError
-	if errors.As(err, &unsignable) {
+func ignoreRefusal(err error) error {
+	var known *api.Problem
+	if errors.As(refusal(err), &known) || errors.Is(err, gate.ErrNothingToSign) {
 		return nil
 	}
 	return err

@@ -112,6 +112,14 @@ func (tx *Tx) Locking(clause string) string {
 	return " " + clause
 }
 
+// LockTimeout bounds how long a statement waits for another transaction. On SQLite the writers queue before they begin.
+func (tx *Tx) LockTimeout(d time.Duration) error {
+	if tx.store.sqlite {
+		return nil
+	}
+	return tx.DB.Exec(fmt.Sprintf("SET LOCAL lock_timeout = %d", d.Milliseconds())).Error
+}
+
 // Find scans the first row of a query into dest and reports whether there was one.
 func (tx *Tx) Find(dest any, query string, args ...any) (bool, error) {
 	result := tx.DB.Raw(query, args...).Scan(dest)
@@ -155,6 +163,12 @@ func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 // Read runs f on one snapshot of the database. It cannot write.
 func (s *Store) Read(ctx context.Context, f func(*Tx) error) error {
 	return s.transact(ctx, s.reader, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
+}
+
+// IsKept says whether err was made with Keep: what was written before it stays.
+func IsKept(err error) bool {
+	var keep kept
+	return errors.As(err, &keep)
 }
 
 func (s *Store) transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, f func(*Tx) error) error {

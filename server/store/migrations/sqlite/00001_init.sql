@@ -189,6 +189,17 @@ CREATE TABLE leaves (
 );
 CREATE INDEX leaves_certificate ON leaves (certificate_uid, created_at, serial_number);
 
+-- Answers to requests with an Idempotency-Key, for a retry.
+CREATE TABLE replays (
+    principal_id    text NOT NULL,
+    idempotency_key text NOT NULL,
+    fingerprint     text NOT NULL,
+    answer          text NOT NULL,
+    expires_at      timestamp NOT NULL,
+    PRIMARY KEY (principal_id, idempotency_key)
+);
+CREATE INDEX replays_expiry ON replays (expires_at);
+
 CREATE TABLE audit_events (
     id            text PRIMARY KEY,
     occurred_at   timestamp NOT NULL,
