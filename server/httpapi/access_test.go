@@ -16,7 +16,7 @@ func TestRoles(t *testing.T) {
 	all := []string{"vera", "audrey", "olga", "carol", "terraform"}
 	readers, operators, public := all, []string{"olga", "terraform"}, append([]string{""}, all...)
 	allowed := map[string][]string{
-		"list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
+		"get-me": readers, "list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
 		"list-certificate-versions": readers, "get-certificate-chain": readers, "list-jobs": readers, "get-job": readers,
 		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "list-audit-events": {"audrey"},
 		"create-profile": operators, "replace-profile": operators, "delete-profile": operators,

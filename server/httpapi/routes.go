@@ -28,6 +28,8 @@ var (
 
 // routes is the table of contents of the API.
 func (s *server) routes(h huma.API) {
+	get(s, h, readers, "/api/v1/me", "get-me", "Who am I", s.getMe)
+
 	get(s, h, readers, "/api/v1/profiles", "list-profiles", "List profiles", s.listProfiles)
 	get(s, h, readers, "/api/v1/profiles/{id}", "get-profile", "Get a profile", s.getProfile)
 	post(s, h, operators, "/api/v1/profiles", "create-profile", "Create a profile", http.StatusCreated, s.createProfile)

@@ -1,0 +1,13 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// GetMe says who the server takes the caller for.
+func (c *Client) GetMe(ctx context.Context) (api.Me, error) {
+	return call[api.Me](ctx, c, request{method: http.MethodGet, path: apiPath("me"), want: http.StatusOK})
+}
