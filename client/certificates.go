@@ -10,8 +10,9 @@ import (
 )
 
 // CreateCertificate makes a certificate; nothing is signed until it is renewed.
-func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate) (api.Certificate, error) {
-	return call[api.Certificate](ctx, c, request{method: http.MethodPost, path: certificatesPath(), body: b, want: http.StatusCreated})
+func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate, opts ...RequestOption) (api.Certificate, error) {
+	r := request{method: http.MethodPost, path: certificatesPath(), body: b, want: http.StatusCreated}
+	return call[api.Certificate](ctx, c, r.with(opts))
 }
 
 // ListCertificatesOptions filters certificates.

@@ -33,6 +33,8 @@ type ServeConfig struct {
 	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"How long a request waits for its approval; at least 1s."`
 	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, in the name of system-bypass."`
 	Workers                    int           `env:"CERTCTL_WORKERS" default:"4" help:"How many certificates are issued at once."`
+	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"How often certificates that are due are looked for."`
+	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"How long after a rejected, expired or failed renewal the next one is asked for."`
 	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"How often expired approvals and lost jobs are looked for."`
 }
 
@@ -44,6 +46,10 @@ func (c ServeConfig) validate() error {
 		return errors.New("CERTCTL_WORKERS must be 1 to 256")
 	case c.ReaperInterval < 100*time.Millisecond:
 		return errors.New("CERTCTL_REAPER_INTERVAL must be at least 100ms")
+	case c.RenewalInterval < 100*time.Millisecond:
+		return errors.New("CERTCTL_RENEWAL_INTERVAL must be at least 100ms")
+	case c.RenewalRetryAfter < 0:
+		return errors.New("CERTCTL_RENEWAL_RETRY_AFTER must not be negative")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
 		return errors.New("CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both")
 	case c.TLSCertFile == "" && !c.BehindTLSProxy && !loopback(c.Listen):

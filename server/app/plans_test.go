@@ -75,6 +75,10 @@ func TestLists_WalkAnIndex(t *testing.T) {
 			_, err := certificate.List(tx, certificate.Filter{ProfileID: "p-7"}, page)
 			return err
 		},
+		"certificates that are due": func(tx *store.Tx, page store.Page) error {
+			_, err := certificate.Due(tx, page.After, page.Limit)
+			return err
+		},
 		"audit": func(tx *store.Tx, page store.Page) error {
 			_, err := audit.List(tx, audit.Filter{}, page)
 			return err
@@ -143,7 +147,7 @@ func fill(t *testing.T, s *servertest.Server, n int) {
 	s.Exec(t, drop)
 	for _, insert := range []string{
 		`INSERT INTO certificates (uid, id, spec, version, created_at, updated_at)
-			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '"}', 1, AT, AT FROM NUMBERS`,
+			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 1, AT, AT FROM NUMBERS`,
 		`INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, certificate_uid, job_id, requested_by, accountable, excluded,
 			reason, subject, digest, expires_at, decided_by, decided_at, note, created_at, updated_at)
 			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || i, 'job-' || i,

@@ -42,6 +42,6 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 
 // Idle wires a server for a command: it has no issuer and is never run.
 func Idle(db *store.Store, log *slog.Logger) (*Server, error) {
-	config := ServeConfig{Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Second, Workers: 1, ReaperInterval: time.Second}
+	config := ServeConfig{Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Second, Workers: 1, ReaperInterval: time.Second, RenewalInterval: time.Hour}
 	return New(config, Options{Store: db, Log: log})
 }

@@ -92,6 +92,15 @@ func (f Filter) on(db *gorm.DB) *gorm.DB {
 	return db
 }
 
+// Due gives the live certificates that are to be renewed by now, the longest due first, from after a place in that
+// order. Whether one may be, is for the caller to find out.
+func Due(tx *store.Tx, after store.Cursor, limit int) ([]Certificate, error) {
+	var rows []Certificate
+	err := store.Page{Limit: limit, After: after}.On(
+		tx.DB.Where("archived_at IS NULL AND auto_renew AND renew_at <= ?", tx.Now), "renew_at", "uid").Find(&rows).Error
+	return rows, err
+}
+
 // Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
 func Users(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
 	rows, err := List(tx, Filter{ProfileID: profileID}, store.Page{Limit: 10})

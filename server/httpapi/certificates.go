@@ -8,6 +8,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/issuance"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -81,15 +82,30 @@ type createCertificateBody struct{ api.CreateCertificate }
 
 func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
 
+// Issue is part of an input that may ask for issuance in the same transaction.
+type Issue struct {
+	Issue  bool   `query:"issue" doc:"open the job, and the approval, that renew would open"`
+	Reason string `query:"reason" maxLength:"500" doc:"why it is to be issued; kept on the approval"`
+}
+
+// issued opens what renew would open, if that was asked for, and shows the certificate.
+func (s *server) issued(tx *store.Tx, who identity.Actor, i Issue, c certificate.Certificate, err error) (api.Certificate, error) {
+	if err == nil && i.Issue {
+		_, err = s.Issuance.Renew(tx, who, issuance.Unprepared(c.ID, i.Reason))
+	}
+	return viewed(tx, c, err)
+}
+
 type createCertificateInput struct {
 	Once
+	Issue
 	Sent[createCertificateBody]
 }
 
 func (s *server) createCertificate(ctx context.Context, in *createCertificateInput) (*created[api.Certificate], error) {
 	c, err := once(ctx, s, &in.Once, in.RawBody, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
 		c, err := s.Certificates.Create(tx, who, in.value.CreateCertificate)
-		return viewed(tx, c, err)
+		return s.issued(tx, who, in.Issue, c, err)
 	})
 	if err != nil {
 		return nil, err
@@ -108,6 +124,7 @@ func (b *replaceCertificateBody) setDefaults() { b.CertificateSpec = api.Default
 type replaceCertificateInput struct {
 	ByID
 	IfMatch
+	Issue
 	Sent[replaceCertificateBody]
 }
 
@@ -117,7 +134,7 @@ func (s *server) replaceCertificate(ctx context.Context, in *replaceCertificateI
 	}
 	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
 		c, err := s.Certificates.Replace(tx, who, in.ID, in.value.CertificateSpec, in.precondition())
-		return viewed(tx, c, err)
+		return s.issued(tx, who, in.Issue, c, err)
 	})
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ const (
 type Actor struct {
 	ID           string
 	Kind         Kind
-	Owner        string // of a service: the human who owns it
+	Owner        string // of a service: the human who owns it; of the scheduler: the person it asks for
 	Roles        []api.Role
 	KeyID        string
 	KeyExpiresAt *time.Time
@@ -44,10 +44,15 @@ var (
 
 // Accountable is the one person who stands behind what the actor asks for.
 func (a Actor) Accountable() string {
-	if a.Kind == Service {
-		return a.Owner
+	if a.Kind == Human || a.Owner == "" {
+		return a.ID
 	}
-	return a.ID
+	return a.Owner
+}
+
+// Scheduler is the scheduler asking for something that a person stands behind.
+func Scheduler(accountable string) Actor {
+	return Actor{ID: "system-scheduler", Kind: System, Owner: accountable}
 }
 
 // Has says whether the actor has any of the roles. All roles read as viewer does; none implies another.

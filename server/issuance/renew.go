@@ -55,6 +55,11 @@ func (s *Service) Prepare(ctx context.Context, certificateID string, request api
 	return p, ignoreRefusal(err)
 }
 
+// Unprepared is a request that is linted in its transaction: for a certificate that this transaction writes.
+func Unprepared(certificateID, reason string) Prepared {
+	return Prepared{certificateID: certificateID, request: api.Renew{Reason: reason}}
+}
+
 func csrOf(request api.Renew, c certificate.Certificate) string {
 	if request.CSRPEM != "" {
 		return request.CSRPEM

@@ -109,6 +109,7 @@ func start(t testing.TB, o options, opts ...Option) *Server {
 	t.Helper()
 	o.serve = app.ServeConfig{
 		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
+		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour,
 	}
 	o.log = io.Discard
 	o.issuers = map[string]gate.Issuer{app.LocalIssuerID: CA(t)}

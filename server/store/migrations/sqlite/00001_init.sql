@@ -42,6 +42,7 @@ CREATE TABLE certificates (
     spec           text NOT NULL,
     profile_id     text NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.profile_id')) STORED,
     common_name    text NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.common_name')) STORED,
+    auto_renew     boolean NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.auto_renew')) STORED,
     version        integer NOT NULL CHECK (version > 0),
     current_serial text,
     not_after      timestamp,
@@ -55,6 +56,7 @@ CREATE INDEX certificates_created ON certificates (created_at, uid) WHERE archiv
 CREATE INDEX certificates_archived ON certificates (created_at, uid) WHERE archived_at IS NOT NULL;
 CREATE INDEX certificates_profile ON certificates (profile_id, created_at, uid) WHERE archived_at IS NULL;
 CREATE INDEX certificates_common_name ON certificates (common_name, created_at, uid) WHERE archived_at IS NULL;
+CREATE INDEX certificates_due ON certificates (renew_at, uid) WHERE archived_at IS NULL AND auto_renew;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
 -- Who stands behind each version: whether it changed what would be signed (names and key of a certificate; issuer,

@@ -1,0 +1,89 @@
+package issuance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+const dueAtOnce = 500
+
+// RenewDue asks for each certificate that is due, as a person would, so that a gated one waits for its approval. Each
+// is a transaction of its own: one that cannot be renewed stops no other. Replicas may all do it: the certificate's
+// lock lets one of them open the job. After a renewal that ended without a certificate it asks no sooner than
+// retryAfter.
+func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error {
+	var after store.Cursor
+	for {
+		var due []certificate.Certificate
+		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
+			due, err = certificate.Due(tx, after, dueAtOnce)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("find the certificates that are due: %w", err)
+		}
+		for _, c := range due {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err := s.renewDue(ctx, c, retryAfter); err != nil {
+				s.Log.WarnContext(ctx, "could not ask for a renewal", "certificate_id", c.ID, "error", err)
+			}
+			after = store.Cursor{At: *c.RenewAt, ID: c.UID}
+		}
+		if len(due) < dueAtOnce {
+			return nil
+		}
+	}
+}
+
+func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) error {
+	err := s.Store.Write(ctx, func(tx *store.Tx) error {
+		wanted, err := stillWanted(tx, c, retryAfter)
+		if err != nil || !wanted {
+			return err
+		}
+		signed, err := gate.LastSigned(tx, c)
+		if err != nil {
+			return err
+		}
+		before, err := job.Get(tx, signed.JobID)
+		if err != nil {
+			return err
+		}
+		_, err = s.Renew(tx, identity.Scheduler(before.Accountable), Unprepared(c.ID, "due since "+c.RenewAt.Format(time.RFC3339)))
+		return err
+	})
+	var refusal *api.Problem
+	switch {
+	case errors.Is(err, principal.ErrUnauthenticated):
+		return errors.New("the person accountable for it is disabled: someone must renew it")
+	case errors.As(err, &refusal) && (refusal.Code() == api.CodeJobAlreadyOpen || refusal.Code() == api.CodeProfileDisabled):
+		return nil // asked for already, or not to be asked for
+	}
+	return err
+}
+
+// stillWanted looks at the newest job: one that is open is waited for, one that brought no certificate is not repeated
+// at once.
+func stillWanted(tx *store.Tx, c certificate.Certificate, retryAfter time.Duration) (bool, error) {
+	newest, err := job.Newest(tx, []string{c.UID})
+	if err != nil {
+		return false, err
+	}
+	last, asked := newest[c.UID]
+	if !asked || last.FinishedAt == nil {
+		return false, nil
+	}
+	return last.Status == api.JobCompleted || !tx.Now.Before(last.FinishedAt.Add(retryAfter)), nil
+}

@@ -1,0 +1,146 @@
+package issuance_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// jobsOf are a certificate's jobs, newest first.
+func jobsOf(t *testing.T, s *servertest.Server, id string) []api.Job {
+	t.Helper()
+	var jobs []api.Job
+	for j, err := range s.Client(t, "vera").ListJobs(context.Background(), client.ListJobsOptions{CertificateID: id}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+func renewDue(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	if err := s.App.RenewDue(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The scheduler renews what was issued once and is due, and asks like anyone else: a gated renewal waits, not for the
+// one who stands behind the last certificate. A rejection is not asked for again at once; a person may ask at any time.
+func TestRenewDue(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		first := s.Waiting(t, "alice")
+		never := s.Certificate(t, s.Profile(t, true).ID) // never issued, so never due
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Ended(t, first.ID)
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 1 {
+			t.Fatalf("not due, and there are %d jobs", len(jobs))
+		}
+		s.Clock.Advance(61 * 24 * time.Hour) // of 90 days a third is left
+		renewDue(t, s)
+		renewDue(t, s)
+		jobs := jobsOf(t, s, first.CertificateID)
+		if len(jobs) != 2 || jobs[0].Status != api.JobAwaitingApproval || jobs[0].Type != api.JobRenewal || jobs[0].RequestedBy != "system-scheduler" {
+			t.Fatalf("due: %+v", jobs)
+		}
+		a, err := s.Client(t, "vera").GetApproval(ctx, *jobs[0].ApprovalID)
+		if err != nil || a.Accountable != "alice" {
+			t.Fatalf("%v, %+v", err, a)
+		}
+		if diff := cmp.Diff([]string{"alice"}, a.Excluded); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := s.Client(t, "bob").RejectApproval(ctx, a.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 2 {
+			t.Errorf("asked again at once after a rejection: %+v", jobs)
+		}
+		s.Clock.Advance(25 * time.Hour)
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 3 {
+			t.Errorf("not asked again after a day: %+v", jobs)
+		}
+		if jobs := jobsOf(t, s, never.ID); len(jobs) != 0 {
+			t.Errorf("asked for what was never issued: %+v", jobs)
+		}
+	})
+}
+
+// A team of two has no dead end: the scheduler's request that nobody may decide is withdrawn by an operator, renewed by
+// a person, and approved by the other.
+func TestRenewDue_TeamOfTwo(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		first := s.Waiting(t, "alice")
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Ended(t, first.ID)
+		c, err := s.Client(t, "bob").GetCertificate(ctx, first.CertificateID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SANs = append(c.SANs, "more.example.com")
+		replace(t, s, "bob", c.ID, c.CertificateSpec)
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		asked := jobsOf(t, s, c.ID)[0]
+		for _, who := range []string{"alice", "bob"} {
+			_, err := s.Client(t, who).ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
+			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		}
+		if _, err := s.Client(t, "bob").WithdrawApproval(ctx, *asked.ApprovalID, api.Withdrawal{}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := s.Client(t, "bob").RenewCertificate(ctx, c.ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Client(t, "alice").ApproveApproval(ctx, *again.ApprovalID, api.Decision{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// With issue=true a write opens what renew would open, or nothing at all happens.
+func TestIssueWithTheWrite(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		p := s.Profile(t, true)
+		spec := api.DefaultCertificateSpec()
+		spec.SANs, spec.ProfileID, spec.CSRPEM = []string{"a.example.com"}, p.ID, servertest.CSR(t)
+		c, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-a", CertificateSpec: spec}, client.Query("issue", "true"), client.Query("reason", "first"))
+		if err != nil || c.Status != api.CertificateAwaitingApproval || c.ApprovalID == nil {
+			t.Fatalf("%v, %+v", err, c)
+		}
+		if a, err := olga.GetApproval(ctx, *c.ApprovalID); err != nil || a.Reason != "first" {
+			t.Errorf("%v, %+v", err, a)
+		}
+		spec.SANs = append(spec.SANs, "b.example.com")
+		changed, err := olga.ReplaceCertificate(ctx, c.ID, spec, client.Query("issue", "true"))
+		if err != nil || changed.Status != api.CertificateAwaitingApproval || *changed.ApprovalID == *c.ApprovalID {
+			t.Fatalf("%v, %+v", err, changed)
+		}
+		p.Enabled = false
+		if _, err := olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
+			t.Fatal(err)
+		}
+		_, err = olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, client.Query("issue", "true"))
+		servertest.RefusedWith(t, err, api.CodeProfileDisabled)
+		_, err = olga.GetCertificate(ctx, "mc-b")
+		servertest.RefusedWith(t, err, api.CodeNotFound)
+	})
+}
