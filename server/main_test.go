@@ -144,8 +144,8 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 // A misspelt variable is no error, and is not passed over in silence.
 func TestServe_WarnsOfUnknownVariables(t *testing.T) {
 	t.Parallel()
-	got := certctl(t, t.TempDir(), []string{"CERTCTL_APROVAL_BYPASS=true", "CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_CA_CERT_FILE=x"}, "serve")
-	if !strings.Contains(got.stderr, `"variable":"CERTCTL_APROVAL_BYPASS","nearest":"CERTCTL_APPROVAL_BYPASS"`) {
+	got := certctl(t, t.TempDir(), []string{"CERTCTL_APPROVAL_BYPAS=true", "CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_CA_CERT_FILE=x"}, "serve")
+	if !strings.Contains(got.stderr, `"variable":"CERTCTL_APPROVAL_BYPAS","nearest":"CERTCTL_APPROVAL_BYPASS"`) {
 		t.Error(got.stderr)
 	}
 }

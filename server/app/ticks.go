@@ -52,6 +52,6 @@ func (s *Server) RenewDue(ctx context.Context) error {
 // logFailure says what did not work; the next tick tries again.
 func (s *Server) logFailure(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "could not "+what+"; trying again", "error", err)
+		s.log.WarnContext(ctx, "a tick did not do all it should; trying again", "what", what, "error", err)
 	}
 }
