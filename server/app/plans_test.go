@@ -31,7 +31,8 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 }
 
 // A page costs the same wherever it stands: every list walks an index from where the page begins, and none reads the
-// whole table or sorts it. Shown by the databases' own plans on 100,000 rows of each kind.
+// whole table or sorts it. Shown by the databases' own plans, PostgreSQL's on 100,000 rows of
+// each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
@@ -93,7 +94,11 @@ func TestLists_WalkAnIndex(t *testing.T) {
 		},
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		fill(t, s, 100_000)
+		rows := 100_000
+		if s.Store.IsSQLite() {
+			rows = 5_000 // its plans do not depend on the number, and pure Go under the race detector is slow
+		}
+		fill(t, s, rows)
 		for name, list := range lists {
 			for _, page := range []store.Page{{Limit: 51}, {Limit: 51, After: deep}, {Limit: 51, After: deep, Newest: true}} {
 				if plan := explain(t, s, list, page); strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") ||

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -195,37 +196,52 @@ func selfSigned(t testing.TB) []byte {
 }
 
 // A worker that is not heard of for a lease loses its job. Another one signs the same bytes, and what the first one
-// brings afterwards counts for nothing.
+// brings afterwards counts for nothing, whether the other is done by then or not.
 func TestLostLease(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
-		for name, late := range map[string]error{"the signature comes late": nil, "an error comes late": errors.New("too late")} {
-			t.Run(name, func(t *testing.T) {
-				hung, release := make(chan struct{}), make(chan struct{})
+		for _, late := range []struct {
+			name  string
+			err   error // of the first worker; nil: it brings a signature
+			first bool  // it comes while the other is still at it
+		}{
+			{"a signature after the end", nil, false},
+			{"a signature before the end", nil, true},
+			{"an error after the end", errors.New("too late"), false},
+			{"an error before the end", errors.New("too late"), true},
+		} {
+			t.Run(late.name, func(t *testing.T) {
+				hung := make(chan int, 2)
+				release := []chan struct{}{make(chan struct{}), make(chan struct{})}
 				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
-					if c.number > 1 {
-						return real.Sign(ctx, c.Permit)
-					}
-					close(hung)
-					<-release
-					if late != nil {
-						return gate.Chain{}, late
+					hung <- c.number
+					<-release[c.number-1]
+					if c.number == 1 && late.err != nil {
+						return gate.Chain{}, late.err
 					}
 					return real.Sign(ctx, c.Permit)
 				})
-				s := start(t, servertest.Issuer(issuer))
+				log := &journal{}
+				s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 				p := peopleOf(t, s)
 				j := approved(t, s, p, s.Profile(t, true).ID)
 				<-hung
 				s.Clock.Advance(40 * time.Second)
-				done := ended(t, s, j.ID, api.JobCompleted, "")
-				if done.Attempt != 0 {
-					t.Error("a lost lease counted as an attempt")
+				<-hung // the other has it
+				if !late.first {
+					close(release[1])
+					ended(t, s, j.ID, api.JobCompleted, "")
 				}
 				before := rows(t, s, tables...)
-				close(release)
-				s.Restart(t) // which waits for the first worker
+				close(release[0])
+				servertest.Eventually(t, func() error { return log.said("another worker has this job") })
 				if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
 					t.Errorf("the worker without a lease wrote something:\n%s", diff)
+				}
+				if late.first {
+					close(release[1])
+				}
+				if done := ended(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
+					t.Error("a lost lease counted as an attempt")
 				}
 				issuer.askedFor(t, j.ID, 2)
 				if n := count(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != 1 {
@@ -234,6 +250,28 @@ func TestLostLease(t *testing.T) {
 			})
 		}
 	})
+}
+
+// journal is a log that can be asked what was said.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (j *journal) Write(line []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(line)
+}
+
+func (j *journal) said(words string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !strings.Contains(j.text.String(), words) {
+		return fmt.Errorf("the log does not say %q", words)
+	}
+	return nil
 }
 
 // A job is in its worker's hands as long as the worker is alive, however slow the issuer.

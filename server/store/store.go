@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 )
 
@@ -171,10 +172,22 @@ func IsKept(err error) bool {
 	return errors.As(err, &keep)
 }
 
+// begin begins a transaction. After the database was away the pool is full of connections that are dead without
+// knowing it; nothing has happened yet, so each of them is tried and dropped until one lives.
+func begin(ctx context.Context, db *gorm.DB, opts *sql.TxOptions) (*gorm.DB, error) {
+	for try := 0; ; try++ {
+		begun := db.WithContext(ctx).Begin(opts)
+		var unreachable *pgconn.ConnectError
+		if begun.Error == nil || try == maxConnections || errors.As(begun.Error, &unreachable) || !lostConnection(begun.Error) {
+			return begun, begun.Error
+		}
+	}
+}
+
 func (s *Store) transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, f func(*Tx) error) error {
-	begun := db.WithContext(ctx).Begin(opts)
-	if begun.Error != nil {
-		return &UnavailableError{begun.Error}
+	begun, err := begin(ctx, db, opts)
+	if err != nil {
+		return &UnavailableError{err}
 	}
 	tx := &Tx{DB: begun, Now: s.Now(), store: s}
 	committed := false
@@ -183,7 +196,7 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, 
 			begun.Rollback()
 		}
 	}()
-	err := f(tx)
+	err = f(tx)
 	var keep kept
 	if err != nil && !errors.As(err, &keep) {
 		return classify(err)
