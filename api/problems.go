@@ -1,7 +1,9 @@
 package api
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -102,6 +104,12 @@ func Invalid(faults ...Fault) *Problem {
 	}
 	p.Errors = faults
 	return p
+}
+
+// Is says whether err is a problem with one of the codes.
+func Is(err error, codes ...Code) bool {
+	var p *Problem
+	return errors.As(err, &p) && slices.Contains(codes, p.Code())
 }
 
 // Code is the last part of the problem's type; empty for a problem that certctl did not write.

@@ -2,7 +2,6 @@ package approval
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -89,6 +88,5 @@ func (s *Service) lost(tx *store.Tx, a Approval) error {
 
 // IsDecided says that another decision came first.
 func IsDecided(err error) bool {
-	var p *api.Problem
-	return errors.As(err, &p) && (p.Code() == api.CodeAlreadyDecided || p.Code() == api.CodeApprovalExpired)
+	return api.Is(err, api.CodeAlreadyDecided, api.CodeApprovalExpired)
 }

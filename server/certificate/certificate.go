@@ -125,7 +125,7 @@ func record(tx *store.Tx, who identity.Actor, action string, c Certificate, deta
 // UIDOf is the uid of the live certificate that has the id now; empty when there is none.
 func UIDOf(tx *store.Tx, id string) (string, error) {
 	c, err := Get(tx, id)
-	if isNotFound(err) {
+	if api.Is(err, api.CodeNotFound) {
 		return "", nil
 	}
 	return c.UID, err

@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -33,7 +32,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already", other.ID)
 		refusal.ID = other.ID
 		return Certificate{}, refusal
-	} else if !isNotFound(err) {
+	} else if !api.Is(err, api.CodeNotFound) {
 		return Certificate{}, err
 	}
 	c := Certificate{
@@ -52,7 +51,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 // check locks the profile's rules and holds the certificate against them.
 func (s *Service) check(tx *store.Tx, spec api.CertificateSpec, faults []api.Fault) error {
 	p, err := profile.Share(tx, spec.ProfileID)
-	if isNotFound(err) {
+	if api.Is(err, api.CodeNotFound) {
 		return api.Invalid(append(faults, api.Fault{Pointer: "/profile_id", Detail: fmt.Sprintf("there is no profile %q", spec.ProfileID)})...)
 	}
 	if err != nil {
@@ -224,9 +223,4 @@ func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time,
 func summary(spec api.CertificateSpec) api.CertificateSpec {
 	spec.CSRPEM = ""
 	return spec
-}
-
-func isNotFound(err error) bool {
-	var p *api.Problem
-	return errors.As(err, &p) && p.Code() == api.CodeNotFound
 }

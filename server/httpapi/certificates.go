@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -20,39 +19,36 @@ type listCertificatesInput struct {
 	Archived      bool      `query:"archived" doc:"the archived ones instead of the live ones"`
 }
 
-// page is rows with what is shown of them, both in one order.
-type page struct {
-	rows  []certificate.Certificate
-	views []api.Certificate
+// placed is a certificate as it is shown, and its place in the list.
+type placed struct {
+	view api.Certificate
+	at   store.Cursor
 }
 
 func (s *server) listCertificates(ctx context.Context, in *listCertificatesInput) (*list[api.Certificate], error) {
-	found, err := read(ctx, s, func(tx *store.Tx) (page, error) {
+	found, err := read(ctx, s, func(tx *store.Tx) ([]placed, error) {
 		rows, err := certificate.List(tx, certificate.Filter{
 			ProfileID: in.ProfileID, CommonName: in.CommonName, ExpiresBefore: in.ExpiresBefore.UTC(), Archived: in.Archived,
 		}, in.page(false))
 		if err != nil {
-			return page{}, err
+			return nil, err
 		}
 		views, err := certificate.View(tx, rows...)
-		return page{rows, views}, err
+		if err != nil {
+			return nil, err
+		}
+		found := make([]placed, len(rows))
+		for i, c := range rows {
+			found[i] = placed{views[i], store.Cursor{At: c.CreatedAt, ID: c.UID}}
+		}
+		return found, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	place := func(i int) store.Cursor { return store.Cursor{At: found.rows[i].CreatedAt, ID: found.rows[i].UID} }
-	show := func(i int) api.Certificate { return found.views[i] }
-	return listed(&in.Paged, slices.Collect(indexes(len(found.rows))), place, show), nil
-}
-
-func indexes(n int) func(func(int) bool) {
-	return func(yield func(int) bool) {
-		for i := range n {
-			if !yield(i) {
-				return
-			}
-		}
-	}
+	place := func(p placed) store.Cursor { return p.at }
+	show := func(p placed) api.Certificate { return p.view }
+	return listed(&in.Paged, found, place, show), nil
 }
 
 // viewed shows one certificate inside the transaction that found or wrote it.

@@ -244,7 +244,7 @@ func loseDatabase(t *testing.T, s *servertest.Server) {
 type panics struct{ gate.Issuer }
 
 func (panics) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte, error) {
-	panic("/root/secret.go:1 SELECT")
+	panic("/srv/secret.go:1 SELECT")
 }
 
 // What the server does not expect is told with the request's id alone.

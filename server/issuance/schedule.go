@@ -64,11 +64,10 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		_, err = s.Renew(tx, identity.Scheduler(before.Accountable), Unprepared(c.ID, "due since "+c.RenewAt.Format(time.RFC3339)))
 		return err
 	})
-	var refusal *api.Problem
 	switch {
 	case errors.Is(err, principal.ErrUnauthenticated):
 		return errors.New("the person accountable for it is disabled: someone must renew it")
-	case errors.As(err, &refusal) && (refusal.Code() == api.CodeJobAlreadyOpen || refusal.Code() == api.CodeProfileDisabled):
+	case api.Is(err, api.CodeJobAlreadyOpen, api.CodeProfileDisabled):
 		return nil // asked for already, or not to be asked for
 	}
 	return err
