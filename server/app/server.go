@@ -127,13 +127,13 @@ func (s *Server) Run(ctx context.Context) error {
 	if metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
-		running.Go(func() { s.logEnd("metrics", serve(ctx, metrics, mux)) })
+		running.Go(func() { s.logEnd("metrics", s.serve(ctx, metrics, mux)) })
 	}
 	if s.config.ApprovalBypass {
 		s.log.WarnContext(ctx, "CERTCTL_APPROVAL_BYPASS is on: every request is approved at once, by nobody")
 	}
 	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
-	err = serve(ctx, listener, s.Handler)
+	err = s.serve(ctx, listener, s.Handler)
 	stop()
 	running.Wait()
 	return err
@@ -161,11 +161,12 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 }
 
 // serve answers requests until ctx ends and those that were begun have ended.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+func (s *Server) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// Slow clients must not stay for ever.
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	stopped := make(chan error, 1)
 	go func() {

@@ -47,7 +47,7 @@ func (s *server) observe(c *gin.Context) {
 	route, took := template(c.FullPath()), time.Since(start)
 	s.Metrics.request(c.Request.Method, route, c.Writer.Status(), took)
 	s.Log.InfoContext(c.Request.Context(), "request",
-		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration", took,
+		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration_seconds", took.Seconds(),
 		requestIDAttr(c.Request.Context()))
 }
 

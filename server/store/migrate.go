@@ -33,7 +33,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	for _, r := range results {
-		s.log.InfoContext(ctx, "migrated", "version", r.Source.Version, "duration", r.Duration)
+		s.log.InfoContext(ctx, "migrated", "version", r.Source.Version, "duration_seconds", r.Duration.Seconds())
 	}
 	return nil
 }
