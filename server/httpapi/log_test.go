@@ -67,7 +67,7 @@ func TestLog(t *testing.T) {
 			}
 			succeeded[api.Approval](t, ask(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
 			request := log.line(t, "request", "second-person")
-			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration"] == nil {
+			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
 				t.Errorf("the request is logged as %v", request)
 			}
 			if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
