@@ -31,6 +31,15 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 			}
 			closed = append(closed, w)
 		}
+		// The last one is olga's own, who is disabled.
+		c := s.Certificate(t, profile)
+		j, err := p.olga.RenewCertificate(context.Background(), c.ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed = append(closed, world{p, s, c, j})
+		s.Write(t, func(tx *store.Tx) error { return s.App.DisablePrincipal(tx, "olga") })
+		ended(t, s, j.ID, api.JobCancelled, "person disabled")
 		s.Clock.Advance(100 * time.Hour)
 		for _, w := range closed {
 			if j := s.Ended(t, w.job.ID); j.Status != api.JobCancelled {
@@ -43,7 +52,9 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 			for _, w := range closed {
 				w.people = p
 				for _, again := range []func(world) error{world.approve, world.reject, world.withdraw} {
-					answered(t, "decide again", again(w), api.CodeAlreadyDecided, api.CodeApprovalExpired)
+					if answered(t, "decide again", again(w), api.CodeAlreadyDecided, api.CodeApprovalExpired, api.CodeForbidden) == "" {
+						t.Error("it was decided again")
+					}
 				}
 				issuer.askedFor(t, w.job.ID, 0)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -275,7 +276,8 @@ func (w world) renew() error {
 	return err
 }
 
-// The process is killed at chosen points of each transaction.
+// The process is killed at chosen points of each transaction. A caller who got no answer sends the same request again,
+// with its Idempotency-Key, and it was done once.
 func TestKillAtPoint(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		v := newVictim(t, start)
@@ -285,10 +287,11 @@ func TestKillAtPoint(t *testing.T) {
 			if kill.commit && v.Database().URL == "" {
 				continue
 			}
-			w := world{people: p, server: v.Server, certificate: v.Certificate(t, profile)}
+			c := v.Certificate(t, profile)
+			w := world{people: v.keyed(t, c.ID), server: v.Server, certificate: c}
 			if kill.approval != "" {
 				var err error
-				if w.job, err = p.alice.RenewCertificate(context.Background(), w.certificate.ID, api.Renew{}); err != nil {
+				if w.job, err = p.alice.RenewCertificate(context.Background(), c.ID, api.Renew{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -314,44 +317,73 @@ func TestKillAtPoint(t *testing.T) {
 			let := ""
 			v.past(t, func(s *servertest.Server) {
 				servertest.CheckInvariants(t, s.Store)
-				var found struct {
-					State  api.ApprovalState
-					Status api.JobStatus
-				}
-				s.Query(t, &found, `SELECT a.state, j.status FROM approvals a JOIN jobs j ON j.id = a.job_id
-					WHERE a.certificate_id = ?`, w.certificate.ID)
-				intents := intentsOf(t, s)
-				let = intents[w.job.ID]
+				found := requestOf(t, s, c.ID)
+				let = intentsOf(t, s)[w.job.ID]
 				if found.State != kill.approval || found.Status != kill.job || (let != "") != (kill.intents > 0) {
 					t.Errorf("%s: the approval is %q and the job %q, intent: %v", kill, found.State, found.Status, let != "")
 				}
 				expireLeases(t, s)
 			})
 			p = v.live(t)
-			w.people = p
-			switch kill.approval {
-			case "":
-				err = w.renew()
-			case api.ApprovalPending:
-				err = w.approve()
-			default:
-				err = nil
-			}
-			if err != nil {
-				t.Errorf("%s: afterwards: %v", kill, err)
-			}
-			if kill.approval == api.ApprovalRejected {
-				ended(t, v.Server, w.job.ID, api.JobCancelled, "approval rejected")
-			} else if kill.approval != "" {
-				ended(t, v.Server, w.job.ID, api.JobCompleted, "")
+			for range 2 {
+				w.people = v.keyed(t, c.ID)
+				if err := kill.call(w); err != nil {
+					t.Errorf("%s: sent again: %v", kill, err)
+				}
 			}
 			v.past(t, func(s *servertest.Server) {
+				found := requestOf(t, s, c.ID)
+				switch found.State {
+				case api.ApprovalApproved:
+					ended(t, v.Server, found.ID, api.JobCompleted, "")
+				case api.ApprovalRejected:
+					ended(t, v.Server, found.ID, api.JobCancelled, "approval rejected")
+				}
+				if n := count(t, s, "SELECT count(*) FROM approvals WHERE certificate_id = ?", c.ID); n != 1 || found.State == api.ApprovalPending && kill.approval != "" {
+					t.Errorf("%s: sent again there are %d requests, %s", kill, n, found.State)
+				}
 				if let != "" && intentsOf(t, s)[w.job.ID] != let {
 					t.Errorf("%s: what was let through before is not what was signed after", kill)
 				}
 			})
 		}
 	})
+}
+
+// request is the newest request for a certificate, and its job.
+type request struct {
+	State  api.ApprovalState
+	Status api.JobStatus
+	ID     string // of the job
+}
+
+func requestOf(t testing.TB, s *servertest.Server, certificate string) (found request) {
+	t.Helper()
+	s.Query(t, &found, "SELECT a.state, j.status, j.id FROM approvals a JOIN jobs j ON j.id = a.job_id WHERE a.certificate_id = ?", certificate)
+	return found
+}
+
+// idempotent sends every request with one key.
+type idempotent string
+
+// RoundTrip implements http.RoundTripper.
+func (key idempotent) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Idempotency-Key", string(key))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// keyed are people who send a single request, again and again.
+func (v *victim) keyed(t testing.TB, key string) people {
+	t.Helper()
+	as := func(name string) *client.Client {
+		c, err := client.New(v.URL, v.Key(t, name), client.WithRetries(0), client.WithHTTPClient(&http.Client{Transport: idempotent(key)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	return people{as("alice"), as("bob"), as("carol"), as("olga"), as("vera")}
 }
 
 // stall is a trigger that makes the server hang.
