@@ -41,7 +41,7 @@ func New(s *store.Store, queue *job.Queue, issuers map[string]Issuer, bypass boo
 
 // Issuer is the issuer that a job's certificate comes from.
 func (g *Gate) Issuer(j job.Job) (Issuer, error) {
-	s, err := stored(j.Subject, j.CSRPEM)
+	s, err := ReadSubject(j)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (g *Gate) prepare(ctx context.Context, c job.Claim) (draft, error) {
 	if err != nil || found {
 		return draft{}, err
 	}
-	subject, err := stored(c.Subject, c.CSRPEM)
+	subject, err := stored(c.Job)
 	if err != nil {
 		return draft{}, &UnsignableError{api.Fault{Detail: err.Error()}}
 	}
@@ -141,21 +141,21 @@ func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	if unsignable != nil {
 		return proposal, unsignable.Error(), nil
 	}
-	if reason := standing(proposal, c.Job); reason != "" {
+	if reason := standing(proposal, c.Subject, c.Digest); reason != "" {
 		return proposal, reason, nil
 	}
 	reason, err := g.approved(tx, proposal, c.Job)
 	return proposal, reason, err
 }
 
-// standing holds the job's subject against the certificate and the profile.
-func standing(now Proposal, j job.Job) string {
+// standing holds a job's subject against the certificate and the profile: the same for approve and before a signature.
+func standing(now Proposal, subject, digest string) string {
 	switch {
 	case now.Certificate.ArchivedAt != nil:
 		return "the certificate is archived"
 	case !now.Profile.Enabled:
 		return "the profile is disabled"
-	case now.Subject.Canonical != j.Subject || now.Subject.Digest != j.Digest:
+	case now.Subject.Canonical != subject || now.Subject.Digest != digest:
 		return "subject changed"
 	}
 	if faults := now.Faults(); len(faults) > 0 {

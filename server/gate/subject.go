@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -73,8 +73,7 @@ func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, err
 	case err != nil:
 		return false, err
 	}
-	same := now.Subject.Canonical == subject && now.Subject.Digest == digest
-	return same && now.Certificate.ArchivedAt == nil && now.Profile.Enabled && len(now.Faults()) == 0, nil
+	return standing(now, subject, digest) == "", nil
 }
 
 // find reads a certificate, its profile and, where the query has it, the request of the job.
@@ -123,9 +122,9 @@ func (g *Gate) subject(p Proposal) (Subject, error) {
 	}
 	spec := p.Certificate.Spec.V
 	return digested(api.IssuanceSubject{
-		CertificateID: p.Certificate.ID, CommonName: spec.CommonName, SANs: sorted(spec.SANs), Key: csr.Key,
+		CertificateID: p.Certificate.ID, CommonName: spec.CommonName, SANs: profile.SortedSet(spec.SANs), Key: csr.Key,
 		IssuerID: p.Profile.IssuerID, IssuerFingerprintSHA256: issuer.Fingerprint(), ProfileID: p.ProfileID,
-		ValiditySeconds: p.Profile.MaxTTLSeconds, ExtendedKeyUsages: sorted(p.Profile.AllowedEKUs),
+		ValiditySeconds: p.Profile.MaxTTLSeconds, ExtendedKeyUsages: profile.SortedSet(p.Profile.AllowedEKUs),
 	}, csr)
 }
 
@@ -137,13 +136,13 @@ func (g *Gate) issuer(id string) (Issuer, error) {
 	return issuer, nil
 }
 
-// stored reads a job's subject back, as what was approved and is to be signed.
-func stored(canonical, csrPEM string) (Subject, error) {
-	var s api.IssuanceSubject
-	if err := json.Unmarshal([]byte(canonical), &s); err != nil {
-		return Subject{}, fmt.Errorf("read the stored subject: %w", err)
+// stored reads back what a job asks for, with the key of its request.
+func stored(j job.Job) (Subject, error) {
+	s, err := ReadSubject(j)
+	if err != nil {
+		return Subject{}, err
 	}
-	csr, err := certificate.ParseCSR(csrPEM)
+	csr, err := certificate.ParseCSR(j.CSRPEM)
 	if err != nil {
 		return Subject{}, fmt.Errorf("read the stored request: %w", err)
 	}
@@ -154,15 +153,15 @@ func stored(canonical, csrPEM string) (Subject, error) {
 }
 
 // ReadSubject is what a job asks for, as it was stored.
-func ReadSubject(j job.Job) (Subject, error) { return stored(j.Subject, j.CSRPEM) }
+func ReadSubject(j job.Job) (api.IssuanceSubject, error) {
+	var s api.IssuanceSubject
+	if err := json.Unmarshal([]byte(j.Subject), &s); err != nil {
+		return s, fmt.Errorf("read the stored subject: %w", err)
+	}
+	return s, nil
+}
 
 func digested(s api.IssuanceSubject, csr *certificate.CSR) (Subject, error) {
 	text, digest, err := approval.Canonical(s)
 	return Subject{IssuanceSubject: s, PublicKey: csr.PublicKey, Canonical: text, Digest: digest}, err
-}
-
-func sorted(list []string) []string {
-	copied := slices.Clone(list)
-	slices.Sort(copied)
-	return copied
 }

@@ -16,7 +16,7 @@ func Sorted(spec api.ProfileSpec) api.ProfileSpec {
 	for _, set := range []*[]string{
 		&spec.AllowedEKUs, &spec.AllowedDNSNames, &spec.AllowedIPRanges, &spec.AllowedURIs, &spec.AllowedEmailDomains,
 	} {
-		*set = sorted(*set)
+		*set = SortedSet(*set)
 	}
 	spec.AllowedKeyAlgorithms = slices.SortedFunc(slices.Values(spec.AllowedKeyAlgorithms), func(a, b api.KeyAlgorithm) int {
 		return cmp.Compare(a.Algorithm, b.Algorithm)

@@ -190,9 +190,10 @@ func record(tx *store.Tx, who identity.Actor, action, id string, details audit.D
 }
 
 // SameSet says whether two lists hold the same elements: order carries no meaning.
-func SameSet(a, b []string) bool { return slices.Equal(sorted(a), sorted(b)) }
+func SameSet(a, b []string) bool { return slices.Equal(SortedSet(a), SortedSet(b)) }
 
-func sorted(list []string) []string {
+// SortedSet is a list in the order of its bytes, as it stands in the subject of an approval.
+func SortedSet(list []string) []string {
 	copied := slices.Clone(list)
 	slices.Sort(copied)
 	return copied
