@@ -1,38 +1,19 @@
 // Command demo tells what certctl is for, on this machine and with nothing faked: a certificate under a gated
-// profile waits, the person who asked for it cannot approve it, another one can. `make demo` builds and runs it.
+// profile waits, the person who asked for it cannot approve it, another one can; an edit of the profile waits likewise.
+// `make demo` builds and runs it.
 //
 // Every step says what it expects; one that goes another way ends the demo with a non-zero exit.
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"database/sql"
-	"encoding/hex"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
-
-	_ "modernc.org/sqlite"
-
-	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
 func main() {
@@ -76,8 +57,16 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 		{"Alice cannot approve it, nor can her service", samePerson},
 		{"Bob looks at it, and approves it", otherPerson},
 		{"The certificate: what Bob saw, signed by the CA", verify},
-		{"The plan passes", planPasses},
-		{"The production check: nothing was bypassed, no key leaked", audit},
+		{"The plan passes, and the release is made", planPasses},
+		{"Terraform turns the gate off: that waits, too", ungate},
+		{"Asking again is not asking twice", askAgain},
+		{"Bob looks at the edit, and rejects it", rejectEdit},
+		{"The next apply says who rejected it, and why", rejectionSeen},
+		{"Another edit, with the gate on, waits", widen},
+		{"Bob approves it, and nothing is left to do", approveEdit},
+		{"The metrics count every decision", metrics},
+		{"The audit trail, as audrey the auditor reads it", auditTrail},
+		{"The production check: nothing was bypassed, no key leaked", productionCheck},
 	} {
 		fmt.Fprintf(s.out, "\n== %d. %s\n", i+1, step.title)
 		if err := step.run(ctx, s); err != nil {
@@ -94,369 +83,10 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 	return nil
 }
 
-func people(ctx context.Context, s *stage) error {
-	for _, args := range [][]string{
-		{"principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "approver"},
-		{"principal", "create", "bob", "--kind", "human", "--role", "operator", "--role", "approver"},
-		{"principal", "create", "terraform", "--kind", "service", "--owner", "alice", "--role", "operator"},
-	} {
-		if _, err := s.certctl(ctx, args...); err != nil {
-			return err
-		}
-	}
-	if _, err := s.certctl(ctx, "principal", "list"); err != nil {
-		return err
-	}
-	for _, name := range []string{"alice", "bob", "terraform"} {
-		if err := s.createKey(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func startServer(ctx context.Context, s *stage) error {
-	return s.serve(ctx)
-}
-
-func gatedProfile(ctx context.Context, s *stage) error {
-	if err := s.config("main.tf", `
-		terraform {
-		  required_providers {
-		    certctl = { source = "certctl/certctl" }
-		  }
-		}
-
-		provider "certctl" {} # CERTCTL_ENDPOINT and CERTCTL_API_KEY say where and who
-
-		resource "certctl_certificate_profile" "shop" {
-		  name              = "Shop"
-		  requires_approval = true
-		  allowed_dns_names = ["**.shop.example.com", "shop.example.com"]
-		}
-
-		output "profile_id" {
-		  value = certctl_certificate_profile.shop.id
-		}
-	`); err != nil {
-		return err
-	}
-	if _, err := s.terraform(ctx, 0, "init", "-input=false"); err != nil {
-		return err
-	}
-	if _, err := s.terraform(ctx, 0, "apply", "-input=false", "-auto-approve"); err != nil {
-		return err
-	}
-	id, err := s.terraform(ctx, 0, "output", "-raw", "profile_id")
-	if err != nil {
-		return err
-	}
-	profile, err := s.as("bob").GetProfile(ctx, id)
-	if err != nil {
-		return err
-	}
-	s.show(profile, "id", "name", "requires_approval", "allowed_dns_names")
-	s.profileID = id
-	return expect(profile.RequiresApproval, "the profile is gated")
-}
-
-func ask(ctx context.Context, s *stage) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	s.publicKey = &key.PublicKey
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject:  pkix.Name{CommonName: s.names[0]},
-		DNSNames: s.names,
-	}, key)
-	if err != nil {
-		return err
-	}
-	create := api.CreateCertificate{ID: s.certificateID, CertificateSpec: api.DefaultCertificateSpec()}
-	create.CommonName = s.names[0]
-	create.SANs = s.names
-	create.ProfileID = s.profileID
-	create.CSRPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))
-	certificate, err := s.as("alice").CreateCertificate(ctx, create)
-	if err != nil {
-		return err
-	}
-	s.show(certificate, "id", "common_name", "sans", "status")
-	if err := expect(certificate.Status == api.CertificateUnissued, "the certificate is unissued"); err != nil {
-		return err
-	}
-
-	job, err := s.as("alice").RenewCertificate(ctx, s.certificateID, api.Renew{Reason: "first certificate of the shop"})
-	if err != nil {
-		return err
-	}
-	s.show(job, "id", "type", "status", "approval_id", "requested_by")
-	if err := expect(job.Status == api.JobAwaitingApproval && job.ApprovalID != nil, "the job awaits an approval"); err != nil {
-		return err
-	}
-	s.jobID, s.approvalID = job.ID, *job.ApprovalID
-	return nil
-}
-
-func planSees(ctx context.Context, s *stage) error {
-	if err := s.config("waiting.tf", `
-		data "certctl_pending_approvals" "issuance" {
-		  kind = "issuance"
-		}
-
-		output "waiting" {
-		  value = [
-		    for a in data.certctl_pending_approvals.issuance.approvals :
-		    "${a.id}: ${a.common_name}, asked by ${a.requested_by}"
-		  ]
-		}
-	`); err != nil {
-		return err
-	}
-	out, err := s.terraform(ctx, 0, "plan", "-input=false")
-	if err != nil {
-		return err
-	}
-	return expect(strings.Contains(out, s.approvalID+": "+s.names[0]+", asked by alice"), "the plan names the approval, the certificate and alice")
-}
-
-func planStops(ctx context.Context, s *stage) error {
-	if err := s.config("policy.tf", `
-		resource "terraform_data" "release" {
-		  lifecycle {
-		    precondition {
-		      condition     = data.certctl_pending_approvals.issuance.total_count == 0
-		      error_message = "Waiting for a second person: ${join(", ", data.certctl_pending_approvals.issuance.ids)}"
-		    }
-		  }
-		}
-	`); err != nil {
-		return err
-	}
-	out, err := s.terraform(ctx, 1, "plan", "-input=false")
-	if err != nil {
-		return err
-	}
-	return expect(strings.Contains(out, "Waiting for a second person: "+s.approvalID), "the precondition names the approval")
-}
-
-func samePerson(ctx context.Context, s *stage) error {
-	for _, who := range []string{"alice", "terraform"} {
-		_, err := s.as(who).ApproveApproval(ctx, s.approvalID, api.Decision{Note: "looks good to me"})
-		problem, ok := errors.AsType[*api.Problem](err)
-		if !ok {
-			return fmt.Errorf("%s approved, or it failed in another way: %w", who, err)
-		}
-		s.show(problem, "type", "status", "detail")
-		if err := expect(problem.Status == 403 && problem.Code() == api.CodeTwoPersonIntegrity &&
-			strings.Contains(problem.Detail, "two-person integrity"), "403 and two-person integrity for "+who); err != nil {
-			return err
-		}
-	}
-	approval, err := s.as("alice").GetApproval(ctx, s.approvalID)
-	if err != nil {
-		return err
-	}
-	s.show(approval, "id", "state", "excluded")
-	warnings, err := s.logged("two-person integrity", `"WARN"`, `"request_id":"req-`, s.approvalID)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		expect(approval.State == api.ApprovalPending && approval.DecidedBy == nil, "the approval is still pending"),
-		expect(warnings == 2, "the server warned of both"),
-	)
-}
-
-func otherPerson(ctx context.Context, s *stage) error {
-	approval, err := s.as("bob").GetApproval(ctx, s.approvalID)
-	if err != nil {
-		return err
-	}
-	s.show(approval, "id", "state", "requested_by", "reason", "subject", "digest")
-	digest, err := digest(approval.Subject)
-	if err != nil {
-		return err
-	}
-	if err := expect(digest == approval.Digest, "the digest is that of the subject"); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(approval.Subject, &s.subject); err != nil {
-		return err
-	}
-
-	approval, err = s.as("bob").ApproveApproval(ctx, s.approvalID, api.Decision{Note: "approved per ticket SECOPS-12345", Digest: digest})
-	if err != nil {
-		return err
-	}
-	s.show(approval, "id", "state", "decided_by", "note")
-	if err := expect(approval.State == api.ApprovalApproved && *approval.DecidedBy == "bob", "bob approved"); err != nil {
-		return err
-	}
-
-	job, err := s.awaitJob(ctx)
-	if err != nil {
-		return err
-	}
-	s.show(job, "id", "status", "serial_number")
-	return expect(job.Status == api.JobCompleted, "the job is completed")
-}
-
-func verify(ctx context.Context, s *stage) error {
-	chain, err := s.as("alice").GetCertificateChain(ctx, s.certificateID)
-	if err != nil {
-		return err
-	}
-	certificates, err := parseChain(chain)
-	if err != nil {
-		return err
-	}
-	ca, err := s.ca()
-	if err != nil {
-		return err
-	}
-	roots, others := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(ca)
-	leaf := certificates[0]
-	for _, c := range certificates[1:] {
-		others.AddCert(c)
-	}
-	for _, name := range s.names {
-		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: others}); err != nil {
-			return err
-		}
-	}
-	s.say("verified: %s is signed by %s", leaf.Subject, leaf.Issuer)
-	s.say("names:    %s", strings.Join(leaf.DNSNames, ", "))
-	s.say("serial:   %x", leaf.SerialNumber)
-	s.say("valid:    %s to %s", leaf.NotBefore.Format(time.RFC3339), leaf.NotAfter.Format(time.RFC3339))
-	spki := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-	return errors.Join(
-		expect(s.publicKey.Equal(leaf.PublicKey), "the key is the CSR's"),
-		expect(hex.EncodeToString(spki[:]) == s.subject.Key.SPKISHA256, "the key is the one that Bob saw"),
-		expect(slices.Equal(slices.Sorted(slices.Values(leaf.DNSNames)), s.subject.SANs), "the names are those that Bob saw"),
-	)
-}
-
-func planPasses(ctx context.Context, s *stage) error {
-	out, err := s.terraform(ctx, 0, "plan", "-input=false")
-	if err != nil {
-		return err
-	}
-	return expect(!strings.Contains(out, s.approvalID), "nothing waits any more")
-}
-
-func audit(ctx context.Context, s *stage) error {
-	db, err := sql.Open("sqlite", "file:"+s.databaseFile()+"?mode=ro")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	count := func(query string) (n int, err error) {
-		s.command("sqlite3 certctl.db \"%s\"", query)
-		if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil {
-			return 0, err
-		}
-		s.say("%d", n)
-		return n, nil
-	}
-	bypassed, err := count(`SELECT count(*) FROM audit_events WHERE actor = 'system-bypass'`)
-	if err != nil {
-		return err
-	}
-	denied, err := count(`SELECT count(*) FROM audit_events WHERE action = 'decision_denied'`)
-	if err != nil {
-		return err
-	}
-
-	var broken []string
-	for _, invariant := range servertest.Invariants {
-		rows, err := db.QueryContext(ctx, invariant.Query)
-		if err != nil {
-			return fmt.Errorf("%s: %w", invariant.Name, err)
-		}
-		if rows.Next() {
-			broken = append(broken, invariant.Name)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
-		}
-	}
-	s.say("%d of %d invariants of the database hold", len(servertest.Invariants)-len(broken), len(servertest.Invariants))
-
-	leaks, err := s.leaks()
-	if err != nil {
-		return err
-	}
-	s.say("%d files of the server and of Terraform hold an API key", len(leaks))
-	return errors.Join(
-		expect(bypassed == 0, "nothing was bypassed"),
-		expect(denied == 2, "both refusals are in the audit trail"),
-		expect(len(broken) == 0, "no invariant is broken: "+strings.Join(broken, "; ")),
-		expect(len(leaks) == 0, "no API key in "+strings.Join(leaks, ", ")),
-	)
-}
-
 // expect is an error that says what should have been true.
 func expect(ok bool, what string) error {
 	if ok {
 		return nil
 	}
 	return fmt.Errorf("expected: %s", what)
-}
-
-// digest does for a subject what the server does, in the standard library's words: keys sorted, no spaces,
-// nothing escaped that need not be.
-func digest(subject json.RawMessage) (string, error) {
-	var v any
-	d := json.NewDecoder(bytes.NewReader(subject))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("sha256:%x", sha256.Sum256(bytes.TrimSpace(b.Bytes()))), nil
-}
-
-func parseChain(chain string) ([]*x509.Certificate, error) {
-	var certificates []*x509.Certificate
-	for rest := []byte(chain); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certificates = append(certificates, c)
-	}
-	if len(certificates) < 2 {
-		return nil, fmt.Errorf("expected: a leaf and its issuers, got %d certificates", len(certificates))
-	}
-	return certificates, nil
-}
-
-// leaks names the files that hold an API key and should not.
-func (s *stage) leaks() (names []string, err error) {
-	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || filepath.Dir(path) == s.keyDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if s.hasKey(content) {
-			names = append(names, filepath.Base(path))
-		}
-		return nil
-	})
-	return names, err
 }

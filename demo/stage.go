@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +32,10 @@ type stage struct {
 
 	certctlPath, terraformPath string
 
-	url     string
-	server  *exec.Cmd
-	stopped chan error
+	url        string // of the API
+	metricsURL string
+	server     *exec.Cmd
+	stopped    chan error
 
 	certificateID string
 	names         []string
@@ -44,6 +44,8 @@ type stage struct {
 	jobID         string
 	approvalID    string
 	subject       api.IssuanceSubject
+	rejectedID    string // the approval of the first edit
+	editID        string // and of the newest
 }
 
 func newStage(certctl, provider, terraform string) (*stage, error) {
@@ -65,7 +67,7 @@ func newStage(certctl, provider, terraform string) (*stage, error) {
 	if s.terraformPath, err = filepath.Abs(s.terraformPath); err != nil {
 		return nil, err
 	}
-	if s.url, err = freeAddress(); err != nil {
+	if s.url, s.metricsURL, err = freeAddresses(); err != nil {
 		return nil, err
 	}
 	if s.dir, err = os.MkdirTemp("", "certctl-demo-"); err != nil {
@@ -81,12 +83,17 @@ func newStage(certctl, provider, terraform string) (*stage, error) {
 	return s, nil
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddresses gives two that differ, since both are taken at the same time.
+func freeAddresses() (first, second string, err error) {
+	a, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return "http://" + l.Addr().String(), l.Close()
+	b, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", errors.Join(err, a.Close())
+	}
+	return "http://" + a.Addr().String(), "http://" + b.Addr().String(), errors.Join(a.Close(), b.Close())
 }
 
 func (s *stage) keyDir() string       { return filepath.Join(s.dir, "keys") }
@@ -94,29 +101,6 @@ func (s *stage) dataDir() string      { return filepath.Join(s.dir, "data") }
 func (s *stage) terraformDir() string { return filepath.Join(s.dir, "terraform") }
 func (s *stage) logFile() string      { return filepath.Join(s.dir, "server.log") }
 func (s *stage) terraformRC() string  { return filepath.Join(s.dir, "terraform.rc") }
-
-// installProvider puts the provider where Terraform takes it from instead of a registry.
-func (s *stage) installProvider(provider string) error {
-	binary, err := filepath.Abs(provider)
-	if err != nil {
-		return err
-	}
-	mirror := filepath.Join(s.dir, "mirror")
-	rc := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)
-	if err := os.WriteFile(s.terraformRC(), []byte(rc), 0o600); err != nil {
-		return err
-	}
-	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		dir := filepath.Join(mirror, host, "certctl", "certctl", "0.1.0", runtime.GOOS+"_"+runtime.GOARCH)
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-		if err := os.Symlink(binary, filepath.Join(dir, "terraform-provider-certctl_v0.1.0")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // environ is this machine's environment without what somebody set up for certctl or Terraform.
 func environ(more ...string) []string {
@@ -133,7 +117,7 @@ func (s *stage) serverEnv() []string {
 	return environ(
 		"CERTCTL_DATA_DIR="+s.dataDir(),
 		"CERTCTL_LISTEN="+strings.TrimPrefix(s.url, "http://"),
-		"CERTCTL_METRICS_LISTEN=",
+		"CERTCTL_METRICS_LISTEN="+strings.TrimPrefix(s.metricsURL, "http://"),
 	)
 }
 
@@ -274,6 +258,8 @@ The server goes on (KEEP=1). To use it:
     export URL=%[1]s
     export API_KEY=$(cat %[2]s/alice) APPROVER_API_KEY=$(cat %[2]s/bob)
     curl -s "$URL/api/v1/approvals?state=approved" -H "Authorization: Bearer $API_KEY"
+    curl -s "$URL/api/v1/audit-events" -H "Authorization: Bearer $(cat %[2]s/audrey)"
+    curl -s %[8]s/metrics
 
 Terraform:
 
@@ -284,64 +270,7 @@ Terraform:
 Its log is %[5]s. To stop it and remove everything:
 
     kill %[6]d && rm -r %[7]s
-`, s.url, s.keyDir(), s.terraformRC(), s.terraformDir(), s.logFile(), s.server.Process.Pid, s.dir)
-}
-
-// config writes a file of the Terraform configuration and shows it.
-func (s *stage) config(name, text string) error {
-	lines := strings.Split(strings.Trim(text, "\n\t"), "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimPrefix(line, "\t\t")
-	}
-	text = strings.Join(lines, "\n") + "\n"
-	s.command("cat %s", name)
-	s.say("%s", text)
-	return os.WriteFile(filepath.Join(s.terraformDir(), name), []byte(text), 0o600)
-}
-
-// chatter is what Terraform and OpenTofu tell everyone, every time: paragraphs that begin like this.
-var chatter = regexp.MustCompile(`^(\w+ used the selected providers|\w+ will perform the following|You can apply this plan|` +
-	`Due to your customized|Warning: Incomplete lock file|The current .terraform.lock.hcl|To calculate additional|` +
-	`You may now begin working|If you ever set|─|Note: You didn't use|` +
-	`The \.terraform\.lock\.hcl|Signature validation was skipped|Providers are signed|This means that)`)
-
-var lockFile = regexp.MustCompile(`(?s)\w+ has created a lock file.*?in the future\.`)
-
-// terraform runs a command as the service, expects that exit code and shows what it says.
-func (s *stage) terraform(ctx context.Context, code int, args ...string) (string, error) {
-	name := filepath.Base(s.terraformPath)
-	s.command("%s %s", name, strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, s.terraformPath, slices.Insert(slices.Clone(args), 1, "-no-color")...)
-	cmd.Dir = s.terraformDir()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it ends its plugins
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = environ(
-		"CERTCTL_ENDPOINT="+s.url, "CERTCTL_API_KEY="+s.keys["terraform"],
-		"TF_CLI_CONFIG_FILE="+s.terraformRC(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1",
-	)
-	out, err := cmd.CombinedOutput()
-	text := string(out)
-	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		return "", err
-	} else if got := exitCode(exit); got != code {
-		s.say("%s", text)
-		return "", fmt.Errorf("%s %s: expected: exit code %d, got %d", name, args[0], code, got)
-	}
-	var telling []string
-	for _, paragraph := range strings.Split(lockFile.ReplaceAllString(text, ""), "\n\n") {
-		if paragraph = strings.Trim(paragraph, "\n"); paragraph != "" && !chatter.MatchString(paragraph) {
-			telling = append(telling, paragraph)
-		}
-	}
-	s.say("%s", strings.Join(telling, "\n"))
-	return text, nil
-}
-
-func exitCode(exit *exec.ExitError) int {
-	if exit == nil {
-		return 0
-	}
-	return exit.ExitCode()
+`, s.url, s.keyDir(), s.terraformRC(), s.terraformDir(), s.logFile(), s.server.Process.Pid, s.dir, s.metricsURL)
 }
 
 // as is the API as one of the principals uses it. Each request is shown.
@@ -423,7 +352,7 @@ func (s *stage) show(answer any, fields ...string) {
 		panic(err)
 	}
 	for _, f := range fields {
-		s.say("  %-18s %s", f, all[f])
+		s.say("  %-20s %s", f, all[f])
 	}
 }
 
