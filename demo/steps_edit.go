@@ -73,7 +73,7 @@ func rejectionSeen(ctx context.Context, s *stage) error {
 		return err
 	}
 	return errors.Join(
-		expect(words(out, "rejected by bob (approval "+s.editID+")"), "the error says that bob rejected it"),
+		expect(words(out, "bob rejected this edit (approval "+s.editID+")"), "the error says that bob rejected it"),
 		expect(words(out, rejectionNote), "the error gives his note"),
 	)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -15,7 +16,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-type certificateProfileResource struct{ client *client.Client }
+type certificateProfileResource struct{ connection }
 
 var (
 	_ resource.ResourceWithConfigure   = (*certificateProfileResource)(nil)
@@ -33,7 +34,7 @@ func (r *certificateProfileResource) Schema(_ context.Context, _ resource.Schema
 }
 
 func (r *certificateProfileResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.client = clientFrom(req.ProviderData)
+	r.connection = connectionFrom(req.ProviderData)
 }
 
 func (r *certificateProfileResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -81,7 +82,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 	}
 	id := plan.ID.ValueString()
 	a := attempt{what: "update certificate profile " + id, sent: plan.spec(), schema: req.Plan.Schema}
-	p, err := r.client.ReplaceProfile(finish(ctx), id, plan.spec(), match)
+	p, err := r.client.ReplaceProfile(finish(ctx), id, plan.spec(), append(slices.Clone(r.edits), match)...)
 	if err != nil {
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return

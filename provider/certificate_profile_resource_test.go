@@ -251,6 +251,9 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 	gated := func(gate bool, description string) string {
 		return as(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n  description = %q\n}\n", gate, description))
 	}
+	again := func(configuration string) string {
+		return strings.Replace(configuration, "{\n", "{\n  change_reason = \"SECOPS-7: as agreed\"\n  resubmit_rejected = true\n", 1)
+	}
 	var waiting []string
 	pending := func() {
 		for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{State: api.ApprovalPending}}) {
@@ -275,7 +278,19 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 				}
 			},
 			Config:      gated(false, ""),
-			ExpectError: regexp.MustCompile(`(?s)This\s+edit\s+was\s+rejected\s+by\s+bob.*not on a Friday.*stays as it is`),
+			ExpectError: regexp.MustCompile(`(?s)Edit rejected by bob.*stays as it is.*not on a Friday.*CERTCTL_RESUBMIT_REJECTED`),
+		},
+		resource.TestStep{Config: again(gated(false, "")), ExpectError: awaits},
+		resource.TestStep{
+			PreConfig: func() {
+				waiting = nil
+				pending()
+				a, err := s.Client(t, "bob").GetApproval(t.Context(), waiting[0])
+				if err != nil || a.Reason != "SECOPS-7: as agreed" || a.PreviousApprovalID == nil {
+					t.Fatalf("it was asked for again as %+v, %v", a, err)
+				}
+			},
+			Config: again(gated(false, "")), ExpectError: awaits,
 		},
 		resource.TestStep{Config: gated(true, ""), PlanOnly: true},
 		resource.TestStep{Config: gated(false, "without a gate"), ExpectError: awaits},

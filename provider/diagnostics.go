@@ -65,6 +65,9 @@ func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagno
 	if len(p.Errors) > 0 {
 		return diags
 	}
+	if p.Code() == api.CodeEditRejected {
+		return rejected(p)
+	}
 	detail := upperFirst(strings.TrimSuffix(p.Detail, ".")) + "."
 	if advice := advice(p); advice != "" {
 		detail += "\n\n" + advice
@@ -84,8 +87,6 @@ func advice(p *api.Problem) string {
 		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
 	case api.CodeEditAlreadyPending:
 		return fmt.Sprintf("The profile stays as it is until approval %s is decided or withdrawn.", p.ApprovalID)
-	case api.CodeEditRejected:
-		return rejection(p) + "The profile stays as it is."
 	case api.CodeNotFound:
 		return "It was deleted after Terraform had read it. Run terraform plan again."
 	case api.CodeAlreadyExists:
@@ -101,11 +102,14 @@ func advice(p *api.Problem) string {
 	}
 }
 
-func rejection(p *api.Problem) string {
-	if p.Note == "" {
-		return ""
+// rejected says who turned down an edit of a gated profile, why, and how to go on.
+func rejected(p *api.Problem) diag.Diagnostics {
+	detail := fmt.Sprintf("The profile stays as it is, because %s rejected this edit (approval %s).\n\n", p.DecidedBy, p.ApprovalID)
+	if p.Note != "" {
+		detail += fmt.Sprintf("The note of %s: %s\n\n", p.DecidedBy, p.Note)
 	}
-	return fmt.Sprintf("%s's note: %s\n\n", p.DecidedBy, p.Note)
+	detail += fmt.Sprintf("Change the configuration, or ask once more for the same edit with %s=true.\n\nRequest id: %s", resubmitVariable, p.RequestID)
+	return diag.Diagnostics{diag.NewErrorDiagnostic("Edit rejected by "+p.DecidedBy, detail)}
 }
 
 // awaiting says what a person has to do before an edit of a gated profile applies.
@@ -116,12 +120,14 @@ Approval:      %[1]s
 Requested by:  %[2]s (accountable: %[3]s)
 Decide before: %[4]s
 
-An approver other than %[3]s approves it with
+An approver other than %[6]s looks at it, then approves (or rejects) it:
 
+  curl "%[5]s/api/v1/approvals/%[1]s" -H "Authorization: Bearer $APPROVER_API_KEY"
   curl -X POST "%[5]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"
 
 Then run terraform apply again: it finds nothing left to do. Until then it finds this same approval.`,
-		w.Approval.ID, w.Approval.RequestedBy, w.Approval.Accountable, w.Approval.ExpiresAt.Format(time.RFC3339), w.Endpoint)
+		w.Approval.ID, w.Approval.RequestedBy, w.Approval.Accountable, w.Approval.ExpiresAt.Format(time.RFC3339), w.Endpoint,
+		strings.Join(w.Approval.Excluded, ", "))
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
 }
 

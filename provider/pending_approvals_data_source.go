@@ -6,10 +6,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-type pendingApprovalsDataSource struct{ client *client.Client }
+type pendingApprovalsDataSource struct{ connection }
 
 var _ datasource.DataSourceWithConfigure = (*pendingApprovalsDataSource)(nil)
 
@@ -24,7 +23,7 @@ func (d *pendingApprovalsDataSource) Schema(_ context.Context, _ datasource.Sche
 }
 
 func (d *pendingApprovalsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	d.client = clientFrom(req.ProviderData)
+	d.connection = connectionFrom(req.ProviderData)
 }
 
 func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

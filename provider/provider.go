@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -25,6 +28,8 @@ const (
 	endpointVariable = "CERTCTL_ENDPOINT"
 	apiKeyVariable   = "CERTCTL_API_KEY" //nolint:gosec // the name of a variable, not a key
 	caFileVariable   = "CERTCTL_CA_FILE"
+	reasonVariable   = "CERTCTL_CHANGE_REASON"
+	resubmitVariable = "CERTCTL_RESUBMIT_REJECTED"
 )
 
 type certctlProvider struct{ version string }
@@ -56,6 +61,15 @@ func (p *certctlProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 				Optional:            true,
 				MarkdownDescription: "PEM file with the CAs to trust for the server's certificate, instead of the system's. Environment: `" + caFileVariable + "`.",
 			},
+			"change_reason": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Why these changes are made, such as a ticket or the URL of a pull request; at most 500 characters. Whoever decides on an edit of a gated profile reads it on the approval. Environment: `" + reasonVariable + "`.",
+				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(maxReason)},
+			},
+			"resubmit_rejected": schema.BoolAttribute{
+				Optional:            true,
+				MarkdownDescription: "Ask again for an edit of a gated profile that was rejected, although nothing in it has changed. Meant for a single run. Environment: `" + resubmitVariable + "`. Defaults to `false`.",
+			},
 			"request_timeout": schema.StringAttribute{
 				Optional:            true,
 				CustomType:          timetypes.GoDurationType{},
@@ -70,12 +84,23 @@ func (p *certctlProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 	}
 }
 
+// maxReason is how long a reason the server takes, in characters.
+const maxReason = 500
+
 type providerModel struct {
-	Endpoint       types.String         `tfsdk:"endpoint"`
-	APIKey         types.String         `tfsdk:"api_key"`
-	CAFile         types.String         `tfsdk:"ca_file"`
-	RequestTimeout timetypes.GoDuration `tfsdk:"request_timeout"`
-	MaxRetries     types.Int64          `tfsdk:"max_retries"`
+	Endpoint         types.String         `tfsdk:"endpoint"`
+	APIKey           types.String         `tfsdk:"api_key"`
+	CAFile           types.String         `tfsdk:"ca_file"`
+	ChangeReason     types.String         `tfsdk:"change_reason"`
+	ResubmitRejected types.Bool           `tfsdk:"resubmit_rejected"`
+	RequestTimeout   timetypes.GoDuration `tfsdk:"request_timeout"`
+	MaxRetries       types.Int64          `tfsdk:"max_retries"`
+}
+
+// connection is what resources and data sources get: the server, and how it is asked for changes.
+type connection struct {
+	client *client.Client
+	edits  []client.RequestOption // of an edit that may have to wait for a second person
 }
 
 func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
@@ -96,8 +121,10 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", upperFirst(err.Error())+".")
 		return
 	}
-	resp.DataSourceData = c
-	resp.ResourceData = c
+	edits, diags := m.edits()
+	resp.Diagnostics.Append(diags...)
+	resp.DataSourceData = connection{c, edits}
+	resp.ResourceData = connection{c, edits}
 }
 
 // check names every setting that is missing, or that Terraform does not know yet.
@@ -105,6 +132,7 @@ func (m providerModel) check() (diags diag.Diagnostics) {
 	for name, v := range map[string]attr.Value{
 		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile,
 		"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries,
+		"change_reason": m.ChangeReason, "resubmit_rejected": m.ResubmitRejected,
 	} {
 		if v.IsUnknown() {
 			diags.AddAttributeError(path.Root(name), "The provider needs "+name+" before it can plan",
@@ -136,6 +164,26 @@ func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) 
 	return opts, nil
 }
 
+// edits says why changes are made, and whether to insist on those that were rejected.
+func (m providerModel) edits() (opts []client.RequestOption, diags diag.Diagnostics) {
+	if reason := setting(m.ChangeReason, reasonVariable); utf8.RuneCountInString(reason) > maxReason {
+		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("It has more than %d characters.", maxReason))
+	} else if reason != "" {
+		opts = append(opts, client.Query("reason", reason))
+	}
+	resubmit := m.ResubmitRejected.ValueBool()
+	if text := os.Getenv(resubmitVariable); m.ResubmitRejected.IsNull() && text != "" {
+		var err error
+		if resubmit, err = strconv.ParseBool(text); err != nil {
+			diags.AddError("Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
+		}
+	}
+	if resubmit {
+		opts = append(opts, client.Query("resubmit", "true"))
+	}
+	return opts, diags
+}
+
 // setting is the attribute, or the variable if it is not set.
 func setting(v types.String, variable string) string {
 	if v.IsNull() {
@@ -152,8 +200,8 @@ func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataS
 	return []func() datasource.DataSource{newPendingApprovalsDataSource}
 }
 
-// clientFrom is what Configure left. It is nil while Terraform only validates.
-func clientFrom(providerData any) *client.Client {
-	c, _ := providerData.(*client.Client)
+// connectionFrom is what Configure left. It is empty while Terraform only validates.
+func connectionFrom(providerData any) connection {
+	c, _ := providerData.(connection)
 	return c
 }

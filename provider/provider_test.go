@@ -20,6 +20,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -75,6 +77,39 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 			run(t, resource.TestStep{Config: tc.configuration, ExpectError: regexp.MustCompile(tc.want)})
 		})
 	}
+}
+
+// The reason and the wish to ask again may come from the environment, where one run's words belong.
+func TestProvider_EditsAsTheEnvironmentSays(t *testing.T) {
+	s := servertest.New(t)
+	t.Setenv("CERTCTL_CHANGE_REASON", "from the environment")
+	t.Setenv("CERTCTL_RESUBMIT_REJECTED", "yes")
+	gated := strings.Replace(minimal("CDN"), "= false", "= true", 1)
+	edited := as(t, s, "terraform", strings.Replace(gated, "CDN", "CDN 2", 1))
+	run(t,
+		resource.TestStep{Config: as(t, s, "terraform", gated), ExpectError: regexp.MustCompile(`CERTCTL_RESUBMIT_REJECTED(?s).*"yes" is neither true nor false`)},
+		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_RESUBMIT_REJECTED", "true") }, Config: as(t, s, "terraform", gated)},
+		resource.TestStep{Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
+		resource.TestStep{
+			PreConfig: func() {
+				bob := s.Client(t, "bob")
+				waiting, err := bob.GetApprovalSummary(t.Context(), client.GetApprovalSummaryOptions{})
+				if err != nil || waiting.TotalCount != 1 || waiting.Approvals[0].Reason != "from the environment" {
+					t.Fatalf("%+v, %v", waiting, err)
+				}
+				if _, err := bob.RejectApproval(t.Context(), waiting.Approvals[0].ID, api.Decision{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`),
+		},
+		resource.TestStep{
+			PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 501)) },
+			Config:    edited, ExpectError: regexp.MustCompile(`more than 500 characters`),
+		},
+		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 500)) }, Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
+		resource.TestStep{Config: as(t, s, "terraform", gated)},
+	)
 }
 
 // The key is given by the environment, and is in no file that Terraform or the provider writes.
