@@ -2,7 +2,7 @@ package app_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +31,8 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 }
 
 // A page costs the same wherever it stands: every list walks an index from where the page begins, and none reads the
-// whole table or sorts it. Shown by the databases' own plans, PostgreSQL's on 100,000 rows of
-// each kind.
+// whole table or sorts it. What waits is counted without what was decided. Shown by the databases' own plans, PostgreSQL's
+// on 100,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
@@ -54,6 +54,10 @@ func TestLists_WalkAnIndex(t *testing.T) {
 		},
 		"approvals by requester": func(tx *store.Tx, page store.Page) error {
 			_, err := approval.List(tx, approval.Filter{RequestedBy: "alice"}, page)
+			return err
+		},
+		"summary of pending approvals": func(tx *store.Tx, page store.Page) error {
+			_, err := approval.Summarize(tx, approval.Filter{State: api.ApprovalPending}, page.Limit)
 			return err
 		},
 		"jobs": func(tx *store.Tx, page store.Page) error {
@@ -98,7 +102,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 		if s.Store.IsSQLite() {
 			rows = 5_000 // its plans do not depend on the number, and pure Go under the race detector is slow
 		}
-		fill(t, s, rows)
+		fill(t, s, rows, rows)
 		for name, list := range lists {
 			for _, page := range []store.Page{{Limit: 51}, {Limit: 51, After: deep}, {Limit: 51, After: deep, Newest: true}} {
 				if plan := explain(t, s, list, page); strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") ||
@@ -136,12 +140,13 @@ func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page
 	return strings.Join(lines, "\n")
 }
 
-// fill makes n rows of each kind, past the server. They need not make sense together.
-func fill(t *testing.T, s *servertest.Server, n int) {
+// fill makes rows past the server: certificates, each with a job that awaits its approval, approvals, of which one in fifty
+// is pending, and as many audit events. They need not make sense together.
+func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 	t.Helper()
-	numbers, at := fmt.Sprintf("generate_series(1, %d) AS g(i)", n), "timestamptz '2026-01-01' + i * interval '1 second'"
+	numbers, at := "generate_series(1, COUNT) AS g(i)", "timestamptz '2026-01-01' + i * interval '1 second'"
 	if s.Store.IsSQLite() {
-		numbers = fmt.Sprintf("(WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < %d) SELECT i FROM g)", n)
+		numbers = "(WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < COUNT) SELECT i FROM g)"
 		at = "strftime('%Y-%m-%d %H:%M:%S+00:00', '2026-01-01', '+' || i || ' seconds')"
 	}
 	// These approvals were never pending.
@@ -150,22 +155,26 @@ func fill(t *testing.T, s *servertest.Server, n int) {
 		drop += " ON approvals"
 	}
 	s.Exec(t, drop)
-	for _, insert := range []string{
-		`INSERT INTO certificates (uid, id, spec, version, created_at, updated_at)
-			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 1, AT, AT FROM NUMBERS`,
-		`INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, certificate_uid, job_id, requested_by, accountable, excluded,
+	later := strings.Replace(at, "2026-01-01", "2036-01-01", 1)
+	for _, insert := range []struct {
+		rows int
+		sql  string
+	}{
+		{certificates, `INSERT INTO certificates (uid, id, spec, version, renew_at, created_at, updated_at)
+			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 1, AT, AT, AT FROM NUMBERS`},
+		{approvals, `INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, certificate_uid, job_id, requested_by, accountable, excluded,
 			reason, subject, digest, expires_at, decided_by, decided_at, note, created_at, updated_at)
-			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || i, 'job-' || i,
+			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || (1 + (i - 1) % CERTIFICATES), 'job-' || i,
 				CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'olga', '["olga"]', '', '{}', 'sha256:0', AT2,
-				CASE WHEN i % 50 = 0 THEN NULL ELSE 'bob' END, CASE WHEN i % 50 = 0 THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`,
-		`INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, max_attempts, fence, error_message,
+				CASE WHEN i % 50 = 0 THEN NULL ELSE 'bob' END, CASE WHEN i % 50 = 0 THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`},
+		{certificates, `INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, max_attempts, fence, error_message,
 			requested_by, accountable, csr_pem, subject, digest, run_at, created_at, updated_at)
-			SELECT 'job-' || i, 'Issuance', 'u' || i, 'mc-' || i, 'p-1', 'ar-' || i, 'AwaitingApproval', 0, 5, 0, '', 'olga', 'olga', '', '{}', 'sha256:0', AT, AT, AT FROM NUMBERS`,
-		`INSERT INTO audit_events (id, occurred_at, actor, actor_type, action, resource_type, resource_id, request_id, details)
-			SELECT 'ev-' || i, AT, CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'User', 'x', 'approval', 'ar-' || i, '', '{}' FROM NUMBERS`,
+			SELECT 'job-' || i, 'Issuance', 'u' || i, 'mc-' || i, 'p-1', 'ar-' || i, 'AwaitingApproval', 0, 5, 0, '', 'olga', 'olga', '', '{}', 'sha256:0', AT, AT, AT FROM NUMBERS`},
+		{approvals, `INSERT INTO audit_events (id, occurred_at, actor, actor_type, action, resource_type, resource_id, request_id, details)
+			SELECT 'ev-' || i, AT, CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'User', 'x', 'approval', 'ar-' || i, '', '{}' FROM NUMBERS`},
 	} {
-		later := strings.Replace(at, "2026-01-01", "2036-01-01", 1)
-		s.Exec(t, strings.NewReplacer("NUMBERS", numbers, "AT2", later, "AT", at).Replace(insert))
+		source := strings.Replace(numbers, "COUNT", strconv.Itoa(insert.rows), 1)
+		s.Exec(t, strings.NewReplacer("NUMBERS", source, "CERTIFICATES", strconv.Itoa(certificates), "AT2", later, "AT", at).Replace(insert.sql))
 	}
 	s.Exec(t, "ANALYZE")
 }

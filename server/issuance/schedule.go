@@ -24,33 +24,37 @@ const dueAtOnce = 500
 func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error {
 	var after store.Cursor
 	for {
-		var due []certificate.Certificate
+		var due, asked []certificate.Certificate
 		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
-			due, err = certificate.Due(tx, after, dueAtOnce)
+			if due, err = certificate.Due(tx, after, dueAtOnce); err != nil {
+				return err
+			}
+			asked, err = wanted(tx, due, retryAfter)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("find the certificates that are due: %w", err)
 		}
-		for _, c := range due {
+		for _, c := range asked {
 			if ctx.Err() != nil {
 				return nil
 			}
 			if err := s.renewDue(ctx, c, retryAfter); err != nil {
 				s.Log.WarnContext(ctx, "could not ask for a renewal", "certificate_id", c.ID, "error", err)
 			}
-			after = store.Cursor{At: *c.RenewAt, ID: c.UID}
 		}
 		if len(due) < dueAtOnce {
 			return nil
 		}
+		last := due[len(due)-1]
+		after = store.Cursor{At: *last.RenewAt, ID: last.UID}
 	}
 }
 
 func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) error {
 	err := s.Store.Write(ctx, func(tx *store.Tx) error {
-		wanted, err := stillWanted(tx, c, retryAfter)
-		if err != nil || !wanted {
+		still, err := wanted(tx, []certificate.Certificate{c}, retryAfter)
+		if err != nil || len(still) == 0 {
 			return err
 		}
 		signed, err := gate.LastSigned(tx, c)
@@ -73,16 +77,26 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 	return err
 }
 
-// stillWanted looks at the newest job: one that is open is waited for, one that brought no certificate is not repeated
-// at once.
-func stillWanted(tx *store.Tx, c certificate.Certificate, retryAfter time.Duration) (bool, error) {
-	newest, err := job.Newest(tx, []string{c.UID})
+// wanted are those of the certificates to ask for. One whose newest job is open is waited for; one whose newest job
+// brought no certificate is not asked for again at once.
+func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duration) ([]certificate.Certificate, error) {
+	uids := make([]string, len(due))
+	for i, c := range due {
+		uids[i] = c.UID
+	}
+	newest, err := job.Newest(tx, uids)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	last, asked := newest[c.UID]
-	if !asked || last.FinishedAt == nil {
-		return false, nil
+	var asked []certificate.Certificate
+	for _, c := range due {
+		last, ever := newest[c.UID]
+		if !ever || last.FinishedAt == nil {
+			continue
+		}
+		if last.Status == api.JobCompleted || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
+			asked = append(asked, c)
+		}
 	}
-	return last.Status == api.JobCompleted || !tx.Now.Before(last.FinishedAt.Add(retryAfter)), nil
+	return asked, nil
 }

@@ -113,6 +113,7 @@ CREATE INDEX approvals_created ON approvals (created_at, id);
 CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
 CREATE INDEX approvals_certificate ON approvals (certificate_uid, created_at, id);
 CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
+CREATE INDEX approvals_pending ON approvals (kind, profile_id) WHERE state = 'pending';
 CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
 
 -- A waiting edit as it was sent; the approval's subject has its sets sorted.
