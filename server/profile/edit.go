@@ -10,6 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -166,8 +167,7 @@ func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
 	if p.waiting == nil || p.waiting.Accountable != who.Accountable() {
 		return nil
 	}
-	_, err := s.Approvals.Close(tx, who, *p.waiting, causeReplaced)
-	return err
+	return s.close(tx, who, *p.waiting, causeReplaced)
 }
 
 // ask opens the approval that the edit needs, unless the same edit waits already. It takes the place of another edit
@@ -177,7 +177,11 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 		return Result{Profile: p.stored, Waiting: p.waiting}, nil
 	}
 	if p.waiting != nil {
-		if _, err := s.Approvals.Close(tx, who, *p.waiting, causeReplaced); err != nil {
+		// The person before his requests, as when he is disabled: else the two would wait for each other.
+		if err := principal.MustStand(tx, who.Accountable()); err != nil {
+			return Result{}, err
+		}
+		if err := s.close(tx, who, *p.waiting, causeReplaced); err != nil {
 			return Result{}, err
 		}
 	}
@@ -198,6 +202,15 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 	}
 	after, err := Get(tx, p.stored.ID)
 	return Result{Profile: after}, err
+}
+
+// close ends a waiting edit. Who was faster has rejected it, withdrawn it or seen it expire: an approval would have
+// needed our lock.
+func (s *Service) close(tx *store.Tx, who identity.Actor, waiting approval.Approval, cause approval.Cause) error {
+	if _, err := s.Approvals.Close(tx, who, waiting, cause); !approval.IsDecided(err) {
+		return err
+	}
+	return nil
 }
 
 // DryRun tells what Replace would do. It writes nothing.
