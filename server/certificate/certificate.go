@@ -11,6 +11,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -129,4 +130,17 @@ func UIDOf(tx *store.Tx, id string) (string, error) {
 		return "", nil
 	}
 	return c.UID, err
+}
+
+// StillDue locks a certificate that was due and says whether it is: another scan may have asked for it, and a worker
+// issued it, since it was found.
+func StillDue(tx *store.Tx, was Certificate) (bool, error) {
+	if _, err := profile.Share(tx, was.Spec.V.ProfileID); err != nil {
+		return false, err
+	}
+	now, err := Lock(tx, was.ID)
+	if api.Is(err, api.CodeNotFound) {
+		return false, nil
+	}
+	return err == nil && now.UID == was.UID && now.Spec.V.AutoRenew && now.RenewAt != nil && !now.RenewAt.After(tx.Now), err
 }

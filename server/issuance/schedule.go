@@ -53,6 +53,9 @@ func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error 
 
 func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) error {
 	err := s.Store.Write(ctx, func(tx *store.Tx) error {
+		if due, err := certificate.StillDue(tx, c); err != nil || !due {
+			return err
+		}
 		still, err := wanted(tx, []certificate.Certificate{c}, retryAfter)
 		if err != nil || len(still) == 0 {
 			return err
