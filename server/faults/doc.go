@@ -3,5 +3,6 @@
 // database fails; a worker loses its lease; somebody with SQL tries to open the gate.
 //
 // Every test runs through the API on both databases, ends with the invariants of the servertest room, and holds
-// each leaf against the bytes that the gate let through for its job and against what was approved.
+// each leaf against the bytes that the gate let through for its job and against what was approved, and each version of
+// a profile against the one before and the edit that was approved.
 package faults

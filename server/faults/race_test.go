@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -82,15 +83,6 @@ func TestManyDecisions(t *testing.T) {
 	})
 }
 
-// A race has two sides, and says whether what both were answered fits together with what the job became.
-type race struct {
-	name  string
-	gated bool
-	left  func(world) error
-	right func(world) error
-	agree func(t *testing.T, w world, left, right error)
-}
-
 // world is what one round is about.
 type world struct {
 	people
@@ -114,115 +106,17 @@ func (w world) withdraw() error {
 	return err
 }
 
+// rename gives the certificate a name that it never had.
 func (w world) rename() error {
 	spec := w.certificate.CertificateSpec
-	spec.CommonName, spec.SANs = "new."+spec.CommonName, []string{"new." + spec.CommonName}
+	spec.CommonName = fmt.Sprintf("new-%d.%s", rand.Uint32(), spec.CommonName)
+	spec.SANs = []string{spec.CommonName}
 	_, err := w.olga.ReplaceCertificate(context.Background(), w.certificate.ID, spec)
 	return err
 }
 
 func (w world) archive() error {
 	return w.olga.DeleteCertificate(context.Background(), w.certificate.ID)
-}
-
-// signedFor fails the test unless the job's leaf has the name.
-func (w world) signedFor(t *testing.T, name string) {
-	t.Helper()
-	var leaf string
-	w.server.Query(t, &leaf, "SELECT certificate_pem FROM leaves WHERE job_id = ?", w.job.ID)
-	if cert := parse(t, leaf); !slices.Equal(cert.DNSNames, []string{name}) {
-		t.Errorf("signed for %v, approved for %s", cert.DNSNames, name)
-	}
-}
-
-var races = []race{
-	{"approve and withdraw", true, world.approve, world.withdraw, func(t *testing.T, w world, approve, withdraw error) {
-		answered(t, "approve", approve, api.CodeAlreadyDecided)
-		answered(t, "withdraw", withdraw, api.CodeAlreadyDecided)
-		switch {
-		case approve == nil && withdraw != nil:
-			ended(t, w.server, w.job.ID, api.JobCompleted, "")
-		case approve != nil && withdraw == nil:
-			ended(t, w.server, w.job.ID, api.JobCancelled, "approval withdrawn")
-		default:
-			t.Errorf("approve: %v; withdraw: %v", approve, withdraw)
-		}
-	}},
-	{"approve and rename", true, world.approve, world.rename, func(t *testing.T, w world, approve, rename error) {
-		answered(t, "approve", approve, api.CodeAlreadyDecided, api.CodeSubjectChanged)
-		answered(t, "rename", rename, api.CodeJobAlreadyOpen)
-		switch {
-		case approve == nil:
-			// The rename came too early, or after the job had ended.
-			ended(t, w.server, w.job.ID, api.JobCompleted, "")
-			w.signedFor(t, w.certificate.CommonName)
-		case rename == nil:
-			ended(t, w.server, w.job.ID, api.JobCancelled, "subject changed")
-		default:
-			t.Errorf("nobody won: approve: %v; rename: %v", approve, rename)
-		}
-	}},
-	{"approve and archive", true, world.approve, world.archive, func(t *testing.T, w world, approve, archive error) {
-		answered(t, "approve", approve, api.CodeAlreadyDecided, api.CodeSubjectChanged)
-		answered(t, "archive", archive, api.CodeInUse)
-		switch {
-		case approve == nil:
-			ended(t, w.server, w.job.ID, api.JobCompleted, "")
-		case archive == nil:
-			ended(t, w.server, w.job.ID, api.JobCancelled, "certificate archived")
-		default:
-			t.Errorf("nobody won: approve: %v; archive: %v", approve, archive)
-		}
-	}},
-	// A decision against the request is nothing that could be in the way of an edit.
-	{"reject and rename", true, world.reject, world.rename, func(t *testing.T, w world, reject, rename error) {
-		answered(t, "reject", reject, api.CodeAlreadyDecided)
-		answered(t, "rename", rename)
-		closedBy(t, w, reject, "approval rejected", "subject changed")
-	}},
-	{"withdraw and archive", true, world.withdraw, world.archive, func(t *testing.T, w world, withdraw, archive error) {
-		answered(t, "withdraw", withdraw, api.CodeAlreadyDecided)
-		answered(t, "archive", archive)
-		closedBy(t, w, withdraw, "approval withdrawn", "certificate archived")
-	}},
-	{"issue and rename", false, world.rename, world.archive, func(t *testing.T, w world, rename, archive error) {
-		answered(t, "rename", rename, api.CodeJobAlreadyOpen, api.CodeNotFound)
-		answered(t, "archive", archive, api.CodeInUse)
-		ended(t, w.server, w.job.ID, api.JobCompleted, "")
-		w.signedFor(t, w.certificate.CommonName)
-	}},
-}
-
-func closedBy(t *testing.T, w world, first error, ifFirst, otherwise string) {
-	t.Helper()
-	if first == nil {
-		ended(t, w.server, w.job.ID, api.JobCancelled, ifFirst)
-	} else {
-		ended(t, w.server, w.job.ID, api.JobCancelled, otherwise)
-	}
-}
-
-// Two calls that contradict each other: one wins, and the job agrees.
-func TestRaces(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
-		s := start(t)
-		p := peopleOf(t, s)
-		profiles := map[bool]string{true: s.Profile(t, true).ID, false: s.Profile(t, false).ID}
-		for _, race := range races {
-			won := 0
-			for range rounds {
-				c, j := renewed(t, s, p, profiles[race.gated])
-				w := world{p, s, c, j}
-				var left, right error
-				together(func() { left = race.left(w) }, func() { right = race.right(w) })
-				race.agree(t, w, left, right)
-				if left == nil {
-					won++
-				}
-			}
-			t.Logf("%s: the first had its way in %d of %d rounds", race.name, won, rounds)
-		}
-	})
 }
 
 // A decision on either side of the deadline, while the reaper looks for those that are due.
@@ -345,6 +239,45 @@ func TestRenewalAgainstGating(t *testing.T) {
 			// A crash or a stall between intent and signature would end it here too; there was none.
 			default:
 				t.Errorf("the job is %s (%s) with %d intents from before the gate", j.Status, j.ErrorMessage, before)
+			}
+		}
+	})
+}
+
+// The scheduler knows what is due from the beginning of its scan. What was renewed before it came to it, it leaves alone,
+// whoever asked: a person, who begins at the other end here, or another server.
+func TestScanAgainstRenewals(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		s := start(t)
+		p, profile := peopleOf(t, s), s.Profile(t, false).ID
+		for range rounds {
+			_, j := renewed(t, s, p, profile)
+			ended(t, s, j.ID, api.JobCompleted, "")
+		}
+		for range 2 {
+			s.Clock.Advance(mostOfALife)
+			var due []string
+			s.Query(t, &due, "SELECT id FROM certificates ORDER BY renew_at DESC, uid DESC")
+			began := s.Store.Now()
+			look := func() { scan(t, s) }
+			together(look, look, func() {
+				for _, id := range due {
+					_, err := p.alice.RenewCertificate(context.Background(), id, api.Renew{})
+					answered(t, "renew", err, api.CodeJobAlreadyOpen)
+				}
+			})
+			servertest.Eventually(t, func() error {
+				if n := count(t, s, "SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')"); n > 0 {
+					return fmt.Errorf("%d jobs do not end", n)
+				}
+				return nil
+			})
+			if n := count(t, s, `SELECT count(*) FROM jobs j JOIN leaves l ON l.certificate_uid = j.certificate_uid
+				WHERE j.requested_by = 'system-scheduler' AND l.created_at BETWEEN ? AND j.created_at`, began); n > 0 {
+				t.Errorf("the scheduler asked for %d certificates that were not due", n)
+			}
+			if n := count(t, s, "SELECT count(*) FROM certificates WHERE renew_at <= ?", began); n > 0 {
+				t.Errorf("%d certificates are due", n)
 			}
 		}
 	})

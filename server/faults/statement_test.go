@@ -3,15 +3,18 @@ package faults_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -53,9 +56,7 @@ func audited(action string) fault {
 	return fault{event: "INSERT", table: "audit_events", when: fmt.Sprintf("NEW.action = '%s'", action)}
 }
 
-func inserted(table string) fault {
-	return fault{event: "INSERT", table: table, when: "NEW.created_at IS NOT NULL"}
-}
+func inserted(table string) fault { return fault{event: "INSERT", table: table, when: "1 = 1"} }
 
 func updated(table, when string) fault { return fault{event: "UPDATE", table: table, when: when} }
 
@@ -66,7 +67,8 @@ func uncommitted(action string) fault {
 }
 
 var tables = []string{
-	"profiles", "certificates", "profile_changes", "certificate_changes", "approvals", "jobs", "intents", "leaves", "audit_events",
+	"profiles", "certificates", "profile_changes", "certificate_changes", "approvals", "profile_edits", "jobs", "intents", "leaves",
+	"audit_events",
 }
 
 // rows are all rows of some tables, as text, in an order that does not change.
@@ -168,32 +170,106 @@ func TestCallWithFailingStatement(t *testing.T) {
 	}
 }
 
-// The same for renew, with and without the gate.
+// The same for renew, without the gate, with it, and with the bypass, which asks and approves in one.
 func TestRenewWithFailingStatement(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
-		s := start(t, servertest.NoWorkers())
-		p := peopleOf(t, s)
-		for gated, faults := range map[bool][]fault{
-			true:  {inserted("approvals"), inserted("jobs"), audited("approval_requested"), uncommitted("approval_requested")},
-			false: {inserted("jobs"), audited("issuance_requested"), uncommitted("issuance_requested")},
-		} {
-			profile := s.Profile(t, gated).ID
-			for _, fault := range faults {
-				if fault.commit && s.Store.IsSQLite() {
-					continue
+	asked := []fault{inserted("approvals"), inserted("jobs"), audited("approval_requested"), uncommitted("approval_requested")}
+	for _, renew := range []struct {
+		name   string
+		gated  bool
+		opts   []servertest.Option
+		faults []fault
+		opened api.JobStatus
+	}{
+		{"ungated", false, nil, []fault{inserted("jobs"), audited("issuance_requested"), uncommitted("issuance_requested")}, api.JobPending},
+		{"gated", true, nil, asked, api.JobAwaitingApproval},
+		{"bypassed", true, []servertest.Option{servertest.Bypass()}, append([]fault{
+			updated("approvals", "NEW.state = 'approved'"), updated("jobs", "NEW.status = 'Pending'"),
+			audited("approval_bypassed"), uncommitted("approval_bypassed"),
+		}, asked...), api.JobPending},
+	} {
+		t.Run(renew.name, func(t *testing.T) {
+			each(t, func(t *testing.T, start start) {
+				s := start(t, append(renew.opts, servertest.NoWorkers())...)
+				p, profile := peopleOf(t, s), s.Profile(t, renew.gated).ID
+				for _, fault := range renew.faults {
+					if fault.commit && s.Store.IsSQLite() {
+						continue
+					}
+					w := world{people: p, server: s, certificate: s.Certificate(t, profile)}
+					failsWhole(t, s, fault, w.renew)
+					if err := w.renew(); err != nil {
+						t.Errorf("%s: %v", fault, err)
+					}
+					if n := count(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status = ?", w.certificate.ID, renew.opened); n != 1 {
+						t.Errorf("%s: without the fault %d jobs are %s", fault, n, renew.opened)
+					}
 				}
-				c := s.Certificate(t, profile)
-				renew := func() error {
-					_, err := p.alice.RenewCertificate(context.Background(), c.ID, api.Renew{})
-					return err
+			})
+		})
+	}
+}
+
+// The same for an edit of a profile: asked for, decided, applied at once, and approved by the bypass.
+func TestEditWithFailingStatement(t *testing.T) {
+	asked := []fault{inserted("approvals"), inserted("profile_edits"), audited("approval_requested")}
+	closed := []fault{updated("approvals", "NEW.state = 'cancelled'"), audited("approval_cancelled")}
+	applied := []fault{
+		updated("profiles", "NEW.version > OLD.version"), inserted("profile_changes"), audited("profile_updated"), uncommitted("profile_updated"),
+	}
+	for _, edit := range []struct {
+		name         string
+		gated, waits bool // before
+		opts         []servertest.Option
+		call         func(*scene) error
+		faults       []fault
+		// The profile's version and the state of its newest edit, after.
+		version int64
+		state   api.ApprovalState
+	}{
+		{"ask", true, false, nil, (*scene).gateOff, append(asked, uncommitted("approval_requested")), 1, api.ApprovalPending},
+		{"replace", true, true, nil, (*scene).replaceEdit, slices.Concat(closed, asked, []fault{uncommitted("approval_cancelled")}), 1, api.ApprovalPending},
+		{"take back", true, true, nil, (*scene).gateOn, append(closed, uncommitted("approval_cancelled")), 1, api.ApprovalCancelled},
+		{"approve", true, true, nil, (*scene).approve, append([]fault{
+			updated("approvals", "NEW.state = 'approved'"), audited("approval_approved"), uncommitted("approval_approved"),
+		}, applied...), 2, api.ApprovalApproved},
+		{"reject", true, true, nil, (*scene).reject, []fault{
+			updated("approvals", "NEW.state = 'rejected'"), audited("approval_rejected"), uncommitted("approval_rejected"),
+		}, 1, api.ApprovalRejected},
+		{"apply", false, false, nil, func(s *scene) error {
+			return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval = true })
+		}, applied, 2, ""},
+		{"apply while another waits", true, true, nil, (*scene).disableProfile, slices.Concat(closed, applied), 2, api.ApprovalCancelled},
+		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*scene).gateOff, slices.Concat(asked, applied, []fault{
+			updated("approvals", "NEW.state = 'approved'"), audited("approval_bypassed"), uncommitted("approval_bypassed"),
+		}), 2, api.ApprovalApproved},
+	} {
+		t.Run(edit.name, func(t *testing.T) {
+			each(t, func(t *testing.T, start start) {
+				server := start(t, append(edit.opts, servertest.NoWorkers())...)
+				p := peopleOf(t, server)
+				for _, fault := range edit.faults {
+					if fault.commit && server.Store.IsSQLite() {
+						continue
+					}
+					s := &scene{world: world{people: p, server: server}, profile: server.Profile(t, edit.gated)}
+					if edit.waits {
+						s.ask(t, s.gateOff)
+					}
+					call := func() error { return edit.call(s) }
+					failsWhole(t, server, fault, call)
+					if err := call(); err != nil {
+						t.Errorf("%s: without the fault: %v", fault, err)
+					}
+					var state api.ApprovalState
+					server.Query(t, &state, "SELECT state FROM approvals WHERE profile_id = ? ORDER BY created_at DESC LIMIT 1", s.profile.ID)
+					version := count(t, server, "SELECT version FROM profiles WHERE id = ?", s.profile.ID)
+					if int64(version) != edit.version || state != edit.state {
+						t.Errorf("%s: the profile is version %d and its edit %q, want %d and %q", fault, version, state, edit.version, edit.state)
+					}
 				}
-				failsWhole(t, s, fault, renew)
-				if err := renew(); err != nil {
-					t.Errorf("%s: %v", fault, err)
-				}
-			}
-		}
-	})
+			})
+		})
+	}
 }
 
 // failsWhole has a call run into a fault: nothing may be left of it, and nothing told.
@@ -204,7 +280,8 @@ func failsWhole(t *testing.T, s *servertest.Server, f fault, call func() error) 
 	err := call()
 	drop()
 	refusal := servertest.RefusedWith(t, err, api.CodeInternal)
-	if said := refusal.Error() + refusal.Title; refusal.Status != 500 || strings.Contains(said, breakage) ||
+	said := strings.ReplaceAll(refusal.Error()+refusal.Title, refusal.RequestID, "") // which may spell anything
+	if refusal.Status != 500 || strings.Contains(said, breakage) ||
 		strings.Contains(said, f.table) || strings.Contains(strings.ToUpper(said), "SQL") {
 		t.Errorf("%s: the caller was told %d %q", f, refusal.Status, said)
 	}
@@ -377,4 +454,149 @@ func TestReapWithFailingStatement(t *testing.T) {
 		drop()
 		ended(t, s, min(bad.ID, good.ID), api.JobCompleted, "")
 	})
+}
+
+// One certificate that the scheduler cannot ask for stops no other, nothing is left of the attempt, and it is asked for
+// the next time.
+func TestScanWithFailingStatement(t *testing.T) {
+	each(t, func(t *testing.T, start start) {
+		s := start(t)
+		p := peopleOf(t, s)
+		for gated, action := range map[bool]string{true: "approval_requested", false: "issuance_requested"} {
+			profile, scans := s.Profile(t, gated).ID, 0
+			issue := func(certificate string) {
+				t.Helper()
+				var j api.Job
+				s.Query(t, &j, "SELECT id, approval_id FROM jobs WHERE certificate_id = ? ORDER BY created_at DESC LIMIT 1", certificate)
+				if gated {
+					if err := (world{people: p, job: j}).approve(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ended(t, s, j.ID, api.JobCompleted, "")
+			}
+			for range 3 {
+				c, _ := renewed(t, s, p, profile)
+				issue(c.ID)
+			}
+			for _, fault := range []fault{
+				{event: "INSERT", table: "approvals"}, {event: "INSERT", table: "jobs"}, {event: "INSERT", table: "jobs", commit: true}, audited(action),
+			} {
+				if fault.table == "approvals" && !gated || fault.commit && s.Store.IsSQLite() {
+					continue
+				}
+				s.Clock.Advance(mostOfALife)
+				var due []struct{ ID, Digest string } // in the scheduler's order, so that the first one comes before the others
+				s.Query(t, &due, `SELECT DISTINCT c.renew_at, c.uid, c.id, j.digest FROM certificates c JOIN jobs j ON j.certificate_uid = c.uid
+					WHERE c.profile_id = ? ORDER BY c.renew_at, c.uid`, profile)
+				bad, good := due[0], due[1:]
+				if fault.when == "" {
+					fault.when = fmt.Sprintf("NEW.certificate_id = '%s'", bad.ID)
+				} else {
+					fault.when += fmt.Sprintf(" AND NEW.details LIKE '%%%s%%'", bad.Digest) // what is asked for is what it was
+				}
+				drop := fault.breaks(t, s)
+				scan(t, s)
+				scans++
+				drop()
+				for _, c := range good {
+					scheduled(t, s, c.ID, scans)
+					issue(c.ID)
+				}
+				scheduled(t, s, bad.ID, scans-1)
+				scan(t, s)
+				scheduled(t, s, bad.ID, scans)
+				issue(bad.ID)
+			}
+		}
+		// Of each request there is everything or nothing.
+		jobs := count(t, s, "SELECT count(*) FROM jobs WHERE requested_by = 'system-scheduler'")
+		if n := count(t, s, "SELECT count(*) FROM audit_events WHERE actor = 'system-scheduler'"); n != jobs {
+			t.Errorf("the trail tells of %d requests, and there are %d", n, jobs)
+		}
+	})
+}
+
+// After so long a certificate is due, whose last third begins after 60 days.
+const mostOfALife = 61 * 24 * time.Hour
+
+func scan(t testing.TB, s *servertest.Server) {
+	t.Helper()
+	if err := s.App.RenewDue(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// scheduled fails the test unless the scheduler has asked for a certificate so many times.
+func scheduled(t testing.TB, s *servertest.Server, certificate string, times int) {
+	t.Helper()
+	if n := count(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND requested_by = 'system-scheduler'", certificate); n != times {
+		t.Errorf("the scheduler asked for certificate %s %d times, not %d", certificate, n, times)
+	}
+}
+
+// An issuer's failure that cannot be stored is not lost and not counted: the job is another's when its lease is over.
+func TestFailureWithFailingStatement(t *testing.T) {
+	const attempts = 5
+	for _, failure := range []struct {
+		name   string
+		before int // attempts that were counted
+		faults []fault
+	}{
+		{"tried again", 0, []fault{
+			updated("jobs", "NEW.attempt > OLD.attempt"), audited("issuance_retried"), uncommitted("issuance_retried"),
+		}},
+		{"failed for good", attempts - 1, []fault{
+			updated("jobs", "NEW.status = 'Failed'"), audited("issuance_failed"), uncommitted("issuance_failed"),
+		}},
+	} {
+		t.Run(failure.name, func(t *testing.T) {
+			each(t, func(t *testing.T, start start) {
+				for _, fault := range failure.faults {
+					var sound atomic.Bool
+					issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+						if sound.Load() {
+							return real.Sign(ctx, c.Permit)
+						}
+						return gate.Chain{}, errors.New("no luck")
+					})
+					log := &journal{}
+					s := start(t, servertest.Issuer(issuer), servertest.Log(log))
+					if fault.commit && s.Store.IsSQLite() {
+						continue
+					}
+					p := peopleOf(t, s)
+					drop := fault.breaks(t, s)
+					j := approved(t, s, p, s.Profile(t, true).ID)
+					for attempt := range failure.before {
+						s.Clock.Advance(attempted(t, s, p, j.ID, attempt+1).RunAt.Sub(s.Clock.Now()))
+					}
+					counted := func() int {
+						return count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
+					}
+					for stuck := range 2 {
+						servertest.Eventually(t, func() error { return log.said("could not give the job back", stuck+1) })
+						if lies := jobOf(t, p, j.ID); lies.Status != api.JobRunning || lies.Attempt != failure.before || counted() != failure.before {
+							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, lies.Status, lies.Attempt, counted())
+						}
+						if stuck == 1 {
+							drop()
+						}
+						s.Clock.Advance(40 * time.Second)
+					}
+					want, asked := api.JobFailed, failure.before+3
+					if failure.before+1 < attempts {
+						again := attempted(t, s, p, j.ID, failure.before+1)
+						sound.Store(true)
+						s.Clock.Advance(again.RunAt.Sub(s.Clock.Now()))
+						want, asked = api.JobCompleted, asked+1
+					}
+					if done := s.Ended(t, j.ID); done.Status != want || done.Attempt != failure.before+1 || counted() != failure.before+1 {
+						t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, done.Status, done.Attempt, counted())
+					}
+					issuer.askedFor(t, j.ID, asked)
+				}
+			})
+		})
+	}
 }

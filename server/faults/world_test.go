@@ -17,6 +17,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/app"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -33,7 +34,10 @@ func each(t *testing.T, test func(t *testing.T, start start)) {
 			t.Parallel()
 			test(t, func(t testing.TB, opts ...servertest.Option) *servertest.Server {
 				s := run(t, opts...)
-				t.Cleanup(func() { checkLeaves(t, s.Store) })
+				t.Cleanup(func() {
+					checkLeaves(t, s.Store)
+					checkProfiles(t, s.Store)
+				})
 				return s
 			})
 		})
@@ -74,6 +78,110 @@ func checkLeaves(t testing.TB, db *store.Store) {
 		}
 		if !slices.Equal(cert.DNSNames, subject.SANs) {
 			t.Errorf("job %s: signed for %v, asked for %v", l.JobID, cert.DNSNames, subject.SANs)
+		}
+	}
+}
+
+// editSubject is the subject of an approval of an edit.
+type editSubject struct {
+	ProfileID     string          `json:"profile_id"`
+	BaseVersion   int64           `json:"base_version"`
+	Before, After api.ProfileSpec // as they are spelled in any case
+}
+
+// checkProfiles tells the story of each profile from the trail and holds it against the approvals and against what is
+// stored: each version follows from the one before, what weakens a gated one was approved, what was approved was
+// applied once, and what was let through without approval was let through by a version without gate.
+func checkProfiles(t testing.TB, db *store.Store) {
+	t.Helper()
+	var approved []struct{ ID, Subject string }
+	var told []struct{ ResourceID, Details string }
+	var stored []struct {
+		ID      string
+		Spec    store.JSON[api.ProfileSpec]
+		Version int64
+	}
+	var unapproved []struct {
+		JobID, ProfileID string
+		ProfileVersion   int64
+	}
+	err := db.Read(context.Background(), func(tx *store.Tx) error {
+		for query, rows := range map[string]any{
+			"SELECT id, subject FROM approvals WHERE kind = 'profile_edit' AND state = 'approved'":                                       &approved,
+			"SELECT resource_id, details FROM audit_events WHERE action IN ('profile_created', 'profile_updated')":                       &told,
+			"SELECT id, spec, version FROM profiles":                                                                                     &stored,
+			"SELECT i.job_id, j.profile_id, i.profile_version FROM intents i JOIN jobs j ON j.id = i.job_id WHERE j.approval_id IS NULL": &unapproved,
+		} {
+			if err := tx.DB.Raw(query).Scan(rows).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	type place struct {
+		profile string
+		version int64
+	}
+	type step struct{ before, after api.ProfileSpec }
+	story, last := map[place]step{}, map[string]int64{}
+	for _, e := range told {
+		var d struct {
+			Profile, Before, After api.ProfileSpec
+			Version                int64
+		}
+		if err := json.Unmarshal([]byte(e.Details), &d); err != nil {
+			t.Error(err)
+		}
+		if d.Version == 0 { // it is new
+			d.Version, d.After = 1, d.Profile
+		}
+		if _, twice := story[place{e.ResourceID, d.Version}]; twice {
+			t.Errorf("profile %s became version %d twice", e.ResourceID, d.Version)
+		}
+		story[place{e.ResourceID, d.Version}] = step{d.Before, d.After}
+		last[e.ResourceID] = max(last[e.ResourceID], d.Version)
+	}
+	wanted := map[place]editSubject{}
+	for _, a := range approved {
+		var edit editSubject
+		if err := json.Unmarshal([]byte(a.Subject), &edit); err != nil {
+			t.Error(err)
+		}
+		at := place{edit.ProfileID, edit.BaseVersion + 1}
+		if _, twice := wanted[at]; twice {
+			t.Errorf("two edits of version %d of profile %s were approved", edit.BaseVersion, edit.ProfileID)
+		}
+		wanted[at] = edit
+		if applied, ok := story[at]; !ok || !profile.Equal(applied.before, edit.Before) || !profile.Equal(applied.after, edit.After) {
+			t.Errorf("edit %s was approved, and is not what was applied", a.ID)
+		}
+	}
+	for at, step := range story {
+		if at.version == 1 {
+			continue
+		}
+		if before, ok := story[place{at.profile, at.version - 1}]; !ok || !profile.Equal(before.after, step.before) {
+			t.Errorf("version %d of profile %s does not follow from the one before", at.version, at.profile)
+		}
+		disabled := step.before
+		disabled.Enabled = false
+		waits := step.before.RequiresApproval && !profile.Equal(disabled, step.after)
+		if _, ok := wanted[at]; ok != waits {
+			t.Errorf("version %d of profile %s: approved: %v, to be approved: %v", at.version, at.profile, ok, waits)
+		}
+	}
+	for _, p := range stored {
+		if p.Version != last[p.ID] || !profile.Equal(p.Spec.V, story[place{p.ID, p.Version}].after) {
+			t.Errorf("profile %s is version %d, and the trail tells something else", p.ID, p.Version)
+		}
+	}
+	for _, i := range unapproved {
+		if by, ok := story[place{i.ProfileID, i.ProfileVersion}]; !ok || by.after.RequiresApproval {
+			t.Errorf("job %s was let through without approval by a profile with gate", i.JobID)
 		}
 	}
 }
