@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -33,15 +32,21 @@ func (c *serveCommand) Run(ctx context.Context, config *app.Config) error {
 	return app.Serve(ctx, *config, c.ServeConfig, version)
 }
 
-type migrateCommand struct{}
+type migrateCommand struct {
+	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also give this role the rights to serve, and no more. Every migration wants it again."`
+}
 
 // Run implements the command.
-func (migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	db, err := migrated(ctx, config)
+func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
+	db, err := config.Open(ctx, config.Logger())
 	if err != nil {
 		return err
 	}
-	return db.Close()
+	defer db.Close() //nolint:errcheck // the process ends
+	if c.ServeRole == "" {
+		return nil
+	}
+	return db.GrantServing(ctx, c.ServeRole)
 }
 
 type principalCommand struct {
@@ -90,7 +95,7 @@ type principalDisable struct {
 
 // Run implements the command.
 func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
-	db, err := migrated(ctx, config)
+	db, err := config.Open(ctx, config.Logger())
 	if err != nil {
 		return err
 	}
@@ -210,9 +215,9 @@ func (versionCommand) Run() error {
 	return err
 }
 
-// change runs f in one transaction on the configured database, which it migrates first.
+// change runs f in one transaction on the configured database, which it migrates first where it may.
 func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := migrated(ctx, config)
+	db, err := config.Open(ctx, config.Logger())
 	if err != nil {
 		return err
 	}
@@ -222,23 +227,12 @@ func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) er
 
 // look runs f on one snapshot of the configured database.
 func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := migrated(ctx, config)
+	db, err := config.Open(ctx, config.Logger())
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
 	return db.Read(ctx, f)
-}
-
-func migrated(ctx context.Context, config *app.Config) (*store.Store, error) {
-	db, err := config.OpenStore(store.Options{Logger: config.Logger()})
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Migrate(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
 }
 
 func table[T any](header string, rows []T, cells func(T) []any) error {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/certctl/terraform-provider-certctl/server/app"
 )
 
 // version is set when a release is built.
@@ -24,17 +26,39 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var commands cli
-	parser := kong.Parse(&commands,
-		kong.Name("certctl"),
-		kong.Description("Issues certificates; under a gated profile only after a second person approved."),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&commands.Config),
-	)
-	if err := parser.Run(); err != nil {
+	parser := newParser(ctx, &commands)
+	parsed, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		parser.Fatalf("%s", named(parser.Model, oneLine(err)))
+	}
+	app.WarnOfUnknownVariables(ctx, commands.Logger(), os.Environ())
+	if err := parsed.Run(); err != nil {
 		parser.Fatalf("%s", oneLine(err))
 	}
 }
 
+func newParser(ctx context.Context, commands *cli) *kong.Kong {
+	return kong.Must(commands,
+		kong.Name("certctl"),
+		kong.Description("Issues certificates; under a gated profile only after a second person approved."),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&commands.Config),
+	)
+}
+
 // oneLine keeps an error to one line: some drivers write several.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// named calls a setting by its variable, too, which an operator looks for: kong calls it by its flag.
+func named(model *kong.Application, fault string) string {
+	fault, _, _ = strings.Cut(fault, " (from envar ")
+	name := strings.TrimRight(strings.Fields(fault)[0], ":")
+	for _, node := range append(model.Leaves(false), model.Node) {
+		for _, flag := range node.Flags {
+			if "--"+flag.Name == name && len(flag.Envs) > 0 {
+				return strings.Replace(fault, name, flag.Envs[0]+" ("+name+")", 1)
+			}
+		}
+	}
+	return fault + " (certctl --help says more)"
+}

@@ -3,41 +3,11 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
-
-// The test binary is the command itself when it is told so.
-func TestMain(m *testing.M) {
-	if os.Getenv("CERTCTL_RUN_MAIN") == "1" {
-		_ = os.Unsetenv("CERTCTL_RUN_MAIN")
-		main()
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-type run struct {
-	stdout, stderr string
-	failed         bool
-}
-
-func certctl(t *testing.T, dir string, env []string, args ...string) run {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
-	cmd.Env = append([]string{"CERTCTL_RUN_MAIN=1", "PATH=" + os.Getenv("PATH")}, env...)
-	err = cmd.Run()
-	return run{stdout.String(), stderr.String(), err != nil}
-}
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
@@ -117,39 +87,6 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	}
 }
 
-// A bad value stops the start with one clear line.
-func TestServe_RefusesBadConfiguration(t *testing.T) {
-	t.Parallel()
-	for env, says := range map[string]string{
-		"CERTCTL_LISTEN=0.0.0.0:0":                      "is no loopback address",
-		"CERTCTL_LISTEN=nonsense":                       "CERTCTL_LISTEN",
-		"CERTCTL_WORKERS=0":                             "CERTCTL_WORKERS must be",
-		"CERTCTL_WORKERS=many":                          "CERTCTL_WORKERS",
-		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1ms":     "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT must be at least 1s",
-		"CERTCTL_REAPER_INTERVAL=0s":                    "CERTCTL_REAPER_INTERVAL must be",
-		"CERTCTL_TLS_CERT_FILE=x":                       "belong together",
-		"CERTCTL_CA_CERT_FILE=x":                        "belong together",
-		"CERTCTL_DATABASE_URL=mysql://u:secret@host/db": "must begin with postgres://",
-		"CERTCTL_DATABASE_URL=postgres://u:secret@127.0.0.1:1/db?sslmode=disable": "database",
-		"CERTCTL_LOG_LEVEL=loud": "--log-level must be one of",
-	} {
-		got := certctl(t, t.TempDir(), []string{env, "CERTCTL_METRICS_LISTEN="}, "serve")
-		last := got.stderr
-		if !got.failed || !strings.Contains(last, says) || strings.Contains(last, "secret") || strings.Contains(last, "panic") {
-			t.Errorf("%s: failed %t: %s", env, got.failed, got.stderr)
-		}
-	}
-}
-
-// A misspelt variable is no error, and is not passed over in silence.
-func TestServe_WarnsOfUnknownVariables(t *testing.T) {
-	t.Parallel()
-	got := certctl(t, t.TempDir(), []string{"CERTCTL_APPROVAL_BYPAS=true", "CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_CA_CERT_FILE=x"}, "serve")
-	if !strings.Contains(got.stderr, `"variable":"CERTCTL_APPROVAL_BYPAS","nearest":"CERTCTL_APPROVAL_BYPASS"`) {
-		t.Error(got.stderr)
-	}
-}
-
 // A CA is made once, its key for its owner alone, and never overwritten.
 func TestCAInit(t *testing.T) {
 	t.Parallel()
@@ -168,9 +105,5 @@ func TestCAInit(t *testing.T) {
 	after, err := os.ReadFile(key)
 	if !again.failed || !strings.Contains(again.stderr, "never overwritten") || err != nil || !bytes.Equal(before, after) {
 		t.Errorf("%+v %v", again, err)
-	}
-	postgres := certctl(t, dir, []string{"CERTCTL_DATABASE_URL=postgres://127.0.0.1:1/x"}, "serve")
-	if !postgres.failed {
-		t.Error("serve without a database went on")
 	}
 }

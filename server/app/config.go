@@ -1,12 +1,17 @@
 package app
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
@@ -19,8 +24,17 @@ type Config struct {
 	DataDir     string `env:"CERTCTL_DATA_DIR" default:"certctl-data" help:"Where the SQLite file and the local CA are."`
 	CACertFile  string `name:"ca-cert-file" env:"CERTCTL_CA_CERT_FILE" help:"The CA's certificate; empty: made in the data directory on SQLite, required on PostgreSQL."`
 	CAKeyFile   string `name:"ca-key-file" env:"CERTCTL_CA_KEY_FILE" help:"The CA's private key."`
-	LogLevel    string `env:"CERTCTL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	LogFormat   string `env:"CERTCTL_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
+	LogLevel    Word   `env:"CERTCTL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat   Word   `env:"CERTCTL_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
+}
+
+// Word is one of a few words, written in small letters or capitals.
+type Word string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *Word) UnmarshalText(text []byte) error {
+	*w = Word(strings.ToLower(string(text)))
+	return nil
 }
 
 // ServeConfig is what only a running server needs.
@@ -52,10 +66,37 @@ func (c ServeConfig) validate() error {
 		return errors.New("CERTCTL_RENEWAL_RETRY_AFTER must not be negative")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
 		return errors.New("CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both")
+	case !hostAndPort(c.Listen):
+		return fmt.Errorf("CERTCTL_LISTEN=%s is no address: write host:port, such as 127.0.0.1:8080", c.Listen)
+	case c.MetricsListen != "" && !hostAndPort(c.MetricsListen):
+		return fmt.Errorf("CERTCTL_METRICS_LISTEN=%s is no address: write host:port, such as 127.0.0.1:9464, or nothing to turn it off", c.MetricsListen)
 	case c.TLSCertFile == "" && !c.BehindTLSProxy && !loopback(c.Listen):
 		return fmt.Errorf("CERTCTL_LISTEN=%s is no loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true if a proxy speaks TLS", c.Listen)
 	}
-	return nil
+	_, err := c.tls()
+	return err
+}
+
+// tls is nil when the API listens without it.
+func (c ServeConfig) tls() (*tls.Config, error) {
+	if c.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // net/http and crypto/tls take nil for none, too
+	}
+	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// hostAndPort is strict about the port: net.Listen takes a missing one for any that is free.
+func hostAndPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }
 
 func loopback(address string) bool {
@@ -78,19 +119,45 @@ func (c Config) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, opts))
 }
 
-// OpenStore opens the configured database.
-func (c Config) OpenStore(opts store.Options) (*store.Store, error) {
-	opts.URL = c.DatabaseURL
+// Open opens the configured database and brings its schema up to date where it may.
+func (c Config) Open(ctx context.Context, log *slog.Logger) (*store.Store, error) {
+	db, err := c.open(log)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// open finds out whether there can be such a database, and leaves what is in it alone.
+func (c Config) open(log *slog.Logger) (*store.Store, error) {
+	opts, variable := store.Options{URL: c.DatabaseURL, Logger: log}, "CERTCTL_DATABASE_URL"
 	if opts.URL == "" {
 		if err := c.makeDataDir(); err != nil {
 			return nil, err
 		}
-		opts.Path = filepath.Join(c.DataDir, "certctl.db")
+		opts.Path, variable = filepath.Join(c.DataDir, "certctl.db"), "CERTCTL_DATA_DIR"
 	}
-	return store.Open(opts)
+	db, err := store.Open(opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return db, nil
+}
+
+func (c Config) prepare(ctx context.Context, db *store.Store) error {
+	if err := db.Reach(ctx); err != nil {
+		return fmt.Errorf("CERTCTL_DATABASE_URL: %w", err)
+	}
+	return db.Migrate(ctx)
 }
 
 func (c Config) makeDataDir() error {
+	if c.DataDir == "" {
+		return errors.New("CERTCTL_DATA_DIR must not be empty")
+	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("CERTCTL_DATA_DIR: %w", err)
 	}
@@ -127,15 +194,44 @@ func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 	if c.CACertFile == "" && c.DatabaseURL != "" {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE are required on PostgreSQL, where replicas share one CA: see certctl ca init")
 	}
+	variables := "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
+	if c.CACertFile == "" {
+		variables = "CERTCTL_DATA_DIR"
+	}
 	certFile, keyFile := c.caFiles()
 	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" {
 		if _, err := c.CreateCA(now); err != nil {
-			return nil, fmt.Errorf("make the CA: %w", err)
+			return nil, fmt.Errorf("%s: make the CA: %w", variables, err)
 		}
 	}
 	ca, err := localca.Load(certFile, keyFile)
+	if err == nil {
+		err = inForce(certFile, now)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the CA: %w", err)
+		return nil, fmt.Errorf("%s: %w", variables, err)
 	}
 	return ca, nil
+}
+
+// inForce refuses a CA that could sign nothing: what outlives its issuer is refused, one request after the other.
+func inForce(certFile string, now time.Time) error {
+	text, err := os.ReadFile(certFile)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return fmt.Errorf("%s holds no PEM block", certFile)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	switch {
+	case err != nil:
+		return err
+	case now.After(cert.NotAfter):
+		return fmt.Errorf("the CA's certificate has expired on %s", cert.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(cert.NotBefore):
+		return fmt.Errorf("the CA's certificate is not valid before %s", cert.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
@@ -16,19 +15,17 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 		return err
 	}
 	log := config.Logger()
-	for name, nearest := range unknownVariables(os.Environ()) {
-		log.WarnContext(ctx, "an environment variable means nothing to certctl", "variable", name, "nearest", nearest)
-	}
-	db, err := config.OpenStore(store.Options{Logger: log})
+	db, err := config.open(log)
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	if err := db.Migrate(ctx); err != nil {
-		return err
-	}
+	// What is wrong in the configuration stops the start before anything is migrated.
 	ca, err := config.LoadCA(db.Now())
 	if err != nil {
+		return err
+	}
+	if err := config.prepare(ctx, db); err != nil {
 		return err
 	}
 	server, err := New(serving, Options{

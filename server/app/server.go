@@ -132,7 +132,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.config.ApprovalBypass {
 		s.log.WarnContext(ctx, "CERTCTL_APPROVAL_BYPASS is on: every request is approved at once, by nobody")
 	}
-	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
+	addresses := []any{"address", listener.Addr().String()}
+	if metrics != nil {
+		addresses = append(addresses, "metrics", metrics.Addr().String())
+	}
+	s.log.InfoContext(ctx, "listening", addresses...)
 	err = s.serve(ctx, listener, s.Handler)
 	stop()
 	running.Wait()
@@ -146,18 +150,18 @@ func (s *Server) logEnd(what string, err error) {
 }
 
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	config, err := s.config.tls()
+	if err != nil {
+		return nil, err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("CERTCTL_LISTEN: %w", err)
 	}
-	if s.config.TLSCertFile == "" {
+	if config == nil {
 		return listener, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(s.config.TLSCertFile, s.config.TLSKeyFile)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("CERTCTL_TLS_CERT_FILE: %w", err), listener.Close())
-	}
-	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
+	return tls.NewListener(listener, config), nil
 }
 
 // serve answers requests until ctx ends and those that were begun have ended.

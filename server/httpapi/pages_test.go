@@ -105,6 +105,23 @@ func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approva
 	return waiting, *waiting.ApprovalID
 }
 
+// The operator's page has every metric.
+func TestPages_EveryMetric(t *testing.T) {
+	page, err := os.ReadFile("../../docs/server/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := make(chan *prometheus.Desc, 100)
+	servertest.New(t).App.Registry.Describe(described)
+	close(described)
+	name := regexp.MustCompile(`fqName: "(\w+)"`)
+	for desc := range described {
+		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").Match(page) {
+			t.Errorf("the page does not have %s", metric)
+		}
+	}
+}
+
 // page is a Markdown text whose examples are blocks of bash, each followed by a block of what it prints, if it prints.
 type page struct {
 	parts    []part

@@ -89,7 +89,11 @@ func (s *server) refusal(ctx context.Context, err error) (*api.Problem, http.Hea
 		return unauthenticated(), http.Header{"Www-Authenticate": {"Bearer"}}
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		s.Log.WarnContext(ctx, "unavailable", "error", err, requestIDAttr(ctx))
-		return api.Refuse(api.CodeUnavailable, "the server cannot do this at the moment: try again"), http.Header{"Retry-After": {"1"}}
+		var notReady *store.NotReadyError
+		if errors.As(err, &notReady) {
+			return api.Refuse(api.CodeUnavailable, "%s", notReady.Detail), retryAfter(1)
+		}
+		return api.Refuse(api.CodeUnavailable, "the server cannot do this at the moment: try again"), retryAfter(1)
 	default:
 		s.Log.ErrorContext(ctx, "internal error", "error", err, requestIDAttr(ctx))
 		return api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), nil

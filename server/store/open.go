@@ -5,10 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 	gormpostgres "gorm.io/driver/postgres"
@@ -32,9 +38,9 @@ func (s *Store) gormConfig() *gorm.Config {
 }
 
 func (s *Store) openPostgres(opts Options) error {
-	config, err := pgx.ParseConfig(opts.URL)
+	config, err := parseURL(opts.URL)
 	if err != nil {
-		return errors.New("the database URL cannot be read") // the parser's words may hold the password
+		return err
 	}
 	setDefault(config.RuntimeParams, "application_name", "certctl")
 	setDefault(config.RuntimeParams, "statement_timeout", "30000")
@@ -53,6 +59,90 @@ func (s *Store) openPostgres(opts Options) error {
 	s.writer, err = gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: pool}), s.gormConfig())
 	s.reader = s.writer
 	return err
+}
+
+// parseURL never repeats what it cannot read: a password with a special character is taken for a host, a port or a
+// database then, and the parser would name it.
+func parseURL(text string) (*pgx.ConnConfig, error) {
+	parsed, err := url.Parse(text)
+	if err != nil || parsed.User == nil && strings.Contains(text, "@") {
+		return nil, errors.New("the URL cannot be read: in the user name and the password, write / ? # @ : and % as %2F %3F %23 %40 %3A and %25")
+	}
+	config, err := pgx.ParseConfig(text)
+	if err != nil {
+		return nil, errors.New("the URL cannot be used: its port, an option after the ? or a file named there is wrong")
+	}
+	return config, nil
+}
+
+// Reach tries the connection to PostgreSQL. Why there is none is said in an operator's words, and never with a
+// password. SQLite's file was opened by Open.
+func (s *Store) Reach(ctx context.Context) error {
+	if s.sqlite {
+		return nil
+	}
+	pool, err := s.writer.DB()
+	if err != nil {
+		return err
+	}
+	if err = pool.PingContext(ctx); err == nil || ctx.Err() != nil {
+		return err
+	}
+	config, parseErr := parseURL(s.url)
+	if parseErr != nil {
+		return parseErr
+	}
+	return postgresFault(config, err)
+}
+
+func postgresFault(config *pgx.ConnConfig, err error) error {
+	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	var refused *pgconn.PgError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "28"):
+		return fmt.Errorf("the database at %s does not let the user %q in: the password is wrong or pg_hba.conf has no place for him", where, config.User)
+	case errors.As(err, &refused) && refused.Code == "3D000":
+		return fmt.Errorf("there is no database %q at %s", config.Database, where)
+	case errors.As(err, &refused):
+		return fmt.Errorf("the database at %s takes no connection: %s", where, refused.Message)
+	case errors.As(err, &name):
+		return fmt.Errorf("there is no host %q", config.Host)
+	case pgconn.Timeout(err):
+		return fmt.Errorf("the database at %s does not answer", where)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no database listens at %s", where)
+	default:
+		return fmt.Errorf("no connection to the database at %s: %s", where, innermost(err))
+	}
+}
+
+// innermost leaves out what the layers above a fault say: each names the whole connection again.
+func innermost(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 {
+			inner = several.Unwrap()[0]
+		}
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+func sqliteFault(err error) error {
+	code, _ := sqliteCode(err)
+	switch code & 0xff {
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return errors.New("is damaged, or no SQLite file")
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return errors.New("cannot be opened for writing")
+	case sqlite3.SQLITE_BUSY:
+		return errors.New("is in use by another process")
+	default:
+		return fmt.Errorf("cannot be used: %w", err)
+	}
 }
 
 func setDefault(params map[string]string, name, value string) {
@@ -103,7 +193,7 @@ func (s *Store) openSQLitePool(path string, connections int) (*gorm.DB, error) {
 	pool.SetMaxIdleConns(connections)
 	db, err := gorm.Open(sqliteDialector{gormsqlite.Dialector{Conn: pool}}, s.gormConfig())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s %w", path, sqliteFault(err))
 	}
 	return db, nil
 }

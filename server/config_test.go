@@ -1,0 +1,307 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The whole configuration: what each setting is when nobody sets it, and that a variable and a flag set it.
+func TestConfiguration(t *testing.T) {
+	settings := map[string]struct{ flag, none, other string }{
+		"CERTCTL_DATABASE_URL":                  {"database-url", "", "postgres://db/certctl"},
+		"CERTCTL_DATA_DIR":                      {"data-dir", "certctl-data", "/var/lib/certctl"},
+		"CERTCTL_LISTEN":                        {"listen", "127.0.0.1:8080", "[::1]:8443"},
+		"CERTCTL_TLS_CERT_FILE":                 {"tls-cert-file", "", "tls.pem"},
+		"CERTCTL_TLS_KEY_FILE":                  {"tls-key-file", "", "tls-key.pem"},
+		"CERTCTL_BEHIND_TLS_PROXY":              {"behind-tls-proxy", "false", "true"},
+		"CERTCTL_CA_CERT_FILE":                  {"ca-cert-file", "", "ca.pem"},
+		"CERTCTL_CA_KEY_FILE":                   {"ca-key-file", "", "ca-key.pem"},
+		"CERTCTL_METRICS_LISTEN":                {"metrics-listen", "127.0.0.1:9464", ""},
+		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT": {"job-awaiting-approval-timeout", "168h0m0s", "1s"},
+		"CERTCTL_APPROVAL_BYPASS":               {"approval-bypass", "false", "true"},
+		"CERTCTL_WORKERS":                       {"workers", "4", "8"},
+		"CERTCTL_REAPER_INTERVAL":               {"reaper-interval", "15s", "1m0s"},
+		"CERTCTL_RENEWAL_INTERVAL":              {"renewal-interval", "1h0m0s", "5m0s"},
+		"CERTCTL_RENEWAL_RETRY_AFTER":           {"renewal-retry-after", "24h0m0s", "0s"},
+		"CERTCTL_LOG_LEVEL":                     {"log-level", "info", "debug"},
+		"CERTCTL_LOG_FORMAT":                    {"log-format", "json", "text"},
+	}
+	parse := func(args ...string) map[string]string {
+		t.Helper()
+		parser := newParser(t.Context(), &cli{})
+		parsed, err := parser.Parse(append([]string{"serve"}, args...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]string{}
+		for _, flag := range parsed.Flags() {
+			if len(flag.Envs) > 0 {
+				values[flag.Envs[0]] = fmt.Sprint(flag.Target)
+			}
+		}
+		return values
+	}
+	// expect wants the value under the name, and everything else as when nobody sets anything.
+	expect := func(got map[string]string, name, value string) {
+		t.Helper()
+		for other, setting := range settings {
+			want := setting.none
+			if other == name {
+				want = value
+			}
+			if v, ok := got[other]; !ok || v != want {
+				t.Errorf("%s is %q, want %q", other, v, want)
+			}
+		}
+		if len(got) != len(settings) {
+			t.Errorf("there are %d settings, and %d in this test: %v", len(got), len(settings), got)
+		}
+	}
+	expect(parse(), "", "")
+	for name, setting := range settings {
+		expect(parse("--"+setting.flag+"="+setting.other), name, setting.other)
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, setting.other)
+			expect(parse(), name, setting.other)
+			if setting.none != "" {
+				expect(parse("--"+setting.flag+"="+setting.none), name, setting.none)
+			}
+		})
+	}
+}
+
+// A bad value stops the start with one line that names the variable. It tells no password and speaks of no driver.
+func TestServe_RefusesBadConfiguration(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() }) // after the last of the parallel tests
+	f := newFiles(t)
+	ca := []string{"CERTCTL_CA_CERT_FILE=" + f.path("ca.pem"), "CERTCTL_CA_KEY_FILE=" + f.path("ca-key.pem")}
+	tls := func(cert, key string) string {
+		return "CERTCTL_TLS_CERT_FILE=" + f.path(cert) + " CERTCTL_TLS_KEY_FILE=" + f.path(key)
+	}
+	caOf := func(cert, key string) string {
+		return "CERTCTL_CA_CERT_FILE=" + f.path(cert) + " CERTCTL_CA_KEY_FILE=" + f.path(key)
+	}
+	postgres := func(change func(*url.URL)) string {
+		u, err := url.Parse(os.Getenv("CERTCTL_TEST_POSTGRES_URL"))
+		if err != nil || u.Host == "" {
+			t.Fatal("CERTCTL_TEST_POSTGRES_URL is not set: run the tests with make test, or with scripts/with-postgres go test ...")
+		}
+		change(u)
+		return "CERTCTL_DATABASE_URL=" + u.String()
+	}
+	const timeout, both = "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT", "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
+	const cannotRead = "CERTCTL_DATABASE_URL: open database: the URL cannot be read: in the user name and the password, write"
+	for env, says := range map[string]string{
+		"CERTCTL_DATABASE_URL=mysql://u:secret@host/db":                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
+		"CERTCTL_DATABASE_URL=nonsense":                                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
+		"CERTCTL_DATABASE_URL=postgres://u:secret%@host/db":                            cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:secret/1@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1/secret@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1?secret@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1#secret@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:secret@host:x/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:secret@host/db?sslmode=sometimes":           "CERTCTL_DATABASE_URL: open database: the URL cannot be used: its port, an option",
+		"CERTCTL_DATABASE_URL=postgres://u:secret@127.0.0.1:1/db":                      "CERTCTL_DATABASE_URL: no database listens at 127.0.0.1:1",
+		"CERTCTL_DATABASE_URL=postgres://u:secret@nowhere.invalid/db":                  `CERTCTL_DATABASE_URL: there is no host "nowhere.invalid"`,
+		postgres(func(u *url.URL) { u.User = url.UserPassword("postgres", "secret") }): `does not let the user "postgres" in: the password is wrong or`,
+		postgres(func(u *url.URL) { u.Path = "/nothing" }):                             `CERTCTL_DATABASE_URL: there is no database "nothing" at `,
+		postgres(func(u *url.URL) { u.RawQuery = "sslmode=require" }):                  "CERTCTL_DATABASE_URL: no connection to the database at ",
+
+		"CERTCTL_DATA_DIR=":              "CERTCTL_DATA_DIR must not be empty",
+		"CERTCTL_DATA_DIR=" + f.file:     "CERTCTL_DATA_DIR: mkdir " + f.file + ": not a directory",
+		"CERTCTL_DATA_DIR=" + f.noSQLite: "CERTCTL_DATA_DIR: open database: " + f.noSQLite + "/certctl.db is damaged, or no SQLite file",
+
+		"CERTCTL_LISTEN=":                                 "CERTCTL_LISTEN= is no address: write host:port",
+		"CERTCTL_LISTEN=nonsense":                         "CERTCTL_LISTEN=nonsense is no address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1":                        "CERTCTL_LISTEN=127.0.0.1 is no address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:":                       "CERTCTL_LISTEN=127.0.0.1: is no address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:66000":                  "CERTCTL_LISTEN=127.0.0.1:66000 is no address: write host:port",
+		"CERTCTL_LISTEN=:0":                               "CERTCTL_LISTEN=:0 is no loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true",
+		"CERTCTL_LISTEN=0.0.0.0:0":                        "CERTCTL_LISTEN=0.0.0.0:0 is no loopback address",
+		"CERTCTL_LISTEN=[::]:0":                           "CERTCTL_LISTEN=[::]:0 is no loopback address",
+		"CERTCTL_LISTEN=certctl.example.com:0":            "CERTCTL_LISTEN=certctl.example.com:0 is no loopback address",
+		"CERTCTL_LISTEN=" + taken.Addr().String():         "CERTCTL_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
+		"CERTCTL_METRICS_LISTEN=nonsense":                 "CERTCTL_METRICS_LISTEN=nonsense is no address: write host:port",
+		"CERTCTL_METRICS_LISTEN=" + taken.Addr().String(): "CERTCTL_METRICS_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
+		"CERTCTL_BEHIND_TLS_PROXY=maybe":                  "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
+
+		"CERTCTL_TLS_CERT_FILE=x":         "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
+		"CERTCTL_TLS_KEY_FILE=x":          "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
+		tls("nothing", "ca-key.pem"):      "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: open " + f.path("nothing") + ": no such file",
+		tls("ca.pem", "other-key.pem"):    "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: tls: private key does not match public key",
+		"CERTCTL_CA_CERT_FILE=x":          both + " belong together: set both",
+		"CERTCTL_CA_KEY_FILE=x":           both + " belong together: set both",
+		caOf("nothing", "ca-key.pem"):     both + ": open " + f.path("nothing") + ": no such file",
+		caOf("ca.pem", "nothing"):         both + ": open " + f.path("nothing") + ": no such file",
+		caOf("ca.pem", "ca.pem"):          both + ": " + f.path("ca.pem") + " holds no private key",
+		caOf("ca.pem", "other-key.pem"):   both + ": the CA's key does not belong to its certificate",
+		caOf("leaf.pem", "ca-key.pem"):    both + ": the CA's certificate is no CA's",
+		caOf("expired.pem", "ca-key.pem"): both + ": the CA's certificate has expired on 2001-01-01T00:00:00Z",
+		caOf("future.pem", "ca-key.pem"):  both + ": the CA's certificate is not valid before 2900-01-01T00:00:00Z",
+		timeout + "=999ms":                timeout + " must be at least 1s",
+		timeout + "=-1h":                  timeout + " must be at least 1s",
+		timeout + "=168":                  timeout + ` (--job-awaiting-approval-timeout): expected duration but got "168"`,
+		timeout + "=":                     timeout + ` (--job-awaiting-approval-timeout): expected duration but got ""`,
+		"CERTCTL_APPROVAL_BYPASS=":        "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
+		"CERTCTL_APPROVAL_BYPASS=on":      "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
+		"CERTCTL_WORKERS=":                `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got ""`,
+		"CERTCTL_WORKERS=many":            `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got "many"`,
+		"CERTCTL_WORKERS=0":               "CERTCTL_WORKERS must be 1 to 256",
+		"CERTCTL_WORKERS=257":             "CERTCTL_WORKERS must be 1 to 256",
+		"CERTCTL_REAPER_INTERVAL=0s":      "CERTCTL_REAPER_INTERVAL must be at least 100ms",
+		"CERTCTL_RENEWAL_INTERVAL=0s":     "CERTCTL_RENEWAL_INTERVAL must be at least 100ms",
+		"CERTCTL_RENEWAL_RETRY_AFTER=-1s": "CERTCTL_RENEWAL_RETRY_AFTER must not be negative",
+		"CERTCTL_LOG_LEVEL=loud":          `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
+		"CERTCTL_LOG_FORMAT=xml":          `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
+	} {
+		t.Run(env, func(t *testing.T) {
+			t.Parallel()
+			set := []string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=", "CERTCTL_LOG_LEVEL=error"}
+			if strings.HasPrefix(env, "CERTCTL_DATABASE_URL") {
+				set = append(set, ca...)
+			}
+			dir := t.TempDir()
+			got := certctl(t, dir, append(set, strings.Split(env, " ")...), "serve")
+			if !got.failed || strings.Count(got.stderr, "\n") != 1 || !strings.HasPrefix(got.stderr, "certctl: error: CERTCTL_") ||
+				!strings.Contains(got.stderr, says) || got.stdout != "" {
+				t.Errorf("failed %t: %s%s", got.failed, got.stdout, got.stderr)
+			}
+			// A port is tried when all else is well, and a CA on SQLite lies beside the database.
+			if made, err := os.ReadDir(dir); err != nil || len(made) > 0 && !strings.Contains(env, "_LISTEN=127.0.0.1:") && !strings.HasPrefix(env, "CERTCTL_CA_") {
+				t.Errorf("it made %v before it found the fault: %v", made, err)
+			}
+			for _, word := range []string{"secret", "goroutine", "pgx", "pgconn", "SQLSTATE", "sql:", "dial", "gorm", "goose", "strconv", "envar", "failed to connect"} {
+				if strings.Contains(got.stderr, word) {
+					t.Errorf("it says %s: %s", word, got.stderr)
+				}
+			}
+		})
+	}
+	t.Run("no CA on PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		got := certctl(t, t.TempDir(), []string{postgres(func(*url.URL) {})}, "serve")
+		if !got.failed || got.stderr != "certctl: error: "+both+" are required on PostgreSQL, where replicas share one CA: see certctl ca init\n" {
+			t.Error(got.stderr)
+		}
+	})
+}
+
+// What is at the edge, or looks odd, and starts.
+func TestServe_TakesGoodConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, env := range []string{
+		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1s", "CERTCTL_WORKERS=256", "CERTCTL_RENEWAL_RETRY_AFTER=0s",
+		"CERTCTL_LISTEN=localhost:0", "CERTCTL_LISTEN=[::1]:0", "CERTCTL_LISTEN=:0 CERTCTL_BEHIND_TLS_PROXY=true",
+		"CERTCTL_METRICS_LISTEN=:0", "CERTCTL_LOG_LEVEL=INFO", "CERTCTL_LOG_FORMAT=JSON", "CERTCTL_DATABASE_URL=", "CERTCTL_TLS_CERT_FILE=",
+		"CERTCTL_DATA_DIR=" + filepath.Join(t.TempDir(), "with space and %41?#", "deep"),
+	} {
+		t.Run(env, func(t *testing.T) {
+			t.Parallel()
+			set := strings.Split(env, " CERTCTL_")
+			for i := range set[1:] {
+				set[i+1] = "CERTCTL_" + set[i+1]
+			}
+			serve(t, t.TempDir(), set...)
+		})
+	}
+}
+
+// A misspelt variable is no error, and is not passed over in silence by any command: one for another database would
+// be. What only the server or the provider reads is known to all of them.
+func TestVariables_UnknownOnesAreNamed(t *testing.T) {
+	t.Parallel()
+	got := certctl(t, t.TempDir(), []string{
+		"CERTCTL_APPROVAL_BYPAS=true", "CERTCTL_DATABASE_URI=postgres://u:secret@host/db", "certctl_listen=x", "CERTCTL=x",
+		"CERTCTL_CHANGE_REASON=x", "CERTCTL_RESUBMIT_REJECTED=true", "CERTCTL_ENDPOINT=x", "CERTCTL_API_KEY=secret", "CERTCTL_CA_FILE=x",
+		"CERTCTL_WORKERS=many", "CERTCTL_LISTEN=nonsense",
+	}, "principal", "list")
+	var warned []string
+	for line := range strings.Lines(got.stderr) {
+		if _, rest, ok := strings.Cut(line, `"WARN","msg":"an environment variable means nothing to certctl",`); ok {
+			warned = append(warned, strings.TrimSpace(rest))
+		}
+	}
+	want := []string{
+		`"variable":"CERTCTL_APPROVAL_BYPAS","nearest":"CERTCTL_APPROVAL_BYPASS"}`,
+		`"variable":"CERTCTL_DATABASE_URI","nearest":"CERTCTL_DATABASE_URL"}`,
+	}
+	if got.failed || strings.Join(warned, " ") != strings.Join(want, " ") || strings.Contains(got.stderr, "secret") {
+		t.Errorf("failed %t: %s", got.failed, got.stderr)
+	}
+}
+
+// files are certificates and keys, and other things in their place.
+type files struct{ dir, file, noSQLite string }
+
+func newFiles(t *testing.T) files {
+	t.Helper()
+	f := files{dir: t.TempDir()}
+	f.file, f.noSQLite = f.path("file"), f.path("folder")
+	if err := os.Mkdir(f.noSQLite, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	key := f.newKey(t, "ca-key.pem")
+	f.newKey(t, "other-key.pem")
+	now := time.Now()
+	f.certificate(t, "ca.pem", key, true, now.Add(-time.Hour), now.Add(time.Hour))
+	f.certificate(t, "leaf.pem", key, false, now.Add(-time.Hour), now.Add(time.Hour))
+	f.certificate(t, "expired.pem", key, true, time.Unix(0, 0), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.certificate(t, "future.pem", key, true, time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2901, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.write(t, "file", []byte("text"))
+	f.write(t, "folder/certctl.db", []byte(strings.Repeat("this is no database\n", 100)))
+	return f
+}
+
+func (f files) path(name string) string { return filepath.Join(f.dir, name) }
+
+func (f files) write(t *testing.T, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(f.path(name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f files) newKey(t *testing.T, name string) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key
+}
+
+func (f files) certificate(t *testing.T, name string, key *ecdsa.PrivateKey, ca bool, from, to time.Time) {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: to,
+		IsCA: ca, BasicConstraintsValid: true, SubjectKeyId: []byte{1}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

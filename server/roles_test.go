@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// The role that serves owns nothing: everything works under it, and what is written for ever is so for it, too.
+func TestServeRole(t *testing.T) {
+	t.Parallel()
+	db := newRoles(t)
+	env := append(newCA(t), "CERTCTL_DATABASE_URL="+db.server, "CERTCTL_LOG_LEVEL=warn")
+	owner := []string{"CERTCTL_DATABASE_URL=" + db.owner, "CERTCTL_LOG_LEVEL=warn"}
+	dir := t.TempDir()
+	refuses := func(env []string, says string, args ...string) {
+		t.Helper()
+		got := certctl(t, dir, env, args...)
+		got.stderr = regexp.MustCompile(`and \d+ more`).ReplaceAllString(got.stderr, "and more")
+		if want := "certctl: error: " + says + "\n"; !got.failed || got.stderr != want {
+			t.Errorf("%v: failed %t\n got %s\nwant %s", args, got.failed, got.stderr, want)
+		}
+	}
+	works := func(env []string, args ...string) string {
+		t.Helper()
+		got := certctl(t, dir, env, args...)
+		if got.failed || got.stderr != "" {
+			t.Fatalf("%v: %s", args, got.stderr)
+		}
+		return strings.TrimSpace(got.stdout)
+	}
+
+	again := fmt.Sprintf("run certctl migrate --serve-role %s with the role that", db.role)
+	nothing := fmt.Sprintf("the role %q finds no tables of certctl in the database and may not make them: %s is to own them", db.role, again)
+	refuses(env, nothing, "serve")
+	refuses(env, nothing, "migrate")
+	refuses(env, nothing, "principal", "list")
+
+	works(owner, "migrate")
+	refuses(env, fmt.Sprintf("the role %q lacks rights (INSERT on audit_events, SELECT on audit_events, INSERT on certificate_changes, and more): %s owns the tables", db.role, again), "serve")
+	refuses(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
+	refuses(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
+	works(owner, "migrate", "--serve-role", db.role)
+	// Once more with too much: it is taken away where it can be, else it is named.
+	db.exec(t, db.super, "GRANT ALL ON audit_events, intents TO "+db.quoted)
+	works(owner, "migrate", "--serve-role", db.role)
+	db.exec(t, db.super, "GRANT UPDATE, DELETE ON audit_events TO PUBLIC")
+	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke DELETE on audit_events, UPDATE on audit_events", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.super, "REVOKE UPDATE, DELETE ON audit_events FROM PUBLIC")
+
+	keys := map[string]string{}
+	for _, name := range []string{"alice", "bob"} {
+		works(env, "principal", "create", name, "--kind", "human", "--role", "operator")
+		works(env, "principal", "disable", name)
+		works(env, "principal", "enable", name)
+		works(env, "principal", "roles", name, "--role", "operator", "--role", "approver")
+		keys[name] = works(env, "key", "create", name)
+		works(env, "key", "revoke", works(env, "key", "create", name))
+	}
+	works(env, "principal", "create", "bot", "--kind", "service", "--owner", "alice", "--role", "operator")
+	works(env, "principal", "owner", "bot", "--owner", "bob")
+	for _, list := range []string{"principal", "key"} {
+		if got := works(env, list, "list"); !strings.Contains(got, "alice") {
+			t.Errorf("%s list: %s", list, got)
+		}
+	}
+
+	// The first start of a server that is told nothing of what was done before it.
+	info := append(slices.Clone(env), "CERTCTL_LOG_LEVEL=info", "CERTCTL_REAPER_INTERVAL=100ms", "CERTCTL_RENEWAL_INTERVAL=100ms")
+	server := serve(t, dir, info...)
+	alice, bob := server.client(t, keys["alice"]), server.client(t, keys["bob"])
+	everyWrite(t, alice, bob)
+
+	// A newer schema stops neither a server that runs nor one that starts, and no command.
+	db.exec(t, db.owner, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
+	if err := alice.GetReady(t.Context()); err != nil {
+		t.Errorf("a newer schema made the server unready: %v", err)
+	}
+	server.stop()
+	for line := range strings.Lines(server.log.String()) {
+		if !strings.Contains(line, `"level":"INFO"`) {
+			t.Errorf("under the serving role: %s", line)
+		}
+	}
+	server = serve(t, dir, info...)
+	alice, bob = server.client(t, keys["alice"]), server.client(t, keys["bob"])
+	issue(t, alice, bob)
+	server.stop()
+	if !strings.Contains(server.log.String(), `"the schema is newer than this program: another version of certctl migrated it","version":999`) {
+		t.Errorf("no word of the newer schema:\n%s", server.log)
+	}
+	if got := certctl(t, dir, env, "key", "list"); got.failed {
+		t.Error(got.stderr)
+	}
+
+	db.refusesTheServer(t)
+
+	// The next version's program, before it migrated.
+	db.exec(t, db.owner, "DELETE FROM goose_db_version WHERE version_id > 0")
+	got := certctl(t, dir, env, "serve")
+	want := fmt.Sprintf(`, and the role %q may not change it: %s owns it, %q`, db.role, again, db.ownerRole)
+	if !got.failed || !strings.HasPrefix(got.stderr, "certctl: error: the schema has version 0, this program needs ") ||
+		!strings.HasSuffix(got.stderr, want+"\n") || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("the schema is behind: %+v", got)
+	}
+}
+
+// everyWrite has the server write, change and delete rows of every table that it does so with.
+func everyWrite(t *testing.T, alice, bob *client.Client) {
+	t.Helper()
+	ctx := t.Context()
+	profile := issue(t, alice, bob)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An edit that waits, and one that is refused.
+	profile.AllowedDNSNames = append(profile.AllowedDNSNames, "**.example.org")
+	for _, decide := range []func(context.Context, string, api.Decision) (api.Approval, error){bob.RejectApproval, bob.ApproveApproval} {
+		profile.Description += "again"
+		_, err := alice.ReplaceProfile(ctx, profile.ID, profile.ProfileSpec)
+		var waits *client.AwaitingApprovalError
+		if !errors.As(err, &waits) {
+			t.Fatalf("the edit did not wait: %v", err)
+		}
+		_, err = decide(ctx, waits.Approval.ID, api.Decision{})
+		must(err)
+	}
+	// Another request, withdrawn; then the certificate goes.
+	certificate, err := alice.CreateCertificate(ctx, certificateUnder(t, profile.ID))
+	must(err)
+	job, err := alice.RenewCertificate(ctx, certificate.ID, api.Renew{})
+	must(err)
+	_, err = alice.WithdrawApproval(ctx, *job.ApprovalID, api.Withdrawal{})
+	must(err)
+	must(alice.DeleteCertificate(ctx, certificate.ID))
+	// A profile nobody uses.
+	unused, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: gated("unused")})
+	must(err)
+	must(alice.DeleteProfile(ctx, unused.ID))
+}
+
+// issue takes a certificate under a new gated profile from its request to its leaf.
+func issue(t *testing.T, alice, bob *client.Client) api.Profile {
+	t.Helper()
+	ctx := t.Context()
+	profile, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: gated(store.NewID("profile "))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := alice.CreateCertificate(ctx, certificateUnder(t, profile.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := alice.RenewCertificate(ctx, certificate.ID, api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.ApproveApproval(ctx, *job.ApprovalID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, func() error {
+		job, err := alice.GetJob(ctx, job.ID)
+		if err == nil && job.Status != api.JobCompleted {
+			err = fmt.Errorf("the job is %s: %s", job.Status, job.ErrorMessage)
+		}
+		return err
+	})
+	return profile
+}
+
+func gated(name string) api.ProfileSpec {
+	spec := api.DefaultProfileSpec()
+	spec.Name, spec.RequiresApproval, spec.AllowedDNSNames = name, true, []string{"**.example.com"}
+	return spec
+}
+
+func certificateUnder(t *testing.T, profileID string) api.CreateCertificate {
+	spec := api.DefaultCertificateSpec()
+	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = "host.example.com", []string{"host.example.com"}, profileID, servertest.CSR(t)
+	return api.CreateCertificate{CertificateSpec: spec}
+}
+
+// roles are an empty database, the role that owns it, and one that may log in.
+type roles struct {
+	super, owner, server string // URLs
+	ownerRole, role      string
+	quoted               string // role, for SQL
+}
+
+func newRoles(t *testing.T) roles {
+	t.Helper()
+	base := os.Getenv("CERTCTL_TEST_POSTGRES_URL")
+	if base == "" {
+		t.Fatal("CERTCTL_TEST_POSTGRES_URL is not set: run the tests with make test, or with scripts/with-postgres go test ...")
+	}
+	// What SQL must quote, and what the layers below might take for a parameter.
+	id := store.NewID("")
+	r := roles{ownerRole: "owner_" + id, role: `serve"` + id + `-?@$1'`}
+	r.quoted = pgx.Identifier{r.role}.Sanitize()
+	database := "roles_" + id
+	at := func(user, password, database string) string {
+		u, err := url.Parse(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Path = "/" + database; user != "" {
+			u.User = url.UserPassword(user, password)
+		}
+		return u.String()
+	}
+	r.super, r.owner, r.server = at("", "", database), at(r.ownerRole, "o", database), at(r.role, "s", database)
+	for _, sql := range []string{
+		"CREATE ROLE " + r.ownerRole + " LOGIN PASSWORD 'o'",
+		"CREATE ROLE " + r.quoted + " LOGIN PASSWORD 's'",
+		"CREATE DATABASE " + database + " OWNER " + r.ownerRole,
+	} {
+		r.exec(t, base, sql)
+	}
+	t.Cleanup(func() {
+		r.exec(t, base, "DROP DATABASE "+database+" WITH (FORCE)")
+		r.exec(t, base, "DROP ROLE "+r.ownerRole+", "+r.quoted)
+	})
+	// So it is from PostgreSQL 15 on.
+	r.exec(t, r.super, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	return r
+}
+
+func (roles) exec(t *testing.T, where, sql string) {
+	t.Helper()
+	if err := execute(where, sql); err != nil {
+		t.Errorf("%s: %v", sql, err)
+	}
+}
+
+func execute(where, sql string) error {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, where)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+// refusesTheServer tries what the role that serves must not do. It is the database that refuses, for want of the
+// right, before any trigger is asked.
+func (r roles) refusesTheServer(t *testing.T) {
+	t.Helper()
+	const insufficientPrivilege = "42501"
+	for _, sql := range []string{
+		"UPDATE audit_events SET actor = 'bob'", "DELETE FROM audit_events", "TRUNCATE audit_events",
+		"ALTER TABLE audit_events DISABLE TRIGGER ALL", "DROP TRIGGER audit_immutable ON audit_events", "DROP TABLE audit_events CASCADE",
+		"ALTER TABLE audit_events RENAME TO other", "CREATE INDEX ON audit_events (id)",
+		"CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", "DROP FUNCTION refuse_change CASCADE",
+		"CREATE TABLE extra (id text)", "CREATE TRIGGER extra BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+		"SET session_replication_role = replica", "SET ROLE " + r.ownerRole,
+		"UPDATE intents SET digest = ''", "DELETE FROM intents", "UPDATE leaves SET sans = ''", "DELETE FROM leaves", "UPDATE profile_edits SET spec = ''",
+		"UPDATE profile_changes SET accountable = 'bob'", "DELETE FROM profile_changes", "UPDATE certificate_changes SET accountable = 'bob'",
+		"DELETE FROM approvals", "DELETE FROM jobs", "DELETE FROM certificates", "DELETE FROM principals", "DELETE FROM keys",
+		"TRUNCATE replays", "TRUNCATE profiles CASCADE", "UPDATE goose_db_version SET version_id = 2", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, true)",
+	} {
+		var refused *pgconn.PgError
+		if err := execute(r.server, sql); !errors.As(err, &refused) || refused.Code != insufficientPrivilege {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	// A table that a migration adds and nobody grants would be missed at the customer's.
+	var missing []string
+	conn, err := pgx.Connect(t.Context(), r.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	err = conn.QueryRow(t.Context(), `SELECT COALESCE(array_agg(tablename), '{}') FROM pg_tables
+		WHERE tableowner = $1 AND NOT has_table_privilege($2, format('%I.%I', schemaname, tablename), 'SELECT')`, r.ownerRole, r.role).Scan(&missing)
+	if err != nil || len(missing) > 0 {
+		t.Errorf("no grant for the tables %v: %v", missing, err)
+	}
+}
