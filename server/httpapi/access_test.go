@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // Who may call what. Every operation of the document is here; on objects that do not exist, so that whoever may call
@@ -101,6 +103,59 @@ func TestCredentials(t *testing.T) {
 				succeeded[[]api.Profile](t, a, 200)
 			} else if p := refused(t, a, api.CodeUnauthenticated); strings.Contains(a.body, key[21:]) || p.Errors != nil {
 				t.Errorf("%s: %s", name, a.body)
+			}
+		}
+	}, servertest.NoWorkers())
+}
+
+// A key that the door still believes writes nothing once it is revoked, or its holder has lost his place: whatever is
+// written is written by someone who may at that moment. Nor does he hear again what he decided.
+func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
+	bodies := map[string]string{
+		"create-profile": `{"name":"x"}`, "replace-profile": `{"name":"x","requires_approval":false}`, "replace-certificate": certificateBody(t, "p-x", ""),
+		"create-certificate": certificateBody(t, "p-x", ""),
+	}
+	takings := map[string]struct {
+		code api.Code
+		take func(*store.Tx, string, string) error
+	}{
+		"disabled": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return principal.Disable(tx, id) }},
+		"revoked":  {api.CodeUnauthenticated, func(tx *store.Tx, _, key string) error { return principal.RevokeKey(tx, key) }},
+		"demoted":  {api.CodeForbidden, func(tx *store.Tx, id, _ string) error { return principal.SetRoles(tx, id, []api.Role{api.RoleViewer}) }},
+		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return principal.Disable(tx, "owner-"+id) }},
+	}
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		for how, taking := range takings {
+			s.Write(t, func(tx *store.Tx) error {
+				if how != "orphaned" {
+					return principal.Create(tx, how, api.KindHuman, "", []api.Role{api.RoleOperator, api.RoleApprover})
+				}
+				if err := principal.Create(tx, "owner-"+how, api.KindHuman, "", []api.Role{api.RoleViewer}); err != nil {
+					return err
+				}
+				return principal.Create(tx, how, api.KindService, "owner-"+how, []api.Role{api.RoleOperator})
+			})
+			key := s.NewKey(t, how)
+			as := []string{"Authorization", "Bearer " + key, "Idempotency-Key", "k"}
+			decided := "/api/v1/approvals/" + *s.Waiting(t, "alice").ApprovalID + "/approve"
+			if how != "orphaned" {
+				succeeded[api.Approval](t, ask(t, s, "", "POST", decided, "", as...), 200)
+			}
+			succeeded[api.Me](t, ask(t, s, "", "GET", "/api/v1/me", "", as...), 200)
+			s.Write(t, func(tx *store.Tx) error { return taking.take(tx, how, key) })
+			if a := ask(t, s, "", "GET", "/api/v1/me", "", as...); a.status != 200 {
+				t.Logf("%s: this machine is too slow for the key to be believed still", how)
+				continue
+			}
+			for _, op := range operations(t) {
+				if op.method == "GET" || op.id == "approve-approval" || op.id == "reject-approval" {
+					continue
+				}
+				path := strings.ReplaceAll(op.path, "{id}", "absent")
+				refused(t, ask(t, s, "", op.method, path, bodies[op.id], as[:2]...), taking.code)
+			}
+			if how != "orphaned" {
+				refused(t, ask(t, s, "", "POST", decided, "", as...), taking.code)
 			}
 		}
 	}, servertest.NoWorkers())

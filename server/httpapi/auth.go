@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // authenticate lets in who may call the operation, before the body is read, and puts the actor into the context.
@@ -39,7 +41,33 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		s.refuse(ctx, err)
 		return
 	}
-	next(huma.WithContext(ctx, identity.WithActor(ctx.Context(), who)))
+	next(huma.WithContext(ctx, withRequired(identity.WithActor(ctx.Context(), who), allowed)))
+}
+
+type requiredKey struct{}
+
+func withRequired(ctx context.Context, a access) context.Context {
+	return context.WithValue(ctx, requiredKey{}, a)
+}
+
+// standing is the caller as he stands in the transaction of his request. The door believes a key for some seconds,
+// which is too long for whatever writes. A decision is left to the approval room, which looks itself.
+func standing(tx *store.Tx) (identity.Actor, error) {
+	who := identity.From(tx.Context())
+	required, _ := tx.Context().Value(requiredKey{}).(access)
+	if len(required.roles) == 0 {
+		return who, nil
+	}
+	return holding(tx, who, required.roles)
+}
+
+// holding is a caller as he stands now, if he has any of the roles.
+func holding(tx *store.Tx, who identity.Actor, roles []api.Role) (identity.Actor, error) {
+	who, err := principal.Now(tx, who)
+	if err == nil && !who.Has(roles...) {
+		err = forbidden(who, roles)
+	}
+	return who, err
 }
 
 func (s *server) caller(ctx huma.Context) (identity.Actor, error) {

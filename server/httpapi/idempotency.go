@@ -70,6 +70,9 @@ func once[T any](ctx context.Context, s *server, o *Once, body []byte, f func(*s
 			return result, err
 		}
 		if !first {
+			if err := mayHearAgain(tx, who); err != nil {
+				return result, err
+			}
 			return again[T](tx, who, o.IdempotencyKey, fingerprint)
 		}
 		if result, err = f(tx, who); err != nil {
@@ -83,6 +86,16 @@ func once[T any](ctx context.Context, s *server, o *Once, body []byte, f func(*s
 		}
 		return result, keep(tx, who, o.IdempotencyKey, result)
 	})
+}
+
+// mayHearAgain refuses the answer of a decision to who could not make it any more; anyone else was looked at already.
+func mayHearAgain(tx *store.Tx, who identity.Actor) error {
+	required, _ := tx.Context().Value(requiredKey{}).(access)
+	if len(required.inRoom) == 0 {
+		return nil
+	}
+	_, err := holding(tx, who, required.inRoom)
+	return err
 }
 
 // begin claims the key. While another transaction has it, this one waits, five seconds at most.

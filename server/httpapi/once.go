@@ -76,7 +76,14 @@ func read[T any](ctx context.Context, s *server, f func(*store.Tx) (T, error)) (
 
 // write runs a room's verb in the one transaction of the request.
 func write[T any](ctx context.Context, s *server, f func(*store.Tx, identity.Actor) (T, error)) (T, error) {
-	return transact(ctx, s.Store.Write, func(tx *store.Tx) (T, error) { return f(tx, identity.From(ctx)) })
+	return transact(ctx, s.Store.Write, func(tx *store.Tx) (T, error) {
+		who, err := standing(tx)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return f(tx, who)
+	})
 }
 
 func transact[T any](ctx context.Context, run func(context.Context, func(*store.Tx) error) error, f func(*store.Tx) (T, error)) (T, error) {

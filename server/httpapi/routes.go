@@ -13,6 +13,7 @@ import (
 type access struct {
 	public bool
 	roles  []api.Role // any of them; none: every principal, and the room decides
+	inRoom []api.Role // what the room asks for
 	dryRun []api.Role // any of them, for a call that only tells what would happen
 }
 
@@ -23,7 +24,7 @@ var (
 	operators = access{roles: []api.Role{api.RoleOperator}}
 	editors   = access{roles: []api.Role{api.RoleOperator}, dryRun: []api.Role{api.RoleViewer}}
 	// The approval room decides who may decide: it tells a requester about the two-person rule whatever his roles.
-	deciders = access{}
+	deciders = access{inRoom: []api.Role{api.RoleApprover}}
 )
 
 // routes is the table of contents of the API.

@@ -10,8 +10,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// How long an authenticated key is believed without asking the database. Decisions ask again: see the approval
-// room. Revoking or disabling takes effect elsewhere within this time.
+// How long an authenticated key is believed without asking the database, so that reading costs no look-up. Whatever
+// writes asks again, in its transaction: see Now, and the approval room for decisions.
 const believedFor = 3 * time.Second
 
 const maxBelieved = 10_000

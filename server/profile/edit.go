@@ -10,7 +10,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
-	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -177,10 +176,6 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 		return Result{Profile: p.stored, Waiting: p.waiting}, nil
 	}
 	if p.waiting != nil {
-		// The person before his requests, as when he is disabled: else the two would wait for each other.
-		if err := principal.MustStand(tx, who.Accountable()); err != nil {
-			return Result{}, err
-		}
 		if err := s.close(tx, who, *p.waiting, causeReplaced); err != nil {
 			return Result{}, err
 		}
