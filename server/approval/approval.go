@@ -55,6 +55,11 @@ func (a Approval) open(now time.Time) bool {
 	return a.State == api.ApprovalPending && now.Before(a.ExpiresAt)
 }
 
+// Overdue says whether the deadline has passed and nobody has seen it yet.
+func (a Approval) Overdue(now time.Time) bool {
+	return a.State == api.ApprovalPending && !now.Before(a.ExpiresAt)
+}
+
 // Service decides. Make it with New and register every Kind before it is used.
 type Service struct {
 	kinds   map[api.ApprovalKind]Kind

@@ -10,8 +10,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Close cancels a pending request because something happened to what it is about; who is whose call did it.
+// Close cancels a pending request because something happened to what it is about; who is whose call did it. One whose
+// deadline had passed before has expired, and nobody closed it.
 func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause Cause) (Approval, error) {
+	if a.Overdue(tx.Now) {
+		return s.Expire(tx, a)
+	}
 	closed, err := s.end(tx, who, a, api.ApprovalCancelled, cause, "")
 	if err != nil {
 		return Approval{}, err

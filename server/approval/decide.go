@@ -90,7 +90,7 @@ func (s *Service) stillOpen(tx *store.Tx, a Approval) error {
 	if a.open(tx.Now) {
 		return nil
 	}
-	if a.State == api.ApprovalPending {
+	if a.Overdue(tx.Now) {
 		if _, err := s.Expire(tx, a); err != nil {
 			return err
 		}

@@ -139,7 +139,7 @@ func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) 
 	if !p.Profile.Enabled {
 		return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", p.ProfileID)
 	}
-	if open, found, err := job.Open(tx, p.Certificate.UID); err != nil {
+	if open, found, err := s.inTheWay(tx, p.Certificate.UID); err != nil {
 		return err
 	} else if found {
 		return certificate.AlreadyOpen(open)
@@ -151,6 +151,22 @@ func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) 
 		return nil
 	}
 	return refusal(s.Gate.Lint(p.Subject, tx.Now))
+}
+
+// inTheWay finds the open job of a certificate. One whose request's deadline passed unseen is ended here and now.
+func (s *Service) inTheWay(tx *store.Tx, certificateUID string) (job.Job, bool, error) {
+	open, found, err := job.Open(tx, certificateUID)
+	if err != nil || !found || open.Status != api.JobAwaitingApproval {
+		return open, found, err
+	}
+	a, err := approval.Get(tx, *open.ApprovalID)
+	if err != nil || !a.Overdue(tx.Now) {
+		return open, true, err
+	}
+	if _, err := s.Approvals.Expire(tx, a); err != nil && !approval.IsDecided(err) {
+		return open, true, err
+	}
+	return job.Job{}, false, nil
 }
 
 func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (job.New, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -80,8 +81,9 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 	return err
 }
 
-// wanted are those of the certificates to ask for. One whose newest job is open is waited for; one whose newest job
-// brought no certificate is not asked for again at once.
+// wanted are those of the certificates to ask for. One whose newest job is open is waited for; one whose newest job came
+// to nothing because of a person, of time or of the issuer is not asked for again at once. Where what would be signed
+// changed meanwhile, asking again is the point.
 func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duration) ([]certificate.Certificate, error) {
 	uids := make([]string, len(due))
 	for i, c := range due {
@@ -97,9 +99,18 @@ func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duratio
 		if !ever || last.FinishedAt == nil {
 			continue
 		}
-		if last.Status == api.JobCompleted || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
+		if !cameToNothing(last) || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
 			asked = append(asked, c)
 		}
 	}
 	return asked, nil
+}
+
+func cameToNothing(j job.Job) bool {
+	switch approval.Cause(j.ErrorMessage) {
+	case approval.CauseRejected, approval.CauseExpired, approval.CauseWithdrawn:
+		return true
+	default:
+		return j.Status == api.JobFailed
+	}
 }

@@ -73,6 +73,16 @@ func TestRenewDue(t *testing.T) {
 		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 3 {
 			t.Errorf("not asked again after a day: %+v", jobs)
 		}
+		c, err := s.Client(t, "vera").GetCertificate(ctx, first.CertificateID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SANs = append(c.SANs, "more.example.com")
+		replace(t, s, "bob", c.ID, c.CertificateSpec)
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 4 || jobs[1].ErrorMessage != "subject changed" {
+			t.Errorf("not asked for the new names: %+v", jobs)
+		}
 		if jobs := jobsOf(t, s, never.ID); len(jobs) != 0 {
 			t.Errorf("asked for what was never issued: %+v", jobs)
 		}
@@ -143,4 +153,27 @@ func TestIssueWithTheWrite(t *testing.T) {
 		_, err = olga.GetCertificate(ctx, "mc-b")
 		servertest.RefusedWith(t, err, api.CodeNotFound)
 	})
+}
+
+// A request whose deadline passed before anyone looked is in nobody's way.
+func TestRenew_Overdue(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		overdue := s.Waiting(t, "alice")
+		s.Clock.Advance(200 * time.Hour)
+		again, err := s.Client(t, "alice").RenewCertificate(ctx, overdue.CertificateID, api.Renew{})
+		if err != nil || again.Status != api.JobAwaitingApproval {
+			t.Fatalf("%v, %+v", err, again)
+		}
+		s.Clock.Advance(200 * time.Hour)
+		if err := s.Client(t, "olga").DeleteCertificate(ctx, overdue.CertificateID); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{overdue.ID, again.ID} {
+			j, err := s.Client(t, "vera").GetJob(ctx, id)
+			if err != nil || j.Status != api.JobCancelled || j.ErrorMessage != "approval expired" {
+				t.Errorf("%v, %+v", err, j)
+			}
+		}
+	}, servertest.NoWorkers())
 }

@@ -47,6 +47,7 @@ type plan struct {
 	stored   Profile
 	edit     Edit
 	waiting  *approval.Approval // the edit that waits now, whatever it says
+	overdue  *approval.Approval // or waited, and its deadline has passed unseen
 	same     bool               // and it says the same
 	text     string             // the subject of the approval that the edit needs
 	digest   string
@@ -61,7 +62,10 @@ func (s *Service) plan(tx *store.Tx, who identity.Actor, stored Profile, e Edit)
 	if err != nil {
 		return p, err
 	}
-	if found {
+	switch {
+	case found && waiting.Overdue(tx.Now):
+		p.overdue = &waiting
+	case found:
 		p.waiting = &waiting
 	}
 	if Equal(stored.Spec.V, e.Spec) {
@@ -112,7 +116,7 @@ func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 			return nil
 		}
 	}
-	before, found, err := approval.Newest(tx, approval.Filter{Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID}, p.digest, p.stored.CreatedAt)
+	before, found, err := p.before(tx)
 	if err != nil || !found {
 		return err
 	}
@@ -122,6 +126,24 @@ func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 	}
 	p.previous = &before.ID
 	return nil
+}
+
+// before finds what became of this very edit, or of the last one if it would have made the profile the same.
+func (p *plan) before(tx *store.Tx) (approval.Approval, bool, error) {
+	edits := approval.Filter{Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID}
+	before, found, err := approval.Newest(tx, edits, p.digest, p.stored.CreatedAt)
+	if err != nil || found {
+		return before, found, err
+	}
+	before, found, err = approval.Newest(tx, edits, "", p.stored.CreatedAt)
+	if err != nil || !found || before.State != api.ApprovalCancelled && before.State != api.ApprovalExpired {
+		return before, false, err
+	}
+	var other subject
+	if err := json.Unmarshal([]byte(before.Subject), &other); err != nil {
+		return before, false, fmt.Errorf("read the subject of approval %s: %w", before.ID, err)
+	}
+	return before, Equal(other.After, p.edit.Spec), nil
 }
 
 func (p *plan) refuse(refusal *api.Problem) { p.outcome, p.refusal = api.EditRefused, refusal }
@@ -175,8 +197,11 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 	if p.same {
 		return Result{Profile: p.stored, Waiting: p.waiting}, nil
 	}
-	if p.waiting != nil {
-		if err := s.close(tx, who, *p.waiting, causeReplaced); err != nil {
+	for _, a := range []*approval.Approval{p.waiting, p.overdue} {
+		if a == nil {
+			continue
+		}
+		if err := s.close(tx, who, *a, causeReplaced); err != nil {
 			return Result{}, err
 		}
 	}
@@ -219,8 +244,11 @@ func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (a
 		return api.EditPreview{}, err
 	}
 	preview := api.EditPreview{Outcome: p.outcome, Problem: p.refusal, PreviousApprovalID: p.previous}
-	if p.same {
+	switch {
+	case p.same: // what waited before the bypass was on goes on waiting
 		preview.ApprovalID = &p.waiting.ID
+	case p.outcome == api.EditWaits && s.Approvals.Bypasses():
+		preview.Outcome = api.EditApplies
 	}
 	preview.Changes, err = changes(stored.Spec.V, e.Spec)
 	return preview, err

@@ -181,6 +181,10 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 		}
 		_, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RefusedWith(t, err, api.CodeAlreadyDecided)
+		again := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		if again.PreviousApprovalID == nil || *again.PreviousApprovalID != a.ID {
+			t.Errorf("previous: %v", again.PreviousApprovalID)
+		}
 
 		deleted := waits(t, s, "alice", p.ID, gateOff(disabled))
 		if err := s.Client(t, "olga").DeleteProfile(ctx, p.ID); err != nil {
@@ -190,6 +194,41 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 			t.Errorf("the edit of a deleted profile is %+v", a)
 		}
 	})
+}
+
+// A deadline that passed before anyone looked has passed: the edit is in nobody's way, and whoever comes next finds it
+// expired, whatever he does.
+func TestEdit_Overdue(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, true)
+		overdue := func(a api.Approval) {
+			t.Helper()
+			if a := stateOf(t, s, a.ID); a.State != api.ApprovalExpired || *a.DecidedBy != "system-reaper" {
+				t.Errorf("it is %s, by %s", a.State, *a.DecidedBy)
+			}
+		}
+		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		s.Clock.Advance(200 * time.Hour)
+		bobs := named(p.ProfileSpec, "bob's")
+		if preview, err := s.Client(t, "bob").PreviewProfile(t.Context(), p.ID, bobs); err != nil || preview.Outcome != api.EditWaits || preview.ApprovalID != nil {
+			t.Errorf("%v, %+v", err, preview)
+		}
+		second := waits(t, s, "bob", p.ID, bobs)
+		overdue(first)
+		s.Clock.Advance(200 * time.Hour)
+		third := waits(t, s, "bob", p.ID, bobs)
+		overdue(second)
+		if third.PreviousApprovalID == nil || *third.PreviousApprovalID != second.ID {
+			t.Errorf("previous: %v", third.PreviousApprovalID)
+		}
+		s.Clock.Advance(200 * time.Hour)
+		disabled := p.ProfileSpec
+		disabled.Enabled = false
+		if a, err := put(t, s, "olga", p.ID, disabled); a != nil || err != nil {
+			t.Errorf("%v, %v", a, err)
+		}
+		overdue(third)
+	}, servertest.NoWorkers())
 }
 
 // A name that another profile took while the edit waited: it would no longer do what was approved.
