@@ -15,12 +15,13 @@ import (
 // Who may call what. Every operation of the document is here; on objects that do not exist, so that whoever may call
 // is told that, and whoever may not learns nothing.
 func TestRoles(t *testing.T) {
-	all := []string{"vera", "audrey", "olga", "carol", "terraform"}
+	all := []string{"vera", "audrey", "olga", "carol", "adam", "terraform"}
 	readers, operators, public := all, []string{"olga", "terraform"}, append([]string{""}, all...)
 	allowed := map[string][]string{
 		"get-me": readers, "list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
 		"list-certificate-versions": readers, "get-certificate-chain": readers, "list-jobs": readers, "get-job": readers,
 		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "list-audit-events": {"audrey"},
+		"list-principals": {"adam"}, "get-principal": {"adam"},
 		"create-profile": operators, "replace-profile": operators, "delete-profile": operators,
 		"create-certificate": operators, "replace-certificate": operators, "delete-certificate": operators,
 		"renew-certificate": operators, "withdraw-approval": operators,
@@ -32,6 +33,8 @@ func TestRoles(t *testing.T) {
 			return []api.Role{api.RoleOperator}
 		case slices.Equal(allowed[operation], []string{"carol"}):
 			return []api.Role{api.RoleApprover}
+		case slices.Equal(allowed[operation], []string{"adam"}):
+			return []api.Role{api.RoleAdmin}
 		default:
 			return []api.Role{api.RoleAuditor}
 		}
@@ -210,7 +213,11 @@ func TestPath_IDs(t *testing.T) {
 				if op.id == "get-approval" && id == "summary" {
 					continue // it is a route of its own
 				}
-				a := ask(t, s, "bob", op.method, strings.ReplaceAll(op.path, "{id}", id), bodies[op.id])
+				who := "bob"
+				if op.id == "get-principal" {
+					who = "adam"
+				}
+				a := ask(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", id), bodies[op.id])
 				code := api.CodeNotFound
 				if strings.Contains(a.body, string(api.CodeNoSuchRoute)) && strings.Contains(id, "%2f") {
 					code = api.CodeNoSuchRoute

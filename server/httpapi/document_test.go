@@ -186,6 +186,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		} {
 			call("audrey", id, "", "")
 		}
+		call("adam", "list-principals", "", "")
+		call("adam", "get-principal", "terraform", "")
 		call("vera", "get-profile", p.ID, "")
 		call("olga", "delete-certificate", c.ID, "")
 		call("olga", "delete-profile", p.ID, "")

@@ -174,7 +174,7 @@ func (p *page) String() string {
 	return b.String()
 }
 
-// shell runs commands one after the other in one bash, as someone would who has set URL and the keys of three people,
+// shell runs commands one after the other in one bash, as someone would who has set URL and the keys of four people,
 // and gives what each printed.
 func shell(t *testing.T, s *servertest.Server, commands []string) []string {
 	t.Helper()
@@ -186,7 +186,8 @@ func shell(t *testing.T, s *servertest.Server, commands []string) []string {
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "URL="+s.URL,
-		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"))
+		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
+		"ADMIN_API_KEY="+s.Key(t, "adam"))
 	var failure bytes.Buffer
 	cmd.Stderr = &failure
 	out, err := cmd.Output()
@@ -210,7 +211,7 @@ type reader struct {
 var (
 	instant   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	madeID    = regexp.MustCompile(`\b(ar-|job-|ev-|req-)(?:[0-9a-f]{30}|[a-z2-7]{16})\b`)
-	keyID     = regexp.MustCompile(`"key_id": "\w+"`)
+	keyID     = regexp.MustCompile(`"(key_id|id)": "[a-z2-7]{16}"`)
 	digits    = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`)
 	armour    = regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]+-----)(\\n|\n).*?(-----END)`)
 	cursor    = regexp.MustCompile(`after=[\w%-]+`)
@@ -226,7 +227,7 @@ func (r *reader) sees(output string) string {
 		return published.Add(at.Sub(r.epoch).Round(time.Hour)).Format(time.RFC3339)
 	})
 	output = madeID.ReplaceAllStringFunc(output, r.number)
-	output = keyID.ReplaceAllString(output, `"key_id": "<key id>"`)
+	output = keyID.ReplaceAllString(output, `"$1": "<key id>"`)
 	output = armour.ReplaceAllString(output, "$1$2…$2$3")
 	output = cursor.ReplaceAllString(output, "after=…")
 	return digits.ReplaceAllStringFunc(output, func(hex string) string { return fmt.Sprintf("<%d hex digits>", len(hex)) })

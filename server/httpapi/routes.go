@@ -21,6 +21,7 @@ var (
 	anyone    = access{public: true}
 	readers   = access{roles: []api.Role{api.RoleViewer}}
 	auditors  = access{roles: []api.Role{api.RoleAuditor}}
+	admins    = access{roles: []api.Role{api.RoleAdmin}}
 	operators = access{roles: []api.Role{api.RoleOperator}}
 	editors   = access{roles: []api.Role{api.RoleOperator}, dryRun: []api.Role{api.RoleViewer}}
 	// The approval room decides who may decide: it tells a requester about the two-person rule whatever his roles.
@@ -57,6 +58,9 @@ func (s *server) routes(h huma.API) {
 	post(s, h, operators, "/api/v1/approvals/{id}/withdraw", "withdraw-approval", "Take a request back", http.StatusOK, s.withdraw)
 
 	get(s, h, auditors, "/api/v1/audit-events", "list-audit-events", "List audit events, newest first", s.listAuditEvents)
+
+	get(s, h, admins, "/api/v1/principals", "list-principals", "List people and services", s.listPrincipals)
+	get(s, h, admins, "/api/v1/principals/{id}", "get-principal", "Get a person or a service", s.getPrincipal)
 
 	get(s, h, anyone, "/healthz", "get-health", "Is the process alive", s.getHealth)
 	get(s, h, anyone, "/readyz", "get-ready", "Can the server do its work", s.getReady)

@@ -226,6 +226,7 @@ func (s *Server) people(t testing.TB) {
 			{"olga", api.KindHuman, "", []api.Role{api.RoleOperator}},
 			{"vera", api.KindHuman, "", []api.Role{api.RoleViewer}},
 			{"audrey", api.KindHuman, "", []api.Role{api.RoleAuditor}},
+			{"adam", api.KindHuman, "", []api.Role{api.RoleAdmin}},
 			{"terraform", api.KindService, "alice", []api.Role{api.RoleOperator}},
 		} {
 			if err := principal.Create(tx, p.id, p.kind, p.owner, p.roles); err != nil {

@@ -11,6 +11,8 @@ CREATE TABLE principals (
     CHECK (kind = 'human' OR instr(roles, '"approver"') = 0)
 );
 
+CREATE INDEX principals_created ON principals (created_at, id);
+
 CREATE TABLE keys (
     id            text PRIMARY KEY,
     principal_id  text NOT NULL REFERENCES principals (id),
