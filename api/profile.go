@@ -12,7 +12,7 @@ const (
 // KeyAlgorithm is a kind of public key that a profile allows.
 type KeyAlgorithm struct {
 	Algorithm string `json:"algorithm" enum:"ECDSA,RSA,Ed25519"`
-	MinSize   int    `json:"min_size,omitempty" doc:"smallest size in bits; required for RSA and ECDSA, absent for Ed25519"`
+	MinSize   int    `json:"min_size,omitempty" minimum:"1" doc:"smallest size in bits; required for RSA and ECDSA, absent for Ed25519"`
 }
 
 // ProfileSpec is what a caller writes of a certificate profile: the rules for what may be signed.

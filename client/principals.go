@@ -13,7 +13,7 @@ type ListPrincipalsOptions struct{ Page }
 
 // ListPrincipals gives all people and services, the oldest first. It needs the role admin.
 func (c *Client) ListPrincipals(ctx context.Context, o ListPrincipalsOptions) iter.Seq2[api.Principal, error] {
-	return list[api.Principal](ctx, c, apiPath("principals"), o.Page.query())
+	return list[api.Principal](ctx, c, apiPath("principals"), o.query())
 }
 
 // GetPrincipal reads a person or a service. It needs the role admin.

@@ -63,6 +63,9 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	certctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
+	if bad := certctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "control characters") {
+		t.Errorf("a name of two lines: %+v", bad)
+	}
 	created := certctl(t, dir, nil, "key", "create", "alice", "--name", "laptop")
 	if !regexp.MustCompile(`^ctl_[a-z0-9]{16}_[A-Za-z0-9_-]{43}\n$`).MatchString(created.stdout) {
 		t.Fatalf("standard output: %q", created.stdout)
@@ -79,6 +82,9 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	for _, file := range files {
 		if content, err := os.ReadFile(file); err != nil || bytes.Contains(content, []byte(secret)) {
 			t.Errorf("%s holds the secret, or cannot be read: %v", file, err)
+		}
+		if info, err := os.Stat(file); err != nil || strings.Contains(file, ".db") && info.Mode().Perm() != 0o600 {
+			t.Errorf("others may read %s: %v, %v", file, info.Mode(), err)
 		}
 	}
 	revoked := certctl(t, dir, nil, "key", "revoke", strings.TrimSpace(created.stdout)) // what is at hand when it leaked

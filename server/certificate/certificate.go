@@ -119,7 +119,12 @@ func Users(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
 	return refs, int(count), nil
 }
 
+// record tells certificates apart that had the same id one after the other.
 func record(tx *store.Tx, who identity.Actor, action string, c Certificate, details audit.Details) error {
+	if details == nil {
+		details = audit.Details{}
+	}
+	details["uid"] = c.UID
 	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "certificate", ResourceID: c.ID, Details: details})
 }
 

@@ -220,7 +220,9 @@ func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time,
 }
 
 // summary is a certificate for the audit trail, where a CSR would only be noise.
-func summary(spec api.CertificateSpec) api.CertificateSpec {
-	spec.CSRPEM = ""
-	return spec
+func summary(spec api.CertificateSpec) any {
+	return struct {
+		api.CertificateSpec
+		CSRPEM string `json:"csr_pem,omitempty"`
+	}{CertificateSpec: spec}
 }

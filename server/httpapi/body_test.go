@@ -65,8 +65,8 @@ func TestBody_Form(t *testing.T) {
 		{"no integers", "POST", "profiles", `{"name":"a","max_sans":1.5,"max_ttl_seconds":1e4}`, invalid, []string{"/max_sans", "/max_ttl_seconds"}},
 		{"huge integers", "POST", "profiles", `{"name":"a","max_sans":9223372036854775808,"max_ttl_seconds":-99999999999999999999}`, invalid, []string{"/max_sans", "/max_ttl_seconds"}},
 		{
-			"key algorithms", "POST", "profiles", `{"name":"a","allowed_key_algorithms":[{"algorithm":"ECDSA","min_size":"256"},{"min_size":1},{"algorithm":"DSA"},{"Algorithm":"RSA"}]}`, invalid,
-			[]string{"/allowed_key_algorithms/0/min_size", "/allowed_key_algorithms/1/algorithm", "/allowed_key_algorithms/2/algorithm", "/allowed_key_algorithms/3/Algorithm", "/allowed_key_algorithms/3/algorithm"},
+			"key algorithms", "POST", "profiles", `{"name":"a","allowed_key_algorithms":[{"algorithm":"ECDSA","min_size":"256"},{"min_size":1},{"algorithm":"DSA"},{"Algorithm":"RSA"},{"algorithm":"Ed25519","min_size":0}]}`, invalid,
+			[]string{"/allowed_key_algorithms/0/min_size", "/allowed_key_algorithms/1/algorithm", "/allowed_key_algorithms/2/algorithm", "/allowed_key_algorithms/3/Algorithm", "/allowed_key_algorithms/3/algorithm", "/allowed_key_algorithms/4/min_size"},
 		},
 		{
 			"dots, slashes and tildes", "POST", "profiles", `{"odd.name/x~":1,"labels":{"a.b/c~d":1,"ok.ok":"v","y[0]":2},"allowed_dns_names":["ok.example.com",3],"a.b.c":{},"enabled":0,"name":""}`, invalid,

@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
@@ -43,6 +45,9 @@ func hashSecret(secret string) string {
 func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (string, error) {
 	if _, err := get(tx, principalID); err != nil {
 		return "", err
+	}
+	if len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", errors.New("a key's name has at most 255 bytes and no control characters")
 	}
 	random := make([]byte, 32)
 	rand.Read(random)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -176,7 +177,14 @@ func sqliteDSN(path string) string {
 }
 
 func (s *Store) openSQLite(path string) error {
-	var err error
+	// SQLite would make the file readable by all; what is wrong with its place is for SQLite to say.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be opened for writing", path)
+	}
 	if s.writer, err = s.openSQLitePool(path, 1); err != nil {
 		return err
 	}
