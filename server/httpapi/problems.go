@@ -170,6 +170,9 @@ func invalid(errs []error) *api.Problem {
 		if strings.HasPrefix(detail.Location, "path.") {
 			return api.Refuse(api.CodeNoSuchRoute, "there is no such route: a part of the path is empty")
 		}
+		if strings.HasPrefix(detail.Message, "invalid date/time") { // it goes on with Go's way to write a format
+			detail.Message = "is no time: write it like 2026-01-05T09:00:00Z"
+		}
 		faults = append(faults, api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message})
 	}
 	return api.Invalid(faults...)
