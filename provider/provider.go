@@ -101,6 +101,7 @@ type providerModel struct {
 type connection struct {
 	client *client.Client
 	edits  []client.RequestOption // of an edit that may have to wait for a second person
+	reason string                 // why changes are made; kept on approvals
 }
 
 func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
@@ -123,8 +124,9 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 	}
 	edits, diags := m.edits()
 	resp.Diagnostics.Append(diags...)
-	resp.DataSourceData = connection{c, edits}
-	resp.ResourceData = connection{c, edits}
+	conn := connection{client: c, edits: edits, reason: setting(m.ChangeReason, reasonVariable)}
+	resp.DataSourceData = conn
+	resp.ResourceData = conn
 }
 
 // check names every setting that is missing, or that Terraform does not know yet.
@@ -193,7 +195,7 @@ func setting(v types.String, variable string) string {
 }
 
 func (p *certctlProvider) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{newCertificateProfileResource}
+	return []func() resource.Resource{newCertificateProfileResource, newCertificateResource}
 }
 
 func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataSource {

@@ -1,0 +1,4 @@
+import {
+  to = certctl_certificate.www
+  id = "mc-www"
+}

@@ -1,0 +1,1 @@
+terraform import certctl_certificate.www mc-www

@@ -1,0 +1,69 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// ModifyPlan makes the outputs unknown only in a plan that asks for issuance or goes on waiting for it. In any other
+// plan they stay, and the next Read moves them: one changed attribute is one changed line.
+func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
+		return // created or destroyed
+	}
+	var plan, state certificateModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	stands, diags := lastStanding(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() || !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
+		return // replaced: everything is new
+	}
+	changed := !plan.sameContent(state) || !plan.RenewalTriggers.Equal(state.RenewalTriggers)
+	switch {
+	case changed, stands == standsAgain, stands == standsWaiting && plan.WaitForIssuance.ValueBool():
+		plan.outputs = unknownOutputs()
+	default:
+		plan.outputs = state.outputs
+		if !plan.RenewBeforeSeconds.Equal(state.RenewBeforeSeconds) {
+			plan.RenewAt, plan.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
+		}
+	}
+	if stands == standsRejected && !changed {
+		resp.Diagnostics.Append(r.rejected(ctx, state)...)
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+func lastStanding(ctx context.Context, private privateState) (standing, diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, standingKey)
+	if text == nil {
+		return "", diags
+	}
+	var stands standing
+	if err := json.Unmarshal(text, &stands); err != nil {
+		diags.AddError("The state cannot be read", fmt.Sprintf("Its private part says %q. Run terraform apply -refresh-only, then try again.", text))
+	}
+	return stands, diags
+}
+
+// rejected reminds of a request that a person turned down: asking again by itself would not respect him.
+func (r *certificateResource) rejected(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
+	id := state.ApprovalID.ValueString()
+	words := "Approval " + id + " was rejected."
+	if a, err := r.client.GetApproval(ctx, id); err == nil && a.DecidedBy != nil {
+		words = fmt.Sprintf("%s rejected approval %s.", *a.DecidedBy, id)
+		if a.Note != "" {
+			words += fmt.Sprintf("\n\nThe note of %s: %s", *a.DecidedBy, a.Note)
+		}
+	}
+	diags.AddWarning("Certificate "+state.ID.ValueString()+" was rejected",
+		words+"\n\nNothing asks again by itself. Change names or CSR, or a value of renewal_triggers, to ask once more.")
+	return diags
+}

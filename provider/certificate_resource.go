@@ -1,0 +1,202 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+type certificateResource struct{ connection }
+
+var (
+	_ resource.ResourceWithConfigure   = (*certificateResource)(nil)
+	_ resource.ResourceWithImportState = (*certificateResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*certificateResource)(nil)
+)
+
+var errNotPEM = errors.New("no PEM block")
+
+const (
+	defaultWait   = 10 * time.Minute
+	defaultDelete = 2 * time.Minute
+)
+
+func newCertificateResource() resource.Resource { return &certificateResource{} }
+
+func (r *certificateResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_certificate"
+}
+
+func (r *certificateResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = certificateSchema(ctx)
+}
+
+func (r *certificateResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.connection = connectionFrom(req.ProviderData)
+}
+
+// Create makes the certificate and asks for it in one request. From then on there is something in the state, so nothing
+// that waits for a person is an error: an error would taint it.
+func (r *certificateResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan certificateModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(mustBeCSR(plan)...)
+	wait, diags := plan.Timeouts.Create(ctx, defaultWait)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	body := api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}
+	a := attempt{what: "create certificate " + body.ID, sent: body, schema: req.Plan.Schema}
+	c, err := r.client.CreateCertificate(finish(ctx), body, r.issue()...)
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, &resp.State, resp.Private)...)
+}
+
+func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state certificateModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id := state.ID.ValueString()
+	a := attempt{what: "read certificate " + id, schema: req.State.Schema}
+	c, err := r.client.GetCertificate(ctx, id)
+	if gone(err, id) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(r.save(ctx, a, state, c, &resp.State, resp.Private)...)
+}
+
+// Update writes what changed, asks for issuance if the plan says so, and waits if it shall.
+func (r *certificateResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state certificateModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(mustBeCSR(plan)...)
+	match, diags := ifMatch(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	wait, diags := plan.Timeouts.Update(ctx, defaultWait)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	a := attempt{what: "update certificate " + plan.ID.ValueString(), sent: plan.spec(), schema: req.Plan.Schema}
+	c, err := r.update(finish(ctx), plan, state, match)
+	if err != nil {
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	}
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, &resp.State, resp.Private)...)
+}
+
+func (r *certificateResource) update(ctx context.Context, plan, state certificateModel, match client.RequestOption) (api.Certificate, error) {
+	id := plan.ID.ValueString()
+	if !plan.sameContent(state) {
+		return r.client.ReplaceCertificate(ctx, id, plan.spec(), append(r.issue(), match)...)
+	}
+	if !plan.sameSpec(state) {
+		if _, err := r.client.ReplaceCertificate(ctx, id, plan.spec(), match); err != nil {
+			return api.Certificate{}, err
+		}
+	}
+	c, err := r.client.GetCertificate(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	if plan.RenewalTriggers.Equal(state.RenewalTriggers) && standingOf(c, time.Now()) != standsAgain {
+		return c, nil
+	}
+	// A request that is under way already is the one that was wanted.
+	if _, err := r.client.RenewCertificate(ctx, id, api.Renew{Reason: r.reason}); err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
+		return c, err
+	}
+	return r.client.GetCertificate(ctx, id)
+}
+
+// issue asks for issuance in the same request.
+func (r *certificateResource) issue() []client.RequestOption {
+	opts := []client.RequestOption{client.Query("issue", "true")}
+	if r.reason != "" {
+		opts = append(opts, client.Query("reason", r.reason))
+	}
+	return opts
+}
+
+// Delete archives the certificate. A job that is signing ends by itself, so it is waited for.
+func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state certificateModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	match, diags := ifMatch(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	patience, diags := state.Timeouts.Delete(ctx, defaultDelete)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	id := state.ID.ValueString()
+	deadline := time.Now().Add(patience)
+	for {
+		err := r.client.DeleteCertificate(finish(ctx), id, match)
+		if err == nil || gone(err, id) {
+			return
+		}
+		if !api.Is(err, api.CodeInUse) || !pause(ctx, deadline) {
+			a := attempt{what: "delete certificate " + id, schema: req.State.Schema}
+			resp.Diagnostics.Append(a.failed(ctx, err)...)
+			return
+		}
+	}
+}
+
+func (r *certificateResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+}
+
+// mustBeCSR looks again at a CSR that was unknown when the configuration was validated, before it is sent or stored.
+func mustBeCSR(plan certificateModel) (diags diag.Diagnostics) {
+	if fault := csrFault(plan.CSRPEM.ValueString()); fault != "" {
+		diags.AddAttributeError(path.Root("csr_pem"), "Not a certificate request", fault)
+	}
+	return diags
+}
+
+// standingKey is where Read leaves for the plan what became of the request.
+const standingKey = "standing"
+
+// save keeps what the server has, its version, and how the request stands.
+func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, state *tfsdk.State, private privateState) diag.Diagnostics {
+	if c.ID != m.ID.ValueString() {
+		return a.plain(fmt.Sprintf("The server answered with a certificate of id %q. Is endpoint (%s) the address of a certctl server?", c.ID, endpointVariable))
+	}
+	now := time.Now()
+	diags := state.Set(ctx, m.stored(c, now))
+	for key, value := range map[string]any{versionKey: c.Version, standingKey: standingOf(c, now)} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return a.plain(err.Error())
+		}
+		diags.Append(private.SetKey(ctx, key, text)...)
+	}
+	return diags
+}
