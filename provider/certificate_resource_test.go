@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	signing "github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -249,4 +251,27 @@ func TestCertificate_Refusals(t *testing.T) {
 			run(t, resource.TestStep{Config: as(t, s, "terraform", tc.configuration), ExpectError: regexp.MustCompile(tc.want)})
 		})
 	}
+}
+
+// slow takes its time to sign.
+type slow struct{ signing.Issuer }
+
+func (s slow) Sign(ctx context.Context, permit signing.Permit) (signing.Chain, error) {
+	time.Sleep(1500 * time.Millisecond)
+	return s.Issuer.Sign(ctx, permit)
+}
+
+// A destroy comes while the certificate is being signed: it waits for the end of that, and no longer than it may.
+func TestCertificate_DestroyedWhileSigning(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Issuer(slow{servertest.CA(t)}))
+	profile, key := s.Profile(t, false).ID, servertest.CSR(t)
+	with := func(patience string) string {
+		return as(t, s, "terraform", certificate(profile, key, www, "timeouts = { delete = \""+patience+"\" }"))
+	}
+	run(t,
+		resource.TestStep{Config: with("1ms"), ConfigStateChecks: []statecheck.StateCheck{is("status", text("issuing"))}},
+		resource.TestStep{Config: with("1ms"), Destroy: true, ExpectError: regexp.MustCompile(`(?s)Could not delete certificate mc-www.*In use by job job-`)},
+		resource.TestStep{Config: with("20s")},
+	)
 }
