@@ -58,9 +58,9 @@ func (c *Client) GetCertificateChain(ctx context.Context, id string) (string, er
 }
 
 // RenewCertificate opens a job for a new leaf, and an approval if the profile is gated.
-func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew) (api.Job, error) {
+func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew, opts ...RequestOption) (api.Job, error) {
 	r := request{method: http.MethodPost, path: certificatesPath(id, "renew"), body: b, want: http.StatusAccepted}
-	return call[api.Job](ctx, c, r)
+	return call[api.Job](ctx, c, r.with(opts))
 }
 
 func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -32,6 +33,7 @@ type step struct {
 	body       string
 	retryAfter string
 	link       string
+	cut        bool // the connection ends before the body does
 	err        error
 }
 
@@ -42,6 +44,9 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, st.err
 	}
 	resp := &http.Response{StatusCode: st.status, Header: http.Header{}, Request: req, Body: io.NopCloser(strings.NewReader(st.body))}
+	if st.cut {
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, iotest.ErrReader(io.ErrUnexpectedEOF)))
+	}
 	if st.media != "" {
 		resp.Header.Set("Content-Type", st.media)
 	}
@@ -54,9 +59,10 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (s *script) client(t *testing.T) *client.Client {
+func (s *script) client(t *testing.T, opts ...client.Option) *client.Client {
 	t.Helper()
-	c, err := client.New("https://certctl.test", secret, client.WithHTTPClient(&http.Client{Transport: s}))
+	opts = append(opts, client.WithHTTPClient(&http.Client{Transport: s}))
+	c, err := client.New("https://certctl.test", secret, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +102,9 @@ func TestRetry(t *testing.T) {
 	busyForLong.retryAfter = "7"
 	hopeless := problemStep(503, api.CodeUnavailable)
 	hopeless.retryAfter = "86400"
+	running := problemStep(409, api.CodeRequestInProgress)
+	running.retryAfter = "3"
+	half := step{status: 201, media: "application/json", body: `{"id":"p-`, cut: true}
 
 	for name, tc := range map[string]struct {
 		do     func(context.Context, *client.Client) error
@@ -114,9 +123,21 @@ func TestRetry(t *testing.T) {
 		"read, a refusal is final":         {do: get, steps: []step{problemStep(403, api.CodeForbidden)}, calls: 1, fails: true},
 		"read, an internal error is final": {do: get, steps: []step{problemStep(500, api.CodeInternal)}, calls: 1, fails: true},
 		"create, no connection":            {do: post, steps: []step{{err: refused}, profileStep(201)}, calls: 2},
-		"create, may have arrived":         {do: post, steps: []step{{err: reset}}, calls: 1, fails: true},
-		"create, busy":                     {do: post, steps: []step{busy}, calls: 1, fails: true},
+		"read, cut off":                    {do: get, steps: []step{half, profileStep(200)}, calls: 2},
+		"create, may have arrived":         {do: post, steps: []step{{err: reset}, profileStep(201)}, calls: 2},
+		"create, cut off":                  {do: post, steps: []step{half, profileStep(201)}, calls: 2},
+		"create, always cut off":           {do: post, steps: []step{half}, calls: 4, fails: true},
+		"create, busy":                     {do: post, steps: []step{busyForLong, busy, profileStep(201)}, calls: 3, waited: 7 * time.Second},
+		"create, a proxy's faults":         {do: post, steps: []step{{status: 502}, {status: 504}, profileStep(201)}, calls: 3},
+		"create, in progress":              {do: post, steps: []step{{err: reset}, running, profileStep(201)}, calls: 3, waited: 3 * time.Second},
+		"create, another conflict":         {do: post, steps: []step{problemStep(409, api.CodeAlreadyExists)}, calls: 1, fails: true},
+		"create, a stranger's conflict":    {do: post, steps: []step{{status: 409, media: "text/html"}}, calls: 1, fails: true},
+		"create, the key was used":         {do: post, steps: []step{problemStep(422, api.CodeIdempotencyKeyReused)}, calls: 1, fails: true},
+		"create, an internal error":        {do: post, steps: []step{problemStep(500, api.CodeInternal)}, calls: 1, fails: true},
+		"create, stale":                    {do: post, steps: []step{problemStep(412, api.CodePreconditionFailed)}, calls: 1, fails: true},
 		"replace, may have arrived":        {do: put(), steps: []step{{err: reset}}, calls: 1, fails: true},
+		"replace, cut off":                 {do: put(), steps: []step{half}, calls: 1, fails: true},
+		"replace, no connection":           {do: put(), steps: []step{{err: refused}, profileStep(200)}, calls: 2},
 		"conditional, may have arrived":    {do: put(client.IfMatch(3)), steps: []step{{err: reset}, busy, profileStep(200)}, calls: 3},
 		"conditional, stale":               {do: put(client.IfMatch(3)), steps: []step{problemStep(412, api.CodePreconditionFailed)}, calls: 1, fails: true},
 		"delete, may have arrived":         {do: del, steps: []step{{err: reset}, {status: 204}}, calls: 2},
@@ -152,6 +173,102 @@ func TestRetry_SendsTheSameAgain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The retries of a POST have one key, by which the server knows them, and no other call has it.
+func TestRetry_APostHasOneKey(t *testing.T) {
+	posts := map[string]func(context.Context, *client.Client) error{
+		"create profile": func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateProfile(ctx, api.CreateProfile{})
+			return err
+		},
+		"create certificate": func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateCertificate(ctx, api.CreateCertificate{})
+			return err
+		},
+		"renew": func(ctx context.Context, c *client.Client) error {
+			_, err := c.RenewCertificate(ctx, "mc-a", api.Renew{})
+			return err
+		},
+		"approve": func(ctx context.Context, c *client.Client) error {
+			_, err := c.ApproveApproval(ctx, "ar-a", api.Decision{})
+			return err
+		},
+		"reject": func(ctx context.Context, c *client.Client) error {
+			_, err := c.RejectApproval(ctx, "ar-a", api.Decision{})
+			return err
+		},
+		"withdraw": func(ctx context.Context, c *client.Client) error {
+			_, err := c.WithdrawApproval(ctx, "ar-a", api.Withdrawal{})
+			return err
+		},
+	}
+	seen := map[string]string{}
+	for name, post := range posts {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []step{{err: reset}, problemStep(503, api.CodeUnavailable), problemStep(422, api.CodeInvalidRequest)}}
+			if err := post(t.Context(), s.client(t)); !api.Is(err, api.CodeInvalidRequest) {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for i, call := range s.calls {
+				if keys := call.Header.Values("Idempotency-Key"); len(keys) != 1 || len(keys[0]) < 26 || keys[0] != s.calls[0].Header.Get("Idempotency-Key") {
+					t.Errorf("%s: call %d has the keys %q", name, i, keys)
+				}
+			}
+			key := s.calls[0].Header.Get("Idempotency-Key")
+			if other := seen[key]; other != "" || len(s.calls) != 3 {
+				t.Errorf("%s: %d calls, with the key of %q", name, len(s.calls), other)
+			}
+			seen[key] = name
+		})
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	s := &script{steps: []step{profileStep(201)}}
+	if _, err := s.client(t).CreateProfile(t.Context(), api.CreateProfile{}, client.IdempotencyKey("mine")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client(t, client.WithRetries(0)).CreateProfile(t.Context(), api.CreateProfile{}); err != nil {
+		t.Fatal(err)
+	}
+	if own, none := s.calls[0].Header.Get("Idempotency-Key"), s.calls[1].Header.Get("Idempotency-Key"); own != "mine" || none != "" {
+		t.Errorf("the caller's key became %q, and without retries there is %q", own, none)
+	}
+}
+
+// A newer server may say more than this client knows.
+func TestAnswer_MayHoldMore(t *testing.T) {
+	s := &script{steps: []step{{status: 200, media: "application/json", body: `{"id":"p-a","mood":{"a":[1]}}`}}}
+	if p, err := s.client(t).GetProfile(t.Context(), "p-a"); err != nil || p.ID != "p-a" {
+		t.Errorf("got %+v, %v", p, err)
+	}
+}
+
+// No wait goes past the time of the operation: what failed last is the answer then, not that time ran out.
+func TestRetry_WaitsNoLongerThanTheTimeout(t *testing.T) {
+	busy := problemStep(503, api.CodeUnavailable)
+	later := busy
+	later.retryAfter = "10"
+	for name, tc := range map[string]struct {
+		step step
+		want string
+	}{
+		"told to wait":  {later, "words"},
+		"always busy":   {busy, "words"},
+		"no connection": {step{err: refused}, "connection refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				c := (&script{steps: []step{tc.step}}).client(t, client.WithTimeout(5*time.Second), client.WithRetries(50))
+				_, err := c.CreateProfile(t.Context(), api.CreateProfile{})
+				if err == nil || !strings.Contains(err.Error(), tc.want) || time.Since(start) >= 5*time.Second {
+					t.Errorf("after %s: %v", time.Since(start), err)
+				}
+			})
+		})
+	}
 }
 
 // A cancelled wait ends at once and says so.

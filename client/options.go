@@ -84,6 +84,10 @@ func (s settings) newHTTPClient() *http.Client {
 	} else {
 		h.Transport = newTransport(s.roots)
 	}
+	if h.Transport == nil {
+		h.Transport = http.DefaultTransport
+	}
+	h.Transport = wholeAnswers{h.Transport}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &h
 }

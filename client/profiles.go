@@ -10,8 +10,9 @@ import (
 )
 
 // CreateProfile makes a certificate profile.
-func (c *Client) CreateProfile(ctx context.Context, p api.CreateProfile) (api.Profile, error) {
-	return call[api.Profile](ctx, c, request{method: http.MethodPost, path: profilesPath(), body: p, want: http.StatusCreated})
+func (c *Client) CreateProfile(ctx context.Context, p api.CreateProfile, opts ...RequestOption) (api.Profile, error) {
+	r := request{method: http.MethodPost, path: profilesPath(), body: p, want: http.StatusCreated}
+	return call[api.Profile](ctx, c, r.with(opts))
 }
 
 // ListProfilesOptions filters profiles.

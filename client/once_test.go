@@ -1,0 +1,62 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/iotest"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// loses is a network that loses the answers of the first requests, the first in the middle, the others as a whole.
+// What they ask for has happened by then.
+type loses struct{ answers, sent int }
+
+func (l *loses) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.sent++
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil || l.sent > l.answers {
+		return resp, err
+	}
+	if l.sent > 1 {
+		resp.Body.Close()
+		return nil, errors.New("connection reset by peer")
+	}
+	half := io.MultiReader(io.LimitReader(resp.Body, resp.ContentLength/2), iotest.ErrReader(io.ErrUnexpectedEOF))
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{half, resp.Body}
+	return resp, nil
+}
+
+// A POST whose answer is lost is sent again, has its effect once, and gets the answer of the first.
+func TestPost_HasItsEffectOnce(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	network := &loses{answers: 2}
+	c, err := client.New(s.URL, s.Key(t, "olga"), client.WithHTTPClient(&http.Client{Transport: network}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := s.Certificate(t, s.Profile(t, true).ID)
+	job, err := c.RenewCertificate(t.Context(), certificate.ID, api.Renew{}) // done twice it would be job_already_open
+	if err != nil || job.ApprovalID == nil {
+		t.Fatalf("got %+v, %v", job, err)
+	}
+	if network.sent != 3 {
+		t.Errorf("sent %d times, want 3", network.sent)
+	}
+	jobs, err := client.Collect(c.ListJobs(t.Context(), client.ListJobsOptions{CertificateID: certificate.ID}))
+	if err != nil || len(jobs) != 1 || jobs[0].ID != job.ID {
+		t.Errorf("the jobs are %+v, %v", jobs, err)
+	}
+	approvals, err := client.Collect(c.ListApprovals(t.Context(), client.ListApprovalsOptions{}))
+	if err != nil || len(approvals) != 1 || approvals[0].ID != *job.ApprovalID {
+		t.Errorf("the approvals are %+v, %v", approvals, err)
+	}
+}
