@@ -21,6 +21,8 @@ type certificateProfileResource struct{ connection }
 var (
 	_ resource.ResourceWithConfigure   = (*certificateProfileResource)(nil)
 	_ resource.ResourceWithImportState = (*certificateProfileResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*certificateProfileResource)(nil)
+	_ resource.ResourceWithIdentity    = (*certificateProfileResource)(nil)
 )
 
 func newCertificateProfileResource() resource.Resource { return &certificateProfileResource{} }
@@ -49,12 +51,14 @@ func (r *certificateProfileResource) Create(ctx context.Context, req resource.Cr
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), profileState{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var id string
 	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	// First of all: also the state of something that is gone must have an identity, or the framework complains.
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, id)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -68,7 +72,7 @@ func (r *certificateProfileResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(a.save(ctx, p, id, profileState{&resp.State, resp.Identity, resp.Private})...)
 }
 
 // Update leaves resp.State alone when it fails: the prior state stays, and the next plan shows the same change.
@@ -87,7 +91,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(a.save(ctx, p, id, profileState{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -105,10 +109,6 @@ func (r *certificateProfileResource) Delete(ctx context.Context, req resource.De
 	}
 }
 
-func (r *certificateProfileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
-}
-
 // finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
 // could happen without Terraform knowing.
 func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
@@ -119,8 +119,12 @@ func gone(err error, id string) bool {
 	return ok && p.Code() == api.CodeNotFound && p.ResourceID == id
 }
 
-// versionKey is where the version of the stored object lives between Read and the next write.
-const versionKey = "version"
+// What Read and writes leave in private state: the version of the stored object, for the next write, and the edit that
+// awaits approval, for the next plan.
+const (
+	versionKey = "version"
+	pendingKey = "pending_approval_id"
+)
 
 type privateState interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
@@ -129,25 +133,49 @@ type privateState interface {
 
 // ifMatch makes a write apply only to the version that was planned on.
 func ifMatch(ctx context.Context, private privateState) (client.RequestOption, diag.Diagnostics) {
-	stored, diags := private.GetKey(ctx, versionKey)
+	text, diags := private.GetKey(ctx, versionKey)
 	var version int64
-	if err := json.Unmarshal(stored, &version); err != nil && !diags.HasError() {
+	if err := json.Unmarshal(text, &version); err != nil && !diags.HasError() {
 		diags.AddError("The state does not say which version it shows",
 			"Nothing was written, since that could undo the work of somebody else. Run terraform apply -refresh-only, then try again.")
 	}
 	return client.IfMatch(version), diags
 }
 
+// pendingEdit is the approval that an edit awaited when the profile was read, empty if none did.
+func pendingEdit(ctx context.Context, private privateState) (approval string, diags diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, pendingKey)
+	if text == nil || json.Unmarshal(text, &approval) != nil {
+		return "", diags // a state of before the key was kept
+	}
+	return approval, diags
+}
+
+// profileState is where Terraform keeps a profile.
+type profileState struct {
+	state    *tfsdk.State
+	identity *tfsdk.ResourceIdentity
+	private  privateState
+}
+
 // save keeps what the server stored, and the version of it. The id must be the one that was asked for, if any.
-func (a attempt) save(ctx context.Context, p api.Profile, id string, state *tfsdk.State, private privateState) diag.Diagnostics {
+func (a attempt) save(ctx context.Context, p api.Profile, id string, to profileState) diag.Diagnostics {
 	if p.ID == "" || id != "" && p.ID != id {
-		return a.plain(fmt.Sprintf("The server answered with a profile of id %q. Is endpoint (%s) the address of a certctl server?", p.ID, endpointVariable))
+		return a.foreign(p.ID)
 	}
-	version, err := json.Marshal(p.Version)
-	if err != nil {
-		return a.plain(err.Error())
+	diags := to.state.Set(ctx, newCertificateProfileModel(p))
+	diags.Append(identify(ctx, to.identity, p.ID)...)
+	for key, value := range map[string]any{versionKey: p.Version, pendingKey: p.PendingApprovalID} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return a.plain(err.Error())
+		}
+		diags.Append(to.private.SetKey(ctx, key, text)...)
 	}
-	diags := state.Set(ctx, newCertificateProfileModel(p))
-	diags.Append(private.SetKey(ctx, versionKey, version)...)
 	return diags
+}
+
+// foreign is the error of an answer that is about something else.
+func (a attempt) foreign(id string) diag.Diagnostics {
+	return a.plain(fmt.Sprintf("The server answered with a profile of id %q. Is endpoint (%s) the address of a certctl server?", id, endpointVariable))
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -80,8 +81,8 @@ func (r *certificateResource) outcome(ctx context.Context, c api.Certificate) (d
 }
 
 // request says who decides until when, and how. Without the approval it says less.
-func (r *certificateResource) request(ctx context.Context, id string) string {
-	a, err := r.client.GetApproval(context.WithoutCancel(ctx), id)
+func (c connection) request(ctx context.Context, id string) string {
+	a, err := c.client.GetApproval(context.WithoutCancel(ctx), id)
 	if err != nil {
 		return fmt.Sprintf("A second person has to decide on approval %s.", id)
 	}
@@ -96,5 +97,11 @@ An approver other than %[5]s looks at it, then approves (or rejects) it:
   curl -X POST "%[6]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"
 
 Nothing is asked for twice meanwhile, and a later apply or refresh picks up the certificate.`,
-		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), strings.Join(a.Excluded, ", "), r.client.Endpoint())
+		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), strings.Join(a.Excluded, ", "), c.client.Endpoint())
+}
+
+// openJob is the refusal that names the job which is in the way.
+func openJob(err error) (*api.Problem, bool) {
+	p, ok := errors.AsType[*api.Problem](err)
+	return p, ok && p.Code() == api.CodeJobAlreadyOpen
 }

@@ -112,13 +112,18 @@ func rejected(p *api.Problem) diag.Diagnostics {
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Edit rejected by "+p.DecidedBy, detail)}
 }
 
-// awaiting says what a person has to do before an edit of a gated profile applies.
+// awaiting says what a person has to do before an edit of a gated profile applies. An edit that was asked for before,
+// in a request that has expired, say, names that one: its link may still be in somebody's hands.
 func awaiting(w *client.AwaitingApprovalError) diag.Diagnostics {
+	before := ""
+	if previous := w.Approval.PreviousApprovalID; previous != nil {
+		before = fmt.Sprintf("\nAsked before:  %s, which ended without approval and can no longer be decided", *previous)
+	}
 	detail := fmt.Sprintf(`The profile requires approval, so this edit awaits a second person. Nothing has changed yet.
 
 Approval:      %[1]s
 Requested by:  %[2]s (accountable: %[3]s)
-Decide before: %[4]s
+Decide before: %[4]s%[7]s
 
 An approver other than %[6]s looks at it, then approves (or rejects) it:
 
@@ -127,8 +132,20 @@ An approver other than %[6]s looks at it, then approves (or rejects) it:
 
 Then run terraform apply again: it finds nothing left to do. Until then it finds this same approval.`,
 		w.Approval.ID, w.Approval.RequestedBy, w.Approval.Accountable, w.Approval.ExpiresAt.Format(time.RFC3339), w.Endpoint,
-		strings.Join(w.Approval.Excluded, ", "))
+		strings.Join(w.Approval.Excluded, ", "), before)
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
+}
+
+// warnings are these errors, of something that need not succeed, under a summary of their own.
+func warnings(summary string, diags diag.Diagnostics) (out diag.Diagnostics) {
+	for _, d := range diags {
+		if at, ok := d.(diag.DiagnosticWithPath); ok {
+			out.AddAttributeWarning(at.Path(), summary, d.Detail())
+		} else {
+			out.AddWarning(summary, d.Detail())
+		}
+	}
+	return out
 }
 
 func join(roles []api.Role) string {

@@ -1,8 +1,6 @@
 package provider
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -34,19 +32,8 @@ type pendingApprovalsModel struct {
 }
 
 type pendingApprovalModel struct {
-	ID            string            `tfsdk:"id"`
-	Kind          string            `tfsdk:"kind"`
-	ProfileID     string            `tfsdk:"profile_id"`
-	ProfileName   string            `tfsdk:"profile_name"`
-	CertificateID *string           `tfsdk:"certificate_id"`
-	CommonName    *string           `tfsdk:"common_name"`
-	RequestedBy   string            `tfsdk:"requested_by"`
-	Accountable   string            `tfsdk:"accountable"`
-	CreatedAt     timetypes.RFC3339 `tfsdk:"created_at"`
-	ExpiresAt     timetypes.RFC3339 `tfsdk:"expires_at"`
-	AgeSeconds    int64             `tfsdk:"age_seconds"`
-	Digest        string            `tfsdk:"digest"`
-	SubjectJSON   string            `tfsdk:"subject_json"`
+	approvalModel
+	AgeSeconds int64 `tfsdk:"age_seconds"`
 }
 
 func (m pendingApprovalsModel) options() client.GetApprovalSummaryOptions {
@@ -95,31 +82,8 @@ func (m *pendingApprovalsModel) fillApprovals(s api.ApprovalSummary) error {
 }
 
 func newPendingApprovalModel(a api.Approval, s api.ApprovalSummary) (pendingApprovalModel, error) {
-	m := pendingApprovalModel{
-		ID:            a.ID,
-		Kind:          string(a.Kind),
-		ProfileID:     a.ProfileID,
-		ProfileName:   a.ProfileName,
-		CertificateID: a.CertificateID,
-		RequestedBy:   a.RequestedBy,
-		Accountable:   a.Accountable,
-		CreatedAt:     timestamp(a.CreatedAt),
-		ExpiresAt:     timestamp(a.ExpiresAt),
-		AgeSeconds:    age(a.CreatedAt, s),
-		Digest:        a.Digest,
-	}
-	var subject bytes.Buffer
-	if err := json.Compact(&subject, a.Subject); err != nil {
-		return m, err
-	}
-	m.SubjectJSON = subject.String()
-	if a.Kind != api.ApprovalIssuance {
-		return m, nil
-	}
-	var names api.IssuanceSubject
-	err := json.Unmarshal(a.Subject, &names)
-	m.CommonName = &names.CommonName
-	return m, err
+	m, err := newApprovalModel(a)
+	return pendingApprovalModel{approvalModel: m, AgeSeconds: age(a.CreatedAt, s)}, err
 }
 
 // age is measured on the server's clock alone: this machine's may be wrong.

@@ -59,21 +59,9 @@ func pendingApprovalsSchema() schema.Schema {
 }
 
 func pendingApprovalAttributes() map[string]schema.Attribute {
-	return map[string]schema.Attribute{
-		"id":             text("Id of the approval."),
-		"kind":           text("`issuance` or `profile_edit`."),
-		"profile_id":     text("The gated profile."),
-		"profile_name":   text("Its name."),
-		"certificate_id": text("The certificate; null for a profile edit."),
-		"common_name":    text("The certificate's common name; null for a profile edit."),
-		"requested_by":   text("The principal that asked."),
-		"accountable":    text("The person behind it, who may not decide."),
-		"created_at":     moment("When it was asked for."),
-		"expires_at":     moment("When it expires undecided."),
-		"age_seconds":    schema.Int64Attribute{Computed: true, MarkdownDescription: "How long it has waited at `evaluated_at`."},
-		"digest":         text("`sha256:` and the hash of the subject as RFC 8785 JSON."),
-		"subject_json":   text("Everything that the decision covers, as JSON; read it with `jsondecode`."),
-	}
+	attributes := approvalAttributes()
+	attributes["age_seconds"] = schema.Int64Attribute{Computed: true, MarkdownDescription: "How long it has waited at `evaluated_at`."}
+	return attributes
 }
 
 func argument(description string) schema.StringAttribute {

@@ -10,9 +10,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -33,6 +35,11 @@ const (
 )
 
 type certctlProvider struct{ version string }
+
+var (
+	_ provider.ProviderWithActions       = (*certctlProvider)(nil)
+	_ provider.ProviderWithListResources = (*certctlProvider)(nil)
+)
 
 // New gives the provider in this version.
 func New(version string) func() provider.Provider {
@@ -127,6 +134,8 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 	conn := connection{client: c, edits: edits, reason: setting(m.ChangeReason, reasonVariable)}
 	resp.DataSourceData = conn
 	resp.ResourceData = conn
+	resp.ActionData = conn
+	resp.ListResourceData = conn
 }
 
 // check names every setting that is missing, or that Terraform does not know yet.
@@ -199,11 +208,21 @@ func (p *certctlProvider) Resources(context.Context) []func() resource.Resource 
 }
 
 func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newPendingApprovalsDataSource}
+	return []func() datasource.DataSource{newApprovalDataSource, newPendingApprovalsDataSource, newCertificateProfileDataSource, newCertificateProfilesDataSource}
+}
+
+// ListResources are for terraform query, of Terraform 1.14 and later.
+func (p *certctlProvider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{newCertificateProfileList}
 }
 
 // connectionFrom is what Configure left. It is empty while Terraform only validates.
 func connectionFrom(providerData any) connection {
 	c, _ := providerData.(connection)
 	return c
+}
+
+// Actions are for Terraform 1.14 and later; renewal_triggers of the certificate do the same everywhere.
+func (p *certctlProvider) Actions(context.Context) []func() action.Action {
+	return []func() action.Action{newRenewCertificateAction}
 }

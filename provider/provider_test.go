@@ -182,9 +182,14 @@ func TestExamples(t *testing.T) {
 	s := servertest.New(t)
 	t.Setenv("CERTCTL_ENDPOINT", s.URL)
 	t.Setenv("CERTCTL_API_KEY", s.Key(t, "terraform"))
+	payments := api.DefaultProfileSpec() // another team's
+	payments.Name, payments.RequiresApproval = "Payments", true
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: payments}); err != nil {
+		t.Fatal(err)
+	}
 	for _, file := range files {
-		if strings.Contains(file, "import") {
-			continue
+		if strings.Contains(file, "import") || strings.Contains(file, "/actions/") {
+			continue // the one needs something that is there, the other Terraform 1.14
 		}
 		t.Run(file, func(t *testing.T) {
 			example, err := os.ReadFile(file)

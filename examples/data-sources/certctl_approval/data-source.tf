@@ -1,0 +1,29 @@
+variable "approval_id" {
+  type        = string
+  default     = null
+  description = "The approval that the ticket of this release names."
+}
+
+# The release goes on only when this very approval has been given, and by people.
+data "certctl_approval" "release" {
+  count = var.approval_id == null ? 0 : 1
+  id    = var.approval_id
+
+  lifecycle {
+    postcondition {
+      condition     = self.state == "approved" && self.decided_by != "system-bypass"
+      error_message = "Approval ${self.id} is ${self.state}: ${self.note}"
+    }
+  }
+}
+
+# What was signed, or changed, and who stood behind it.
+output "approved" {
+  value = {
+    for a in data.certctl_approval.release :
+    a.id => {
+      people  = [a.accountable, a.decided_by]
+      subject = jsondecode(a.subject_json)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+type approvalDataSource struct{ connection }
+
+var _ datasource.DataSourceWithConfigure = (*approvalDataSource)(nil)
+
+func newApprovalDataSource() datasource.DataSource { return &approvalDataSource{} }
+
+func (d *approvalDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_approval"
+}
+
+func (d *approvalDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = approvalSchema()
+}
+
+func (d *approvalDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	d.connection = connectionFrom(req.ProviderData)
+}
+
+func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var id string
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("id"), &id)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	a := attempt{what: "read approval " + id, schema: req.Config.Schema}
+	found, err := d.client.GetApproval(ctx, id)
+	switch {
+	case api.Is(err, api.CodeNotFound):
+		resp.Diagnostics.Append(d.noApproval(a, id))
+		return
+	case err != nil:
+		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		return
+	case found.ID != id: // some other JSON, whose state would be nobody's decision
+		resp.Diagnostics.Append(a.plain(fmt.Sprintf("The answer of %s is an approval of id %q.", d.client.Endpoint(), found.ID))...)
+		return
+	}
+	m, err := newWholeApprovalModel(found)
+	if err != nil {
+		resp.Diagnostics.Append(a.plain("The server sent an approval whose subject cannot be read: " + err.Error() + ".")...)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (d *approvalDataSource) noApproval(a attempt, id string) diag.Diagnostic {
+	return diag.NewAttributeErrorDiagnostic(path.Root("id"), a.summary(),
+		fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that the endpoint (%s) is the server that it was made on.", id, d.client.Endpoint(), endpointVariable))
+}

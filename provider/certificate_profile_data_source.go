@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/datasourcevalidator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+type certificateProfileDataSource struct{ connection }
+
+var (
+	_ datasource.DataSourceWithConfigure        = (*certificateProfileDataSource)(nil)
+	_ datasource.DataSourceWithConfigValidators = (*certificateProfileDataSource)(nil)
+)
+
+func newCertificateProfileDataSource() datasource.DataSource { return &certificateProfileDataSource{} }
+
+func (d *certificateProfileDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_certificate_profile"
+}
+
+func (d *certificateProfileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	attributes := certificateProfileAttributes()
+	attributes["id"] = alternative("Id of the profile, like `p-prod-cdn`. Give this or `name`.")
+	attributes["name"] = alternative("Name of the profile. Give this or `id`.")
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A certificate profile that is managed elsewhere. There being none is an error.",
+		Attributes:          attributes,
+	}
+}
+
+// alternative is an argument that is read from the server where it is not given.
+func alternative(description string) schema.StringAttribute {
+	a := argument(description)
+	a.Computed = true
+	return a
+}
+
+func (d *certificateProfileDataSource) ConfigValidators(context.Context) []datasource.ConfigValidator {
+	return []datasource.ConfigValidator{datasourcevalidator.ExactlyOneOf(path.MatchRoot("id"), path.MatchRoot("name"))}
+}
+
+func (d *certificateProfileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+	d.connection = connectionFrom(req.ProviderData)
+}
+
+func (d *certificateProfileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var id, name types.String
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("id"), &id)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &name)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	p, diags := d.find(ctx, req.Config.Schema, id.ValueString(), name.ValueString())
+	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(resp.State.Set(ctx, newCertificateProfileModel(p))...)
+	}
+}
+
+func (c connection) find(ctx context.Context, schema typed, id, name string) (api.Profile, diag.Diagnostics) {
+	if id == "" {
+		return c.profileNamed(ctx, attempt{what: "read the certificate profile of a name", schema: schema}, name)
+	}
+	a := attempt{what: "read certificate profile " + id, schema: schema}
+	p, err := c.client.GetProfile(ctx, id)
+	switch {
+	case gone(err, id):
+		return p, a.plain(c.client.Endpoint() + " has no certificate profile with this id.")
+	case err != nil:
+		return p, a.failed(ctx, err)
+	case p.ID != id:
+		return p, a.foreign(p.ID)
+	}
+	return p, nil
+}

@@ -1,0 +1,101 @@
+package provider_test
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+const profileData = `
+data "certctl_certificate_profile" "by_id" {
+  id = "p-cdn"
+}
+data "certctl_certificate_profile" "by_name" {
+  name = "CDN, für <alle> & mehr"
+}
+data "certctl_certificate_profiles" "all" {}
+data "certctl_certificate_profiles" "named" {
+  name = "CDN, für <alle> & mehr"
+}
+data "certctl_certificate_profiles" "none" {
+  name = "nobody"
+}
+`
+
+// What a data source reads is what the resource holds, attribute by attribute.
+func TestCertificateProfileData_IsTheResources(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	other := s.Profile(t, true)
+	all := "data.certctl_certificate_profiles.all"
+	named := "data.certctl_certificate_profiles.named"
+	run(t,
+		resource.TestStep{Config: as(t, s, "terraform", everyField)},
+		resource.TestStep{Config: as(t, s, "terraform", everyField+profileData), Check: resource.ComposeAggregateTestCheckFunc(
+			sameAttributes(profileAddress, "data.certctl_certificate_profile.by_id"),
+			sameAttributes(profileAddress, "data.certctl_certificate_profile.by_name"),
+			resource.TestCheckResourceAttr(all, "ids.#", "2"),
+			resource.TestCheckTypeSetElemAttr(all, "ids.*", other.ID),
+			resource.TestCheckResourceAttr(named, "ids.#", "1"),
+			resource.TestCheckResourceAttr(named, "profiles.0.id", "p-cdn"),
+			resource.TestCheckResourceAttr(named, "profiles.0.allowed_key_algorithms.#", "2"),
+			resource.TestCheckResourceAttrPair(named, "profiles.0.created_at", profileAddress, "created_at"),
+			resource.TestCheckResourceAttr("data.certctl_certificate_profiles.none", "profiles.#", "0"),
+		)},
+	)
+}
+
+func sameAttributes(a, b string) resource.TestCheckFunc {
+	return func(state *terraform.State) error {
+		var checks []resource.TestCheckFunc
+		for _, address := range []string{a, b} {
+			for name := range state.RootModule().Resources[address].Primary.Attributes {
+				if name != "%" {
+					checks = append(checks, resource.TestCheckResourceAttrPair(a, name, b, name))
+				}
+			}
+		}
+		return resource.ComposeAggregateTestCheckFunc(checks...)(state)
+	}
+}
+
+// More than one page is still all.
+func TestCertificateProfileData_AllPages(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := s.Client(t, "alice")
+	for i := range 501 {
+		p := api.CreateProfile{ProfileSpec: api.DefaultProfileSpec()}
+		p.Name = fmt.Sprint("profile ", i)
+		if _, err := c.CreateProfile(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, resource.TestStep{
+		Config: as(t, s, "vera", `data "certctl_certificate_profiles" "all" {}`),
+		Check:  resource.TestCheckResourceAttr("data.certctl_certificate_profiles.all", "profiles.#", "501"),
+	})
+}
+
+func TestCertificateProfileData_Errors(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	for arguments, words := range map[string]string{
+		`id = "p-none"`:                    `(?s)Could not read certificate profile p-none.*no\s+certificate\s+profile\s+with\s+this\s+id`,
+		`name = "none"`:                    `(?s)no\s+certificate\s+profile\s+with\s+the\s+name\s+"none"`,
+		``:                                 `Exactly one of these attributes must be configured: \[id,name\]`,
+		"id = \"p-none\"\nname = \"none\"": `Exactly one of these attributes must be configured: \[id,name\]`,
+		`name = ""`:                        `string length must be at least 1`,
+	} {
+		run(t, resource.TestStep{
+			Config:      as(t, s, "vera", "data \"certctl_certificate_profile\" \"this\" {\n"+arguments+"\n}\n"),
+			ExpectError: regexp.MustCompile(words),
+		})
+	}
+}

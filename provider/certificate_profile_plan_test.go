@@ -1,0 +1,246 @@
+package provider_test
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/provider"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+const profileType = "certctl_certificate_profile"
+
+// wire speaks to the provider as Terraform does: plugin-testing shows no warnings.
+type wire struct {
+	tfprotov6.ProviderServer
+	profile tftypes.Type
+}
+
+// configured is a provider that acts as the principal who has this key.
+func configured(t *testing.T, endpoint, key string, more map[string]tftypes.Value) wire {
+	t.Helper()
+	w := wire{ProviderServer: providerserver.NewProtocol6(provider.New("test")())()}
+	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.profile = schemas.ResourceSchemas[profileType].ValueType()
+	settings := map[string]tftypes.Value{
+		"endpoint": tftypes.NewValue(tftypes.String, endpoint), "api_key": tftypes.NewValue(tftypes.String, key),
+		"max_retries": tftypes.NewValue(tftypes.Number, 0),
+	}
+	maps.Copy(settings, more)
+	kind := schemas.Provider.ValueType()
+	resp, err := w.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: dynamic(t, kind, object(kind, settings))})
+	if err != nil || len(resp.Diagnostics) > 0 {
+		t.Fatal(err, resp)
+	}
+	return w
+}
+
+// object fills the attributes that are not given with null.
+func object(kind tftypes.Type, members map[string]tftypes.Value) tftypes.Value {
+	all := map[string]tftypes.Value{}
+	for name, k := range kind.(tftypes.Object).AttributeTypes {
+		all[name] = tftypes.NewValue(k, nil)
+	}
+	maps.Copy(all, members)
+	return tftypes.NewValue(kind, all)
+}
+
+func dynamic(t *testing.T, kind tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
+	t.Helper()
+	d, err := tfprotov6.NewDynamicValue(kind, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &d
+}
+
+// refreshed is a profile as Terraform holds it after a refresh.
+type refreshed struct {
+	state   map[string]tftypes.Value
+	private []byte
+}
+
+func (w wire) refresh(t *testing.T, id string) refreshed {
+	t.Helper()
+	imported, err := w.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{TypeName: profileType, ID: id})
+	if err != nil || len(imported.Diagnostics) > 0 {
+		t.Fatal(err, imported.Diagnostics)
+	}
+	i := imported.ImportedResources[0]
+	read, err := w.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: profileType, CurrentState: i.State, Private: i.Private})
+	if err != nil || len(read.Diagnostics) > 0 {
+		t.Fatal(err, read.Diagnostics)
+	}
+	v, err := read.NewState.Unmarshal(w.profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := refreshed{private: read.Private}
+	if err := v.As(&r.state); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// plan gives the warnings of planning these changes. There must be no error.
+func (w wire) plan(t *testing.T, r refreshed, changes map[string]tftypes.Value) string {
+	t.Helper()
+	config, proposed := maps.Clone(r.state), maps.Clone(r.state)
+	config["created_at"] = tftypes.NewValue(tftypes.String, nil)
+	maps.Copy(config, changes)
+	maps.Copy(proposed, changes)
+	resp, err := w.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
+		TypeName: profileType, PriorState: dynamic(t, w.profile, object(w.profile, r.state)), PriorPrivate: r.private,
+		Config: dynamic(t, w.profile, object(w.profile, config)), ProposedNewState: dynamic(t, w.profile, object(w.profile, proposed)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, d := range resp.Diagnostics {
+		if d.Severity != tfprotov6.DiagnosticSeverityWarning {
+			t.Errorf("error: %s: %s", d.Summary, d.Detail)
+		}
+		all.WriteString(d.Summary + "\n" + d.Detail + "\n")
+	}
+	return all.String()
+}
+
+func gateTo(v bool) map[string]tftypes.Value {
+	return map[string]tftypes.Value{"requires_approval": tftypes.NewValue(tftypes.Bool, v)}
+}
+
+func described(as string) map[string]tftypes.Value {
+	return map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, as)}
+}
+
+// says fails unless the warnings hold all these words; no words means no warning.
+func says(t *testing.T, warnings string, words ...string) {
+	t.Helper()
+	if len(words) == 0 && warnings != "" {
+		t.Errorf("there is nothing to warn of: %s", warnings)
+	}
+	for _, w := range words {
+		if !strings.Contains(warnings, w) {
+			t.Errorf("not said: %q in:\n%s", w, warnings)
+		}
+	}
+}
+
+// A plan says what the apply will meet: it applies, waits, waits already, or is refused, and that an edit still waits
+// which the configuration no longer asks for.
+func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	open, gated := s.Profile(t, false).ID, s.Profile(t, true).ID
+	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	alice, bob := s.Client(t, "alice"), s.Client(t, "bob")
+	edit := func(c *client.Client, description string) string {
+		t.Helper()
+		p, err := c.GetProfile(t.Context(), gated)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Description = description
+		_, err = c.ReplaceProfile(t.Context(), gated, p.ProfileSpec)
+		return awaited(t, err)
+	}
+
+	says(t, w.plan(t, w.refresh(t, open), described("new")))
+	says(t, w.plan(t, w.refresh(t, gated), nil))
+	says(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
+		"/requires_approval: true -> false", "ends with an error that names it")
+	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
+		"the server will refuse this edit", "issuer_id")
+
+	first := edit(alice, "new")
+	says(t, w.plan(t, w.refresh(t, gated), described("new")), "awaits it already: approval "+first, `/description: "" -> "new"`)
+	says(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
+	if _, err := bob.RejectApproval(t.Context(), first, api.Decision{Note: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, w.plan(t, w.refresh(t, gated), nil))
+	says(t, w.plan(t, w.refresh(t, gated), described("new")), "the server will refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
+	insistent := configured(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
+		"resubmit_rejected": tftypes.NewValue(tftypes.Bool, true), "change_reason": tftypes.NewValue(tftypes.String, "SECOPS-7"),
+	})
+	says(t, insistent.plan(t, insistent.refresh(t, gated), described("new")), "needs an approval", "asked for before: approval "+first)
+
+	second := edit(bob, "of bob")
+	says(t, w.plan(t, w.refresh(t, gated), described("newer")), "the server will refuse this edit", "until approval "+second+" is decided")
+}
+
+// A server that does not tell stops no plan.
+func TestCertificateProfile_PlanGoesOnWithoutForesight(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	gated := s.Profile(t, true).ID
+	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	r := w.refresh(t, gated)
+	away := configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	says(t, away.plan(t, r, gateTo(false)), "Could not find out whether this edit of certificate profile "+gated+" needs an approval", "No answer from")
+	stranger := configured(t, s.URL, "ctl_a_b", nil)
+	says(t, stranger.plan(t, r, gateTo(false)), "Could not find out whether this edit", "Check api_key")
+	says(t, away.plan(t, r, nil))
+}
+
+// An edit whose request has expired is asked for again, and the error names both.
+func TestCertificateProfile_ExpiredEditIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	gated := s.Profile(t, true)
+	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	first := w.apply(t, w.refresh(t, gated.ID), gateTo(false))
+	says(t, first, "Awaiting approval")
+	p, err := s.Client(t, "alice").GetProfile(t.Context(), gated.ID)
+	if err != nil || p.PendingApprovalID == nil {
+		t.Fatal(err, p)
+	}
+	s.Clock.Advance(8 * 24 * time.Hour)
+	second := w.apply(t, w.refresh(t, gated.ID), gateTo(false))
+	says(t, second, "Awaiting approval", "Asked before:  "+*p.PendingApprovalID)
+	if strings.Contains(second, "Awaiting approval "+*p.PendingApprovalID) || strings.Contains(first, "Asked before") {
+		t.Errorf("%s\n%s", first, second)
+	}
+}
+
+// apply gives the errors of applying these changes.
+func (w wire) apply(t *testing.T, r refreshed, changes map[string]tftypes.Value) string {
+	t.Helper()
+	planned := maps.Clone(r.state)
+	maps.Copy(planned, changes)
+	next := dynamic(t, w.profile, object(w.profile, planned))
+	resp, err := w.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
+		TypeName: profileType, PriorState: dynamic(t, w.profile, object(w.profile, r.state)),
+		PlannedState: next, Config: next, PlannedPrivate: r.private,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, d := range resp.Diagnostics {
+		all.WriteString(d.Summary + "\n" + d.Detail + "\n")
+	}
+	return all.String()
+}
+
+func awaited(t *testing.T, err error) string {
+	t.Helper()
+	w, ok := errors.AsType[*client.AwaitingApprovalError](err)
+	if !ok {
+		t.Fatalf("it awaits nothing: %v", err)
+	}
+	return w.Approval.ID
+}

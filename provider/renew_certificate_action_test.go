@@ -1,0 +1,101 @@
+package provider_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/provider"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// invoke runs the action as Terraform 1.14 would, and gives what it said.
+func invoke(t *testing.T, s *servertest.Server, certificate, reason string) string {
+	t.Helper()
+	ctx := t.Context()
+	server := providerserver.NewProtocol6(provider.New("test")())()
+	schemas, err := server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(schema *tfprotov6.Schema, set map[string]string) *tfprotov6.DynamicValue {
+		kind := schema.ValueType()
+		values := map[string]tftypes.Value{}
+		for name, attribute := range kind.(tftypes.Object).AttributeTypes {
+			values[name] = tftypes.NewValue(attribute, nil)
+			if text, ok := set[name]; ok {
+				values[name] = tftypes.NewValue(attribute, text)
+			}
+		}
+		value, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &value
+	}
+	_, err = server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{
+		Config: config(schemas.Provider, map[string]string{"endpoint": s.URL, "api_key": s.Key(t, "terraform")}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := server.(tfprotov6.ActionServer).InvokeAction(ctx, &tfprotov6.InvokeActionRequest{
+		ActionType: "certctl_renew_certificate",
+		Config: config(schemas.ActionSchemas["certctl_renew_certificate"].Schema, map[string]string{
+			"certificate_id": certificate, "reason": reason,
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	for event := range stream.Events {
+		switch e := event.Type.(type) {
+		case tfprotov6.ProgressInvokeActionEventType:
+			fmt.Fprintln(&said, e.Message)
+		case tfprotov6.CompletedInvokeActionEventType:
+			for _, d := range e.Diagnostics {
+				fmt.Fprintf(&said, "%s: %s\n%s\n", d.Severity, d.Summary, d.Detail)
+			}
+		}
+	}
+	return said.String()
+}
+
+// A renewal that waits for nobody is followed to its end; one that waits for a person ends with a message that names
+// the approval, and is not asked for twice.
+func TestRenewCertificateAction(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	says := func(certificate, want string) {
+		t.Helper()
+		if said := invoke(t, s, certificate, "rotation"); !regexp.MustCompile("(?s)" + want).MatchString(said) {
+			t.Errorf("%s: %s", certificate, said)
+		}
+	}
+	free, gated := s.Certificate(t, s.Profile(t, false).ID), s.Certificate(t, s.Profile(t, true).ID)
+	says(free.ID, `Job job-\S+ is Pending.*is Completed\n$`)
+	says(gated.ID, `AwaitingApproval.*WARNING: Certificate \S+ awaits approval ar-.*accountable: alice.*/approve"`)
+	says(gated.ID, `under way already.*awaits approval ar-`)
+	requests, err := client.Collect(s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{
+		ApprovalFilter: client.ApprovalFilter{CertificateID: gated.ID},
+	}))
+	if err != nil || len(requests) != 1 || requests[0].Reason != "rotation" || requests[0].State != api.ApprovalPending {
+		t.Errorf("%v, %+v", err, requests)
+	}
+	shorter := s.Profile(t, false)
+	refused := s.Certificate(t, shorter.ID)
+	shorter.AllowedDNSNames = []string{"other.example.com"}
+	if _, err := s.Client(t, "olga").ReplaceProfile(t.Context(), shorter.ID, shorter.ProfileSpec); err != nil {
+		t.Fatal(err)
+	}
+	says(refused.ID, `ERROR: Could not renew certificate \S+\n/sans/0: the DNS name .*Request id`)
+	says("mc-absent", `ERROR: Could not renew certificate mc-absent`)
+}
