@@ -44,7 +44,7 @@ func prepare() error {
 
 // ignoreUserConfiguration keeps mirrors, overrides, missing files and servers of the user out of the tests.
 func ignoreUserConfiguration() error {
-	for _, name := range []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE"} {
+	for _, name := range []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_RESUBMIT_REJECTED"} {
 		if err := os.Unsetenv(name); err != nil {
 			return err
 		}

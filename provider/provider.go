@@ -84,7 +84,7 @@ func (p *certctlProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a request that failed on its way is sent again. Defaults to `3`; `0` turns retries off. A request that must not arrive twice is sent again only if no connection was made.",
+				MarkdownDescription: "How often a request that failed on its way is sent again. Defaults to `3`; `0` turns retries off. Every write carries what the server needs to do it once.",
 				Validators:          []validator.Int64{int64validator.Between(0, 100)},
 			},
 		},
