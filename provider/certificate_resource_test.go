@@ -275,3 +275,80 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 		resource.TestStep{Config: with("20s")},
 	)
 }
+
+// What another resource makes is unknown while planning, and checked when it is known: a private key is not sent even
+// then.
+func TestCertificate_UnknownWhilePlanning(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	profile := s.Profile(t, true).ID
+	made := func(pem, name string) string {
+		return as(t, s, "terraform", fmt.Sprintf(`
+resource "terraform_data" "made" {
+  input            = { pem = %q, name = %q }
+  triggers_replace = [%[2]q]
+}
+resource "certctl_certificate" "this" {
+  id         = "mc-www"
+  profile_id = %[3]q
+  sans       = [terraform_data.made.output.name]
+  csr_pem    = terraform_data.made.output.pem
+}
+`, pem, name, profile))
+	}
+	csr := servertest.CSR(t)
+	const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+	run(t,
+		resource.TestStep{Config: made(key, "www.example.com"), ExpectError: regexp.MustCompile(`(?s)Not a certificate request.*private key`)},
+		resource.TestStep{
+			PreConfig: func() {
+				_, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
+				servertest.RefusedWith(t, err, api.CodeNotFound)
+			},
+			Config:            made(csr, "www.example.com"),
+			ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))},
+		},
+		resource.TestStep{
+			Config: made(csr, "shop.example.com"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(certificateAddress, plancheck.ResourceActionUpdate),
+				plancheck.ExpectUnknownValue(certificateAddress, tfjsonpath.New("approval_id")),
+			}},
+			ConfigStateChecks: []statecheck.StateCheck{is("sans", knownvalue.SetExact([]knownvalue.Check{text("shop.example.com")}))},
+		},
+	)
+}
+
+// What exists already is not adopted; the error says how to import it. What somebody else changed is not undone.
+func TestCertificate_OthersAtWork(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
+	spec := api.DefaultCertificateSpec()
+	spec.SANs, spec.ProfileID, spec.CSRPEM = www, profile, csr
+	olga := s.Client(t, "olga")
+	if _, err := olga.CreateCertificate(t.Context(), api.CreateCertificate{ID: "mc-www", CertificateSpec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	labelled := func(team string) string {
+		return as(t, s, "terraform", certificate(profile, csr, www, fmt.Sprintf("labels = { team = %q }", team)))
+	}
+	changed := func(ctx context.Context) error {
+		spec.Labels = map[string]string{"by": "olga"}
+		_, err := olga.ReplaceCertificate(ctx, "mc-www", spec)
+		return err
+	}
+	run(t,
+		resource.TestStep{Config: labelled("a"), ExpectError: regexp.MustCompile(`(?s)Nothing was adopted.*import.*mc-www`)},
+		resource.TestStep{
+			Config: labelled("a"), ResourceName: certificateAddress, ImportState: true, ImportStateId: "mc-www", ImportStatePersist: true,
+		},
+		resource.TestStep{Config: labelled("a"), ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))}},
+		resource.TestStep{
+			Config:           labelled("b"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{duringPlan(changed)}},
+			ExpectError:      regexp.MustCompile(`Somebody else changed it`),
+		},
+		resource.TestStep{Config: labelled("b")},
+	)
+}
