@@ -2,16 +2,11 @@ package provider
 
 import (
 	"context"
-	"reflect"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
-	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"pgregory.net/rapid"
 
@@ -71,60 +66,14 @@ func algorithms() *rapid.Generator[api.KeyAlgorithm] {
 
 // Every writable field of the API is an attribute of its name, and no other is; what has no default is required.
 func TestCertificateProfileSchema_IsTheAPIs(t *testing.T) {
-	s := certificateProfileSchema()
-	if diags := s.ValidateImplementation(t.Context()); diags.HasError() {
-		t.Fatal(diags)
-	}
-	want := []string{"id", "created_at"}
-	for f := range reflect.TypeFor[api.ProfileSpec]().Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		want = append(want, name)
-	}
-	var got []string
-	for name, a := range s.Attributes {
-		got = append(got, name)
-		if a.GetMarkdownDescription() == "" {
-			t.Errorf("%s has no description", name)
-		}
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	checkSchema(t, certificateProfileSchema(), append([]string{"id", "created_at"}, fieldsOf[api.ProfileSpec]()...))
 }
 
 // A configuration that sets nothing optional is planned as what the server would fill in.
 func TestCertificateProfileSchema_DefaultsAreTheServers(t *testing.T) {
-	ctx, s := t.Context(), certificateProfileSchema()
-	kind := s.Type().TerraformType(ctx)
-	members := map[string]tftypes.Value{}
-	for name, a := range s.Attributes {
-		members[name] = tftypes.NewValue(a.GetType().TerraformType(ctx), nil)
-	}
-	members["name"] = tftypes.NewValue(tftypes.String, "a")
-	members["requires_approval"] = tftypes.NewValue(tftypes.Bool, true)
-	dynamic := func(v any) *tfprotov6.DynamicValue {
-		d, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, v))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &d
-	}
-	resp, err := providerserver.NewProtocol6(New("test")())().PlanResourceChange(ctx, &tfprotov6.PlanResourceChangeRequest{
-		TypeName: "certctl_certificate_profile", PriorState: dynamic(nil), Config: dynamic(members), ProposedNewState: dynamic(members),
+	got := plannedOf[certificateProfileModel](t, "certctl_certificate_profile", certificateProfileSchema(), map[string]tftypes.Value{
+		"name": textValue("a"), "requires_approval": tftypes.NewValue(tftypes.Bool, true),
 	})
-	if err != nil || len(resp.Diagnostics) > 0 {
-		t.Fatal(err, resp.Diagnostics)
-	}
-	raw, err := resp.PlannedState.Unmarshal(kind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got certificateProfileModel
-	if diags := (tfsdk.Plan{Schema: s, Raw: raw}).Get(ctx, &got); diags.HasError() {
-		t.Fatal(diags)
-	}
 	want := api.DefaultProfileSpec()
 	want.Name, want.RequiresApproval = "a", true
 	if diff := cmp.Diff(want, got.spec()); diff != "" {

@@ -3,17 +3,14 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/client"
 )
 
 type certificateProfileResource struct{ connection }
@@ -51,7 +48,7 @@ func (r *certificateProfileResource) Create(ctx context.Context, req resource.Cr
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), profileState{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -72,7 +69,7 @@ func (r *certificateProfileResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, profileState{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(a.save(ctx, p, id, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 // Update leaves resp.State alone when it fails: the prior state stays, and the next plan shows the same change.
@@ -91,7 +88,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, profileState{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(a.save(ctx, p, id, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -109,38 +106,8 @@ func (r *certificateProfileResource) Delete(ctx context.Context, req resource.De
 	}
 }
 
-// finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
-// could happen without Terraform knowing.
-func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
-
-// gone says that the server knows no such object. Any other 404, a proxy's say, is an error like the rest.
-func gone(err error, id string) bool {
-	p, ok := errors.AsType[*api.Problem](err)
-	return ok && p.Code() == api.CodeNotFound && p.ResourceID == id
-}
-
-// What Read and writes leave in private state: the version of the stored object, for the next write, and the edit that
-// awaits approval, for the next plan.
-const (
-	versionKey = "version"
-	pendingKey = "pending_approval_id"
-)
-
-type privateState interface {
-	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
-}
-
-// ifMatch makes a write apply only to the version that was planned on.
-func ifMatch(ctx context.Context, private privateState) (client.RequestOption, diag.Diagnostics) {
-	text, diags := private.GetKey(ctx, versionKey)
-	var version int64
-	if err := json.Unmarshal(text, &version); err != nil && !diags.HasError() {
-		diags.AddError("The state does not say which version it shows",
-			"Nothing was written, since that could undo the work of somebody else. Run terraform apply -refresh-only, then try again.")
-	}
-	return client.IfMatch(version), diags
-}
+// pendingKey is where Read leaves, for the next plan, the edit that awaits approval.
+const pendingKey = "pending_approval_id"
 
 // pendingEdit is the approval that an edit awaited when the profile was read, empty if none did.
 func pendingEdit(ctx context.Context, private privateState) (approval string, diags diag.Diagnostics) {
@@ -151,15 +118,8 @@ func pendingEdit(ctx context.Context, private privateState) (approval string, di
 	return approval, diags
 }
 
-// profileState is where Terraform keeps a profile.
-type profileState struct {
-	state    *tfsdk.State
-	identity *tfsdk.ResourceIdentity
-	private  privateState
-}
-
 // save keeps what the server stored, and the version of it. The id must be the one that was asked for, if any.
-func (a attempt) save(ctx context.Context, p api.Profile, id string, to profileState) diag.Diagnostics {
+func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) diag.Diagnostics {
 	if p.ID == "" || id != "" && p.ID != id {
 		return a.foreign(p.ID)
 	}

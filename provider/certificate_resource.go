@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
@@ -22,6 +21,7 @@ var (
 	_ resource.ResourceWithConfigure   = (*certificateResource)(nil)
 	_ resource.ResourceWithImportState = (*certificateResource)(nil)
 	_ resource.ResourceWithModifyPlan  = (*certificateResource)(nil)
+	_ resource.ResourceWithIdentity    = (*certificateResource)(nil)
 )
 
 var errNotPEM = errors.New("no PEM block")
@@ -39,6 +39,10 @@ func (r *certificateResource) Metadata(_ context.Context, req resource.MetadataR
 
 func (r *certificateResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = certificateSchema(ctx)
+}
+
+func (r *certificateResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = idAlone("Id of the certificate.")
 }
 
 func (r *certificateResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
@@ -63,8 +67,8 @@ func (r *certificateResource) Create(ctx context.Context, req resource.CreateReq
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, &resp.State, resp.Private)...)
-	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -74,6 +78,8 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	id := state.ID.ValueString()
+	// First of all: also the state of something that is gone must have an identity, or the framework complains.
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, id)...)
 	a := attempt{what: "read certificate " + id, schema: req.State.Schema}
 	c, err := r.client.GetCertificate(ctx, id)
 	if gone(err, id) {
@@ -84,7 +90,7 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, state, c, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(r.save(ctx, a, state, c, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 // Update writes what changed, asks for issuance if the plan says so, and waits if it shall.
@@ -106,8 +112,8 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, &resp.State, resp.Private)...)
-	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, &resp.State, resp.Private)...)
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateResource) update(ctx context.Context, plan, state certificateModel, match client.RequestOption) (api.Certificate, error) {
@@ -170,7 +176,7 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 }
 
 func (r *certificateResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
 }
 
 // mustBeCSR looks again at a CSR that was unknown when the configuration was validated, before it is sent or stored.
@@ -185,18 +191,19 @@ func mustBeCSR(plan certificateModel) (diags diag.Diagnostics) {
 const standingKey = "standing"
 
 // save keeps what the server has, its version, and how the request stands.
-func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, state *tfsdk.State, private privateState) diag.Diagnostics {
+func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to place) diag.Diagnostics {
 	if c.ID != m.ID.ValueString() {
 		return a.plain(fmt.Sprintf("The server answered with a certificate of id %q. Is endpoint (%s) the address of a certctl server?", c.ID, endpointVariable))
 	}
 	now := time.Now()
-	diags := state.Set(ctx, m.stored(c, now))
+	diags := to.state.Set(ctx, m.stored(c, now))
+	diags.Append(identify(ctx, to.identity, c.ID)...)
 	for key, value := range map[string]any{versionKey: c.Version, standingKey: standingOf(c, now)} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return a.plain(err.Error())
 		}
-		diags.Append(private.SetKey(ctx, key, text)...)
+		diags.Append(to.private.SetKey(ctx, key, text)...)
 	}
 	return diags
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 )
@@ -31,7 +30,7 @@ func pause(ctx context.Context, deadline time.Time) bool {
 
 // follow waits for the open request if that is wanted, keeps what became of it, and tells of it. All that it has to say
 // is a warning: the certificate is in the state, and the next apply goes on.
-func (r *certificateResource) follow(ctx context.Context, m certificateModel, c api.Certificate, patience time.Duration, state *tfsdk.State, private privateState) (diags diag.Diagnostics) {
+func (r *certificateResource) follow(ctx context.Context, m certificateModel, c api.Certificate, patience time.Duration, to place) (diags diag.Diagnostics) {
 	if m.WaitForIssuance.ValueBool() && c.OpenJobID != nil {
 		ended, err := r.wait(ctx, c, time.Now().Add(patience))
 		switch c = ended; {
@@ -41,7 +40,7 @@ func (r *certificateResource) follow(ctx context.Context, m certificateModel, c 
 			diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+c.Job.ID+" is under way. The next apply goes on waiting.")
 		}
 		a := attempt{what: "wait for certificate " + c.ID}
-		diags.Append(r.save(ctx, a, m, c, state, private)...)
+		diags.Append(r.save(ctx, a, m, c, to)...)
 	}
 	diags.Append(r.outcome(ctx, c)...)
 	return diags

@@ -1,0 +1,6 @@
+import {
+  to = certctl_certificate.www
+  identity = {
+    id = "mc-www"
+  }
+}

@@ -1,0 +1,49 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+// finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
+// could happen without Terraform knowing.
+func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// gone says that the server knows no such object. Any other 404, a proxy's say, is an error like the rest.
+func gone(err error, id string) bool {
+	p, ok := errors.AsType[*api.Problem](err)
+	return ok && p.Code() == api.CodeNotFound && p.ResourceID == id
+}
+
+// versionKey is where the version of the stored object lives between Read and the next write.
+const versionKey = "version"
+
+type privateState interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// ifMatch makes a write apply only to the version that was planned on.
+func ifMatch(ctx context.Context, private privateState) (client.RequestOption, diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, versionKey)
+	var version int64
+	if err := json.Unmarshal(text, &version); err != nil && !diags.HasError() {
+		diags.AddError("The state does not say which version it shows",
+			"Nothing was written, since that could undo the work of somebody else. Run terraform apply -refresh-only, then try again.")
+	}
+	return client.IfMatch(version), diags
+}
+
+// place is where Terraform keeps an object.
+type place struct {
+	state    *tfsdk.State
+	identity *tfsdk.ResourceIdentity
+	private  privateState
+}
