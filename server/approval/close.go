@@ -24,6 +24,15 @@ func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause Caus
 	return closed, record(tx, who, "approval_cancelled", closed, audit.Details{"cause": cause})
 }
 
+// CloseUnlessDecided is Close for what may have ended meanwhile: whoever was faster has rejected it, withdrawn it or seen
+// it expire. An approval would have needed the lock of what waits, which the caller holds.
+func (s *Service) CloseUnlessDecided(tx *store.Tx, who identity.Actor, a Approval, cause Cause) error {
+	if _, err := s.Close(tx, who, a, cause); !IsDecided(err) {
+		return err
+	}
+	return nil
+}
+
 // CloseOf cancels every pending request that a person is accountable for.
 func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, accountable string, cause Cause) error {
 	var open []Approval
@@ -31,7 +40,7 @@ func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, accountable string, 
 		return fmt.Errorf("find the requests of %s: %w", accountable, err)
 	}
 	for _, a := range open {
-		if _, err := s.Close(tx, who, a, cause); err != nil && !IsDecided(err) {
+		if err := s.CloseUnlessDecided(tx, who, a, cause); err != nil {
 			return err
 		}
 	}

@@ -152,11 +152,7 @@ func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause ap
 	if err != nil {
 		return err
 	}
-	// Who was faster has rejected it, withdrawn it or seen it expire: an approval would have needed our lock.
-	if _, err = s.Approvals.Close(tx, who, waiting, cause); approval.IsDecided(err) {
-		return nil
-	}
-	return err
+	return s.Approvals.CloseUnlessDecided(tx, who, waiting, cause)
 }
 
 // AlreadyOpen refuses because of a certificate's open job.

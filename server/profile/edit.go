@@ -188,7 +188,7 @@ func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
 	if p.waiting == nil || p.waiting.Accountable != who.Accountable() {
 		return nil
 	}
-	return s.close(tx, who, *p.waiting, causeReplaced)
+	return s.Approvals.CloseUnlessDecided(tx, who, *p.waiting, causeReplaced)
 }
 
 // ask opens the approval that the edit needs, unless the same edit waits already. It takes the place of another edit
@@ -201,7 +201,7 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 		if a == nil {
 			continue
 		}
-		if err := s.close(tx, who, *a, causeReplaced); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, *a, causeReplaced); err != nil {
 			return Result{}, err
 		}
 	}
@@ -222,15 +222,6 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 	}
 	after, err := Get(tx, p.stored.ID)
 	return Result{Profile: after}, err
-}
-
-// close ends a waiting edit. Who was faster has rejected it, withdrawn it or seen it expire: an approval would have
-// needed our lock.
-func (s *Service) close(tx *store.Tx, who identity.Actor, waiting approval.Approval, cause approval.Cause) error {
-	if _, err := s.Approvals.Close(tx, who, waiting, cause); !approval.IsDecided(err) {
-		return err
-	}
-	return nil
 }
 
 // DryRun tells what Replace would do. It writes nothing.

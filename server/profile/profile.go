@@ -133,7 +133,7 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, accountable string, p 
 	if waiting, found, err := waitingEdit(tx, p); err != nil {
 		return Profile{}, err
 	} else if found {
-		if err := s.close(tx, who, waiting, approval.CauseSubjectChanged); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, approval.CauseSubjectChanged); err != nil {
 			return Profile{}, err
 		}
 	}
@@ -175,7 +175,7 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 	if waiting, found, err := waitingEdit(tx, p); err != nil {
 		return err
 	} else if found {
-		if err := s.close(tx, who, waiting, causeDeleted); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, causeDeleted); err != nil {
 			return err
 		}
 	}
