@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -206,32 +204,10 @@ func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 	}
 	ca, err := localca.Load(certFile, keyFile)
 	if err == nil {
-		err = inForce(certFile, now)
+		err = ca.InForce(now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variables, err)
 	}
 	return ca, nil
-}
-
-// inForce refuses a CA that could sign nothing: what outlives its issuer is refused, one request after the other.
-func inForce(certFile string, now time.Time) error {
-	text, err := os.ReadFile(certFile)
-	if err != nil {
-		return err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return fmt.Errorf("%s holds no PEM block", certFile)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	switch {
-	case err != nil:
-		return err
-	case now.After(cert.NotAfter):
-		return fmt.Errorf("the CA's certificate has expired on %s", cert.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(cert.NotBefore):
-		return fmt.Errorf("the CA's certificate is not valid before %s", cert.NotBefore.UTC().Format(time.RFC3339))
-	}
-	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 )
@@ -84,6 +85,17 @@ func hashOf(curve elliptic.Curve) crypto.Hash {
 	default:
 		return crypto.SHA256
 	}
+}
+
+// InForce refuses a CA that could sign nothing at a time: what outlives its issuer is refused, one request after the other.
+func (ca *CA) InForce(now time.Time) error {
+	switch {
+	case now.After(ca.certificate.NotAfter):
+		return fmt.Errorf("the CA's certificate has expired on %s", ca.certificate.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(ca.certificate.NotBefore):
+		return fmt.Errorf("the CA's certificate is not valid before %s", ca.certificate.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // Fingerprint implements gate.Issuer.
