@@ -125,13 +125,7 @@ func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) d
 	}
 	diags := to.state.Set(ctx, newCertificateProfileModel(p))
 	diags.Append(identify(ctx, to.identity, p.ID)...)
-	for key, value := range map[string]any{versionKey: p.Version, pendingKey: p.PendingApprovalID} {
-		text, err := json.Marshal(value)
-		if err != nil {
-			return a.plain(err.Error())
-		}
-		diags.Append(to.private.SetKey(ctx, key, text)...)
-	}
+	diags.Append(to.remember(ctx, map[string]any{versionKey: p.Version, pendingKey: p.PendingApprovalID})...)
 	return diags
 }
 

@@ -71,14 +71,7 @@ func certificateProfileSchema() schema.Schema {
 			"max_sans":              number(int64(std.MaxSANs), "Most names in one certificate. Defaults to `100`.", int64validator.AtLeast(1)),
 			"max_ttl_seconds": number(std.MaxTTLSeconds, "Validity of every certificate in seconds, one hour to ten years. Defaults to `7776000`, 90 days.",
 				int64validator.Between(3600, 315360000)),
-			"labels": schema.MapAttribute{
-				ElementType:         types.StringType,
-				Optional:            true,
-				Computed:            true,
-				Default:             mapdefault.StaticValue(types.MapValueMust(types.StringType, map[string]attr.Value{})),
-				MarkdownDescription: "Labels of your own. Defaults to none.",
-				Validators:          []validator.Map{mapvalidator.NoNullValues()},
-			},
+			"labels": labelsAttribute(),
 			"created_at": schema.StringAttribute{
 				Computed:            true,
 				CustomType:          timetypes.RFC3339Type{},
@@ -136,15 +129,22 @@ func number(std int64, description string, v validator.Int64) schema.Int64Attrib
 	}
 }
 
+func labelsAttribute() schema.MapAttribute {
+	return schema.MapAttribute{
+		ElementType:         types.StringType,
+		Optional:            true,
+		Computed:            true,
+		Default:             mapdefault.StaticValue(textMap(nil)),
+		MarkdownDescription: "Labels of your own. Defaults to none.",
+		Validators:          []validator.Map{mapvalidator.NoNullValues()},
+	}
+}
+
 // texts is a set, since the server gives the order no meaning.
 func texts(std []string, description string, more ...validator.Set) schema.SetAttribute {
-	elements := make([]attr.Value, len(std))
-	for i, s := range std {
-		elements[i] = types.StringValue(s)
-	}
 	return schema.SetAttribute{
 		ElementType: types.StringType,
-		Optional:    true, Computed: true, Default: setdefault.StaticValue(types.SetValueMust(types.StringType, elements)),
+		Optional:    true, Computed: true, Default: setdefault.StaticValue(textSet(std)),
 		MarkdownDescription: description,
 		Validators:          append(more, setvalidator.NoNullValues()),
 	}

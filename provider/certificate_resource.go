@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -198,12 +197,6 @@ func (r *certificateResource) save(ctx context.Context, a attempt, m certificate
 	now := time.Now()
 	diags := to.state.Set(ctx, m.stored(c, now))
 	diags.Append(identify(ctx, to.identity, c.ID)...)
-	for key, value := range map[string]any{versionKey: c.Version, standingKey: standingOf(c, now)} {
-		text, err := json.Marshal(value)
-		if err != nil {
-			return a.plain(err.Error())
-		}
-		diags.Append(to.private.SetKey(ctx, key, text)...)
-	}
+	diags.Append(to.remember(ctx, map[string]any{versionKey: c.Version, standingKey: standingOf(c, now)})...)
 	return diags
 }

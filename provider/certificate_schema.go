@@ -11,10 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -64,14 +62,7 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "How long before its end the certificate is due. Unless given, a third of its lifetime.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
-			"labels": schema.MapAttribute{
-				ElementType:         types.StringType,
-				Optional:            true,
-				Computed:            true,
-				Default:             mapdefault.StaticValue(types.MapValueMust(types.StringType, map[string]attr.Value{})),
-				MarkdownDescription: "Labels of your own. Defaults to none.",
-				Validators:          []validator.Map{mapvalidator.NoNullValues()},
-			},
+			"labels": labelsAttribute(),
 			"renewal_triggers": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,

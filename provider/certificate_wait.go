@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -87,16 +86,9 @@ func (c connection) request(ctx context.Context, id string) string {
 	}
 	return fmt.Sprintf(`The profile requires approval, so a second person has to decide before anything is signed.
 
-Requested by:  %[2]s (accountable: %[3]s)
-Decide before: %[4]s
+%s
 
-An approver other than %[5]s looks at it, then approves (or rejects) it:
-
-  curl "%[6]s/api/v1/approvals/%[1]s" -H "Authorization: Bearer $APPROVER_API_KEY"
-  curl -X POST "%[6]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"
-
-Nothing is asked for twice meanwhile, and a later apply or refresh picks up the certificate.`,
-		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), strings.Join(a.Excluded, ", "), c.client.Endpoint())
+Nothing is asked for twice meanwhile, and a later apply or refresh picks up the certificate.`, howToDecide(a, c.client.Endpoint()))
 }
 
 // openJob is the refusal that names the job which is in the way.

@@ -112,27 +112,32 @@ func rejected(p *api.Problem) diag.Diagnostics {
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Edit rejected by "+p.DecidedBy, detail)}
 }
 
-// awaiting says what a person has to do before an edit of a gated profile applies. An edit that was asked for before,
-// in a request that has expired, say, names that one: its link may still be in somebody's hands.
-func awaiting(w *client.AwaitingApprovalError) diag.Diagnostics {
+// howToDecide says who asked, until when, who may decide and how.
+func howToDecide(a api.Approval, endpoint string) string {
 	before := ""
-	if previous := w.Approval.PreviousApprovalID; previous != nil {
+	if previous := a.PreviousApprovalID; previous != nil {
 		before = fmt.Sprintf("\nAsked before:  %s, which ended without approval and can no longer be decided", *previous)
 	}
-	detail := fmt.Sprintf(`The profile requires approval, so this edit awaits a second person. Nothing has changed yet.
-
-Approval:      %[1]s
-Requested by:  %[2]s (accountable: %[3]s)
+	return fmt.Sprintf(`Requested by:  %[2]s (accountable: %[3]s)
 Decide before: %[4]s%[7]s
 
 An approver other than %[6]s looks at it, then approves (or rejects) it:
 
   curl "%[5]s/api/v1/approvals/%[1]s" -H "Authorization: Bearer $APPROVER_API_KEY"
-  curl -X POST "%[5]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"
+  curl -X POST "%[5]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"`,
+		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), endpoint, strings.Join(a.Excluded, ", "), before)
+}
+
+// awaiting says what a person has to do before an edit of a gated profile applies. An edit that was asked for before,
+// in a request that has expired, say, names that one: its link may still be in somebody's hands.
+func awaiting(w *client.AwaitingApprovalError) diag.Diagnostics {
+	detail := fmt.Sprintf(`The profile requires approval, so this edit awaits a second person. Nothing has changed yet.
+
+Approval:      %s
+%s
 
 Then run terraform apply again: it finds nothing left to do. Until then it finds this same approval.`,
-		w.Approval.ID, w.Approval.RequestedBy, w.Approval.Accountable, w.Approval.ExpiresAt.Format(time.RFC3339), w.Endpoint,
-		strings.Join(w.Approval.Excluded, ", "), before)
+		w.Approval.ID, howToDecide(w.Approval, w.Endpoint))
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
 }
 

@@ -6,13 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
-	"github.com/certctl/terraform-provider-certctl/provider"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -20,37 +18,17 @@ import (
 func invoke(t *testing.T, s *servertest.Server, certificate, reason string) string {
 	t.Helper()
 	ctx := t.Context()
-	server := providerserver.NewProtocol6(provider.New("test")())()
-	schemas, err := server.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
+	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	schemas, err := w.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := func(schema *tfprotov6.Schema, set map[string]string) *tfprotov6.DynamicValue {
-		kind := schema.ValueType()
-		values := map[string]tftypes.Value{}
-		for name, attribute := range kind.(tftypes.Object).AttributeTypes {
-			values[name] = tftypes.NewValue(attribute, nil)
-			if text, ok := set[name]; ok {
-				values[name] = tftypes.NewValue(attribute, text)
-			}
-		}
-		value, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, values))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &value
-	}
-	_, err = server.ConfigureProvider(ctx, &tfprotov6.ConfigureProviderRequest{
-		Config: config(schemas.Provider, map[string]string{"endpoint": s.URL, "api_key": s.Key(t, "terraform")}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := server.(tfprotov6.ActionServer).InvokeAction(ctx, &tfprotov6.InvokeActionRequest{
+	kind := schemas.ActionSchemas["certctl_renew_certificate"].Schema.ValueType()
+	stream, err := w.ProviderServer.(tfprotov6.ActionServer).InvokeAction(ctx, &tfprotov6.InvokeActionRequest{
 		ActionType: "certctl_renew_certificate",
-		Config: config(schemas.ActionSchemas["certctl_renew_certificate"].Schema, map[string]string{
-			"certificate_id": certificate, "reason": reason,
-		}),
+		Config: dynamic(t, kind, object(kind, map[string]tftypes.Value{
+			"certificate_id": tftypes.NewValue(tftypes.String, certificate), "reason": tftypes.NewValue(tftypes.String, reason),
+		})),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -47,3 +47,16 @@ type place struct {
 	identity *tfsdk.ResourceIdentity
 	private  privateState
 }
+
+// remember leaves values in private state, for the next plan or write.
+func (to place) remember(ctx context.Context, values map[string]any) (diags diag.Diagnostics) {
+	for key, value := range values {
+		text, err := json.Marshal(value)
+		if err != nil {
+			diags.AddError("The state could not be written", err.Error())
+			continue
+		}
+		diags.Append(to.private.SetKey(ctx, key, text)...)
+	}
+	return diags
+}
