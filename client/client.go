@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -34,6 +36,9 @@ type Client struct {
 	// Two clients on one pool of connections; they differ in what they send again.
 	repeatable *retryablehttp.Client
 	once       *retryablehttp.Client
+
+	// away says that the last operation found no server. Until one answers, each operation tries once.
+	away atomic.Bool
 }
 
 // New makes a client. The endpoint is the server's address without /api/v1. Without an API key only
@@ -53,14 +58,10 @@ func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 		}
 	}
 	httpClient := s.newHTTPClient()
-	return &Client{
-		endpoint:   clean,
-		apiKey:     apiKey,
-		userAgent:  s.userAgent,
-		timeout:    s.timeout,
-		repeatable: newRetrying(httpClient, s.retries, retryAnything),
-		once:       newRetrying(httpClient, s.retries, retryUnsent),
-	}, nil
+	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout}
+	c.repeatable = newRetrying(httpClient, s.retries, c.unlessAway(retryAnything))
+	c.once = newRetrying(httpClient, s.retries, c.unlessAway(retryUnsent))
+	return c, nil
 }
 
 // Endpoint is the address in use, without a slash at the end. It holds no credentials.
@@ -162,6 +163,8 @@ func decode[T any](c *Client, r request, a answer) (T, error) {
 func (c *Client) send(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := context.WithTimeout(countingAttempts(ctx), c.timeout)
 	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
 		return answer{}, err
@@ -172,12 +175,13 @@ func (c *Client) send(ctx context.Context, r request) (answer, error) {
 	}
 	resp, err := sender.Do(req)
 	if err != nil {
-		return answer{}, c.unreachable(r, err)
+		return answer{}, c.unreachable(r, err, sent.Load())
 	}
+	c.away.Store(false)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{}, c.unreachable(r, err)
+		return answer{}, c.unreachable(r, err, sent.Load())
 	}
 	if resp.StatusCode != r.want && (r.also == 0 || resp.StatusCode != r.also) || r.media != "" && mediaType(resp) != r.media {
 		return answer{}, c.refusal(r, resp, body)

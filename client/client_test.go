@@ -284,6 +284,24 @@ func TestRetry_StopsWhenCancelled(t *testing.T) {
 	})
 }
 
+// Once an operation has tried for long and found no server, the next ones try once each, until there is an answer.
+func TestRetry_OneOperationTriesForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{err: refused}, {err: refused}, {err: refused}, profileStep(200), {err: refused}}}
+		c := s.client(t, client.WithRetries(1))
+		for i, want := range []struct {
+			calls     int
+			away, too bool
+		}{{2, true, false}, {3, true, true}, {4, false, false}, {6, true, false}} {
+			_, err := c.GetProfile(t.Context(), "p-a")
+			down, away := errors.AsType[*client.UnreachableError](err)
+			if len(s.calls) != want.calls || away != want.away || away && down.Again != want.too {
+				t.Errorf("operation %d: %d calls in all, %+v", i, len(s.calls), err)
+			}
+		}
+	})
+}
+
 func TestForeignAnswer(t *testing.T) {
 	for name, st := range map[string]step{
 		"a page":             {status: 500, media: "text/html", body: "<h1>" + secret},

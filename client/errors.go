@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// UnreachableError is the error of a request that got no whole answer. What it asked for may have happened.
+// UnreachableError is the error of a request that got no whole answer. If it was sent, what it asked for may have happened.
 type UnreachableError struct {
 	Request  string
 	Endpoint string
 	Err      error
+	Sent     bool // at least once a connection was there and the request on its way
+	Again    bool // the operation before this one found no server either
 }
 
 // Error says which server was tried and what went wrong.
@@ -52,11 +55,12 @@ func (e *ForeignAnswerError) Error() string {
 		e.Request, e.Endpoint, e.Status, http.StatusText(e.Status), e.Why)
 }
 
-func (c *Client) unreachable(r request, err error) error {
+func (c *Client) unreachable(r request, err error, sent bool) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the rest is said already
 	}
-	return &UnreachableError{Request: r.String(), Endpoint: c.endpoint, Err: err}
+	again := !sent && !errors.Is(err, context.Canceled) && c.away.Swap(true)
+	return &UnreachableError{Request: r.String(), Endpoint: c.endpoint, Err: err, Sent: sent, Again: again}
 }
 
 // refusal turns an answer with another status than the wanted one into an error.

@@ -34,6 +34,17 @@ func newRetrying(h *http.Client, most int, again retryablehttp.CheckRetry) *retr
 	}
 }
 
+// unlessAway gives up at once where an operation before has tried for long and found no server. A run of many operations
+// would otherwise take as many times that long to say so.
+func (c *Client) unlessAway(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
+	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if err != nil && c.away.Load() {
+			return false, nil
+		}
+		return again(ctx, resp, err)
+	}
+}
+
 // backoff spreads clients that failed together. The library heeds Retry-After with two statuses only; here it counts
 // with every answer that is retried.
 func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) time.Duration {

@@ -7,8 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-
-	"github.com/certctl/terraform-provider-certctl/api"
 )
 
 type approvalDataSource struct{ connection }
@@ -38,7 +36,7 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 	a := attempt{what: "read approval " + id, schema: req.Config.Schema}
 	found, err := d.client.GetApproval(ctx, id)
 	switch {
-	case api.Is(err, api.CodeNotFound):
+	case gone(err, anApproval, id):
 		resp.Diagnostics.Append(d.noApproval(a, id))
 		return
 	case err != nil:

@@ -104,6 +104,12 @@ func (m certificateModel) sameContent(other certificateModel) bool {
 	return m.CommonName.Equal(other.CommonName) && m.SANs.Equal(other.SANs) && m.CSRPEM.Equal(other.CSRPEM)
 }
 
+// sameTriggers says whether no trigger asks for a renewal. Having none is the same, however it is written.
+func (m certificateModel) sameTriggers(other certificateModel) bool {
+	none := func(triggers types.Map) bool { return !triggers.IsUnknown() && len(triggers.Elements()) == 0 }
+	return m.RenewalTriggers.Equal(other.RenewalTriggers) || none(m.RenewalTriggers) && none(other.RenewalTriggers)
+}
+
 // sameSpec says whether there is nothing to write.
 func (m certificateModel) sameSpec(other certificateModel) bool {
 	return m.sameContent(other) && m.AutoRenew.Equal(other.AutoRenew) &&

@@ -25,9 +25,10 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if resp.Diagnostics.HasError() || !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
 		return // replaced: everything is new
 	}
-	changed := !plan.sameContent(state) || !plan.RenewalTriggers.Equal(state.RenewalTriggers)
+	waits := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
+	changed := !plan.sameContent(state) || !plan.sameTriggers(state)
 	switch {
-	case changed, stands == standsAgain, stands == standsWaiting && plan.WaitForIssuance.ValueBool():
+	case changed, stands == standsAgain, stands == standsWaiting && waits:
 		plan.outputs = unknownOutputs()
 	default:
 		plan.outputs = state.outputs

@@ -72,12 +72,12 @@ func (c connection) find(ctx context.Context, schema typed, id, name string) (ap
 	a := attempt{what: "read certificate profile " + id, schema: schema}
 	p, err := c.client.GetProfile(ctx, id)
 	switch {
-	case gone(err, id):
+	case gone(err, aProfile, id):
 		return p, a.plain(c.client.Endpoint() + " has no certificate profile with this id.")
 	case err != nil:
 		return p, a.failed(ctx, err)
 	case p.ID != id:
-		return p, a.foreign(p.ID)
+		return p, a.foreign(aProfile, p.ID)
 	}
 	return p, nil
 }

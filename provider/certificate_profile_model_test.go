@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"pgregory.net/rapid"
@@ -17,15 +18,16 @@ import (
 func TestCertificateProfileModel_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := api.Profile{ID: "p-a", ProfileSpec: profileSpecs().Draw(t, "spec"), CreatedAt: time.UnixMicro(1)}
-		got := throughState(t, newCertificateProfileModel(p)).create()
+		got := throughState(t, certificateProfileSchema(), newCertificateProfileModel(p)).create()
 		if diff := cmp.Diff(api.CreateProfile{ID: p.ID, ProfileSpec: p.ProfileSpec}, got); diff != "" {
 			t.Error(diff)
 		}
 	})
 }
 
-func throughState(t *rapid.T, m certificateProfileModel) (out certificateProfileModel) {
-	ctx, s := context.Background(), certificateProfileSchema()
+// throughState writes a model to a state and reads it again.
+func throughState[M any](t *rapid.T, s schema.Schema, m M) (out M) {
+	ctx := context.Background()
 	state := tfsdk.State{Schema: s, Raw: tftypes.NewValue(s.Type().TerraformType(ctx), nil)}
 	diags := state.Set(ctx, m)
 	diags.Append(state.Get(ctx, &out)...)

@@ -61,7 +61,7 @@ func (r *certificateProfileResource) Read(ctx context.Context, req resource.Read
 	}
 	a := attempt{what: "read certificate profile " + id, schema: req.State.Schema}
 	p, err := r.client.GetProfile(ctx, id)
-	if gone(err, id) {
+	if gone(err, aProfile, id) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
@@ -100,7 +100,7 @@ func (r *certificateProfileResource) Delete(ctx context.Context, req resource.De
 		return
 	}
 	err := r.client.DeleteProfile(finish(ctx), id, match)
-	if err != nil && !gone(err, id) {
+	if err != nil && !gone(err, aProfile, id) {
 		a := attempt{what: "delete certificate profile " + id, schema: req.State.Schema}
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 	}
@@ -121,7 +121,7 @@ func pendingEdit(ctx context.Context, private privateState) (approval string, di
 // save keeps what the server stored, and the version of it. The id must be the one that was asked for, if any.
 func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) diag.Diagnostics {
 	if p.ID == "" || id != "" && p.ID != id {
-		return a.foreign(p.ID)
+		return a.foreign(aProfile, p.ID)
 	}
 	diags := to.state.Set(ctx, newCertificateProfileModel(p))
 	diags.Append(identify(ctx, to.identity, p.ID)...)
@@ -130,6 +130,6 @@ func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) d
 }
 
 // foreign is the error of an answer that is about something else.
-func (a attempt) foreign(id string) diag.Diagnostics {
-	return a.plain(fmt.Sprintf("The server answered with a profile of id %q. Is endpoint (%s) the address of a certctl server?", id, endpointVariable))
+func (a attempt) foreign(resourceType, id string) diag.Diagnostics {
+	return a.plain(fmt.Sprintf("The server answered with a %s of id %q. Is endpoint (%s) the address of a certctl server?%s", resourceType, id, endpointVariable, a.mayExist()))
 }

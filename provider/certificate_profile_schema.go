@@ -32,6 +32,7 @@ func certificateProfileSchema() schema.Schema {
 				Computed:            true,
 				MarkdownDescription: "`p-` and a name of your choice, like `p-prod-cdn`; the server makes one unless given. Changing it replaces the profile.",
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // empty would be left to the server
 			},
 			"name": schema.StringAttribute{
 				Required:            true,

@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -67,6 +66,9 @@ func (r *certificateResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
@@ -81,7 +83,7 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, id)...)
 	a := attempt{what: "read certificate " + id, schema: req.State.Schema}
 	c, err := r.client.GetCertificate(ctx, id)
-	if gone(err, id) {
+	if gone(err, aCertificate, id) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
@@ -112,6 +114,9 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
@@ -129,7 +134,7 @@ func (r *certificateResource) update(ctx context.Context, plan, state certificat
 	if err != nil {
 		return c, err
 	}
-	if plan.RenewalTriggers.Equal(state.RenewalTriggers) && standingOf(c, time.Now()) != standsAgain {
+	if plan.sameTriggers(state) && standingOf(c, time.Now()) != standsAgain {
 		return c, nil
 	}
 	// A request that is under way already is the one that was wanted.
@@ -163,7 +168,7 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 	deadline := time.Now().Add(patience)
 	for {
 		err := r.client.DeleteCertificate(finish(ctx), id, match)
-		if err == nil || gone(err, id) {
+		if err == nil || gone(err, aCertificate, id) {
 			return
 		}
 		if !api.Is(err, api.CodeInUse) || !pause(ctx, deadline) {
@@ -192,7 +197,7 @@ const standingKey = "standing"
 // save keeps what the server has, its version, and how the request stands.
 func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to place) diag.Diagnostics {
 	if c.ID != m.ID.ValueString() {
-		return a.plain(fmt.Sprintf("The server answered with a certificate of id %q. Is endpoint (%s) the address of a certctl server?", c.ID, endpointVariable))
+		return a.foreign(aCertificate, c.ID)
 	}
 	now := time.Now()
 	diags := to.state.Set(ctx, m.stored(c, now))

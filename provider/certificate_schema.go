@@ -32,11 +32,13 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Required:            true,
 				MarkdownDescription: "`mc-` and a name of your choice, like `mc-www`. Changing it replaces the certificate.",
 				PlanModifiers:       replaces,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // empty would be left to the server
 			},
 			"profile_id": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "The certificate profile. Changing it replaces the certificate.",
 				PlanModifiers:       replaces,
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"common_name": schema.StringAttribute{
 				Optional:            true,

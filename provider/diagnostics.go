@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,10 +40,42 @@ func (a attempt) failed(ctx context.Context, err error) diag.Diagnostics {
 		return awaiting(waiting)
 	}
 	if down, ok := errors.AsType[*client.UnreachableError](err); ok {
-		return a.plain(fmt.Sprintf("No answer from %s: %v.\n\nCheck that this is the right endpoint (%s), that the server runs, and that it can be reached from here. For a private CA set ca_file (%s).",
-			down.Endpoint, down.Err, endpointVariable, caFileVariable))
+		if down.Again {
+			return a.plain(fmt.Sprintf("No answer from %s either: another error says what to check.", down.Endpoint))
+		}
+		detail := fmt.Sprintf("No answer from %s: %v.\n\nCheck that this is the right endpoint (%s), that the server runs, and that it can be reached from here. For a private CA set ca_file (%s).",
+			down.Endpoint, down.Err, endpointVariable, caFileVariable)
+		if down.Sent {
+			detail += a.mayExist()
+		}
+		return a.plain(detail)
 	}
-	return a.plain(fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", upperFirst(err.Error()), endpointVariable))
+	detail := fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", upperFirst(err.Error()), endpointVariable)
+	if other, ok := errors.AsType[*client.ForeignAnswerError](err); ok && (other.Status < 300 || other.Status >= 500) {
+		detail += a.mayExist()
+	}
+	return a.plain(detail)
+}
+
+// made is what a create makes, and what an import of it takes; nothing for any other attempt.
+func (a attempt) made() (kind, id string) {
+	switch body := a.sent.(type) {
+	case api.CreateProfile:
+		return "certificate_profile", cmp.Or(body.ID, byName+body.Name)
+	case api.CreateCertificate:
+		return "certificate", body.ID
+	default:
+		return "", ""
+	}
+}
+
+// mayExist says what to do about an object that was perhaps made, while the answer that would tell is missing.
+func (a attempt) mayExist() string {
+	kind, id := a.made()
+	if kind == "" {
+		return ""
+	}
+	return "\n\nThe request was sent, so the object may exist all the same. Applying again makes no second one, since the server refuses that. If it exists, " + importing(kind, id)
 }
 
 func (a attempt) plain(detail string) diag.Diagnostics {
@@ -69,14 +102,14 @@ func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagno
 		return rejected(p)
 	}
 	detail := upperFirst(strings.TrimSuffix(p.Detail, ".")) + "."
-	if advice := advice(p); advice != "" {
+	if advice := a.advice(p); advice != "" {
 		detail += "\n\n" + advice
 	}
 	return a.plain(detail + "\n\nRequest id: " + p.RequestID)
 }
 
 // advice is what to do about a refusal, empty where the server's words say it all.
-func advice(p *api.Problem) string {
+func (a attempt) advice(p *api.Problem) string {
 	switch p.Code() {
 	case api.CodeUnauthenticated:
 		return fmt.Sprintf("Check api_key (%s): the key may be mistyped, revoked or expired, its principal may be disabled, or it may be a key of another server.", apiKeyVariable)
@@ -90,7 +123,11 @@ func advice(p *api.Problem) string {
 	case api.CodeNotFound:
 		return "It was deleted after Terraform had read it. Run terraform plan again."
 	case api.CodeAlreadyExists:
-		return fmt.Sprintf("Nothing was adopted. To manage the one that exists, import it by its id: %s", p.ID)
+		kind, _ := a.made()
+		if kind == "" {
+			return "" // a name that an edit would take from another has no import
+		}
+		return "Nothing was adopted. To manage the one that exists, " + importing(kind, p.ID)
 	case api.CodeInUse:
 		return fmt.Sprintf("In use by %s (%d in all).", references(p.UsedBy), p.UsedByCount)
 	case api.CodeUnavailable, api.CodeRateLimited:
@@ -100,6 +137,16 @@ func advice(p *api.Problem) string {
 	default:
 		return ""
 	}
+}
+
+// importing is how to go on with what exists already, such as by an apply that was killed before it could save its state.
+func importing(kind, id string) string {
+	return fmt.Sprintf(`add this block, with your resource's address behind "to", and apply again:
+
+  import {
+    to = certctl_%s.this
+    id = %q
+  }`, kind, id)
 }
 
 // rejected says who turned down an edit of a gated profile, why, and how to go on.

@@ -172,31 +172,3 @@ func unzip(content []byte) []byte {
 	}
 	return all
 }
-
-// Every example does what it shows.
-func TestExamples(t *testing.T) {
-	files, err := filepath.Glob("../examples/*/*/*.tf")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no examples", err)
-	}
-	s := servertest.New(t)
-	t.Setenv("CERTCTL_ENDPOINT", s.URL)
-	t.Setenv("CERTCTL_API_KEY", s.Key(t, "terraform"))
-	payments := api.DefaultProfileSpec() // another team's
-	payments.Name, payments.RequiresApproval = "Payments", true
-	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: payments}); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if strings.Contains(file, "import") || strings.Contains(file, "/actions/") {
-			continue // the one needs something that is there, the other Terraform 1.14
-		}
-		t.Run(file, func(t *testing.T) {
-			example, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			run(t, resource.TestStep{Config: string(example)})
-		})
-	}
-}

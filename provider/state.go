@@ -16,10 +16,18 @@ import (
 // could happen without Terraform knowing.
 func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
-// gone says that the server knows no such object. Any other 404, a proxy's say, is an error like the rest.
-func gone(err error, id string) bool {
+// The types that the server names in its not_found.
+const (
+	aProfile     = "profile"
+	aCertificate = "certificate"
+	anApproval   = "approval"
+)
+
+// gone says that the server knows no such object. Any other 404, a proxy's or one about something else, is an error
+// like the rest.
+func gone(err error, resourceType, id string) bool {
 	p, ok := errors.AsType[*api.Problem](err)
-	return ok && p.Code() == api.CodeNotFound && p.ResourceID == id
+	return ok && p.Code() == api.CodeNotFound && p.ResourceType == resourceType && p.ResourceID == id
 }
 
 // versionKey is where the version of the stored object lives between Read and the next write.

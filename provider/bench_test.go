@@ -1,0 +1,70 @@
+package provider_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// BenchmarkPlan_NoChange2000 is a plan of 2,000 profiles in which nothing has changed: how long with and without
+// refresh, and what it asks the server for. The first two minutes make the profiles. Each iteration is one plan of
+// either kind, and the medians are reported:
+//
+//	TF_ACC=1 CGO_ENABLED=0 go test ./provider/ -run '^$' -bench Plan_NoChange2000 -benchtime 5x -timeout 30m
+func BenchmarkPlan_NoChange2000(b *testing.B) {
+	const resources = 2000
+	binaries(b)
+	s := servertest.New(b)
+	w := newWorkspace(b, s, s.URL, profiles(resources)+readPending)
+	w.run(b, 0, applyMany...)
+	perProfile, pending := w.requests(b, s, resources)
+
+	var with, without []time.Duration
+	for b.Loop() {
+		with = append(with, w.timed(b))
+		without = append(without, w.timed(b, "-refresh=false"))
+	}
+	refreshed, alone := median(with), median(without)
+	b.ReportMetric(refreshed.Seconds(), "s/plan")
+	b.ReportMetric(alone.Seconds(), "s/plan-without-refresh")
+	b.ReportMetric(refreshed.Seconds()/alone.Seconds(), "ratio")
+	b.ReportMetric(perProfile, "requests/resource")
+	b.ReportMetric(pending, "requests/pending-approvals")
+	b.ReportMetric(0, "ns/op") // of both kinds together it says nothing
+}
+
+// requests counts what one plan asks for; the proxy would be in the way of measuring time. Anything else than one GET
+// for each thing is a failure.
+func (w workspace) requests(b *testing.B, s *servertest.Server, resources int) (perProfile, pending float64) {
+	b.Helper()
+	p := newProxy(b, s)
+	w.env = append(slices.Clone(w.env), "CERTCTL_ENDPOINT="+p.URL)
+	w.settled(b)
+	for i := range resources {
+		key := fmt.Sprintf("GET /api/v1/profiles/p-%d", i)
+		perProfile += float64(p.count(key))
+		if p.count(key) != 1 {
+			b.Errorf("%s: %d times", key, p.count(key))
+		}
+	}
+	if pending = float64(p.total()) - perProfile; pending != 1 {
+		b.Errorf("%v requests for the pending approvals", pending)
+	}
+	return perProfile / float64(resources), pending
+}
+
+// timed is how long a plan takes that finds nothing to do.
+func (w workspace) timed(b *testing.B, args ...string) time.Duration {
+	b.Helper()
+	start := time.Now()
+	w.run(b, 0, append([]string{"plan", "-no-color", "-detailed-exitcode"}, args...)...)
+	return time.Since(start)
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}

@@ -1,0 +1,132 @@
+package provider
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"pgregory.net/rapid"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// Whatever the server stores comes back from state as it was, so that an update of one attribute changes no other; the
+// outputs are what the server made; and what only Terraform knows is not touched.
+func TestCertificateModel_RoundTrip(t *testing.T) {
+	s := certificateSchema(t.Context())
+	rapid.Check(t, func(t *rapid.T) {
+		c, now := certificates().Draw(t, "certificate"), moments().Draw(t, "now")
+		prior := importedCertificate(t, c.ID)
+		prior.RenewalTriggers = textMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
+		prior.WaitForIssuance = types.BoolValue(rapid.Bool().Draw(t, "wait"))
+
+		got := throughState(t, s, prior.stored(c, now))
+		if diff := cmp.Diff(c.CertificateSpec, got.spec()); diff != "" {
+			t.Error(diff)
+		}
+		if got.ID.ValueString() != c.ID || !got.RenewalTriggers.Equal(prior.RenewalTriggers) || !got.WaitForIssuance.Equal(prior.WaitForIssuance) || !got.Timeouts.IsNull() {
+			t.Errorf("%+v became %+v", prior, got)
+		}
+		if diff := cmp.Diff(shown(c, now), seen(got.outputs)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// importedCertificate is the model of a certificate of which nothing but its id is known.
+func importedCertificate(t *rapid.T, id string) (m certificateModel) {
+	ctx := context.Background()
+	s := certificateSchema(ctx)
+	state := tfsdk.State{Schema: s, Raw: tftypes.NewValue(s.Type().TerraformType(ctx), nil)}
+	diags := state.SetAttribute(ctx, path.Root("id"), id)
+	diags.Append(state.Get(ctx, &m)...)
+	if diags.HasError() {
+		t.Fatal(diags)
+	}
+	return m
+}
+
+// told is what there is to say of a certificate beyond what was written; nil is null.
+type told struct {
+	Status                                                               string
+	Job, Approval, ApprovalState, Serial, NotAfter, RenewAt, Leaf, Chain *string
+	Ready                                                                bool
+}
+
+func shown(c api.Certificate, now time.Time) told {
+	out := told{Status: string(c.Status), Approval: c.ApprovalID, ApprovalState: (*string)(c.ApprovalState)}
+	if c.Job != nil {
+		out.Job = &c.Job.ID
+	}
+	if c.RenewAt != nil {
+		out.RenewAt, out.Ready = utc(*c.RenewAt), now.Equal(*c.RenewAt) || now.After(*c.RenewAt)
+	}
+	if l := c.Current; l != nil {
+		out.Serial, out.NotAfter, out.Leaf, out.Chain = &l.SerialNumber, utc(l.NotAfter), &l.CertificatePEM, &l.ChainPEM
+	}
+	return out
+}
+
+func seen(o outputs) told {
+	return told{
+		Status: o.Status.ValueString(), Job: o.JobID.ValueStringPointer(), Approval: o.ApprovalID.ValueStringPointer(),
+		ApprovalState: o.ApprovalState.ValueStringPointer(), Serial: o.SerialNumber.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),
+		RenewAt: o.RenewAt.ValueStringPointer(), Leaf: o.CertificatePEM.ValueStringPointer(), Chain: o.ChainPEM.ValueStringPointer(),
+		Ready: o.ReadyForRenewal.ValueBool(),
+	}
+}
+
+func utc(t time.Time) *string {
+	return new(t.UTC().Format("2006-01-02T15:04:05.999999999Z"))
+}
+
+func certificates() *rapid.Generator[api.Certificate] {
+	word := rapid.String()
+	return rapid.Custom(func(t *rapid.T) api.Certificate {
+		return api.Certificate{
+			ID: word.Draw(t, "id"), CertificateSpec: certificateSpecs().Draw(t, "spec"),
+			RenewAt:       rapid.Ptr(moments(), true).Draw(t, "renew_at"),
+			Status:        api.CertificateStatus(word.Draw(t, "status")),
+			Current:       rapid.Ptr(leaves(), true).Draw(t, "current"),
+			Job:           rapid.Ptr(rapid.Map(word, func(id string) api.JobSummary { return api.JobSummary{ID: id} }), true).Draw(t, "job"),
+			ApprovalID:    rapid.Ptr(word, true).Draw(t, "approval"),
+			ApprovalState: rapid.Ptr(rapid.Map(word, func(s string) api.ApprovalState { return api.ApprovalState(s) }), true).Draw(t, "approval_state"),
+		}
+	})
+}
+
+func certificateSpecs() *rapid.Generator[api.CertificateSpec] {
+	return rapid.Custom(func(t *rapid.T) api.CertificateSpec {
+		return api.CertificateSpec{
+			CommonName:         rapid.String().Draw(t, "common_name"),
+			SANs:               rapid.SliceOfDistinct(rapid.String(), rapid.ID[string]).Draw(t, "sans"),
+			ProfileID:          rapid.String().Draw(t, "profile_id"),
+			CSRPEM:             rapid.String().Draw(t, "csr_pem"),
+			AutoRenew:          rapid.Bool().Draw(t, "auto_renew"),
+			RenewBeforeSeconds: rapid.Ptr(rapid.Int64(), true).Draw(t, "renew_before_seconds"),
+			Labels:             rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "labels"),
+		}
+	})
+}
+
+func leaves() *rapid.Generator[api.Leaf] {
+	return rapid.Custom(func(t *rapid.T) api.Leaf {
+		return api.Leaf{
+			SerialNumber: rapid.String().Draw(t, "serial"), NotAfter: moments().Draw(t, "not_after"),
+			CertificatePEM: rapid.String().Draw(t, "leaf"), ChainPEM: rapid.String().Draw(t, "chain"),
+		}
+	})
+}
+
+// moments are of any zone, to the microsecond, close enough to each other to be equal at times.
+func moments() *rapid.Generator[time.Time] {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		zone := time.FixedZone("", 3600*rapid.IntRange(-12, 14).Draw(t, "zone"))
+		return time.UnixMicro(rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, 1<<52)).Draw(t, "moment")).In(zone)
+	})
+}

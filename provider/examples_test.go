@@ -1,0 +1,198 @@
+package provider_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// examples are the files below examples/ whose names end like this.
+func examples(t *testing.T, suffix string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir("../examples", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, suffix) {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples %s: %v", suffix, err)
+	}
+	return files
+}
+
+// Every example is applied, planned again with nothing left to do, and destroyed.
+func TestExamples(t *testing.T) {
+	binaries(t)
+	t.Parallel()
+	for _, file := range examples(t, ".tf") {
+		if strings.HasPrefix(filepath.Base(file), "import-") || filepath.Base(file) == "action.tf" {
+			continue // TestExamples_Imports, TestExamples_AreTheSchemas
+		}
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			applied(t, exampleServer(t), file).run(t, 0, "destroy", "-auto-approve", "-no-color")
+		})
+	}
+}
+
+// Every way of importing brings what the resource's example made into another state.
+func TestExamples_Imports(t *testing.T) {
+	binaries(t)
+	t.Parallel()
+	for _, file := range slices.Concat(examples(t, "import-by-string-id.tf"), examples(t, "import.sh")) {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			s := exampleServer(t)
+			beside := filepath.Join(filepath.Dir(file), "resource.tf")
+			made := applied(t, s, beside).state(t)
+			for _, way := range ways(t, file) {
+				w := newWorkspace(t, s, s.URL, "")
+				w.example(t, beside)
+				for address, resource := range made {
+					if strings.HasPrefix(address, "certctl_certificate_profile.") && !strings.Contains(way, address) {
+						w.run(t, 0, "import", address, resource.Values["id"].(string))
+					}
+				}
+				w.imports(t, way)
+				w.run(t, 0, apply...)
+				w.settled(t)
+			}
+		})
+	}
+}
+
+// exampleServer has what the examples speak of and do not make.
+func exampleServer(t *testing.T) *servertest.Server {
+	t.Helper()
+	s := servertest.New(t)
+	payments := api.DefaultProfileSpec()
+	payments.Name, payments.RequiresApproval = "Payments", true
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: payments}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// applied is a workspace in which an example has done what it shows.
+func applied(t *testing.T, s *servertest.Server, file string) workspace {
+	t.Helper()
+	w := newWorkspace(t, s, s.URL, "")
+	w.example(t, file)
+	w.run(t, 0, apply...)
+	w.settled(t)
+	return w
+}
+
+// example makes an example the configuration.
+func (w workspace) example(t *testing.T, file string) {
+	t.Helper()
+	text := string(readFile(t, file))
+	if !strings.Contains(text, "required_providers") {
+		text = theProvider + text
+	}
+	w.write(t, "main.tf", text)
+}
+
+// ways are the commands in an example of an import, or its block.
+func ways(t *testing.T, file string) []string {
+	t.Helper()
+	text := string(readFile(t, file))
+	if commands := regexp.MustCompile(`(?m)^terraform .*$`).FindAllString(text, -1); len(commands) > 0 {
+		return commands
+	}
+	return []string{text}
+}
+
+// imports follows an example: the block is part of the configuration, the command is run.
+func (w workspace) imports(t *testing.T, way string) {
+	t.Helper()
+	if !strings.HasPrefix(way, "terraform ") {
+		w.write(t, "import.tf", way)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", `terraform() { "$0" "$@"; }; `+way, os.Getenv("TF_ACC_TERRAFORM_PATH"))
+	cmd.Dir, cmd.Env = w.dir, w.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", way, err, out)
+	}
+}
+
+// What is shown for a newer Terraform than the tests have: types and attributes are those of the schemas.
+func TestExamples_AreTheSchemas(t *testing.T) {
+	t.Parallel()
+	w := configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identities, err := w.GetResourceIdentitySchemas(t.Context(), &tfprotov6.GetResourceIdentitySchemasRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range slices.Concat(examples(t, "import-by-identity.tf"), examples(t, "action.tf"), examples(t, ".tfquery.hcl")) {
+		block := onlyBlock(t, file)
+		var known, used []string
+		switch block.Type {
+		case "import":
+			resource, _, _ := strings.Cut(source(t, file, block.Body.Attributes["to"].Expr), ".")
+			for _, a := range identities.IdentitySchemas[resource].IdentityAttributes {
+				known = append(known, a.Name)
+			}
+			for _, item := range block.Body.Attributes["identity"].Expr.(*hclsyntax.ObjectConsExpr).Items {
+				used = append(used, source(t, file, item.KeyExpr))
+			}
+		case "action":
+			for _, a := range schemas.ActionSchemas[block.Labels[0]].Schema.Block.Attributes {
+				known = append(known, a.Name)
+			}
+			used = slices.Collect(maps.Keys(block.Body.Blocks[0].Body.Attributes))
+		case "list":
+			for typeName := range schemas.ListResourceSchemas {
+				known = append(known, typeName)
+			}
+			used = block.Labels[:1]
+		}
+		for _, name := range used {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s: %s is none of %v", file, name, known)
+			}
+		}
+	}
+}
+
+func onlyBlock(t *testing.T, file string) *hclsyntax.Block {
+	t.Helper()
+	parsed, diags := hclparse.NewParser().ParseHCLFile(file)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	blocks := parsed.Body.(*hclsyntax.Body).Blocks
+	if len(blocks) != 1 {
+		t.Fatalf("%s has %d blocks", file, len(blocks))
+	}
+	return blocks[0]
+}
+
+// source is an expression as it is written.
+func source(t *testing.T, file string, e hclsyntax.Expression) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(e.Range().SliceBytes(text))
+}

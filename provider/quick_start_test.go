@@ -1,0 +1,127 @@
+package provider_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Whoever follows the provider's index page, and nothing else, gets from nothing to a gated profile and a plan that
+// stops: its commands, run in one shell, say what it shows.
+func TestQuickStart(t *testing.T) {
+	binaries(t)
+	t.Parallel()
+	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "## From nothing to a plan that stops")
+	section, _, _ = strings.Cut(section, "\n## ")
+	address := freeAddress(t)
+	steps := stepsOf(strings.ReplaceAll(section, "127.0.0.1:8080", address))
+	if len(steps) < 5 || !strings.Contains(steps[0].commands, "make build") {
+		t.Fatalf("a newcomer needs other steps than these: %v", steps)
+	}
+	steps = steps[1:] // a clone that was built is what newcomer makes
+	said := newcomer(t, steps, "CERTCTL_LISTEN="+address, "CERTCTL_METRICS_LISTEN=")
+	for i, step := range steps {
+		if !step.shown.MatchString(prose(said[i])) {
+			t.Errorf("%s\nsays something else than %s:\n%s", step.commands, step.shown, said[i])
+		}
+	}
+}
+
+// step is a block of commands, and what they say.
+type step struct {
+	commands string
+	shown    *regexp.Regexp
+}
+
+var shellBlock = regexp.MustCompile("(?s)```shell\n(.*?)```\n(?:\n```text\n(.*?)```)?")
+
+func stepsOf(text string) (steps []step) {
+	for _, m := range shellBlock.FindAllStringSubmatch(text, -1) {
+		shown := regexp.QuoteMeta(strings.Join(strings.Fields(m[2]), " "))
+		shown = strings.ReplaceAll(shown, `ar-\.\.\.`, `ar-\w+`)
+		steps = append(steps, step{m[1], regexp.MustCompile(strings.ReplaceAll(shown, ` \.\.\. `, ` .*`))})
+	}
+	return steps
+}
+
+// newcomer runs the steps in a clone that was built, and gives what each says.
+func newcomer(t *testing.T, steps []step, env ...string) []string {
+	t.Helper()
+	const end = "=== end of step ==="
+	script := "exec 2>&1; trap 'kill $(jobs -p)' EXIT\n"
+	for _, step := range steps {
+		script += step.commands + "echo '" + end + "'\n"
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+	cmd.Dir = clone(t)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(cmd.Dir, "bin")+":"+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+mirror(t), "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
+	out, err := cmd.CombinedOutput()
+	said := strings.Split(string(out), end)
+	if err != nil || len(said) != len(steps)+1 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return said
+}
+
+// clone is a directory with what a newcomer has after cloning and building.
+func clone(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{"bin", "examples/provider"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "bin", "certctl"), "../server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the server: %v\n%s", err, out)
+	}
+	if err := os.Symlink(os.Getenv("TF_ACC_TERRAFORM_PATH"), filepath.Join(dir, "bin", "terraform")); err != nil {
+		t.Fatal(err)
+	}
+	const example = "examples/provider/provider.tf"
+	if err := os.WriteFile(filepath.Join(dir, example), readFile(t, filepath.Join("..", example)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// mirror gives the CLI configuration that installs the provider as if it were in the registry.
+func mirror(t *testing.T) (rc string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+		place := filepath.Join(dir, host, "certctl/certctl/0.1.0", runtime.GOOS+"_"+runtime.GOARCH)
+		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(built.dir, place); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rc = filepath.Join(dir, "terraform.rc")
+	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", dir)
+	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return rc
+}
+
+// freeAddress is one on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}

@@ -1,0 +1,59 @@
+package provider_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// beforeTheFirstRelease is what an upgrade starts from as long as nothing is tagged.
+const beforeTheFirstRelease = "1a1fc734d999f99dc84bb0f5e55d2afe1c3cd54b"
+
+// An upgrade of the provider plans nothing, whatever waits, and goes on with the state that the older one left.
+func TestUpgrade_PlansNothing(t *testing.T) {
+	binaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	before := everyField + certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "") + readPending
+	w := newWorkspace(t, s, s.URL, before)
+	older := w
+	older.env = append(older.env, "TF_CLI_CONFIG_FILE="+lastRelease(t))
+	older.run(t, 0, apply...)
+
+	w.settled(t)
+	waits := w.state(t)[certificateAddress].Values
+	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waits["approval_id"].(string), api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	s.Ended(t, waits["job_id"].(string))
+	w.settled(t)
+	w.configure(t, strings.Replace(before, "line two", "another line", 1))
+	w.run(t, 0, apply...)
+	w.settled(t)
+}
+
+// lastRelease builds the provider of the last tag before this commit, and gives the CLI configuration that points to it.
+func lastRelease(t *testing.T) (rc string) {
+	t.Helper()
+	dir := t.TempDir()
+	commit := beforeTheFirstRelease
+	if tag, err := exec.CommandContext(t.Context(), "git", "describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^").Output(); err == nil {
+		commit = strings.TrimSpace(string(tag))
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c",
+		`git -C .. archive "$0" | tar -x -C "$1" && cd "$1" && go build -buildvcs=false -o terraform-provider-certctl .`, commit, dir)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the provider of %s, which takes the whole history of git: %v\n%s", commit, err, out)
+	}
+	rc = filepath.Join(dir, "terraform.rc")
+	if err := os.WriteFile(rc, []byte(overrides(dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return rc
+}
