@@ -22,6 +22,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // cluster is a PostgreSQL of the test's own, which it may stop and start.
@@ -233,6 +234,20 @@ func TestPostgresGoesAway(t *testing.T) {
 				ended(t, door, w.job.ID, api.JobCompleted, "")
 			}
 		})
+	}
+}
+
+// A connection that breaks between the last statement and the commit: the driver knows, nothing was committed, and the
+// caller is told to come again.
+func TestConnectionGoneAtCommit(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t)
+	err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
+		tx.DB.Exec("SELECT pg_terminate_backend(pg_backend_pid())")
+		return nil
+	})
+	if _, ok := errors.AsType[*store.UnavailableError](err); !ok {
+		t.Errorf("%T: %v", err, err)
 	}
 }
 

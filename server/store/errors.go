@@ -63,14 +63,15 @@ func unavailable(err error) bool {
 }
 
 // lostConnection says whether the connection broke, rather than the statement. A server that is told to stop ends its
-// connections with admin_shutdown, one that comes up again after a crash with crash_shutdown.
+// connections with admin_shutdown, one that comes up again after a crash with crash_shutdown. What is safe to retry was
+// never sent, since the driver knew by then that the connection is gone.
 func lostConnection(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "57P01" || pg.Code == "57P02"
 	}
 	var network net.Error
-	return errors.As(err, &network) && !network.Timeout() || errors.Is(err, driver.ErrBadConn) ||
+	return errors.As(err, &network) && !network.Timeout() || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }
 
