@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -16,10 +17,10 @@ import (
 //	TF_ACC=1 CGO_ENABLED=0 go test ./provider/ -run '^$' -bench Plan_NoChange2000 -benchtime 5x -timeout 30m
 func BenchmarkPlan_NoChange2000(b *testing.B) {
 	const resources = 2000
-	binaries(b)
+	terraformtest.Binaries(b)
 	s := servertest.New(b)
 	w := newWorkspace(b, s, s.URL, profiles(resources)+readPending)
-	w.run(b, 0, applyMany...)
+	w.Run(b, 0, applyMany...)
 	perProfile, pending := w.requests(b, s, resources)
 
 	var with, without []time.Duration
@@ -41,8 +42,8 @@ func BenchmarkPlan_NoChange2000(b *testing.B) {
 func (w workspace) requests(b *testing.B, s *servertest.Server, resources int) (perProfile, pending float64) {
 	b.Helper()
 	p := newProxy(b, s)
-	w.env = append(slices.Clone(w.env), "CERTCTL_ENDPOINT="+p.URL)
-	w.settled(b)
+	w.Env = append(slices.Clone(w.Env), "CERTCTL_ENDPOINT="+p.URL)
+	w.Settled(b)
 	for i := range resources {
 		key := fmt.Sprintf("GET /api/v1/profiles/p-%d", i)
 		perProfile += float64(p.count(key))
@@ -60,7 +61,7 @@ func (w workspace) requests(b *testing.B, s *servertest.Server, resources int) (
 func (w workspace) timed(b *testing.B, args ...string) time.Duration {
 	b.Helper()
 	start := time.Now()
-	w.run(b, 0, append([]string{"plan", "-no-color", "-detailed-exitcode"}, args...)...)
+	w.Run(b, 0, append([]string{"plan", "-no-color", "-detailed-exitcode"}, args...)...)
 	return time.Since(start)
 }
 

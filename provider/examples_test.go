@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -36,7 +37,7 @@ func examples(t *testing.T, suffix string) (files []string) {
 
 // Every example is applied, planned again with nothing left to do, and destroyed.
 func TestExamples(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	for _, file := range examples(t, ".tf") {
 		if strings.HasPrefix(filepath.Base(file), "import-") || filepath.Base(file) == "action.tf" {
@@ -44,32 +45,32 @@ func TestExamples(t *testing.T) {
 		}
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			applied(t, exampleServer(t), file).run(t, 0, "destroy", "-auto-approve", "-no-color")
+			applied(t, exampleServer(t), file).Run(t, 0, "destroy", "-auto-approve", "-no-color")
 		})
 	}
 }
 
 // Every way of importing brings what the resource's example made into another state.
 func TestExamples_Imports(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	for _, file := range slices.Concat(examples(t, "import-by-string-id.tf"), examples(t, "import.sh")) {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			s := exampleServer(t)
 			beside := filepath.Join(filepath.Dir(file), "resource.tf")
-			made := applied(t, s, beside).state(t)
+			made := applied(t, s, beside).State(t)
 			for _, way := range ways(t, file) {
 				w := newWorkspace(t, s, s.URL, "")
 				w.example(t, beside)
 				for address, resource := range made {
 					if strings.HasPrefix(address, "certctl_certificate_profile.") && !strings.Contains(way, address) {
-						w.run(t, 0, "import", address, resource.Values["id"].(string))
+						w.Run(t, 0, "import", address, resource.Values["id"].(string))
 					}
 				}
 				w.imports(t, way)
-				w.run(t, 0, apply...)
-				w.settled(t)
+				w.Run(t, 0, terraformtest.Apply...)
+				w.Settled(t)
 			}
 		})
 	}
@@ -92,8 +93,8 @@ func applied(t *testing.T, s *servertest.Server, file string) workspace {
 	t.Helper()
 	w := newWorkspace(t, s, s.URL, "")
 	w.example(t, file)
-	w.run(t, 0, apply...)
-	w.settled(t)
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Settled(t)
 	return w
 }
 
@@ -102,9 +103,9 @@ func (w workspace) example(t *testing.T, file string) {
 	t.Helper()
 	text := string(readFile(t, file))
 	if !strings.Contains(text, "required_providers") {
-		text = theProvider + text
+		text = terraformtest.Provider + text
 	}
-	w.write(t, "main.tf", text)
+	w.Write(t, "main.tf", text)
 }
 
 // ways are the commands in an example of an import, or its block.
@@ -121,11 +122,11 @@ func ways(t *testing.T, file string) []string {
 func (w workspace) imports(t *testing.T, way string) {
 	t.Helper()
 	if !strings.HasPrefix(way, "terraform ") {
-		w.write(t, "import.tf", way)
+		w.Write(t, "import.tf", way)
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", `terraform() { "$0" "$@"; }; `+way, os.Getenv("TF_ACC_TERRAFORM_PATH"))
-	cmd.Dir, cmd.Env = w.dir, w.env
+	cmd.Dir, cmd.Env = w.Dir, w.Env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", way, err, out)
 	}

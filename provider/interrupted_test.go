@@ -16,6 +16,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -51,7 +52,7 @@ func (m made) once(t *testing.T, s *servertest.Server) {
 // Killed after the server made something and before the state says so: the next apply makes no second one and adopts
 // nothing. What its error says to paste brings the thing into the state.
 func TestInterrupted_KilledBeforeTheAnswer(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	for name, m := range makings(t, s) {
@@ -59,21 +60,21 @@ func TestInterrupted_KilledBeforeTheAnswer(t *testing.T) {
 			p := newProxy(t, s)
 			w := newWorkspace(t, s, p.URL, m.configuration)
 			kept := p.hold(m.post, 0)
-			first := w.start(t, apply...)
+			first := w.Start(t, terraformtest.Apply...)
 			kept.wait(t, 1)
-			first.signal(t, syscall.SIGKILL)
-			first.wait(t)
+			first.Signal(t, syscall.SIGKILL)
+			first.Wait(t)
 			p.then(nil)
 
-			out := w.run(t, 1, apply...)
-			says(t, prose(out), "Could not create", "already", "Nothing was adopted")
+			out := w.Run(t, 1, terraformtest.Apply...)
+			says(t, terraformtest.Prose(out), "Could not create", "already", "Nothing was adopted")
 			blocks := imports(out)
 			if len(blocks) != 1 || blocks[m.address] == "" {
 				t.Fatalf("what is there to paste? %v\n%s", blocks, out)
 			}
-			w.write(t, "import.tf", blocks[m.address])
-			w.run(t, 0, apply...)
-			w.settled(t)
+			w.Write(t, "import.tf", blocks[m.address])
+			w.Run(t, 0, terraformtest.Apply...)
+			w.Settled(t)
 			m.once(t, s)
 		})
 	}
@@ -81,7 +82,7 @@ func TestInterrupted_KilledBeforeTheAnswer(t *testing.T) {
 
 // The connection breaks after the server did its work: asked again, it gives the same answer.
 func TestInterrupted_AnswerLost(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	for name, m := range makings(t, s) {
@@ -94,11 +95,11 @@ func TestInterrupted_AnswerLost(t *testing.T) {
 				}
 				return nil
 			})
-			w.run(t, 0, apply...)
+			w.Run(t, 0, terraformtest.Apply...)
 			if n := p.count(m.post); n != 2 {
 				t.Errorf("it was asked %d times", n)
 			}
-			w.settled(t)
+			w.Settled(t)
 			m.once(t, s)
 		})
 	}
@@ -122,12 +123,12 @@ resource "certctl_certificate_profile" "p" {
 `, n)
 }
 
-var applyMany = append(slices.Clone(apply), fmt.Sprintf("-parallelism=%d", width))
+var applyMany = append(slices.Clone(terraformtest.Apply), fmt.Sprintf("-parallelism=%d", width))
 
 // hasMany fails unless each profile exists once, in the state and on the server, and nothing is left to do.
 func hasMany(t *testing.T, w workspace, s *servertest.Server) {
 	t.Helper()
-	w.settled(t)
+	w.Settled(t)
 	names := map[string]bool{}
 	for _, p := range where(t, s.Client(t, "alice").ListProfiles, client.ListProfilesOptions{Page: client.Page{Limit: 500}}) {
 		names[p.Name] = true
@@ -135,7 +136,7 @@ func hasMany(t *testing.T, w workspace, s *servertest.Server) {
 	if n := count(t, s, "profiles"); n != many || len(names) != many {
 		t.Errorf("the server has %d profiles of %d names", n, len(names))
 	}
-	if n := len(w.state(t)); n != many {
+	if n := len(w.State(t)); n != many {
 		t.Errorf("the state has %d profiles", n)
 	}
 }
@@ -143,55 +144,55 @@ func hasMany(t *testing.T, w workspace, s *servertest.Server) {
 // Ctrl-C in the middle of many writes: those that are under way end and are in the state, and the next apply makes the
 // others.
 func TestInterrupted_ManyByCtrlC(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
 	w := newWorkspace(t, s, p.URL, profiles(many))
 	kept := p.hold(postProfile, early)
-	first := w.start(t, applyMany...)
+	first := w.Start(t, applyMany...)
 	kept.wait(t, width)
-	first.interrupt(t)
+	first.Interrupt(t)
 	close(kept.open)
-	out, _ := first.wait(t)
-	if known, there := len(w.state(t)), count(t, s, "profiles"); known != there || there < early+width || there == many {
+	out, _ := first.Wait(t)
+	if known, there := len(w.State(t)), count(t, s, "profiles"); known != there || there < early+width || there == many {
 		t.Fatalf("%d profiles in the state, %d on the server\n%s", known, there, out)
 	}
-	w.run(t, 0, applyMany...)
+	w.Run(t, 0, applyMany...)
 	hasMany(t, w, s)
 }
 
 // Killed in the middle of many writes: the next apply makes what is not there, and says of each that is there, but not
 // in the state, how to import it.
 func TestInterrupted_ManyByKill(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
 	w := newWorkspace(t, s, p.URL, profiles(many))
 	kept := p.hold(postProfile, early)
-	first := w.start(t, applyMany...)
+	first := w.Start(t, applyMany...)
 	kept.wait(t, width)
 	servertest.Eventually(t, w.quiet)
-	first.signal(t, syscall.SIGKILL)
-	first.wait(t)
+	first.Signal(t, syscall.SIGKILL)
+	first.Wait(t)
 	p.then(nil)
 
-	lost := count(t, s, "profiles") - len(w.state(t)) // by OpenTofu, which saves now and then, all of them
-	out := w.run(t, 1, applyMany...)
+	lost := count(t, s, "profiles") - len(w.State(t)) // by OpenTofu, which saves now and then, all of them
+	out := w.Run(t, 1, applyMany...)
 	blocks := imports(out)
 	if lost < width || len(blocks) != lost || strings.Count(out, "Error: ") != lost {
 		t.Fatalf("%d lost, %d errors with %d import blocks\n%s", lost, strings.Count(out, "Error: "), len(blocks), out)
 	}
-	w.write(t, "import.tf", joined(blocks))
-	w.run(t, 0, applyMany...)
+	w.Write(t, "import.tf", joined(blocks))
+	w.Run(t, 0, applyMany...)
 	hasMany(t, w, s)
 }
 
 // quiet says that terraform does not write the state's file. Killed at that it may leave half of it, which is not what is
 // tested here.
 func (w workspace) quiet() error {
-	info, err := os.Stat(filepath.Join(w.dir, "terraform.tfstate"))
+	info, err := os.Stat(filepath.Join(w.Dir, "terraform.tfstate"))
 	if err == nil && time.Since(info.ModTime()) < time.Second {
 		err = errors.New("terraform does not stop to write")
 	}
@@ -200,44 +201,44 @@ func (w workspace) quiet() error {
 
 // Two states hold one profile. The plan that was made before the other's apply says so and undoes nothing.
 func TestInterrupted_StalePlanOfAnotherWorkspace(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	ours := newWorkspace(t, s, s.URL, minimal("CDN"))
-	ours.run(t, 0, apply...)
+	ours.Run(t, 0, terraformtest.Apply...)
 	theirs := newWorkspace(t, s, s.URL, minimal("CDN")+"import {\n  to = "+profileAddress+"\n  id = \"p-cdn\"\n}\n")
-	theirs.run(t, 0, apply...)
+	theirs.Run(t, 0, terraformtest.Apply...)
 
-	theirs.configure(t, minimal("theirs"))
-	theirs.run(t, 0, "plan", "-no-color", "-out=stale")
-	ours.configure(t, minimal("ours"))
-	ours.run(t, 0, apply...)
-	says(t, prose(theirs.run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed it")
-	ours.settled(t)
+	theirs.Configure(t, minimal("theirs"))
+	theirs.Run(t, 0, "plan", "-no-color", "-out=stale")
+	ours.Configure(t, minimal("ours"))
+	ours.Run(t, 0, terraformtest.Apply...)
+	says(t, terraformtest.Prose(theirs.Run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed it")
+	ours.Settled(t)
 
-	theirs.run(t, 0, "plan", "-no-color", "-out=fresh")
-	theirs.run(t, 0, "apply", "-no-color", "fresh")
-	theirs.settled(t)
+	theirs.Run(t, 0, "plan", "-no-color", "-out=fresh")
+	theirs.Run(t, 0, "apply", "-no-color", "fresh")
+	theirs.Settled(t)
 }
 
 // Ctrl-C while an apply waits for a person: it ends with what it has, and the next one waits for the same request.
 func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
 	w := newWorkspace(t, s, p.URL, certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "wait_for_issuance = true"))
-	waiting := w.start(t, apply...)
+	waiting := w.Start(t, terraformtest.Apply...)
 	servertest.Eventually(t, func() error {
 		if p.count("GET /api/v1/certificates/mc-www") == 0 {
 			return errors.New("it does not wait")
 		}
 		return nil
 	})
-	waiting.interrupt(t)
-	out, _ := waiting.wait(t)
-	a, kept := newest(t, s), w.state(t)[certificateAddress]
-	says(t, prose(out), "Warning: Certificate mc-www awaits approval "+a.ID)
+	waiting.Interrupt(t)
+	out, _ := waiting.Wait(t)
+	a, kept := newest(t, s), w.State(t)[certificateAddress]
+	says(t, terraformtest.Prose(out), "Warning: Certificate mc-www awaits approval "+a.ID)
 	if kept.Tainted || kept.Values["approval_id"] != a.ID || kept.Values["job_id"] != *a.JobID {
 		t.Fatalf("the state has %+v\n%s", kept, out)
 	}
@@ -245,35 +246,35 @@ func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), a.ID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	w.run(t, 0, apply...)
-	got := w.state(t)[certificateAddress].Values
+	w.Run(t, 0, terraformtest.Apply...)
+	got := w.State(t)[certificateAddress].Values
 	if got["job_id"] != *a.JobID || got["status"] != "issued" || got["certificate_pem"] == nil {
 		t.Errorf("the state has %v", got)
 	}
 	one(t, "job", where(t, s.Client(t, "alice").ListJobs, client.ListJobsOptions{CertificateID: "mc-www"}))
-	w.settled(t)
+	w.Settled(t)
 }
 
 // Ctrl-C while a write is under way: it runs to its end, and the state has what was written.
 func TestInterrupted_WhileWriting(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
 	w := newWorkspace(t, s, p.URL, minimal("CDN"))
-	w.run(t, 0, apply...)
-	w.configure(t, minimal("new"))
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Configure(t, minimal("new"))
 	kept := p.hold("PUT /api/v1/profiles/p-cdn", 0)
-	writing := w.start(t, apply...)
+	writing := w.Start(t, terraformtest.Apply...)
 	kept.wait(t, 1)
-	writing.interrupt(t)
+	writing.Interrupt(t)
 	time.Sleep(2 * time.Second)
 	close(kept.open)
-	out, _ := writing.wait(t)
-	if name := w.state(t)[profileAddress].Values["name"]; name != "new" {
+	out, _ := writing.Wait(t)
+	if name := w.State(t)[profileAddress].Values["name"]; name != "new" {
 		t.Errorf("the state says %v\n%s", name, out)
 	}
-	w.settled(t)
+	w.Settled(t)
 }
 
 // where is all of a list.

@@ -1,21 +1,21 @@
 package provider_test
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 )
 
 // Whoever follows the provider's index page, and nothing else, gets from nothing to a gated profile and a plan that
 // stops: its commands, run in one shell, say what it shows.
 func TestQuickStart(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "## From nothing to a plan that stops")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -27,7 +27,7 @@ func TestQuickStart(t *testing.T) {
 	steps = steps[1:] // a clone that was built is what newcomer makes
 	said := newcomer(t, steps, "CERTCTL_LISTEN="+address, "CERTCTL_METRICS_LISTEN=")
 	for i, step := range steps {
-		if !step.shown.MatchString(prose(said[i])) {
+		if !step.shown.MatchString(terraformtest.Prose(said[i])) {
 			t.Errorf("%s\nsays something else than %s:\n%s", step.commands, step.shown, said[i])
 		}
 	}
@@ -61,7 +61,7 @@ func newcomer(t *testing.T, steps []step, env ...string) []string {
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = clone(t)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(cmd.Dir, "bin")+":"+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+mirror(t), "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(cmd.Dir, "bin")+":"+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+terraformtest.Mirror(t), "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
 	out, err := cmd.CombinedOutput()
 	said := strings.Split(string(out), end)
 	if err != nil || len(said) != len(steps)+1 {
@@ -92,27 +92,6 @@ func clone(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// mirror gives the CLI configuration that installs the provider as if it were in the registry.
-func mirror(t *testing.T) (rc string) {
-	t.Helper()
-	dir := t.TempDir()
-	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-		place := filepath.Join(dir, host, "certctl/certctl/0.1.0", runtime.GOOS+"_"+runtime.GOARCH)
-		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(built.dir, place); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rc = filepath.Join(dir, "terraform.rc")
-	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", dir)
-	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return rc
 }
 
 // freeAddress is one on which nobody listens.

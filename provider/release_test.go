@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -178,9 +179,9 @@ func (r release) install(t *testing.T, s *servertest.Server) workspace {
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
 		fmt.Fprintf(&rc, "host %q {\n  services = { \"providers.v1\" = \"%s/v1/providers/\" }\n}\n", host, registry.URL)
 	}
-	w.write(t, "terraform.rc", rc.String())
-	w.env = append(w.env, "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "terraform.rc"))
-	w.write(t, "main.tf", strings.Replace(theProvider, `"certctl/certctl"`, fmt.Sprintf("\"certctl/certctl\"\n      version = %q", r.version), 1)+minimal("CDN"))
+	w.Write(t, "terraform.rc", rc.String())
+	w.Env = append(w.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(w.Dir, "terraform.rc"))
+	w.Write(t, "main.tf", strings.Replace(terraformtest.Provider, `"certctl/certctl"`, fmt.Sprintf("\"certctl/certctl\"\n      version = %q", r.version), 1)+minimal("CDN"))
 	return w
 }
 
@@ -190,12 +191,12 @@ var signed = regexp.MustCompile(`\((?:self-)?signed, key ID [0-9A-F]+\)`)
 func TestRelease_Installs(t *testing.T) {
 	t.Parallel()
 	w := theRelease(t).install(t, servertest.New(t))
-	if out := w.run(t, 0, "init", "-no-color"); !signed.MatchString(out) {
+	if out := w.Run(t, 0, "init", "-no-color"); !signed.MatchString(out) {
 		t.Errorf("no signature was verified:\n%s", out)
 	}
-	w.run(t, 0, "plan", "-no-color")
-	w.run(t, 0, apply...)
-	w.settled(t)
+	w.Run(t, 0, "plan", "-no-color")
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Settled(t)
 }
 
 // Whoever changes a byte of what is installed would also have to sign it.
@@ -216,7 +217,7 @@ func TestRelease_OneChangedByteIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			says(t, prose(tc.release.install(t, s).run(t, 1, "init", "-no-color")), tc.want)
+			says(t, terraformtest.Prose(tc.release.install(t, s).Run(t, 1, "init", "-no-color")), tc.want)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -16,25 +17,25 @@ const beforeTheFirstRelease = "1a1fc734d999f99dc84bb0f5e55d2afe1c3cd54b"
 
 // An upgrade of the provider plans nothing, whatever waits, and goes on with the state that the older one left.
 func TestUpgrade_PlansNothing(t *testing.T) {
-	binaries(t)
+	terraformtest.Binaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	before := everyField + certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "") + readPending
 	w := newWorkspace(t, s, s.URL, before)
 	older := w
-	older.env = append(older.env, "TF_CLI_CONFIG_FILE="+lastRelease(t))
-	older.run(t, 0, apply...)
+	older.Env = append(older.Env, "TF_CLI_CONFIG_FILE="+lastRelease(t))
+	older.Run(t, 0, terraformtest.Apply...)
 
-	w.settled(t)
-	waits := w.state(t)[certificateAddress].Values
+	w.Settled(t)
+	waits := w.State(t)[certificateAddress].Values
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waits["approval_id"].(string), api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
 	s.Ended(t, waits["job_id"].(string))
-	w.settled(t)
-	w.configure(t, strings.Replace(before, "line two", "another line", 1))
-	w.run(t, 0, apply...)
-	w.settled(t)
+	w.Settled(t)
+	w.Configure(t, strings.Replace(before, "line two", "another line", 1))
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Settled(t)
 }
 
 // lastRelease builds the provider of the last tag before this commit, and gives the CLI configuration that points to it.
@@ -52,7 +53,7 @@ func lastRelease(t *testing.T) (rc string) {
 		t.Fatalf("build the provider of %s, which takes the whole history of git: %v\n%s", commit, err, out)
 	}
 	rc = filepath.Join(dir, "terraform.rc")
-	if err := os.WriteFile(rc, []byte(overrides(dir)), 0o600); err != nil {
+	if err := os.WriteFile(rc, []byte(terraformtest.Overrides(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return rc

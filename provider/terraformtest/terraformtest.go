@@ -1,0 +1,233 @@
+// Package terraformtest runs the real terraform, or OpenTofu, with the provider as a binary of its own: the two can be
+// interrupted, killed and upgraded, which a provider inside the test's process cannot. TF_ACC_TERRAFORM_PATH says which.
+package terraformtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// Main runs the tests of a package. It makes a missing Terraform a failure that says what to do: plugin-testing would try
+// to download one.
+func Main(m *testing.M) {
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func prepare() error {
+	if os.Getenv("TF_ACC") == "" {
+		if os.Getenv("CI") != "" {
+			return fmt.Errorf("TF_ACC is not set: in CI the acceptance tests must run; use make test")
+		}
+		return nil
+	}
+	if os.Getenv("TF_ACC_TERRAFORM_PATH") == "" {
+		terraform, err := exec.LookPath("terraform")
+		if err != nil {
+			return fmt.Errorf("the acceptance tests need Terraform: put terraform into PATH, or set TF_ACC_TERRAFORM_PATH: %w", err)
+		}
+		if err := os.Setenv("TF_ACC_TERRAFORM_PATH", terraform); err != nil {
+			return err
+		}
+	}
+	return ignoreUserConfiguration()
+}
+
+// ignoreUserConfiguration keeps mirrors, overrides, missing files and servers of the user out of the tests.
+func ignoreUserConfiguration() error {
+	for _, name := range []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_RESUBMIT_REJECTED"} {
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+	}
+	return os.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
+}
+
+// Workspace is a directory in which the terraform binary works with the provider's binary: the two are processes of
+// their own, and can be interrupted and killed.
+type Workspace struct {
+	Dir string
+	Env []string
+}
+
+// Provider is the block that each configuration needs.
+const Provider = `
+terraform {
+  required_providers {
+    certctl = {
+      source = "certctl/certctl"
+    }
+  }
+}
+`
+
+// New is an empty workspace of somebody with this key, on the server behind the endpoint. Nothing of the user's own
+// settings reaches it.
+func New(t testing.TB, endpoint, key string) Workspace {
+	t.Helper()
+	w := Workspace{Dir: t.TempDir()}
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "TF_") && !strings.HasPrefix(v, "CERTCTL_") {
+			w.Env = append(w.Env, v)
+		}
+	}
+	w.Env = append(w.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(built.dir, "terraform.rc"), "CHECKPOINT_DISABLE=1",
+		"CERTCTL_ENDPOINT="+endpoint, "CERTCTL_API_KEY="+key)
+	return w
+}
+
+// Configure replaces the configuration.
+func (w Workspace) Configure(t testing.TB, configuration string) {
+	t.Helper()
+	w.Write(t, "main.tf", Provider+configuration)
+}
+
+// Write makes another file of the configuration.
+func (w Workspace) Write(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(w.Dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Process is a terraform that runs.
+type Process struct {
+	cmd *exec.Cmd
+	out *output
+}
+
+// Start begins a command in a Process group of its own, as a terminal does.
+func (w Workspace) Start(t testing.TB, args ...string) Process {
+	t.Helper()
+	p := Process{exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...), &output{}}
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = w.Dir, w.Env, p.out, p.out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.WaitDelay = 10 * time.Second
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Signal reaches terraform and its provider, as Ctrl-C does.
+func (p Process) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Interrupt is Ctrl-C, taken note of.
+func (p Process) Interrupt(t testing.TB) {
+	t.Helper()
+	p.Signal(t, syscall.SIGINT)
+	servertest.Eventually(t, func() error {
+		if !strings.Contains(p.out.String(), "Interrupt received") {
+			return errors.New("terraform takes no notice of an interrupt")
+		}
+		return nil
+	})
+	time.Sleep(200 * time.Millisecond) // until it has told the provider, of which nothing can be seen
+}
+
+// Wait gives what it said, and its exit code.
+func (p Process) Wait(t testing.TB) (string, int) {
+	t.Helper()
+	err := p.cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err, p.out)
+	} else if ok {
+		return p.out.String(), exit.ExitCode()
+	}
+	return p.out.String(), 0
+}
+
+// Run is a whole command, which must end like this.
+func (w Workspace) Run(t testing.TB, code int, args ...string) string {
+	t.Helper()
+	out, got := w.Start(t, args...).Wait(t)
+	if got != code {
+		t.Fatalf("terraform %s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, out)
+	}
+	return out
+}
+
+// Apply applies without asking.
+var Apply = []string{"apply", "-auto-approve", "-no-color"}
+
+// Settled fails the test unless there is nothing left to do.
+func (w Workspace) Settled(t testing.TB) {
+	t.Helper()
+	w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode")
+}
+
+// Resource is one in the state.
+type Resource struct {
+	Address string
+	Tainted bool
+	Values  map[string]any
+}
+
+// State gives the resources in it, by their address.
+func (w Workspace) State(t testing.TB) map[string]Resource {
+	t.Helper()
+	var shown struct {
+		Values struct {
+			RootModule struct{ Resources []Resource } `json:"root_module"`
+		}
+	}
+	out := w.Run(t, 0, "show", "-json")
+	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+		t.Fatal(err, out)
+	}
+	all := map[string]Resource{}
+	for _, r := range shown.Values.RootModule.Resources {
+		all[r.Address] = r
+	}
+	return all
+}
+
+// output is what a Process has said until now.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// frame is what terraform draws left of an error.
+var frame = regexp.MustCompile(`(?m)^[│╷╵] ?`)
+
+// Unframed is what terraform said without that.
+func Unframed(out string) string { return frame.ReplaceAllString(out, "") }
+
+// Prose is what terraform said, in one line.
+func Prose(out string) string {
+	return strings.Join(strings.Fields(Unframed(out)), " ")
+}
