@@ -1,0 +1,81 @@
+# What a plan may do to certificate profiles.
+package certctl
+
+import data.certctl.parameters
+import data.certctl.plan
+
+deny contains sprintf("%s turns requires_approval off, or may (it is not known yet). Certificates of %s would need no second person.", [change.address, change.change.before.id]) if {
+	some change in plan.profile_changes
+	is_gated(change.change.before)
+	not "delete" in change.change.actions
+	not stays_gated(change)
+}
+
+deny contains sprintf("%s is not gated, and its label %s is none of %s. Set requires_approval = true.", [change.address, parameters.environment_label, concat(", ", parameters.ungated_environments)]) if {
+	some change in plan.profile_changes
+	is_object(change.change.after)
+	not is_gated(change.change.before)
+	not stays_gated(change)
+	not may_be_ungated(change)
+}
+
+deny contains sprintf("%s destroys the gated profile %s.", [change.address, change.change.before.id]) if {
+	some change in plan.profile_changes
+	"delete" in change.change.actions
+	is_gated(change.change.before)
+}
+
+deny contains sprintf("%s widens %s: what was refused until now would be signed. Ask those who own the rule, or leave it.", [change.address, concat(", ", fields)]) if {
+	some change in plan.profile_changes
+	is_object(change.change.before)
+	is_object(change.change.after)
+	not is_open(change.change.before)
+	fields := widened(change)
+	count(fields) > 0
+}
+
+is_gated(profile) if profile.requires_approval == true
+
+stays_gated(change) if {
+	is_gated(change.change.after)
+	not plan.is_unknown(change, "requires_approval")
+}
+
+# A profile without the label, or with one that is not known yet, is protected: nobody gets round the gate by saying nothing.
+may_be_ungated(change) if {
+	is_open(change.change.after)
+	not plan.is_unknown(change, "labels")
+}
+
+is_open(profile) if profile.labels[parameters.environment_label] in parameters.ungated_environments
+
+# The fields of which more may be signed than before, or may: a value that is not known yet counts as wider.
+widened(change) := union({
+	{field | some field in allow_lists; some element in change.change.after[field]; not element in change.change.before[field]},
+	{field | some field in limits; change.change.after[field] > change.change.before[field]},
+	{field | some field in switches; change.change.after[field] == true; change.change.before[field] == false},
+	{"allowed_key_algorithms" | some key in change.change.after.allowed_key_algorithms; not was_allowed(change.change.before, key)},
+	{"issuer_id" | change.change.after.issuer_id != change.change.before.issuer_id},
+	{field | some field in rules; plan.is_unknown(change, field)},
+})
+
+allow_lists := {"allowed_dns_names", "allowed_ip_ranges", "allowed_uris", "allowed_email_domains", "allowed_ekus"}
+
+limits := {"max_sans", "max_ttl_seconds"}
+
+switches := {"allow_wildcard_names", "enabled"}
+
+rules := ((allow_lists | limits) | switches) | {"allowed_key_algorithms", "issuer_id"}
+
+# A key was allowed if one of its algorithm was, of this size or a smaller one. Ed25519 has one size.
+was_allowed(profile, key) if {
+	some allowed in profile.allowed_key_algorithms
+	allowed.algorithm == key.algorithm
+	object.get(allowed, "min_size", null) == null
+}
+
+was_allowed(profile, key) if {
+	some allowed in profile.allowed_key_algorithms
+	allowed.algorithm == key.algorithm
+	allowed.min_size <= key.min_size
+}

@@ -1,0 +1,102 @@
+# Whether the plan can be judged at all, and what waits for a second person.
+package certctl
+
+import data.certctl.parameters
+import data.certctl.plan
+import data.certctl.readings
+
+# METADATA
+# entrypoint: true
+deny contains sprintf("The parameters of this policy are wrong: %s. Nothing can be judged until they are right.", [fault]) if {
+	some fault in parameter_faults
+}
+
+deny contains "This is no plan, since it has no time. Give it the output of terraform show -json PLANFILE." if {
+	not is_plan
+}
+
+is_plan if is_number(plan.timestamp)
+
+deny contains "The plan failed half way, so what it shows is not all. Look at the output of terraform plan." if {
+	plan.document.errored == true
+}
+
+deny contains "The plan may cover a part of the configuration only (complete is not true). Plan without -target, -exclude and deferred actions." if {
+	is_plan
+	not plan.is_complete
+}
+
+deny contains sprintf("No reading of the pending approvals of %s. Add data \"certctl_pending_approvals\" with literal arguments, outside check blocks, on this server.", [endpoint]) if {
+	some endpoint in parameters.endpoints
+	count({reading | some reading in readings.sound; reading.values.endpoint == endpoint}) == 0
+}
+
+deny contains sprintf("%s was not read while planning, so what waits is not known. Give it literal arguments, no depends_on, and no check block around it.", [address]) if {
+	some address in readings.deferred
+}
+
+deny contains sprintf("%s holds no reading: it failed, which a check block makes a warning of terraform plan, or the provider has another version than this policy.", [reading.address]) if {
+	some reading in (readings.found - readings.sound)
+}
+
+deny contains sprintf("%s was read %v minutes before or after the plan was made; at most %v are allowed. Plan again, and look at the clocks.", [reading.address, floor(readings.minutes_apart(reading)), parameters.max_minutes_apart]) if {
+	some reading in readings.sound
+	readings.minutes_apart(reading) > parameters.max_minutes_apart
+}
+
+deny contains sprintf("%s comes from the provider %s, which is not on the list.", [resource.address, resource.provider_name]) if {
+	some resource in plan.of_certctl
+	not resource.provider_name in parameters.provider_addresses
+}
+
+deny contains sprintf("%s was read from %s, which is not on the list of servers.", [reading.address, reading.values.endpoint]) if {
+	some reading in readings.sound
+	not reading.values.endpoint in parameters.endpoints
+}
+
+deny contains sprintf("%s shows a part of what waits only: %s. Remove the filter.", [reading.address, concat(", ", filters)]) if {
+	some reading in readings.sound
+	filters := readings.filters(reading)
+	count(filters) > 0
+}
+
+deny contains sprintf("%s approves everything by itself (CERTCTL_APPROVAL_BYPASS): no second person stands behind anything. Turn the bypass off.", [reading.values.endpoint]) if {
+	some reading in readings.sound
+	reading.values.approval_bypass == true
+}
+
+deny contains sprintf("%d approvals await a second person on %s, and %v may. The oldest first: %s.", [reading.values.total_count, reading.values.endpoint, parameters.max_pending, concat(", ", reading.values.ids)]) if {
+	some reading in readings.sound
+	reading.values.total_count > parameters.max_pending
+}
+
+deny contains sprintf("%s lists %d of %d approvals. Set limit higher, or have some decided.", [reading.address, count(reading.values.approvals), reading.values.total_count]) if {
+	some reading in readings.sound
+	reading.values.truncated == true
+}
+
+deny contains sprintf("The oldest approval on %s has waited %d hours, and %v are allowed: %s.", [reading.values.endpoint, floor(reading.values.oldest_age_seconds / 3600), parameters.max_pending_hours, overdue(reading)]) if {
+	some reading in readings.sound
+	reading.values.oldest_age_seconds > parameters.max_pending_hours * 3600
+}
+
+# overdue names the approvals that have waited too long, as far as they are listed.
+overdue(reading) := concat("; ", [described |
+	some approval in reading.values.approvals
+	approval.age_seconds > parameters.max_pending_hours * 3600
+	described := sprintf(
+		"%s (%s, profile %s, asked by %s): %s",
+		[approval.id, subject(approval), approval.profile_name, approval.requested_by, readings.how_to_decide(reading, approval.id)],
+	)
+])
+
+subject(approval) := sprintf("certificate %s", [approval.certificate_id]) if {
+	approval.kind == "issuance"
+} else := "edit of the profile"
+
+deny contains sprintf("%s changes profile %s while %d approvals under it await a second person. Have them decided first, so that each decides on what he saw.", [change.address, change.change.before.id, waiting]) if {
+	some change in plan.profile_changes
+	some reading in readings.sound
+	waiting := reading.values.count_by_profile[change.change.before.id]
+	waiting > 0
+}

@@ -1,0 +1,65 @@
+# What a plan says, whatever it is wrapped in and however deep its modules go.
+package certctl.plan
+
+import data.certctl.parameters
+
+# HCP Terraform gives the plan to a policy beside what it knows of the run.
+document := input.plan if {
+	is_object(input.plan)
+} else := input
+
+timestamp := time.parse_rfc3339_ns(document.timestamp)
+
+# A plan that changes nothing may leave them out.
+resource_changes := object.get(document, "resource_changes", [])
+
+# The plan covers the whole configuration. OpenTofu does not say.
+is_complete if document.complete == true
+
+is_complete if {
+	parameters.accept_unknown_completeness == true
+	not "complete" in object.keys(document)
+}
+
+# Resources of the state that the plan was made from, data sources read for the plan among them. Rego has no recursion,
+# so all values are walked; only a path through modules leads to a resource. Within the values of a resource anything may
+# stand, also what looks like another resource.
+resources contains resource if {
+	walk(document.prior_state.values.root_module, [path, resource])
+	leads_to_resource(path)
+}
+
+leads_to_resource(path) if {
+	path[count(path) - 2] == "resources"
+	names := {name | some name in path; is_string(name)}
+	names - {"child_modules", "resources"} == set()
+}
+
+changes contains change if {
+	some change in resource_changes
+	not change.change.actions in [["no-op"], ["read"]]
+}
+
+profile_changes contains change if {
+	some change in changes
+	change.mode == "managed"
+	change.type == "certctl_certificate_profile"
+}
+
+certificate_changes contains change if {
+	some change in changes
+	change.mode == "managed"
+	change.type == "certctl_certificate"
+}
+
+# Everything of certctl in the plan, with the address of the provider that it comes from.
+of_certctl contains resource if {
+	some resource in (resources | {change | some change in resource_changes})
+	startswith(resource.type, "certctl_")
+}
+
+# is_unknown says that a value, or a part of it, is known only after the apply.
+is_unknown(change, name) if {
+	walk(change.change.after_unknown[name], [_, value])
+	value == true
+}

@@ -1,0 +1,203 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tool is a program that tools/policy pins.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("..", "..", "bin", "tools", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is missing: run make bin/tools/%s", name, name)
+	}
+	return path
+}
+
+// fixtures are the plans of every scenario and engine, with the parameters to judge them by.
+func fixtures(t testing.TB) map[string]fixture {
+	t.Helper()
+	all := map[string]fixture{}
+	for name, sc := range scenarios() {
+		for _, engine := range []string{"terraform", "opentofu"} {
+			content, err := os.ReadFile(filepath.Join("testdata", engine, name+".json"))
+			if err != nil {
+				t.Fatalf("%v: run make fixtures", err)
+			}
+			parameters := folderParameters(t)
+			if engine == "opentofu" {
+				parameters["accept_unknown_completeness"] = true
+			}
+			for name, value := range sc.parameters {
+				parameters[name] = value
+			}
+			all[engine+"/"+name] = fixture{Plan: content, Parameters: parameters}
+		}
+	}
+	return all
+}
+
+func folderParameters(t testing.TB) map[string]any {
+	t.Helper()
+	content, err := os.ReadFile("opa/parameters.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Certctl struct{ Parameters map[string]any }
+	}
+	if err := json.Unmarshal(content, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Certctl.Parameters
+}
+
+// verdict is what a policy says of a plan.
+type verdict struct {
+	Deny []string `json:"deny"`
+	Warn []string `json:"warn"`
+}
+
+// judge has OPA evaluate a policy folder on every fixture.
+func judge(t testing.TB, folder string, all map[string]fixture) map[string]verdict {
+	t.Helper()
+	data, err := json.Marshal(map[string]any{"fixtures": all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "fixtures.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const query = `{name: {"deny": deny, "warn": warn} |
+		some name, f in data.fixtures
+		plan := f.plan
+		parameters := f.parameters
+		deny := data.certctl.deny with input as plan with data.certctl.parameters as parameters
+		warn := data.certctl.warn with input as plan with data.certctl.parameters as parameters
+	}`
+	var result struct {
+		Result []struct {
+			Expressions []struct{ Value map[string]verdict }
+		}
+	}
+	out := output(t, exec.CommandContext(t.Context(), tool(t, "opa"), "eval", "--data", folder, "--data", file, "--format", "json", query))
+	if err := json.Unmarshal(out, &result); err != nil || len(result.Result) != 1 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return result.Result[0].Expressions[0].Value
+}
+
+func output(t testing.TB, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, out, said.String())
+	}
+	return out
+}
+
+// scenarioOf is the scenario that a fixture is of.
+func scenarioOf(name string) scenario { return scenarios()[filepath.Base(name)] }
+
+// fault says how a verdict is another than the scenario wants.
+func (sc scenario) fault(engine string, v verdict) string {
+	denied := sc.denied
+	if engine == "opentofu" && sc.tofuCannot {
+		denied = nil
+	}
+	if f := differs(denied, v.Deny); f != "" {
+		return "denied: " + f
+	}
+	if f := differs(sc.warned, v.Warn); f != "" {
+		return "warned: " + f
+	}
+	return ""
+}
+
+// differs finds each of the words in one message, and no message without.
+func differs(words, messages []string) string {
+	left := slices.Clone(messages)
+	for _, w := range words {
+		i := slices.IndexFunc(left, func(m string) bool { return strings.Contains(m, w) })
+		if i < 0 {
+			return fmt.Sprintf("nobody says %q, but %q", w, messages)
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	if len(left) > 0 {
+		return fmt.Sprintf("nobody expected %q", left)
+	}
+	return ""
+}
+
+// The policies say of each plan what its scenario wants.
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	for name, v := range judge(t, "opa", fixtures(t)) {
+		if fault := scenarioOf(name).fault(filepath.Dir(name), v); fault != "" {
+			t.Errorf("%s: %s", name, fault)
+		}
+	}
+}
+
+// Conftest comes to the same verdicts as OPA, with the command that the guide shows.
+func TestPolicies_Conftest(t *testing.T) {
+	t.Parallel()
+	all := fixtures(t)
+	want := judge(t, "opa", all)
+	for name, f := range all {
+		if filepath.Dir(name) != "terraform" || scenarioOf(name).parameters != nil {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			plan := filepath.Join(t.TempDir(), "plan.json")
+			if err := os.WriteFile(plan, f.Plan, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), tool(t, "conftest"), "test", "--policy", "opa", "--data", "opa/parameters.json", "--namespace", "certctl", "--output", "json", plan)
+			out, _ := cmd.Output() // 1 when something is denied
+			var results []struct {
+				Failures, Warnings []struct{ Msg string }
+			}
+			if err := json.Unmarshal(out, &results); err != nil || len(results) != 1 {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if got := len(results[0].Failures); got != len(want[name].Deny) || cmd.ProcessState.ExitCode() != min(1, got) {
+				t.Errorf("exit code %d, %s", cmd.ProcessState.ExitCode(), out)
+			}
+			for _, f := range results[0].Failures {
+				if !slices.Contains(want[name].Deny, f.Msg) {
+					t.Errorf("only Conftest says %q", f.Msg)
+				}
+			}
+		})
+	}
+}
+
+// The policies are well-formed, and their own tests reach every line.
+func TestPolicies_Clean(t *testing.T) {
+	t.Parallel()
+	opa := tool(t, "opa")
+	output(t, exec.CommandContext(t.Context(), opa, "check", "--strict", "opa"))
+	if unformatted := output(t, exec.CommandContext(t.Context(), opa, "fmt", "--list", "opa")); len(unformatted) > 0 {
+		t.Errorf("run opa fmt -w on %s", unformatted)
+	}
+	out := output(t, exec.CommandContext(t.Context(), opa, "test", "--coverage", "--format", "json", "opa"))
+	var report struct{ Coverage float64 }
+	if err := json.Unmarshal(out, &report); err != nil || report.Coverage != 100 {
+		t.Errorf("the unit tests reach %v %%: %v", report.Coverage, err)
+	}
+}

@@ -1,0 +1,296 @@
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// scenario is a plan that real Terraform makes against a real server, and what the policy has to say of it.
+type scenario struct {
+	first      string                   // what is applied before
+	waits      func(*testing.T, *scene) // what then happens on the server
+	then       string                   // what is planned
+	files      map[string]string        // further files of the configuration that is planned
+	args       []string                 // of terraform plan
+	options    []servertest.Option      // of the server
+	parameters map[string]any           // other than those of the folder
+	tofuCannot bool                     // OpenTofu's plan does not show it
+	wrapped    bool                     // as HCP Terraform gives it to a policy
+	denied     []string                 // words of each message, in any order; none: the plan may go on
+	warned     []string
+}
+
+// scene is a server, which can be reached by another name, too: that stands for another server.
+type scene struct {
+	*servertest.Server
+	other string
+}
+
+const reading = `
+data "certctl_pending_approvals" "all" {}
+`
+
+// web is a profile of production, gated unless an attribute says otherwise.
+func web(attributes ...string) string {
+	all := map[string]string{
+		"id": `"p-web"`, "name": `"Web"`, "requires_approval": "true", "labels": `{ environment = "production" }`,
+		"allowed_dns_names": `["*.example.com"]`, "allowed_key_algorithms": `[{ algorithm = "ECDSA", min_size = 256 }, { algorithm = "RSA", min_size = 3072 }]`,
+		"max_sans": "10", "max_ttl_seconds": "86400", "allowed_ekus": `["serverAuth"]`,
+	}
+	for _, a := range attributes {
+		name, value, _ := strings.Cut(a, " = ")
+		all[name] = value
+	}
+	var b strings.Builder
+	b.WriteString("\nresource \"certctl_certificate_profile\" \"web\" {\n")
+	for _, name := range sortedKeys(all) {
+		fmt.Fprintf(&b, "  %s = %s\n", name, all[name])
+	}
+	return b.String() + "}\n"
+}
+
+// request is a certificate under p-web that waits for a second person since so long.
+func request(id string, since time.Duration) func(*testing.T, *scene) {
+	return func(t *testing.T, s *scene) {
+		t.Helper()
+		s.Clock.Advance(-since)
+		name := strings.TrimPrefix(id, "mc-") + ".example.com"
+		spec := api.DefaultCertificateSpec()
+		spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = name, []string{name}, "p-web", servertest.CSR(t)
+		_, err := s.Client(t, "olga").CreateCertificate(t.Context(), api.CreateCertificate{ID: id, CertificateSpec: spec}, client.Query("issue", "true"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Clock.Advance(since)
+	}
+}
+
+func all(steps ...func(*testing.T, *scene)) func(*testing.T, *scene) {
+	return func(t *testing.T, s *scene) {
+		t.Helper()
+		for _, step := range steps {
+			step(t, s)
+		}
+	}
+}
+
+func clock(moved time.Duration) func(*testing.T, *scene) {
+	return func(_ *testing.T, s *scene) { s.Clock.Advance(moved) }
+}
+
+const (
+	fresh = time.Minute
+	long  = 30 * time.Hour
+)
+
+// module puts a configuration into a module, with these arguments.
+func module(configuration, call string) scenario {
+	return scenario{
+		then:  "module \"policy\" {\n  source = \"./policy\"\n" + call + "}\n",
+		files: map[string]string{"policy/main.tf": configuration},
+	}
+}
+
+// unknown is a value that is known only after the apply.
+func unknown(value string) string {
+	return "resource \"terraform_data\" \"later\" {\n  input = " + value + "\n}\n"
+}
+
+func scenarios() map[string]scenario {
+	inModule := module(required+reading, "")
+	inModule.first, inModule.waits = web(), request("mc-www", long)
+	inModule.then += web()
+	inModule.denied = []string{"waited 30 hours"}
+
+	nested := module(required+"module \"deeper\" {\n  source   = \"./deeper\"\n  for_each = toset([\"a\"])\n}\n", "  count = 1\n")
+	nested.first, nested.waits, nested.denied = web(), request("mc-www", long), []string{"waited 30 hours"}
+	nested.then += web()
+	nested.files["policy/deeper/main.tf"] = required + reading
+
+	return map[string]scenario{
+		// What may go on.
+		"nothing-but-a-reading": {then: reading},
+		"nothing-waits":         {first: web(), then: web() + reading},
+		"first-profile":         {then: web() + reading},
+		"waits-for-a-moment":    {first: web(), waits: request("mc-www", fresh), then: web() + reading},
+		"tighter":               {first: web(), then: web("max_sans = 5", "allowed_dns_names = []") + reading, warned: []string{"this edit of the gated profile p-web will wait"}},
+		"disabled":              {first: web(), then: web("enabled = false") + reading},
+		"ungated-development":   {then: web("requires_approval = false", `labels = { environment = "development" }`) + reading},
+		"wider-development": {
+			first: web("requires_approval = false", `labels = { environment = "development" }`),
+			then:  web("requires_approval = false", `labels = { environment = "development" }`, "max_sans = 50") + reading,
+		},
+		"ungated-destroyed": {first: web("requires_approval = false"), then: reading},
+		"filter-allowed": {
+			first: web(), waits: request("mc-www", fresh), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"issuance\"\n}\n",
+			parameters: map[string]any{"allowed_filters": map[string]any{"kind": []string{"issuance"}}},
+		},
+		"hcp-terraform": {first: web(), then: web() + reading, wrapped: true},
+		"certificate":   {first: web(), then: web() + reading + certificate, warned: []string{"certctl_certificate.www: this certificate will wait for a second person."}},
+		"certificate-under-new-profile": {
+			then:   strings.Replace(web(), `"p-web"`, "null", 1) + reading + strings.Replace(certificate, `"p-web"`, "certctl_certificate_profile.web.id", 1),
+			warned: []string{"if its profile is gated"},
+		},
+
+		// What waits.
+		"waits-too-long":        {first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web() + reading, denied: []string{"waited 30 hours, and 24 are allowed: ar-1 (certificate mc-www, profile Web, asked by olga): curl -X POST"}},
+		"waits-too-long-in-hcp": {first: web(), waits: request("mc-www", long), then: web() + reading, wrapped: true, denied: []string{"waited 30 hours"}},
+		"in-a-module":           inModule,
+		"in-nested-modules":     nested,
+		"one-of-many-readings": {
+			first: web(), waits: request("mc-www", long), denied: []string{"waited 30 hours"},
+			then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  for_each = toset([\"a\"])\n}\n",
+		},
+		"changes-what-waits": {first: web(), waits: request("mc-www", fresh), then: web("max_sans = 5") + reading, denied: []string{"changes profile p-web while 1 approvals"}, warned: []string{"this edit"}},
+		"too-many": {
+			first: web(), waits: all(request("mc-www", fresh), request("mc-api", fresh)), then: web() + reading,
+			parameters: map[string]any{"max_pending": 1}, denied: []string{"2 approvals await"},
+		},
+		"truncated": {
+			first: web(), waits: all(request("mc-www", fresh), request("mc-api", fresh)),
+			then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  limit = 1\n}\n", denied: []string{"lists 1 of 2"},
+		},
+		"truncated-and-many": {
+			first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web("max_sans = 5") + "data \"certctl_pending_approvals\" \"all\" {\n  limit = 1\n}\n",
+			parameters: map[string]any{"max_pending": 1}, denied: []string{"lists 1 of 2", "2 approvals await", "waited 30 hours", "while 2 approvals"}, warned: []string{"this edit"},
+		},
+
+		// What a plan does to profiles.
+		"gate-off":                {first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
+		"gate-unknown":            {first: web() + unknown("true"), then: web("requires_approval = terraform_data.later.output") + unknown("false") + reading, denied: []string{"turns requires_approval off, or may"}, warned: []string{"this edit"}},
+		"gate-off-in-development": {first: web(), then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
+		"ungated-production":      {then: web("requires_approval = false") + reading, denied: []string{"is not gated, and its label environment is none of development"}},
+		"ungated-no-label":        {then: web("requires_approval = false", "labels = {}") + reading, denied: []string{"is not gated"}},
+		"ungated-label-unknown":   {then: web("requires_approval = false", "labels = { environment = terraform_data.later.output }") + unknown(`"development"`) + reading, denied: []string{"is not gated"}},
+		"ungated-and-unknown":     {then: web("requires_approval = terraform_data.later.output") + unknown("true") + reading, denied: []string{"is not gated"}},
+		"ungated-moves-to-production": {
+			first: web("requires_approval = false", `labels = { environment = "development" }`), then: web("requires_approval = false") + reading, denied: []string{"is not gated"},
+		},
+		"destroyed":  {first: web(), then: reading, denied: []string{"destroys the gated profile p-web"}},
+		"replaced":   {first: web(), then: web(`id = "p-other"`) + reading, denied: []string{"destroys the gated profile p-web"}},
+		"wider-dns":  wider(`allowed_dns_names = ["*.example.com", "*.example.org"]`, "allowed_dns_names"),
+		"wider-ip":   wider(`allowed_ip_ranges = ["10.0.0.0/8"]`, "allowed_ip_ranges"),
+		"wider-uri":  wider(`allowed_uris = ["spiffe://example.com/*"]`, "allowed_uris"),
+		"wider-mail": wider(`allowed_email_domains = ["example.com"]`, "allowed_email_domains"),
+		"wider-eku":  wider(`allowed_ekus = ["serverAuth", "clientAuth"]`, "allowed_ekus"),
+		"wider-key":  wider(`allowed_key_algorithms = [{ algorithm = "RSA", min_size = 2048 }]`, "allowed_key_algorithms"),
+		"other-key":  wider(`allowed_key_algorithms = [{ algorithm = "ECDSA", min_size = 256 }, { algorithm = "Ed25519" }]`, "allowed_key_algorithms"),
+		"wider-sans": wider("max_sans = 100", "max_sans"),
+		"wider-ttl":  wider("max_ttl_seconds = 172800", "max_ttl_seconds"),
+		"wildcards":  wider("allow_wildcard_names = true", "allow_wildcard_names"),
+		"wider-without-label": {
+			first: web("labels = {}", "requires_approval = false"), then: web("labels = {}", "max_sans = 50", "requires_approval = false") + reading,
+			denied: []string{"is not gated", "widens max_sans"},
+		},
+		"enabled": {
+			first: web("enabled = false"), then: web() + reading, denied: []string{"widens enabled"}, warned: []string{"this edit"},
+		},
+		"wider-unknown": {
+			first: web() + unknown("10"), then: web("max_sans = terraform_data.later.output") + unknown("5") + reading, denied: []string{"widens max_sans"}, warned: []string{"this edit"},
+		},
+		"wider-partly-unknown": {
+			first: web() + unknown(`"a.example.com"`), then: web("allowed_dns_names = [terraform_data.later.output]") + unknown(`"*.example.com"`) + reading,
+			denied: []string{"widens allowed_dns_names"}, warned: []string{"this edit"},
+		},
+
+		// What cannot be judged.
+		"no-reading":         {first: web(), then: web(), denied: []string{"No reading"}},
+		"reading-of-none":    {first: web(), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  count = 0\n}\n", denied: []string{"No reading"}},
+		"reading-removed":    {first: web() + reading, waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},
+		"deferred-argument":  {first: web(), then: web() + unknown(`"issuance"`) + "data \"certctl_pending_approvals\" \"all\" {\n  kind = terraform_data.later.output\n}\n", denied: []string{"No reading", "was not read while planning"}},
+		"deferred-dependent": {first: web(), then: web() + unknown("1") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n", denied: []string{"No reading", "was not read while planning"}},
+		"deferred-after-one-that-was-read": {
+			first: web() + unknown("1") + reading, waits: request("mc-www", long), denied: []string{"No reading", "was not read while planning"},
+			then: web() + unknown("2") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n",
+		},
+		"in-a-check": {
+			first: web(), denied: []string{"was not read while planning"},
+			then: web() + "check \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {}\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
+		},
+		"failed-in-a-check": {
+			first: web(), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
+			then: web() + "provider \"certctl\" {\n  alias       = \"away\"\n  endpoint    = \"http://127.0.0.1:9\"\n  max_retries = 0\n}\ncheck \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {\n    provider = certctl.away\n  }\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
+		},
+		"server-ahead":  {first: web(), waits: clock(30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
+		"server-behind": {first: web(), waits: clock(-30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
+		"targeted":      {first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, tofuCannot: true, denied: []string{"may cover a part"}},
+		"fork": {
+			then: web() + reading, denied: []string{"data.certctl_pending_approvals.all comes from the provider", "certctl_certificate_profile.web comes from the provider"},
+			files: map[string]string{"provider.tf": strings.Replace(required, `"certctl/certctl"`, `"registry.example.com/fork/certctl"`, 1)},
+		},
+		"other-server": {
+			first: web(), waits: request("mc-www", long), denied: []string{"No reading of the pending approvals of https://certctl.example.com", "was read from https://other.example.com", "waited 30 hours"},
+			then: web() + otherServer + "data \"certctl_pending_approvals\" \"all\" {\n  provider = certctl.other\n}\n",
+		},
+		"another-server-too": {
+			first: web(), denied: []string{"was read from https://other.example.com"},
+			then: web() + reading + otherServer + "data \"certctl_pending_approvals\" \"other\" {\n  provider = certctl.other\n}\n",
+		},
+		"bypass":   {first: web(), options: []servertest.Option{servertest.Bypass()}, then: web() + reading, denied: []string{"approves everything by itself"}},
+		"filtered": {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"profile_edit\"\n}\n", denied: []string{`shows a part of what waits only: kind = "profile_edit"`}},
+		"overridden": {
+			first: web(), waits: request("mc-www", long), then: web() + reading, denied: []string{`certificate_id = "mc-none"`},
+			files: map[string]string{"quiet_override.tf": "data \"certctl_pending_approvals\" \"all\" {\n  certificate_id = \"mc-none\"\n}\n"},
+		},
+		"forged": {
+			first: web(), waits: request("mc-www", long), then: web() + forged, denied: []string{"No reading"},
+		},
+		"parameter-of-the-wrong-type": {
+			first: web(), then: web() + reading, parameters: map[string]any{"max_pending_hours": "24"}, denied: []string{"max_pending_hours must be number"},
+		},
+		"parameter-missing": {
+			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending must be number", "0 approvals await"},
+		},
+		"no-servers": {first: web(), then: web() + reading, parameters: map[string]any{"endpoints": []string{}}, denied: []string{"endpoints must name a server", "not on the list of servers"}},
+	}
+}
+
+func wider(attribute, field string) scenario {
+	return scenario{first: web(), then: web(attribute) + reading, denied: []string{"widens " + field + ":"}, warned: []string{"this edit"}}
+}
+
+const required = `
+terraform {
+  required_providers {
+    certctl = {
+      source = "certctl/certctl"
+    }
+  }
+}
+`
+
+const otherServer = `
+provider "certctl" {
+  alias    = "other"
+  endpoint = var.other
+}
+`
+
+const variables = "\nvariable \"other\" {}\n"
+
+// forged has the looks of a reading in the values of another resource.
+const forged = `
+resource "terraform_data" "forged" {
+  input = { resources = [{
+    address = "data.certctl_pending_approvals.all", mode = "data", type = "certctl_pending_approvals", name = "all"
+    provider_name = "registry.terraform.io/certctl/certctl"
+    values = { endpoint = "https://certctl.example.com", total_count = 0, truncated = false, oldest_age_seconds = 0, approval_bypass = false
+      count_by_profile = {}, evaluated_at = plantimestamp(), approvals = [], ids = [] }
+  }] }
+}
+`
+
+const certificate = `
+resource "certctl_certificate" "www" {
+  id         = "mc-www"
+  profile_id = "p-web"
+  sans       = ["www.example.com"]
+  csr_pem    = file("www.csr")
+}
+`
