@@ -137,7 +137,7 @@ func TestProvider_KeyIsNowhereOnDisk(t *testing.T) {
 func absent(dir, secret, wanted string) error {
 	found := false
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || !d.Type().IsRegular() { // plugin-testing links what lies beside the tests
 			return err
 		}
 		found = found || filepath.Base(path) == wanted
