@@ -31,9 +31,9 @@ type fixture struct {
 }
 
 // engine is where the plans of the Terraform at hand are kept: OpenTofu writes others.
-func engine(t *testing.T, w terraformtest.Workspace) string {
+func engine(t testing.TB) string {
 	t.Helper()
-	if strings.Contains(w.Run(t, 0, "version"), "OpenTofu") {
+	if strings.Contains(terraformtest.New(t, "", "").Run(t, 0, "version"), "OpenTofu") {
 		return "opentofu"
 	}
 	return "terraform"
@@ -48,10 +48,8 @@ func TestFixtures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, sc)
-			w := terraformtest.New(t, s.URL, s.Key(t, "terraform"))
-			w.Env = append(w.Env, "TF_VAR_other="+s.other)
-			plan := normalised(t, s, sc.plan(t, s, w))
-			file := filepath.Join("testdata", engine(t, w), name+".json")
+			plan := normalised(t, s, sc.plan(t, s))
+			file := filepath.Join("testdata", engine(t), name+".json")
 			if *update {
 				write(t, file, plan)
 			}
@@ -66,15 +64,17 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-func newScene(t *testing.T, sc scenario) *scene {
+func newScene(t testing.TB, sc scenario) *scene {
 	t.Helper()
 	s := servertest.New(t, sc.options...)
 	return &scene{s, strings.Replace(s.URL, "127.0.0.1", "localhost", 1)}
 }
 
 // plan makes it, as terraform show -json shows it.
-func (sc scenario) plan(t *testing.T, s *scene, w terraformtest.Workspace) []byte {
+func (sc scenario) plan(t testing.TB, s *scene) []byte {
 	t.Helper()
+	w := terraformtest.New(t, s.URL, s.Key(t, "terraform"))
+	w.Env = append(w.Env, "TF_VAR_other="+s.other)
 	w.Write(t, "www.csr", servertest.CSR(t))
 	w.Write(t, "provider.tf", required)
 	if sc.first != "" {
@@ -117,7 +117,7 @@ var (
 
 // normalised has nothing in it that is another in each run. What the policies compare keeps its relation: times are moved
 // together, so that the plan was made at madeAt, and are whole minutes.
-func normalised(t *testing.T, s *scene, plan []byte) []byte {
+func normalised(t testing.TB, s *scene, plan []byte) []byte {
 	t.Helper()
 	var v any
 	if err := json.Unmarshal(plan, &v); err != nil {
@@ -154,7 +154,7 @@ func normalised(t *testing.T, s *scene, plan []byte) []byte {
 	return []byte(aVersion.ReplaceAllString(text, `"$1": ""`))
 }
 
-func timestamp(t *testing.T, plan any) time.Time {
+func timestamp(t testing.TB, plan any) time.Time {
 	t.Helper()
 	members, _ := plan.(map[string]any)
 	if inner, ok := members["plan"].(map[string]any); ok {
@@ -179,7 +179,7 @@ func numbered(text string, what *regexp.Regexp, name func(was string, n int) str
 	})
 }
 
-func write(t *testing.T, file string, content []byte) {
+func write(t testing.TB, file string, content []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)

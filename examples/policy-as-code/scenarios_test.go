@@ -14,13 +14,13 @@ import (
 // scenario is a plan that real Terraform makes against a real server, and what the policy has to say of it.
 type scenario struct {
 	first      string                   // what is applied before
-	waits      func(*testing.T, *scene) // what then happens on the server
+	waits      func(testing.TB, *scene) // what then happens on the server
 	then       string                   // what is planned
 	files      map[string]string        // further files of the configuration that is planned
 	args       []string                 // of terraform plan
 	options    []servertest.Option      // of the server
 	parameters map[string]any           // other than those of the folder
-	tofuCannot bool                     // OpenTofu's plan does not show it
+	incomplete bool                     // denied for being a part of a plan, too, which OpenTofu does not show
 	wrapped    bool                     // as HCP Terraform gives it to a policy
 	denied     []string                 // words of each message, in any order; none: the plan may go on
 	warned     []string
@@ -56,8 +56,8 @@ func web(attributes ...string) string {
 }
 
 // request is a certificate under p-web that waits for a second person since so long.
-func request(id string, since time.Duration) func(*testing.T, *scene) {
-	return func(t *testing.T, s *scene) {
+func request(id string, since time.Duration) func(testing.TB, *scene) {
+	return func(t testing.TB, s *scene) {
 		t.Helper()
 		s.Clock.Advance(-since)
 		name := strings.TrimPrefix(id, "mc-") + ".example.com"
@@ -71,8 +71,8 @@ func request(id string, since time.Duration) func(*testing.T, *scene) {
 	}
 }
 
-func all(steps ...func(*testing.T, *scene)) func(*testing.T, *scene) {
-	return func(t *testing.T, s *scene) {
+func all(steps ...func(testing.TB, *scene)) func(testing.TB, *scene) {
+	return func(t testing.TB, s *scene) {
 		t.Helper()
 		for _, step := range steps {
 			step(t, s)
@@ -80,8 +80,8 @@ func all(steps ...func(*testing.T, *scene)) func(*testing.T, *scene) {
 	}
 }
 
-func clock(moved time.Duration) func(*testing.T, *scene) {
-	return func(_ *testing.T, s *scene) { s.Clock.Advance(moved) }
+func clock(moved time.Duration) func(testing.TB, *scene) {
+	return func(_ testing.TB, s *scene) { s.Clock.Advance(moved) }
 }
 
 const (
@@ -112,6 +112,10 @@ func scenarios() map[string]scenario {
 	nested.first, nested.waits, nested.denied = web(), request("mc-www", long), []string{"waited 30 hours"}
 	nested.then += web()
 	nested.files["policy/deeper/main.tf"] = required + reading
+
+	noModule := module(required+reading, "  count = 0\n")
+	noModule.first, noModule.waits, noModule.denied = web(), request("mc-www", long), []string{"No reading"}
+	noModule.then += web()
 
 	return map[string]scenario{
 		// What may go on.
@@ -184,6 +188,9 @@ func scenarios() map[string]scenario {
 		"wider-sans": wider("max_sans = 100", "max_sans"),
 		"wider-ttl":  wider("max_ttl_seconds = 172800", "max_ttl_seconds"),
 		"wildcards":  wider("allow_wildcard_names = true", "allow_wildcard_names"),
+		"wider-and-relabelled": {
+			first: web(), then: web("max_sans = 50", `labels = { environment = "development" }`) + reading, denied: []string{"widens max_sans"}, warned: []string{"this edit"},
+		},
 		"wider-without-label": {
 			first: web("labels = {}", "requires_approval = false"), then: web("labels = {}", "max_sans = 50", "requires_approval = false") + reading,
 			denied: []string{"is not gated", "widens max_sans"},
@@ -200,28 +207,40 @@ func scenarios() map[string]scenario {
 		},
 
 		// What cannot be judged.
-		"no-reading":         {first: web(), then: web(), denied: []string{"No reading"}},
-		"reading-of-none":    {first: web(), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  count = 0\n}\n", denied: []string{"No reading"}},
+		"no-reading":         {first: web(), waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},
+		"reading-of-none":    {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  count = 0\n}\n", denied: []string{"No reading"}},
 		"reading-removed":    {first: web() + reading, waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},
-		"deferred-argument":  {first: web(), then: web() + unknown(`"issuance"`) + "data \"certctl_pending_approvals\" \"all\" {\n  kind = terraform_data.later.output\n}\n", denied: []string{"No reading", "was not read while planning"}},
-		"deferred-dependent": {first: web(), then: web() + unknown("1") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n", denied: []string{"No reading", "was not read while planning"}},
+		"deferred-argument":  {first: web(), waits: request("mc-www", long), then: web() + unknown(`"issuance"`) + "data \"certctl_pending_approvals\" \"all\" {\n  kind = terraform_data.later.output\n}\n", denied: []string{"No reading", "was not read while planning"}},
+		"deferred-dependent": {first: web(), waits: request("mc-www", long), then: web() + unknown("1") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n", denied: []string{"No reading", "was not read while planning"}},
 		"deferred-after-one-that-was-read": {
 			first: web() + unknown("1") + reading, waits: request("mc-www", long), denied: []string{"No reading", "was not read while planning"},
 			then: web() + unknown("2") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n",
 		},
 		"in-a-check": {
-			first: web(), denied: []string{"was not read while planning"},
+			first: web(), waits: request("mc-www", long), denied: []string{"was not read while planning", "waited 30 hours"},
 			then: web() + "check \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {}\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
 		"failed-in-a-check": {
-			first: web(), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
+			first: web(), waits: request("mc-www", long), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
 			then: web() + "provider \"certctl\" {\n  alias       = \"away\"\n  endpoint    = \"http://127.0.0.1:9\"\n  max_retries = 0\n}\ncheck \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {\n    provider = certctl.away\n  }\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
 		"server-ahead":  {first: web(), waits: clock(30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
 		"server-behind": {first: web(), waits: clock(-30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
-		"targeted":      {first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, tofuCannot: true, denied: []string{"may cover a part"}},
-		"fork": {
+		"targeted":      {first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, incomplete: true},
+		"targeted-beside": {
+			first: web(), waits: request("mc-www", long), then: web() + unknown("1") + reading, args: []string{"-target=terraform_data.later"},
+			denied: []string{"No reading"}, incomplete: true,
+		},
+		"module-of-none": noModule,
+		"not-refreshed": {
+			first: web() + reading, waits: request("mc-www", long), then: web() + reading, args: []string{"-refresh=false"}, denied: []string{"waited 30 hours"},
+		},
+		"fork-from-the-start": {
 			then: web() + reading, denied: []string{"data.certctl_pending_approvals.all comes from the provider", "certctl_certificate_profile.web comes from the provider"},
+			files: map[string]string{"provider.tf": strings.Replace(required, `"certctl/certctl"`, `"registry.example.com/fork/certctl"`, 1)},
+		},
+		"fork": {
+			first: web(), waits: request("mc-www", long), then: web() + reading, denied: []string{"data.certctl_pending_approvals.all comes from the provider", "certctl_certificate_profile.web comes from the provider", "waited 30 hours"},
 			files: map[string]string{"provider.tf": strings.Replace(required, `"certctl/certctl"`, `"registry.example.com/fork/certctl"`, 1)},
 		},
 		"other-server": {
@@ -239,13 +258,13 @@ func scenarios() map[string]scenario {
 			files: map[string]string{"quiet_override.tf": "data \"certctl_pending_approvals\" \"all\" {\n  certificate_id = \"mc-none\"\n}\n"},
 		},
 		"forged": {
-			first: web(), waits: request("mc-www", long), then: web() + forged, denied: []string{"No reading"},
+			first: web() + forged, waits: request("mc-www", long), then: web() + forged, denied: []string{"No reading"},
 		},
 		"parameter-of-the-wrong-type": {
 			first: web(), then: web() + reading, parameters: map[string]any{"max_pending_hours": "24"}, denied: []string{"max_pending_hours must be number"},
 		},
 		"parameter-missing": {
-			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending must be number", "0 approvals await"},
+			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending must be number"},
 		},
 		"no-servers": {first: web(), then: web() + reading, parameters: map[string]any{"endpoints": []string{}}, denied: []string{"endpoints must name a server", "not on the list of servers"}},
 	}
@@ -283,6 +302,9 @@ resource "terraform_data" "forged" {
     values = { endpoint = "https://certctl.example.com", total_count = 0, truncated = false, oldest_age_seconds = 0, approval_bypass = false
       count_by_profile = {}, evaluated_at = plantimestamp(), approvals = [], ids = [] }
   }] }
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 `
 

@@ -8,15 +8,15 @@ deny contains sprintf("%s turns requires_approval off, or may (it is not known y
 	some change in plan.profile_changes
 	is_gated(change.change.before)
 	not "delete" in change.change.actions
-	not stays_gated(change)
+	not is_gated(change.change.after)
 }
 
 deny contains sprintf("%s is not gated, and its label %s is none of %s. Set requires_approval = true.", [change.address, parameters.environment_label, concat(", ", parameters.ungated_environments)]) if {
 	some change in plan.profile_changes
 	is_object(change.change.after)
 	not is_gated(change.change.before)
-	not stays_gated(change)
-	not may_be_ungated(change)
+	not is_gated(change.change.after)
+	not is_open(change.change.after)
 }
 
 deny contains sprintf("%s destroys the gated profile %s.", [change.address, change.change.before.id]) if {
@@ -34,19 +34,10 @@ deny contains sprintf("%s widens %s: what was refused until now would be signed.
 	count(fields) > 0
 }
 
+# What is not known yet is no member of the profile: it is not gated.
 is_gated(profile) if profile.requires_approval == true
 
-stays_gated(change) if {
-	is_gated(change.change.after)
-	not plan.is_unknown(change, "requires_approval")
-}
-
 # A profile without the label, or with one that is not known yet, is protected: nobody gets round the gate by saying nothing.
-may_be_ungated(change) if {
-	is_open(change.change.after)
-	not plan.is_unknown(change, "labels")
-}
-
 is_open(profile) if profile.labels[parameters.environment_label] in parameters.ungated_environments
 
 # The fields of which more may be signed than before, or may: a value that is not known yet counts as wider.

@@ -1,0 +1,94 @@
+package policy_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutant is a policy that somebody has weakened: one text in one file is replaced.
+type mutant struct{ file, was, becomes string }
+
+var mutants = map[string]mutant{
+	"ignores nested modules":        {"plan.rego", `names - {"child_modules", "resources"}`, `names - {"resources"}`},
+	"believes look-alikes":          {"plan.rego", "\tnames - {\"child_modules\", \"resources\"} == set()\n", ""},
+	"reads planned values only":     {"plan.rego", "document.prior_state.values.root_module", "document.planned_values.root_module"},
+	"ignores the wrapping":          {"plan.rego", "is_object(input.plan)", "false"},
+	"takes any plan as complete":    {"plan.rego", "is_complete if document.complete == true", "is_complete if true"},
+	"sees updates only":             {"plan.rego", `not change.change.actions in [["no-op"], ["read"]]`, `change.change.actions == ["update"]`},
+	"unknown is known":              {"plan.rego", "change.change.after_unknown[name] == true", "false"},
+	"sees readings of certctl only": {"plan.rego", "(resources | {change | some change in resource_changes})", "resources"},
+	"ignores deferred":              {"readings.rego", `"read" in change.change.actions`, `"defer" in change.change.actions`},
+	"any filter will do":            {"readings.rego", "not value in object.get(parameters.allowed_filters, name, [])", "false"},
+	"one filter is forgotten":       {"readings.rego", `"certificate_id", `, ""},
+	"the kind is no filter":         {"readings.rego", `"kind", `, ""},
+	"an older reading only":         {"readings.rego", "abs(plan.timestamp - time.parse_rfc3339_ns(reading.values.evaluated_at))", "(plan.timestamp - time.parse_rfc3339_ns(reading.values.evaluated_at))"},
+	"a newer reading only":          {"readings.rego", "abs(plan.timestamp - time.parse_rfc3339_ns(reading.values.evaluated_at))", "(time.parse_rfc3339_ns(reading.values.evaluated_at) - plan.timestamp)"},
+	"a failed reading is one":       {"deny_reading.rego", "readings.found - readings.sound", "readings.sound - readings.found"},
+	"any server will do":            {"deny_reading.rego", "not reading.values.endpoint in parameters.endpoints", "false"},
+	"any reading will do":           {"deny_reading.rego", "reading.values.endpoint == endpoint", "true"},
+	"any provider will do":          {"deny_reading.rego", "not resource.provider_name in parameters.provider_addresses", "false"},
+	"the bypass is fine":            {"deny_reading.rego", "reading.values.approval_bypass == true", "false"},
+	"trusts length(approvals)":      {"deny_reading.rego", "\treading.values.total_count > parameters.max_pending", "\tcount(reading.values.approvals) > parameters.max_pending"},
+	"truncated is fine":             {"deny_reading.rego", "reading.values.truncated == true", "false"},
+	"looks at the listed only":      {"deny_reading.rego", "\treading.values.oldest_age_seconds > parameters.max_pending_hours * 3600", "\tevery a in reading.values.approvals {\n\t\ta.age_seconds > parameters.max_pending_hours * 3600\n\t}"},
+	"compares strings as numbers":   {"parameters.rego", `"max_pending_hours": "number",`, ""},
+	"a parameter may be missing":    {"parameters.rego", "type_name(object.get(parameters, name, null)) != kind", "type_name(parameters[name]) != kind"},
+	"no server need be named":       {"parameters.rego", "if count(parameters.endpoints) == 0", "if count(parameters.endpoints) < 0"},
+	"looks for listed profiles":     {"deny_reading.rego", "waiting := reading.values.count_by_profile[change.change.before.id]", "waiting := count([a | some a in reading.values.approvals; a.profile_id == change.change.before.id])"},
+	"false only turns the gate off": {"deny_profile.rego", "\tnot \"delete\" in change.change.actions\n\tnot is_gated(change.change.after)", "\tchange.change.after.requires_approval == false"},
+	"no label, no gate":             {"deny_profile.rego", "not is_open(change.change.after)", `not change.change.after.labels[parameters.environment_label] in parameters.ungated_environments`},
+	"replacing is no destroying":    {"deny_profile.rego", "\t\"delete\" in change.change.actions\n\tis_gated", "\tchange.change.actions == [\"delete\"]\n\tis_gated"},
+	"counts instead of comparing":   {"deny_profile.rego", "some element in change.change.after[field]; not element in change.change.before[field]", "count(change.change.after[field]) > count(change.change.before[field]) + 1"},
+	"any size of a known algorithm": {"deny_profile.rego", "allowed.min_size <= key.min_size", "true"},
+	"limits may grow":               {"deny_profile.rego", "change.change.after[field] > change.change.before[field]", "change.change.after[field] < 0"},
+	"unknown rules are fine":        {"deny_profile.rego", "\t{field | some field in rules; plan.is_unknown(change, field)},\n", ""},
+	"the new label counts":          {"deny_profile.rego", "not is_open(change.change.before)", "not is_open(change.change.after)"},
+}
+
+// A policy that was weakened in one place is found out by a plan that real Terraform made.
+func TestPolicies_MutantsAreCaught(t *testing.T) {
+	t.Parallel()
+	all := fixtures(t)
+	for name, m := range mutants {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for plan, v := range judge(t, m.folder(t), all) {
+				if scenarioOf(plan).fault(filepath.Dir(plan), v) != "" {
+					return
+				}
+			}
+			t.Error("no plan tells it from the policy")
+		})
+	}
+}
+
+// folder is a copy of the policies with the one text replaced.
+func (m mutant) folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	err := fs.WalkDir(os.DirFS("opa"), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.rego") {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join("opa", path))
+		if err != nil {
+			return err
+		}
+		text := string(content)
+		if filepath.Base(path) == m.file {
+			if strings.Count(text, m.was) != 1 {
+				t.Errorf("%s has %q %d times", m.file, m.was, strings.Count(text, m.was))
+			}
+			text = strings.Replace(text, m.was, m.becomes, 1)
+		}
+		write(t, filepath.Join(dir, path), []byte(text))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
