@@ -147,7 +147,10 @@ func normalised(t testing.TB, s *scene, plan []byte) []byte {
 		}
 		return fmt.Sprintf(`"%s": %d`, m[1], int(age.Truncate(time.Minute).Seconds()))
 	})
-	text = numbered(text, anID, func(id string, n int) string { return fmt.Sprintf("%s-%d", id[:strings.Index(id, "-")], n) })
+	text = numbered(text, anID, func(id string, n int) string {
+		kind, _, _ := strings.Cut(id, "-")
+		return fmt.Sprintf("%s-%d", kind, n)
+	})
 	text = numbered(text, aHash, func(_ string, n int) string { return fmt.Sprintf("%064d", n) })
 	text = numbered(text, aUUID, func(_ string, n int) string { return fmt.Sprintf("00000000-0000-0000-0000-%012d", n) })
 	text = aCSR.ReplaceAllString(text, `-----BEGIN CERTIFICATE REQUEST-----`)

@@ -18,7 +18,7 @@ var mutants = map[string]mutant{
 	"ignores the wrapping":          {"plan.rego", "is_object(input.plan)", "false"},
 	"takes any plan as complete":    {"plan.rego", "is_complete if document.complete == true", "is_complete if true"},
 	"sees updates only":             {"plan.rego", `not change.change.actions in [["no-op"], ["read"]]`, `change.change.actions == ["update"]`},
-	"unknown is known":              {"plan.rego", "change.change.after_unknown[name] == true", "false"},
+	"unknown is known":              {"plan.rego", "\tvalue == true\n", "\tvalue == false\n\tnot value == false\n"},
 	"sees readings of certctl only": {"plan.rego", "(resources | {change | some change in resource_changes})", "resources"},
 	"ignores deferred":              {"readings.rego", `"read" in change.change.actions`, `"defer" in change.change.actions`},
 	"any filter will do":            {"readings.rego", "not value in object.get(parameters.allowed_filters, name, [])", "false"},

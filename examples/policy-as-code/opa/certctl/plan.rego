@@ -58,5 +58,8 @@ of_certctl contains resource if {
 	startswith(resource.type, "certctl_")
 }
 
-# is_unknown says that a value is known only after the apply. An element that is unknown stands as null in its list.
-is_unknown(change, name) if change.change.after_unknown[name] == true
+# is_unknown says that a value, or a part of it, is known only after the apply.
+is_unknown(change, name) if {
+	walk(change.change.after_unknown[name], [_, value])
+	value == true
+}

@@ -1,0 +1,143 @@
+package certctl_test
+
+ungated := {"requires_approval": false}
+
+ungated_development := {"requires_approval": false, "labels": {"environment": "development"}}
+
+gated_development := {"labels": {"environment": "development"}}
+
+test_gate[name] if {
+	some name, c in {
+		# A gated profile.
+		"kept": {"after": {"name": "Other"}, "denied": [], "warned": ["this edit"]},
+		"turned off": {"after": ungated, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"turned off in development": {"before": gated_development, "after": ungated_development, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"turned off with the label of development": {"after": ungated_development, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"unknown": {"unknown": {"requires_approval": true}, "denied": ["or may (it is not known yet)"], "warned": ["this edit"]},
+		"forgotten": {"actions": ["forget"], "after": null, "denied": ["no second person"], "warned": []},
+		"destroyed": {"actions": ["delete"], "after": null, "denied": ["destroys the gated profile p-web"], "warned": []},
+		"replaced": {"actions": ["delete", "create"], "after": {"id": "p-new"}, "denied": ["destroys the gated profile p-web"], "warned": []},
+		"replaced, created first": {"actions": ["create", "delete"], "after": {"id": "p-new"}, "denied": ["destroys"], "warned": []},
+		"replaced by one without": {"actions": ["delete", "create"], "after": ungated, "denied": ["destroys"], "warned": []},
+		"untouched": {"actions": ["no-op"], "denied": [], "warned": []},
+		# A profile that is not gated, or not yet.
+		"turned on": {"before": ungated, "denied": [], "warned": []},
+		"turned on, perhaps": {"before": ungated, "unknown": {"requires_approval": true}, "denied": ["is not gated"], "warned": []},
+		"never on": {"before": ungated, "after": ungated, "denied": ["label environment is none of development, sandbox"], "warned": []},
+		"leaves development": {"before": ungated_development, "after": ungated, "denied": ["is not gated"], "warned": []},
+		"stays in development": {"before": ungated_development, "after": ungated_development, "denied": [], "warned": []},
+		"destroyed without": {"actions": ["delete"], "before": ungated, "after": null, "denied": [], "warned": []},
+		"forgotten without": {"actions": ["forget"], "before": ungated, "after": null, "denied": [], "warned": []},
+		"replaced without": {"actions": ["delete", "create"], "before": ungated, "after": ungated, "denied": ["is not gated"], "warned": []},
+		# A new one.
+		"created": {"before": null, "denied": [], "warned": []},
+		"created without": {"before": null, "after": ungated, "denied": ["is not gated"], "warned": []},
+		"created unknown": {"before": null, "unknown": {"requires_approval": true}, "denied": ["is not gated"], "warned": []},
+		"created in development": {"before": null, "after": ungated_development, "denied": [], "warned": []},
+		"created in development, unknown": {"before": null, "after": gated_development, "unknown": {"requires_approval": true}, "denied": [], "warned": []},
+		"created without labels": {"before": null, "after": {"requires_approval": false, "labels": {}}, "denied": ["is not gated"], "warned": []},
+		"created with null labels": {"before": null, "after": {"requires_approval": false, "labels": null}, "denied": ["is not gated"], "warned": []},
+		"created with another label": {"before": null, "after": {"requires_approval": false, "labels": {"env": "development"}}, "denied": ["is not gated"], "warned": []},
+		"created with a label in capitals": {"before": null, "after": {"requires_approval": false, "labels": {"environment": "Development"}}, "denied": ["is not gated"], "warned": []},
+		"created with unknown labels": {"before": null, "after": ungated, "unknown": {"labels": true}, "denied": ["is not gated"], "warned": []},
+		"created with an unknown label": {"before": null, "after": {"requires_approval": false, "labels": {}}, "unknown": {"labels": {"environment": true}}, "denied": ["is not gated"], "warned": []},
+		# Something else that has such attributes.
+		"a certificate": {"type": "certctl_certificate", "after": ungated, "denied": [], "warned": []},
+		"data": {"mode": "data", "after": ungated, "denied": [], "warned": []},
+	}
+	judged(plan_of([reading], [change_of(c)]), defaults, c.denied, c.warned)
+}
+
+# A profile that was replaced, with the old one still to be destroyed.
+test_deposed if {
+	old := object.union(change_of({"actions": ["delete"], "after": null}), {"deposed": "8f3a0c1d"})
+	judged(plan_of([reading], [old]), defaults, ["destroys the gated profile p-web"], [])
+}
+
+# What a profile allows is widened by each of these; the message names the fields.
+test_wider[name] if {
+	some name, c in {
+		"DNS name": [{"allowed_dns_names": ["*.example.com", "*.example.org"]}, "widens allowed_dns_names:"],
+		"another DNS name": [{"allowed_dns_names": ["*.example.org"]}, "widens allowed_dns_names:"],
+		"IP range": [{"allowed_ip_ranges": ["10.0.0.0/16", "10.1.0.0/16"]}, "widens allowed_ip_ranges:"],
+		"URI": [{"allowed_uris": ["spiffe://example.com/*", "spiffe://example.org/*"]}, "widens allowed_uris:"],
+		"mail domain": [{"allowed_email_domains": ["example.com", "example.org"]}, "widens allowed_email_domains:"],
+		"key usage": [{"allowed_ekus": ["serverAuth", "clientAuth"]}, "widens allowed_ekus:"],
+		"names": [{"max_sans": 11}, "widens max_sans:"],
+		"validity": [{"max_ttl_seconds": 86401}, "widens max_ttl_seconds:"],
+		"wildcards": [{"allow_wildcard_names": true}, "widens allow_wildcard_names:"],
+		"issuer": [{"issuer_id": "iss-other"}, "widens issuer_id:"],
+		"several": [{"max_sans": 11, "issuer_id": "iss-other", "allowed_uris": ["spiffe://a/*"]}, "widens allowed_uris, issuer_id, max_sans:"],
+	}
+	judged(plan_of([reading], [change_of({"after": c[0]})]), defaults, [c[1]], ["this edit"])
+
+	# Whether a profile is gated makes no difference, and neither does what it becomes.
+	ungated_before := {"requires_approval": false, "labels": null}
+	judged(plan_of([reading], [change_of({"before": ungated_before, "after": object.union(gated_development, c[0])})]), defaults, [c[1]], [])
+
+	# In development everybody may.
+	judged(plan_of([reading], [change_of({"before": gated_development, "after": c[0]})]), defaults, [], ["this edit"])
+
+	# Nothing is widened where nothing was, or where nothing is left.
+	judged(plan_of([reading], [change_of({"actions": ["create"], "before": null, "after": c[0]})]), defaults, [], [])
+	judged(plan_of([reading], [change_of({"actions": ["delete"], "before": object.union(ungated, c[0]), "after": null})]), defaults, [], [])
+}
+
+test_enabled if {
+	judged(plan_of([reading], [change_of({"before": {"enabled": false}})]), defaults, ["widens enabled:"], ["this edit"])
+}
+
+test_not_wider[name] if {
+	some name, values in {
+		"fewer": {"allowed_dns_names": ["example.com"]},
+		"none": {"allowed_dns_names": [], "allowed_ip_ranges": [], "allowed_uris": [], "allowed_email_domains": []},
+		"another order": {"allowed_dns_names": ["example.com", "*.example.com"]},
+		"fewer names": {"max_sans": 9},
+		"shorter": {"max_ttl_seconds": 86399},
+		"another name": {"name": "Other", "description": "Other"},
+	}
+	judged(plan_of([reading], [change_of({"after": values})]), defaults, [], ["this edit"])
+}
+
+# What is not known yet may be wider, as a whole or in one place.
+test_wider_unknown[field] if {
+	some field, unknown in {
+		"allowed_dns_names": [false, true], "allowed_ip_ranges": true, "allowed_uris": [true], "allowed_email_domains": true,
+		"allowed_ekus": [true], "allowed_key_algorithms": [{"min_size": true}], "max_sans": true, "max_ttl_seconds": true,
+		"allow_wildcard_names": true, "enabled": true, "issuer_id": true,
+	}
+	words := [sprintf("widens %s:", [field])]
+	judged(plan_of([reading], [change_of({"unknown": {field: unknown}})]), defaults, words, ["this edit"])
+}
+
+test_known if {
+	unknown := {"allowed_dns_names": [false, false], "allowed_key_algorithms": [{}], "labels": {}, "created_at": true}
+	judged(plan_of([reading], [change_of({"after": {"max_sans": 9}, "unknown": unknown})]), defaults, [], ["this edit"])
+}
+
+ecdsa(size) := {"algorithm": "ECDSA", "min_size": size}
+
+rsa(size) := {"algorithm": "RSA", "min_size": size}
+
+ed25519 := {"algorithm": "Ed25519", "min_size": null}
+
+test_keys[name] if {
+	some name, c in {
+		"equal": [[ecdsa(256)], [ecdsa(256)], []],
+		"larger": [[ecdsa(256)], [ecdsa(257)], []],
+		"smaller": [[ecdsa(256)], [ecdsa(255)], ["widens allowed_key_algorithms:"]],
+		"another algorithm": [[ecdsa(256)], [ecdsa(256), rsa(4096)], ["widens allowed_key_algorithms:"]],
+		"the smallest counts": [[rsa(4096), rsa(2048)], [rsa(3072)], []],
+		"one of two is smaller": [[rsa(2048), ecdsa(384)], [rsa(2048), ecdsa(256)], ["widens allowed_key_algorithms:"]],
+		"fewer": [[ecdsa(256), ed25519], [ecdsa(256)], []],
+		"Ed25519 kept": [[ed25519], [ed25519], []],
+		"Ed25519 kept, size left out": [[{"algorithm": "Ed25519"}], [ed25519], []],
+		"Ed25519 added": [[ecdsa(256)], [ed25519], ["widens allowed_key_algorithms:"]],
+		"Ed25519 replaced": [[ed25519], [ecdsa(521)], ["widens allowed_key_algorithms:"]],
+		"no size any more": [[rsa(2048)], [{"algorithm": "RSA", "min_size": null}], ["widens allowed_key_algorithms:"]],
+		"size missing": [[rsa(2048)], [{"algorithm": "RSA"}], ["widens allowed_key_algorithms:"]],
+		"none before": [[], [rsa(4096)], ["widens allowed_key_algorithms:"]],
+	}
+	change := change_of({"before": {"allowed_key_algorithms": c[0]}, "after": {"allowed_key_algorithms": c[1]}})
+	judged(plan_of([reading], [change]), defaults, c[2], ["this edit"])
+}

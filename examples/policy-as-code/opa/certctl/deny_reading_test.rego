@@ -1,0 +1,185 @@
+package certctl_test
+
+import data.certctl
+
+test_reading[name] if {
+	some name, c in {
+		"nothing waits": [{}, []],
+		"as many as may": [{"total_count": 20, "oldest_age_seconds": 1}, []],
+		"too many": [{"total_count": 21, "ids": ["ar-1", "ar-2"]}, ["21 approvals await a second person on https://certctl.example.com, and 20 may. The oldest first: ar-1, ar-2."]],
+		"as long as may be": [{"oldest_age_seconds": 86400}, []],
+		"too long": [{"oldest_age_seconds": 86401}, ["has waited 24 hours, and 24 are allowed"]],
+		"truncated": [{"truncated": true, "total_count": 2, "approvals": [{}]}, ["lists 1 of 2 approvals"]],
+		"bypass": [{"approval_bypass": true}, ["https://certctl.example.com approves everything by itself"]],
+		"kind": [{"kind": "issuance"}, [`waits only: kind = "issuance"`]],
+		"profile": [{"profile_id": "p-web"}, [`waits only: profile_id = "p-web"`]],
+		"certificate": [{"certificate_id": "mc-www"}, [`waits only: certificate_id = "mc-www"`]],
+		"who asked": [{"requested_by": "olga"}, [`waits only: requested_by = "olga"`]],
+		"empty filter": [{"kind": ""}, [`waits only: kind = ""`]],
+		"two filters": [{"kind": "issuance", "requested_by": "olga"}, [`kind = "issuance", requested_by = "olga"`]],
+		"ten minutes before": [{"evaluated_at": "2026-01-01T11:50:00Z"}, []],
+		"ten minutes after": [{"evaluated_at": "2026-01-01T12:10:00Z"}, []],
+		"more than ten before": [{"evaluated_at": "2026-01-01T11:49:59Z"}, ["was read 10 minutes before or after the plan was made; at most 10"]],
+		"more than ten after": [{"evaluated_at": "2026-01-01T12:10:00.001Z"}, ["was read 10 minutes before or after"]],
+		"another time zone": [{"evaluated_at": "2026-01-01T14:00:00+02:00"}, []],
+		"another server": [{"endpoint": "https://other.example.com"}, ["No reading of the pending approvals of https://certctl.example.com", "was read from https://other.example.com"]],
+	}
+	judged(plan_of([reading_with(c[0])], []), defaults, c[1], [])
+}
+
+test_allowed_filter[name] if {
+	some name, c in {
+		"allowed": [{"kind": "issuance"}, []],
+		"another value": [{"kind": "profile_edit"}, ["waits only"]],
+		"another filter": [{"requested_by": "issuance"}, ["waits only"]],
+		"one of two": [{"kind": "issuance", "profile_id": "p-web"}, [`waits only: profile_id = "p-web"`]],
+	}
+	parameters := with_values(defaults, {"allowed_filters": {"kind": ["issuance"]}})
+	judged(plan_of([reading_with(c[0])], []), parameters, c[1], [])
+}
+
+# A failed reading holds nulls, and one of another provider version may lack something or hold it as text.
+test_unsound[name] if {
+	some field in [
+		"total_count", "oldest_age_seconds", "truncated", "approval_bypass", "endpoint", "count_by_profile", "evaluated_at",
+	]
+	some fault, values in {
+		"missing": object.remove(reading.values, [field]),
+		"null": with_values(reading.values, {field: null}),
+		"a list": with_values(reading.values, {field: ["2026-01-01T12:00:00Z"]}),
+	}
+	name := concat(" ", [field, fault])
+	judged(plan_of([with_values(reading, {"values": values})], []), defaults, ["No reading", "data.certctl_pending_approvals.all holds no reading"], [])
+}
+
+# Only what has waited too long is named, with what it is about and how to decide it.
+test_overdue if {
+	approvals := [
+		{"id": "ar-1", "kind": "issuance", "age_seconds": 90000, "certificate_id": "mc-www", "profile_name": "Web", "requested_by": "olga"},
+		{"id": "ar-2", "kind": "profile_edit", "age_seconds": 86401, "certificate_id": null, "profile_name": "Web", "requested_by": "pete"},
+		{"id": "ar-3", "kind": "issuance", "age_seconds": 86400, "certificate_id": "mc-api", "profile_name": "Web", "requested_by": "olga"},
+	]
+	plan := plan_of([reading_with({"total_count": 3, "oldest_age_seconds": 90000, "approvals": approvals})], [])
+	command := "curl -X POST https://certctl.example.com/api/v1/approvals/%s/approve (or .../reject) -H \"Authorization: Bearer $APPROVER_API_KEY\""
+	message := sprintf("The oldest approval on https://certctl.example.com has waited 25 hours, and 24 are allowed: %s.", [concat("; ", [
+		sprintf("ar-1 (certificate mc-www, profile Web, asked by olga): %s", [sprintf(command, ["ar-1"])]),
+		sprintf("ar-2 (edit of the profile, profile Web, asked by pete): %s", [sprintf(command, ["ar-2"])]),
+	])])
+	judged(plan, defaults, [message], [])
+}
+
+test_readings[name] if {
+	other := with_values(reading_with({"endpoint": "https://other.example.com"}), {"address": "data.certctl_pending_approvals.other"})
+	again := with_values(reading_with({"approval_bypass": true, "truncated": true}), {"address": "data.certctl_pending_approvals.again"})
+	some name, c in {
+		"none": [[], ["of https://certctl.example.com", "of https://other.example.com"]],
+		"one of two": [[reading], ["No reading of the pending approvals of https://other.example.com"]],
+		"both": [[reading, other], []],
+		"a good one hides no bad one": [[reading, other, again], ["again lists", "approves everything"]],
+		"a resource": [[with_values(reading, {"mode": "managed"}), other], ["of https://certctl.example.com"]],
+		"other data": [[with_values(reading, {"type": "certctl_approval"}), other], ["of https://certctl.example.com"]],
+	}
+	parameters := with_values(defaults, {"endpoints": ["https://certctl.example.com", "https://other.example.com"]})
+	judged(plan_of(c[0], []), parameters, c[1], [])
+}
+
+# Data that is read while applying is no reading, even beside one that is.
+test_deferred[name] if {
+	some name, c in {
+		"reading": ["data", "certctl_pending_approvals", ["read"], ["data.certctl_pending_approvals.all was not read while planning"]],
+		"removed": ["data", "certctl_pending_approvals", ["no-op"], []],
+		"other data": ["data", "certctl_certificate_profile", ["read"], []],
+		"a resource": ["managed", "certctl_pending_approvals", ["read"], []],
+	}
+	change := with_values(reading, {"mode": c[0], "type": c[1], "change": {"actions": c[2], "before": null, "after": {}}})
+	judged(plan_of([reading], [change]), defaults, c[3], [])
+}
+
+test_provider[name] if {
+	fork := {"provider_name": "registry.example.com/fork/certctl"}
+	state := in_state("certctl_certificate", {})
+	change := with_values(change_of({"actions": ["no-op"]}), {"address": "certctl_certificate_profile.fork"})
+	some name, c in {
+		"known": [[reading, state], [change], []],
+		"of the reading": [[with_values(reading, fork)], [change], ["data.certctl_pending_approvals.all comes from the provider registry.example.com/fork/certctl"]],
+		"of a resource": [[reading, with_values(state, fork)], [change], ["certctl_certificate.web comes from"]],
+		"of a change": [[reading, state], [with_values(change, fork)], ["certctl_certificate_profile.fork comes from"]],
+		"of something else": [[reading, with_values(in_state("aws_instance", {}), fork)], [], []],
+	}
+	judged(plan_of(c[0], c[1]), defaults, c[2], [])
+}
+
+# An edit while somebody decides under the profile.
+test_waiting[name] if {
+	some name, c in {
+		"one waits": [{"p-web": 1}, {"after": {"max_sans": 9}}, ["changes profile p-web while 1 approvals under it"], ["this edit"]],
+		"none waits": [{"p-web": 0}, {"after": {"max_sans": 9}}, [], ["this edit"]],
+		"under another": [{"p-api": 1}, {"after": {"max_sans": 9}}, [], ["this edit"]],
+		"nothing changes": [{"p-web": 1}, {"actions": ["no-op"]}, [], []],
+		"disabled": [{"p-web": 1}, {"after": {"enabled": false}}, ["while 1 approvals"], []],
+		"destroyed": [{"p-web": 2}, {"actions": ["delete"], "before": {"requires_approval": false}, "after": null}, ["while 2 approvals"], []],
+		"replaced": [{"p-web": 2, "p-new": 3}, {"actions": ["create", "delete"], "before": {"requires_approval": false}, "after": {"id": "p-new"}}, ["while 2 approvals"], []],
+		"created": [{"p-web": 1}, {"actions": ["create"], "before": null}, [], []],
+	}
+	judged(plan_of([reading_with({"count_by_profile": c[0]})], [change_of(c[1])]), defaults, c[2], c[3])
+}
+
+test_document[name] if {
+	good := plan_of([reading], [])
+	partly := ["may cover a part of the configuration only"]
+	some name, c in {
+		"good": [good, false, []],
+		"no changes": [object.remove(good, ["resource_changes"]), false, []],
+		"errored": [with_values(good, {"errored": true}), false, ["failed half way"]],
+		"errored is not said": [object.remove(good, ["errored"]), false, []],
+		"partly": [with_values(good, {"complete": false}), false, partly],
+		"completeness is not said": [object.remove(good, ["complete"]), false, partly],
+		"completeness is not said, accepted": [object.remove(good, ["complete"]), true, []],
+		"partly, accepted": [with_values(good, {"complete": false}), true, partly],
+		"null, accepted": [with_values(good, {"complete": null}), true, partly],
+		"no time": [object.remove(good, ["timestamp"]), false, ["This is no plan", "No reading", "holds no reading"]],
+		"no time that can be read": [with_values(good, {"timestamp": "today"}), false, ["This is no plan", "No reading", "holds no reading"]],
+		"empty": [{}, true, ["This is no plan", "No reading"]],
+		"a state": [{"values": good.prior_state.values}, true, ["This is no plan", "No reading"]],
+		"a plan that is none": [{"plan": "plan"}, true, ["This is no plan", "No reading"]],
+	}
+	judged(c[0], with_values(defaults, {"accept_unknown_completeness": c[1]}), c[2], [])
+}
+
+# Modules lead to a resource however deep they are, and nothing within the values of one does.
+test_modules[name] if {
+	deep := {"child_modules": [{"resources": []}, {"child_modules": [{"resources": [reading]}]}]}
+	forged := in_state("terraform_data", {"input": {"resources": [reading], "child_modules": [{"resources": [reading]}]}})
+	some name, c in {
+		"nested": [deep, []],
+		"in values": [{"resources": [forged]}, ["No reading"]],
+		"in sensitive values": [{"resources": [object.union(in_state("terraform_data", {}), {"sensitive_values": {"resources": [reading]}})]}, ["No reading"]],
+		"in values of a module's resource": [{"child_modules": [{"resources": [forged]}]}, ["No reading"]],
+		"in the resource itself": [{"resources": reading}, ["No reading"]],
+		"no resources": [{}, ["No reading"]],
+	}
+	judged(with_values(plan_of([], []), {"prior_state": {"values": {"root_module": c[0]}}}), defaults, c[1], [])
+}
+
+test_parameters[name] if {
+	some parameter, value in defaults
+	kind := type_name(value)
+	some fault, parameters in {
+		"missing": object.remove(defaults, [parameter]),
+		"null": with_values(defaults, {parameter: null}),
+		"of another type": with_values(defaults, {parameter: {"number": "1", "array": "a", "object": "{}", "boolean": "true", "string": 1}[kind]}),
+	}
+	name := concat(" ", [parameter, fault])
+	fault_message := sprintf("%s must be %s", [parameter, kind])
+	certctl.parameter_faults == {fault_message} with data.certctl.parameters as parameters
+}
+
+# With parameters that are wrong nothing else can be trusted, so it is denied in any case.
+test_parameters_deny[name] if {
+	some name, c in {
+		"text": [{"max_pending_hours": "24"}, ["wrong: max_pending_hours must be number"]],
+		"two": [{"max_minutes_apart": "10", "allowed_filters": []}, ["allowed_filters must be object", "max_minutes_apart must be number"]],
+		"no server": [{"endpoints": []}, ["endpoints must name a server", "not on the list of servers"]],
+	}
+	judged(plan_of([reading], []), with_values(defaults, c[0]), c[1], [])
+}
