@@ -1,0 +1,25 @@
+# Stands for your own configuration: what matters here are the conditions in lifecycle.
+terraform {
+  required_providers {
+    certctl = {
+      source = "certctl/certctl"
+    }
+  }
+}
+
+resource "certctl_certificate_profile" "web" {
+  id                = "p-web"
+  name              = "Web"
+  requires_approval = var.requires_approval
+  allowed_dns_names = ["*.example.com"]
+  labels            = { environment = var.environment }
+
+  lifecycle {
+    prevent_destroy = true
+
+    postcondition {
+      condition     = self.requires_approval || contains(var.ungated_environments, var.environment)
+      error_message = "Profile ${self.id} must set requires_approval in the environment ${var.environment}."
+    }
+  }
+}
