@@ -56,6 +56,18 @@ func unknownOutputs() outputs {
 	}
 }
 
+// filled gives what the plan leaves open. What it has said already stays, even if the server has moved on meanwhile:
+// Terraform refuses anything else from an apply, and the next Read moves it.
+func (o outputs) filled(now outputs) outputs {
+	if o.Status.IsUnknown() {
+		return now
+	}
+	if o.RenewAt.IsUnknown() {
+		o.RenewAt, o.ReadyForRenewal = now.RenewAt, now.ReadyForRenewal
+	}
+	return o
+}
+
 func newOutputs(c api.Certificate, now time.Time) outputs {
 	o := outputs{
 		Status: types.StringValue(string(c.Status)), ApprovalID: types.StringPointerValue(c.ApprovalID),
@@ -78,7 +90,7 @@ func newOutputs(c api.Certificate, now time.Time) outputs {
 	return o
 }
 
-// stored is the model with what the server has; what only Terraform knows stays.
+// stored is the model with what the server has; what only Terraform knows stays, and so do outputs that are known.
 func (m certificateModel) stored(c api.Certificate, now time.Time) certificateModel {
 	m.ID, m.ProfileID = types.StringValue(c.ID), types.StringValue(c.ProfileID)
 	m.CommonName, m.CSRPEM = types.StringValue(c.CommonName), types.StringValue(c.CSRPEM)
@@ -87,7 +99,7 @@ func (m certificateModel) stored(c api.Certificate, now time.Time) certificateMo
 	if m.WaitForIssuance.IsNull() {
 		m.WaitForIssuance = types.BoolValue(false)
 	}
-	m.outputs = newOutputs(c, now)
+	m.outputs = m.filled(newOutputs(c, now))
 	return m
 }
 

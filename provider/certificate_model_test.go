@@ -22,6 +22,7 @@ func TestCertificateModel_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, now := certificates().Draw(t, "certificate"), moments().Draw(t, "now")
 		prior := importedCertificate(t, c.ID)
+		prior.outputs = unknownOutputs()
 		prior.RenewalTriggers = textMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
 		prior.WaitForIssuance = types.BoolValue(rapid.Bool().Draw(t, "wait"))
 

@@ -91,6 +91,7 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
+	state.outputs = unknownOutputs() // any of them may have moved
 	resp.Diagnostics.Append(r.save(ctx, a, state, c, place{&resp.State, resp.Identity, resp.Private})...)
 }
 

@@ -221,6 +221,35 @@ func TestInterrupted_StalePlanOfAnotherWorkspace(t *testing.T) {
 	theirs.Settled(t)
 }
 
+// A certificate is issued between a plan of something else and its apply: the apply does what it said, and the next plan
+// has the certificate.
+func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
+	terraformtest.Binaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
+	w := newWorkspace(t, s, s.URL, certificate(profile, csr, www, ""))
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Configure(t, certificate(profile, csr, www, `labels = { team = "web" }`))
+	w.Run(t, 0, "plan", "-no-color", "-out=labels")
+	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), newest(t, s).ID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, func() error {
+		c, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
+		if err == nil && c.Status != api.CertificateIssued {
+			err = errors.New("the certificate is " + string(c.Status))
+		}
+		return err
+	})
+	w.Run(t, 0, "apply", "-no-color", "labels")
+	w.Settled(t)
+	w.Run(t, 0, "apply", "-no-color", "-refresh-only", "-auto-approve")
+	if got := w.State(t)[certificateAddress].Values; got["status"] != "issued" || got["certificate_pem"] == nil {
+		t.Errorf("the state has %v", got)
+	}
+}
+
 // Ctrl-C while an apply waits for a person: it ends with what it has, and the next one waits for the same request.
 func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	terraformtest.Binaries(t)
