@@ -22,6 +22,8 @@ fail() {
 	exit 1
 }
 
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+
 # Whatever fails, the exit code is 1: 2 is a verdict.
 doing="start"
 trap 'fail "could not $doing"' ERR
@@ -33,9 +35,9 @@ if [[ ${1:-} == --apply ]]; then
 fi
 [[ $# -le 1 && ${1:-} != -* ]] || fail "usage: plan.sh [--apply] [DIRECTORY]"
 directory=${1:-.}
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-policy=${POLICY_DIR:-$here/../opa}
-parameters=${PARAMETERS:-$policy/parameters.json}
+here=$(unset CDPATH && cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+policy=$(absolute "${POLICY_DIR:-$here/../opa}")
+parameters=$(absolute "${PARAMETERS:-$policy/parameters.json}")
 terraform=${TERRAFORM:-terraform}
 
 for command in "$terraform" conftest jq; do
@@ -64,9 +66,9 @@ doing="show the plan"
 "$terraform" -chdir="$directory" show -json "$work/plan" >"$work/plan.json"
 
 # Conftest ends with 1 both when it denies and when it cannot judge: what it wrote tells. Only one result, of policies that
-# were there, is a verdict.
+# were there, is a verdict. It runs where no conftest.toml of the authors is, which could bring other policies.
 doing="judge the plan with the policies in $policy"
-conftest test --policy "$policy" --data "$parameters" --namespace certctl --output json "$work/plan.json" >"$work/verdict.json" || true
+(cd "$work" && conftest test --policy "$policy" --data "$parameters" --namespace certctl --output json plan.json) >"$work/verdict.json" || true
 verdict=$(jq -rs 'if length == 1 and (.[0] | length) == 1 then .[0][0] else error("no verdict") end
 	| if .namespace != "certctl" then error("another verdict")
 	  elif (.failures | length) > 0 then "denied"
