@@ -96,6 +96,9 @@ func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
 		if err != nil {
 			return err
 		}
+		if tx.Now.After(intent.NotAfter) {
+			return g.refuse(tx, c, "the certificate would have expired")
+		}
 		permit = Permit{tbs: intent.TBS, jobID: c.ID}
 		return nil
 	})

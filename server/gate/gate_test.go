@@ -2,9 +2,12 @@ package gate_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +90,62 @@ func TestGate_RefusesWithoutDecision(t *testing.T) {
 		}
 		checkRefused(t, s, j.ID)
 	}, servertest.NoWorkers(), servertest.Tampered())
+}
+
+// A job whose intent has expired is cancelled. Its certificate would be expired from the start.
+func TestGate_RefusesAnExpiredIntent(t *testing.T) {
+	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {
+		t.Parallel()
+		issuer := &failing{Issuer: servertest.CA(t)}
+		issuer.down.Store(true)
+		s := start(t, servertest.Issuer(issuer))
+		ctx, vera := context.Background(), s.Client(t, "vera")
+		p := s.Profile(t, false)
+		p.MaxTTLSeconds = 3600
+		if _, err := s.Client(t, "olga").ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
+			t.Fatal(err)
+		}
+		c := s.Certificate(t, p.ID)
+		j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servertest.Eventually(t, func() error {
+			j, err := vera.GetJob(ctx, j.ID)
+			if err == nil && (j.Attempt == 0 || j.Status != api.JobPending) {
+				err = fmt.Errorf("the job is %s after %d attempts", j.Status, j.Attempt)
+			}
+			return err
+		})
+		issuer.down.Store(false)
+		s.Clock.Advance(2 * time.Hour)
+		if ended := s.Ended(t, j.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "the certificate would have expired" {
+			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+		}
+		got, err := vera.GetCertificate(ctx, c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Current != nil {
+			t.Errorf("at %s the current leaf ends %s", s.Clock.Now().UTC(), got.Current.NotAfter)
+		}
+	}
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) { test(t, servertest.New) })
+	t.Run("postgres", func(t *testing.T) { test(t, servertest.Postgres) })
+}
+
+// failing is an issuer that fails while it is down.
+type failing struct {
+	gate.Issuer
+	down atomic.Bool
+}
+
+func (f *failing) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, error) {
+	if f.down.Load() {
+		return gate.Chain{}, errors.New("down")
+	}
+	return f.Issuer.Sign(ctx, permit)
 }
 
 // ready makes a job that a worker could take: approved, if the profile is gated.
