@@ -32,10 +32,12 @@ type cluster struct {
 	owner          *syscall.Credential // nil: this user
 }
 
-// newCluster has scripts/with-postgres make one that lasts as long as the test.
+// newCluster has scripts/with-postgres make one that lasts as long as the test, and keeps what it committed when it is
+// killed.
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	cmd := exec.Command(filepath.Join("..", "..", "scripts", "with-postgres"), "sh", "-c", `echo "$CERTCTL_TEST_POSTGRES_URL"; cat`)
+	cmd.Env = []string{"CERTCTL_TEST_POSTGRES_DURABLE=1"}
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "CERTCTL_TEST_POSTGRES_URL=") {
 			cmd.Env = append(cmd.Env, variable)

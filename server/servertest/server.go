@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -75,8 +74,7 @@ func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 // New runs a server on a fresh SQLite file until the test ends.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	o := options{path: filepath.Join(t.TempDir(), "certctl.db")}
-	return start(t, o, opts...)
+	return start(t, options{path: freshFile(t)}, opts...)
 }
 
 // Postgres runs a server on a fresh PostgreSQL database until the test ends.

@@ -1,0 +1,45 @@
+package servertest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// freshFile makes a SQLite file of a migrated template.
+func freshFile(t testing.TB) string {
+	t.Helper()
+	template, err := sqliteTemplate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "certctl.db")
+	if err := os.WriteFile(path, template, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sqliteTemplate is the content of a migrated file, one for each test binary.
+var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "certctl-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "certctl.db")
+	db, err := store.Open(store.Options{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	// The last connection writes the log into the file when it closes.
+	if err := errors.Join(db.Migrate(context.Background()), db.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
