@@ -52,10 +52,10 @@ func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
 type principalCommand struct {
 	Create  principalCreate  `cmd:"" help:"Add a person or a service."`
 	List    principalList    `cmd:"" help:"List all principals."`
-	Disable principalDisable `cmd:"" help:"Stop a principal, his keys and services, and cancel his open requests."`
-	Enable  principalEnable  `cmd:"" help:"Let a disabled principal act again."`
+	Disable principalDisable `cmd:"" help:"Stop a principal and their services, revoke their keys for good, and cancel their open requests."`
+	Enable  principalEnable  `cmd:"" help:"Let a disabled principal act again, with new keys."`
 	Roles   principalRoles   `cmd:"" help:"Replace a principal's roles."`
-	Owner   principalOwner   `cmd:"" help:"Give a service to another human."`
+	Owner   principalOwner   `cmd:"" help:"Give a service to another human, revoke its keys and cancel its open requests."`
 }
 
 type principalCreate struct {
@@ -84,8 +84,12 @@ func (principalList) Run(ctx context.Context, config *app.Config) error {
 	if err != nil {
 		return err
 	}
+	disabled := map[string]*time.Time{}
+	for _, p := range rows {
+		disabled[p.ID] = p.DisabledAt
+	}
 	return table("ID\tKIND\tOWNER\tROLES\tSTATE", rows, func(p principal.Principal) []any {
-		return []any{p.ID, p.Kind, orDash(p.Owner), join(p.Roles.V), enabled(p.DisabledAt)}
+		return []any{p.ID, p.Kind, orDash(p.Owner), join(p.Roles.V), stateOf(p, disabled)}
 	})
 }
 
@@ -95,16 +99,15 @@ type principalDisable struct {
 
 // Run implements the command.
 func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
-	db, err := config.Open(ctx, config.Logger())
+	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) { return s.DisablePrincipal(tx, c.ID) })
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // the process ends
-	server, err := app.Idle(db, config.Logger())
-	if err != nil {
+	if err := tell(c.ID+" is disabled", done); err != nil {
 		return err
 	}
-	return db.Write(ctx, func(tx *store.Tx) error { return server.DisablePrincipal(tx, c.ID) })
+	_, err = fmt.Printf("services stopped: %s\n", count(done.StoppedServices))
+	return err
 }
 
 type principalEnable struct {
@@ -133,7 +136,13 @@ type principalOwner struct {
 
 // Run implements the command.
 func (c *principalOwner) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return principal.SetOwner(tx, c.ID, c.Owner) })
+	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) {
+		return s.ChangeOwner(tx, c.ID, c.Owner)
+	})
+	if err != nil {
+		return err
+	}
+	return tell(c.ID+" belongs to "+c.Owner, done)
 }
 
 type keyCommand struct {
@@ -225,6 +234,43 @@ func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) er
 	return db.Write(ctx, f)
 }
 
+// administer is change for what also ends requests.
+func administer(ctx context.Context, config *app.Config, f func(*app.Server, *store.Tx) (principal.Effects, error)) (done principal.Effects, err error) {
+	db, err := config.Open(ctx, config.Logger())
+	if err != nil {
+		return done, err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	server, err := app.Idle(db, config.Logger())
+	if err != nil {
+		return done, err
+	}
+	err = db.Write(ctx, func(tx *store.Tx) error {
+		done, err = f(server, tx)
+		return err
+	})
+	return done, err
+}
+
+// tell prints what a command did, and what it did beside that.
+func tell(what string, done principal.Effects) error {
+	_, err := fmt.Printf("%s\nkeys revoked: %s\nrequests cancelled: %s\n", what, count(done.RevokedKeys), count(done.CancelledRequests))
+	return err
+}
+
+// count writes how many ids there are, and the first ten of them.
+func count(ids []string) string {
+	const shown = 10
+	switch n := len(ids); {
+	case n == 0:
+		return "0"
+	case n > shown:
+		return fmt.Sprintf("%d (%s and %d more)", n, strings.Join(ids[:shown], ", "), n-shown)
+	default:
+		return fmt.Sprintf("%d (%s)", n, strings.Join(ids, ", "))
+	}
+}
+
 // look runs f on one snapshot of the configured database.
 func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
 	db, err := config.Open(ctx, config.Logger())
@@ -259,9 +305,13 @@ func timeOrDash(t *time.Time) string {
 	return t.Format(time.RFC3339)
 }
 
-func enabled(disabledAt *time.Time) string {
-	if disabledAt != nil {
-		return "disabled since " + disabledAt.Format(time.RFC3339)
+// stateOf says whether a principal may act. A service stops with its owner.
+func stateOf(p principal.Principal, disabled map[string]*time.Time) string {
+	switch {
+	case p.DisabledAt != nil:
+		return "disabled since " + p.DisabledAt.Format(time.RFC3339)
+	case p.Owner != nil && disabled[*p.Owner] != nil:
+		return "stopped: its owner is disabled since " + disabled[*p.Owner].Format(time.RFC3339)
 	}
 	return "enabled"
 }

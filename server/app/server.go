@@ -92,12 +92,25 @@ func issuerIDs(issuers map[string]gate.Issuer) []string {
 	return ids
 }
 
-// DisablePrincipal stops a principal and cancels the requests he is accountable for.
-func (s *Server) DisablePrincipal(tx *store.Tx, id string) error {
-	if err := principal.Disable(tx, id); err != nil {
-		return err
+// DisablePrincipal stops a principal and cancels the open requests that they made or are accountable for.
+func (s *Server) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, error) {
+	done, err := principal.Disable(tx, id)
+	if err != nil {
+		return done, err
 	}
-	return s.approvals.CloseOf(tx, identity.CLI, id, approval.CausePersonDisabled)
+	done.CancelledRequests, err = s.approvals.CloseOf(tx, identity.CLI, id)
+	return done, err
+}
+
+// ChangeOwner gives a service to another human, revokes its keys and cancels its open requests: the former owner is
+// accountable for those, and the service acts for somebody else now.
+func (s *Server) ChangeOwner(tx *store.Tx, id, owner string) (principal.Effects, error) {
+	done, err := principal.SetOwner(tx, id, owner)
+	if err != nil {
+		return done, err
+	}
+	done.CancelledRequests, err = s.approvals.CloseOfFormerOwners(tx, identity.CLI, id, owner)
+	return done, err
 }
 
 // Expire ends the requests whose deadline has passed, as the reaper does.

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"fmt"
 
+	"gorm.io/gorm"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -33,18 +35,33 @@ func (s *Service) CloseUnlessDecided(tx *store.Tx, who identity.Actor, a Approva
 	return nil
 }
 
-// CloseOf cancels every pending request that a person is accountable for.
-func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, accountable string, cause Cause) error {
+// CloseOf cancels every pending request that a principal made or is accountable for, and returns the ids.
+func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, principalID string) ([]string, error) {
+	return s.closeAll(tx, who, CausePersonDisabled, tx.DB.Where("accountable = ? OR requested_by = ?", principalID, principalID))
+}
+
+// CloseOfFormerOwners cancels every pending request of a service that its owner is not accountable for, and returns the
+// ids.
+func (s *Service) CloseOfFormerOwners(tx *store.Tx, who identity.Actor, service, owner string) ([]string, error) {
+	return s.closeAll(tx, who, CauseOwnerChanged, tx.DB.Where("requested_by = ? AND accountable <> ?", service, owner))
+}
+
+func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause Cause, chosen *gorm.DB) ([]string, error) {
 	var open []Approval
-	if err := tx.DB.Where("state = ? AND accountable = ?", api.ApprovalPending, accountable).Order("id").Find(&open).Error; err != nil {
-		return fmt.Errorf("find the requests of %s: %w", accountable, err)
+	if err := tx.DB.Where("state = ?", api.ApprovalPending).Where(chosen).Order("id").Find(&open).Error; err != nil {
+		return nil, fmt.Errorf("find the requests to cancel: %w", err)
 	}
+	var cancelled []string
 	for _, a := range open {
-		if err := s.CloseUnlessDecided(tx, who, a, cause); err != nil {
-			return err
+		closed, err := s.Close(tx, who, a, cause)
+		switch {
+		case err != nil && !IsDecided(err):
+			return nil, err
+		case err == nil && closed.State == api.ApprovalCancelled:
+			cancelled = append(cancelled, closed.ID)
 		}
 	}
-	return nil
+	return cancelled, nil
 }
 
 // end moves a pending request to a final state without approval, and ends what waited.

@@ -140,7 +140,7 @@ func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
 		change func(tx *store.Tx) error
 		want   api.Code
 	}{
-		"disabled": {func(tx *store.Tx) error { return principal.Disable(tx, "bob") }, api.CodeUnauthenticated},
+		"disabled": {disable("bob"), api.CodeUnauthenticated},
 		"no approver any more": {
 			func(tx *store.Tx) error { return principal.SetRoles(tx, "bob", []api.Role{api.RoleViewer}) }, api.CodeForbidden,
 		},
@@ -215,9 +215,17 @@ func TestTransitions(t *testing.T) {
 			return s.Client(t, "olga").DeleteCertificate(ctx, j.CertificateID)
 		}, api.ApprovalCancelled, "olga", api.JobCancelled, "certificate archived", "approval_cancelled", "User"},
 		{"person disabled", "terraform", func(t *testing.T, s *servertest.Server, _ api.Job) error {
-			s.Write(t, func(tx *store.Tx) error { return s.App.DisablePrincipal(tx, "alice") })
+			s.Disable(t, "alice")
 			return nil
 		}, api.ApprovalCancelled, "system-cli", api.JobCancelled, "person disabled", "approval_cancelled", "System"},
+		{"service disabled", "terraform", func(t *testing.T, s *servertest.Server, _ api.Job) error {
+			s.Disable(t, "terraform")
+			return nil
+		}, api.ApprovalCancelled, "system-cli", api.JobCancelled, "person disabled", "approval_cancelled", "System"},
+		{"owner changed", "terraform", func(t *testing.T, s *servertest.Server, _ api.Job) error {
+			s.ChangeOwner(t, "terraform", "bob")
+			return nil
+		}, api.ApprovalCancelled, "system-cli", api.JobCancelled, "owner changed", "approval_cancelled", "System"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

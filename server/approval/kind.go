@@ -32,6 +32,7 @@ const (
 	CauseExpired        Cause = "approval expired"
 	CauseSubjectChanged Cause = "subject changed"
 	CausePersonDisabled Cause = "person disabled"
+	CauseOwnerChanged   Cause = "owner changed"
 )
 
 // Register says what a kind of approval moves. Every kind is registered once, before the server starts.

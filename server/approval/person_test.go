@@ -2,7 +2,6 @@ package approval_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -36,11 +35,11 @@ func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 		_, err := bob.ApproveApproval(ctx, id, api.Decision{})
 		decided <- err
 	}()
-	waitFor(t, s, 1)
+	s.WaitForLocks(t, 1)
 	go func() {
-		disabled <- s.Store.Write(ctx, func(tx *store.Tx) error { return principal.Disable(tx, "bob") })
+		disabled <- s.Store.Write(ctx, disable("bob"))
 	}()
-	waitFor(t, s, 2)
+	s.WaitForLocks(t, 2)
 	close(release)
 	for _, done := range []chan error{holding, decided, disabled} {
 		if err := <-done; err != nil {
@@ -49,17 +48,11 @@ func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 	}
 }
 
-// waitFor waits until so many statements of the database wait for locks.
-func waitFor(t *testing.T, s *servertest.Server, want int) {
-	t.Helper()
-	servertest.Eventually(t, func() error {
-		waiting := 0
-		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-		if waiting < want {
-			return fmt.Errorf("%d statements wait, not %d", waiting, want)
-		}
-		return nil
-	})
+func disable(id string) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		_, err := principal.Disable(tx, id)
+		return err
+	}
 }
 
 // Nobody asks for anything once he is disabled, though the server has just believed him; nor does his service.
@@ -72,7 +65,7 @@ func TestRequest_OfADisabledPerson(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.Write(t, func(tx *store.Tx) error { return s.App.DisablePrincipal(tx, "alice") })
+		s.Disable(t, "alice")
 		for _, who := range both {
 			_, err := s.Client(t, who).RenewCertificate(context.Background(), c.ID, api.Renew{})
 			servertest.RefusedWith(t, err, api.CodeUnauthenticated)

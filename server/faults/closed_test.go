@@ -38,7 +38,7 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 			t.Fatal(err)
 		}
 		closed = append(closed, world{p, s, c, j})
-		s.Write(t, func(tx *store.Tx) error { return s.App.DisablePrincipal(tx, "olga") })
+		s.Disable(t, "olga")
 		ended(t, s, j.ID, api.JobCancelled, "person disabled")
 		s.Clock.Advance(100 * time.Hour)
 		for _, w := range closed {

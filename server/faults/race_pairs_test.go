@@ -189,7 +189,10 @@ func (s *scene) expire() error {
 }
 
 func (s *scene) disable(id string) error {
-	return s.server.Store.Write(context.Background(), func(tx *store.Tx) error { return s.server.App.DisablePrincipal(tx, id) })
+	return s.server.Store.Write(context.Background(), func(tx *store.Tx) error {
+		_, err := s.server.App.DisablePrincipal(tx, id)
+		return err
+	})
 }
 
 func (s *scene) disableRequester() error { return s.disable(s.requester) }

@@ -122,10 +122,10 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 		code api.Code
 		take func(*store.Tx, string, string) error
 	}{
-		"disabled": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return principal.Disable(tx, id) }},
+		"disabled": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disable(tx, id) }},
 		"revoked":  {api.CodeUnauthenticated, func(tx *store.Tx, _, key string) error { return principal.RevokeKey(tx, key) }},
 		"demoted":  {api.CodeForbidden, func(tx *store.Tx, id, _ string) error { return principal.SetRoles(tx, id, []api.Role{api.RoleViewer}) }},
-		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return principal.Disable(tx, "owner-"+id) }},
+		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disable(tx, "owner-"+id) }},
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		for how, taking := range takings {
@@ -162,6 +162,11 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 			}
 		}
 	}, servertest.NoWorkers())
+}
+
+func disable(tx *store.Tx, id string) error {
+	_, err := principal.Disable(tx, id)
+	return err
 }
 
 // Nothing that a caller writes makes him somebody else.

@@ -43,10 +43,10 @@ func (o *Once) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// fingerprint tells one request from another.
-func (o *Once) fingerprint(body []byte) string {
+// fingerprint tells one request from another. If a service has a new owner, the requests of the former owner are others.
+func (o *Once) fingerprint(accountable string, body []byte) string {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\n", o.target)
+	fmt.Fprintf(hash, "%s\n%s\n", accountable, o.target)
 	hash.Write(body)
 	return hex.EncodeToString(hash.Sum(nil))
 }
@@ -64,7 +64,7 @@ func once[T any](ctx context.Context, s *server, o *Once, body []byte, f func(*s
 	}
 	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (T, error) {
 		var result T
-		fingerprint := o.fingerprint(body)
+		fingerprint := o.fingerprint(who.Accountable(), body)
 		first, err := begin(tx, who, o.IdempotencyKey, fingerprint)
 		if err != nil {
 			return result, err

@@ -21,10 +21,10 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 		change func(t *testing.T, s *servertest.Server, key string)
 	}{
 		"disabled": {"vera", func(t *testing.T, s *servertest.Server, _ string) {
-			s.Write(t, func(tx *store.Tx) error { return principal.Disable(tx, "vera") })
+			s.Disable(t, "vera")
 		}},
 		"the owner is disabled": {"terraform", func(t *testing.T, s *servertest.Server, _ string) {
-			s.Write(t, func(tx *store.Tx) error { return principal.Disable(tx, "alice") })
+			s.Disable(t, "alice")
 		}},
 		"revoked": {"vera", func(t *testing.T, s *servertest.Server, key string) {
 			s.Write(t, func(tx *store.Tx) error { return principal.RevokeKey(tx, key[4:20]) })

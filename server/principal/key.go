@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -43,8 +44,12 @@ func hashSecret(secret string) string {
 
 // CreateKey makes a key and returns it, secret and all, for the only time. A lifetime of 0 never ends.
 func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (string, error) {
-	if _, err := get(tx, principalID); err != nil {
+	holder, err := get(tx, principalID)
+	if err != nil {
 		return "", err
+	}
+	if holder.DisabledAt != nil {
+		return "", fmt.Errorf("%q is disabled: see principal enable", principalID)
 	}
 	if len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
 		return "", errors.New("a key's name has at most 255 bytes and no control characters")
@@ -95,6 +100,22 @@ func RevokeKey(tx *store.Tx, id string) error {
 		err = fmt.Errorf("there is no key %q: see key list", id)
 	}
 	return err
+}
+
+// revokeKeys ends every key of a principal and returns their ids.
+func revokeKeys(tx *store.Tx, principalID, cause string) ([]string, error) {
+	var revoked []string
+	err := tx.DB.Raw("UPDATE keys SET revoked_at = ? WHERE principal_id = ? AND revoked_at IS NULL RETURNING id", tx.Now, principalID).Scan(&revoked).Error
+	if err != nil {
+		return nil, fmt.Errorf("revoke the keys of %s: %w", principalID, err)
+	}
+	slices.Sort(revoked)
+	for _, id := range revoked {
+		if err := record(tx, "key_revoked", "key", id, audit.Details{"principal": principalID, "cause": cause}); err != nil {
+			return nil, err
+		}
+	}
+	return revoked, nil
 }
 
 // Holder is who holds a key, as things stand now. A service stands and falls with its owner.

@@ -113,16 +113,31 @@ func List(tx *store.Tx) ([]Principal, error) {
 	return rows, tx.DB.Order("id").Find(&rows).Error
 }
 
-// Disable stops a principal, his keys and his services. Disabling a disabled one changes nothing.
-func Disable(tx *store.Tx, id string) error {
-	if _, err := get(tx, id); err != nil {
-		return err
+// Effects are what a command on a principal did beside the change that it was asked for: the ids.
+type Effects struct {
+	RevokedKeys, StoppedServices, CancelledRequests []string
+}
+
+// Disable stops a principal and revokes their keys for good. The services that they own stop with them, and keep their
+// keys. Disabling a disabled principal changes nothing.
+func Disable(tx *store.Tx, id string) (Effects, error) {
+	var done Effects
+	if _, err := lockWithKeys(tx, id); err != nil {
+		return done, err
 	}
-	return change(tx, id, "principal_disabled", nil,
+	var err error
+	if done.RevokedKeys, err = revokeKeys(tx, id, "person disabled"); err != nil {
+		return done, err
+	}
+	if err := tx.DB.Raw("SELECT id FROM principals WHERE owner = ? AND disabled_at IS NULL ORDER BY id", id).Scan(&done.StoppedServices).Error; err != nil {
+		return done, fmt.Errorf("find the services of %s: %w", id, err)
+	}
+	details := audit.Details{"keys_revoked": len(done.RevokedKeys), "services_stopped": slices.Concat([]string{}, done.StoppedServices)}
+	return done, change(tx, id, "principal_disabled", details,
 		"UPDATE principals SET disabled_at = ?, updated_at = ? WHERE id = ? AND disabled_at IS NULL RETURNING *", tx.Now, tx.Now, id)
 }
 
-// Enable lets a disabled principal act again.
+// Enable lets a disabled principal act again, with new keys.
 func Enable(tx *store.Tx, id string) error {
 	if _, err := get(tx, id); err != nil {
 		return err
@@ -144,20 +159,35 @@ func SetRoles(tx *store.Tx, id string, roles []api.Role) error {
 		"UPDATE principals SET roles = ?, updated_at = ? WHERE id = ? RETURNING *", store.JSON[[]api.Role]{V: roles}, tx.Now, id)
 }
 
-// SetOwner gives a service to another human.
-func SetOwner(tx *store.Tx, id, owner string) error {
-	p, err := get(tx, id)
+// SetOwner gives a service to another human and revokes its keys: the former owner may still have them, and the new
+// owner is accountable for what they ask for. If the service has that owner already, nothing changes.
+func SetOwner(tx *store.Tx, id, owner string) (Effects, error) {
+	p, err := lockWithKeys(tx, id)
 	if err != nil {
-		return err
+		return Effects{}, err
 	}
 	if p.Kind != api.KindService {
-		return fmt.Errorf("%q is a human and has no owner", id)
+		return Effects{}, fmt.Errorf("%q is a human and has no owner", id)
 	}
-	if err := checkOwner(tx, owner); err != nil {
-		return err
+	if err := checkOwner(tx, owner); err != nil || *p.Owner == owner {
+		return Effects{}, err
 	}
-	return change(tx, id, "principal_owner_changed", audit.Details{"before": *p.Owner, "after": owner},
+	revoked, err := revokeKeys(tx, id, "owner changed")
+	if err != nil {
+		return Effects{}, err
+	}
+	return Effects{RevokedKeys: revoked}, change(tx, id, "principal_owner_changed",
+		audit.Details{"before": *p.Owner, "after": owner, "keys_revoked": len(revoked)},
 		"UPDATE principals SET owner = ?, updated_at = ? WHERE id = ? RETURNING *", owner, tx.Now, id)
+}
+
+// lockWithKeys locks a principal's keys and then the principal: the order of Now, so that neither waits for the other.
+func lockWithKeys(tx *store.Tx, id string) (Principal, error) {
+	var keys []string
+	if err := tx.DB.Raw("SELECT id FROM keys WHERE principal_id = ? ORDER BY id"+tx.Locking("FOR UPDATE"), id).Scan(&keys).Error; err != nil {
+		return Principal{}, fmt.Errorf("lock the keys of %s: %w", id, err)
+	}
+	return get(tx, id)
 }
 
 func get(tx *store.Tx, id string) (Principal, error) {

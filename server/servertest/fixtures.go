@@ -102,6 +102,19 @@ func Eventually(t testing.TB, f func() error) {
 	}
 }
 
+// WaitForLocks waits until so many statements of the database wait for locks; PostgreSQL only.
+func (s *Server) WaitForLocks(t testing.TB, want int) {
+	t.Helper()
+	Eventually(t, func() error {
+		waiting := 0
+		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if waiting < want {
+			return fmt.Errorf("%d statements wait, not %d", waiting, want)
+		}
+		return nil
+	})
+}
+
 // RefusedWith fails the test unless err is a problem with the code, and returns it.
 func RefusedWith(t testing.TB, err error, code api.Code) *api.Problem {
 	t.Helper()

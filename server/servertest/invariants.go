@@ -44,7 +44,11 @@ var Invariants = []struct{ Name, Query string }{
 		SELECT l.serial_number FROM leaves l JOIN jobs j ON j.id = l.job_id LEFT JOIN approvals a ON a.id = j.approval_id
 			WHERE j.subject NOT LIKE '%"' || l.spki_sha256 || '"%' OR (a.id IS NOT NULL AND (a.subject <> j.subject OR a.state <> 'approved'))`},
 	{"nobody who is disabled has an open request", `
-		SELECT a.id FROM approvals a JOIN principals p ON p.id = a.accountable WHERE a.state = 'pending' AND p.disabled_at IS NOT NULL`},
+		SELECT a.id FROM approvals a JOIN principals p ON p.id IN (a.accountable, a.requested_by) WHERE a.state = 'pending' AND p.disabled_at IS NOT NULL`},
+	{"nobody who is disabled has a key", `
+		SELECT k.id FROM keys k JOIN principals p ON p.id = k.principal_id WHERE p.disabled_at IS NOT NULL AND k.revoked_at IS NULL`},
+	{"the owner of a service is accountable for its open requests", `
+		SELECT a.id FROM approvals a JOIN principals p ON p.id = a.requested_by WHERE a.state = 'pending' AND p.owner <> a.accountable`},
 	{"every completed job has a leaf", `
 		SELECT j.id FROM jobs j LEFT JOIN leaves l ON l.job_id = j.id WHERE j.status = 'Completed' AND l.job_id IS NULL`},
 	{"a certificate has one open job", `

@@ -275,6 +275,27 @@ func (s *Server) NewKey(t testing.TB, principalID string) string {
 	return key
 }
 
+// Disable runs principal disable..
+func (s *Server) Disable(t testing.TB, id string) principal.Effects {
+	t.Helper()
+	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.DisablePrincipal(tx, id) })
+}
+
+// ChangeOwner runs principal owner.
+func (s *Server) ChangeOwner(t testing.TB, service, owner string) principal.Effects {
+	t.Helper()
+	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.ChangeOwner(tx, service, owner) })
+}
+
+func (s *Server) administer(t testing.TB, f func(*store.Tx) (principal.Effects, error)) (done principal.Effects) {
+	t.Helper()
+	s.Write(t, func(tx *store.Tx) (err error) {
+		done, err = f(tx)
+		return err
+	})
+	return done
+}
+
 // Key is a principal's key.
 func (s *Server) Key(t testing.TB, principalID string) string {
 	t.Helper()

@@ -1,0 +1,153 @@
+package principal_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// After a change of owner the former owner's keys fail, and no request of theirs waits.
+func TestChangeOwner(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		former := s.Client(t, "terraform")
+		asked := s.Waiting(t, "terraform")
+		done := s.ChangeOwner(t, "terraform", "bob")
+		if len(done.RevokedKeys) != 1 || len(done.CancelledRequests) != 1 || done.CancelledRequests[0] != *asked.ApprovalID {
+			t.Errorf("it did %+v", done)
+		}
+		_, err := former.RenewCertificate(ctx, asked.CertificateID, api.Renew{})
+		servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		_, err = s.Client(t, "alice").ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeAlreadyDecided)
+		checkEvents(t, s, "terraform", "principal_owner_changed", "principal_created")
+		checkEvents(t, s, done.RevokedKeys[0], "key_revoked", "key_created")
+
+		again := newClient(t, s, "terraform")
+		j, err := again.RenewCertificate(ctx, asked.CertificateID, api.Renew{})
+		if err != nil || j.Accountable != "bob" {
+			t.Fatalf("%v, %+v", err, j)
+		}
+		_, err = s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		// To give it to its owner is no change.
+		if done := s.ChangeOwner(t, "terraform", "bob"); len(done.RevokedKeys)+len(done.CancelledRequests) > 0 {
+			t.Errorf("the same owner again: %+v", done)
+		}
+		if _, err := again.WithdrawApproval(ctx, *j.ApprovalID, api.Withdrawal{}); err != nil {
+			t.Error(err)
+		}
+	}, servertest.NoWorkers())
+}
+
+// The service of a new owner gets no answer that was kept for the former owner.
+func TestChangeOwner_ReplaysNothing(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		id := s.Certificate(t, s.Profile(t, true).ID).ID
+		if _, err := s.Client(t, "terraform").RenewCertificate(ctx, id, api.Renew{}, client.IdempotencyKey("once")); err != nil {
+			t.Fatal(err)
+		}
+		s.ChangeOwner(t, "terraform", "bob")
+		_, err := newClient(t, s, "terraform").RenewCertificate(ctx, id, api.Renew{}, client.IdempotencyKey("once"))
+		servertest.RefusedWith(t, err, api.CodeIdempotencyKeyReused)
+	}, servertest.NoWorkers())
+}
+
+// A change of owner waits for a request under way, and cancels it.
+func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t, servertest.NoWorkers())
+	ctx := context.Background()
+	id := s.Certificate(t, s.Profile(t, true).ID).ID
+	terraform := s.Client(t, "terraform")
+
+	held, release := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 3)
+	go func() {
+		ended <- s.Store.Write(ctx, func(tx *store.Tx) error {
+			err := tx.DB.Exec("SELECT 1 FROM profiles FOR UPDATE").Error
+			close(held)
+			<-release
+			return err
+		})
+	}()
+	<-held
+	go func() {
+		_, err := terraform.RenewCertificate(ctx, id, api.Renew{})
+		ended <- err
+	}()
+	s.WaitForLocks(t, 1)
+	var done principal.Effects
+	go func() {
+		ended <- s.Store.Write(ctx, func(tx *store.Tx) (err error) {
+			done, err = s.App.ChangeOwner(tx, "terraform", "bob")
+			return err
+		})
+	}()
+	s.WaitForLocks(t, 2)
+	close(release)
+	for range 3 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if len(done.CancelledRequests) != 1 {
+		t.Errorf("it did %+v", done)
+	}
+}
+
+// Enabling a person brings no key back. Their services keep the keys that they had.
+func TestDisable_RevokesForGood(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		id := s.Certificate(t, s.Profile(t, true).ID).ID
+		alice, terraform := s.Client(t, "alice"), s.Client(t, "terraform")
+		done := s.Disable(t, "alice")
+		if len(done.RevokedKeys) != 1 || len(done.StoppedServices) != 1 || done.StoppedServices[0] != "terraform" {
+			t.Errorf("it did %+v", done)
+		}
+		err := s.Store.Write(ctx, func(tx *store.Tx) error {
+			_, err := principal.CreateKey(tx, "alice", "", 0)
+			return err
+		})
+		if err == nil {
+			t.Error("a disabled person got a key")
+		}
+		s.Write(t, func(tx *store.Tx) error { return principal.Enable(tx, "alice") })
+		_, err = alice.RenewCertificate(ctx, id, api.Renew{})
+		servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		if _, err := terraform.RenewCertificate(ctx, id, api.Renew{}); err != nil {
+			t.Error(err)
+		}
+	}, servertest.NoWorkers())
+}
+
+func newClient(t *testing.T, s *servertest.Server, who string) *client.Client {
+	t.Helper()
+	c, err := client.New(s.URL, s.NewKey(t, who), client.WithRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// checkEvents holds the audit trail of an object, newest first, against what is wanted.
+func checkEvents(t *testing.T, s *servertest.Server, id string, want ...string) {
+	t.Helper()
+	var got []string
+	s.Query(t, &got, "SELECT action FROM audit_events WHERE resource_id = ? ORDER BY occurred_at DESC, id DESC", id)
+	if len(got) != len(want) {
+		t.Fatalf("the events of %s are %v", id, got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("the events of %s are %v", id, got)
+		}
+	}
+}
