@@ -53,15 +53,25 @@ type Approval struct {
 // IssuanceSubject is the subject of an approval of kind issuance: all that gets signed.
 // Sets are sorted by bytes.
 type IssuanceSubject struct {
-	CertificateID           string   `json:"certificate_id"`
-	CommonName              string   `json:"common_name"`
-	SANs                    []string `json:"sans"`
-	Key                     Key      `json:"key"`
-	IssuerID                string   `json:"issuer_id"`
-	IssuerFingerprintSHA256 string   `json:"issuer_fingerprint_sha256"`
-	ProfileID               string   `json:"profile_id"`
-	ValiditySeconds         int64    `json:"validity_seconds"`
-	ExtendedKeyUsages       []string `json:"extended_key_usages"`
+	CertificateID           string `json:"certificate_id"`
+	ProfileID               string `json:"profile_id"`
+	IssuerFingerprintSHA256 string `json:"issuer_fingerprint_sha256"`
+	CertificateContent
+	ProfileContent
+}
+
+// CertificateContent is what a certificate gives to the subject. Every field of it has authors.
+type CertificateContent struct {
+	CommonName string   `json:"common_name"`
+	SANs       []string `json:"sans"`
+	Key        Key      `json:"key"`
+}
+
+// ProfileContent is what a profile gives to the subject. Every field of it has authors.
+type ProfileContent struct {
+	IssuerID          string   `json:"issuer_id"`
+	ValiditySeconds   int64    `json:"validity_seconds"`
+	ExtendedKeyUsages []string `json:"extended_key_usages"`
 }
 
 // Key describes a public key.

@@ -2,45 +2,59 @@ package certificate
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// change says who stands behind a version of a certificate, and whether it changed what would be signed.
+// Content is what a certificate gives to its subject, with the key of a request.
+func Content(spec api.CertificateSpec, key api.Key) api.CertificateContent {
+	return api.CertificateContent{CommonName: spec.CommonName, SANs: profile.SortedSet(spec.SANs), Key: key}
+}
+
+// contentOf is the content with the certificate's own key.
+func contentOf(spec api.CertificateSpec) (api.CertificateContent, error) {
+	csr, err := ParseCSR(spec.CSRPEM)
+	if err != nil {
+		return api.CertificateContent{}, fmt.Errorf("read the stored request: %w", err)
+	}
+	return Content(spec, csr.Key), nil
+}
+
+// change is a row of certificate_changes.
 type change struct {
 	CertificateUID string `gorm:"column:certificate_uid"`
-	Version        int64
-	Accountable    string
-	Signed         bool
-	ChangedAt      time.Time
+	history.Change `gorm:"embedded"`
 }
 
 // TableName implements gorm's Tabler.
 func (change) TableName() string { return "certificate_changes" }
 
-func remember(tx *store.Tx, who identity.Actor, c Certificate, signed bool) error {
-	row := change{CertificateUID: c.UID, Version: c.Version, Accountable: who.Accountable(), Signed: signed, ChangedAt: tx.Now}
-	if err := tx.DB.Create(&row).Error; err != nil {
-		return fmt.Errorf("remember who changed certificate %s: %w", c.ID, err)
+// recordAuthor notes who wrote the signed fields of a version that differ from before; nil before is a new certificate.
+func recordAuthor(tx *store.Tx, author history.Author, before any, c Certificate, after api.CertificateContent) error {
+	changes, err := history.Changes(c.Version, author, tx.Now, before, after)
+	if err != nil {
+		return err
+	}
+	for _, each := range changes {
+		if err := tx.DB.Omit("approved_by").Create(&change{c.UID, each}).Error; err != nil {
+			return fmt.Errorf("record who changed certificate %s: %w", c.ID, err)
+		}
 	}
 	return nil
 }
 
-func sameNames(a, b api.CertificateSpec) bool {
-	return a.CommonName == b.CommonName && profile.SameSet(a.SANs, b.SANs)
-}
-
-// Changers are the people accountable for a change of the certificate's names or key, after a version; 0: ever.
-func Changers(tx *store.Tx, uid string, after int64) ([]string, error) {
-	var people []string
-	err := tx.DB.Raw(`SELECT DISTINCT accountable FROM certificate_changes
-		WHERE certificate_uid = ? AND version > ? AND signed ORDER BY accountable`, uid, after).Scan(&people).Error
-	if err != nil {
+// Changes lists all changes of the certificate's names and key, oldest first.
+func Changes(tx *store.Tx, uid string) ([]history.Change, error) {
+	var rows []change
+	if err := tx.DB.Omit("approved_by").Where("certificate_uid = ?", uid).Order("version, field").Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("look up who changed the certificate: %w", err)
 	}
-	return people, nil
+	changes := make([]history.Change, len(rows))
+	for i, r := range rows {
+		changes[i] = r.Change
+	}
+	return changes, nil
 }

@@ -6,24 +6,27 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // Leaf is a certificate that was signed. It is never changed.
 type Leaf struct {
-	SerialNumber      string `gorm:"primaryKey"`
-	JobID             string
-	CertificateUID    string `gorm:"column:certificate_uid"`
-	IssuerID          string
-	SANs              store.JSON[[]string] `gorm:"column:sans"`
-	NotBefore         time.Time
-	NotAfter          time.Time
-	FingerprintSHA256 string `gorm:"column:fingerprint_sha256"`
-	SPKISHA256        string `gorm:"column:spki_sha256"`
-	CertificatePEM    string `gorm:"column:certificate_pem"`
-	ChainPEM          string `gorm:"column:chain_pem"`
-	CreatedAt         time.Time
+	SerialNumber   string `gorm:"primaryKey"`
+	JobID          string
+	CertificateUID string `gorm:"column:certificate_uid"`
+	// CertificateVersion is the version that was signed, or the one that the signature made by a key of the job's own.
+	CertificateVersion int64
+	IssuerID           string
+	SANs               store.JSON[[]string] `gorm:"column:sans"`
+	NotBefore          time.Time
+	NotAfter           time.Time
+	FingerprintSHA256  string `gorm:"column:fingerprint_sha256"`
+	SPKISHA256         string `gorm:"column:spki_sha256"`
+	CertificatePEM     string `gorm:"column:certificate_pem"`
+	ChainPEM           string `gorm:"column:chain_pem"`
+	CreatedAt          time.Time
 }
 
 // TableName implements gorm's Tabler.
@@ -79,10 +82,10 @@ func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
 	return rows, err
 }
 
-// Issued stores a leaf and makes it the certificate's current one. csrPEM is the request that gave its key, which
-// becomes the certificate's: that is no change by a caller, so the version stays. The caller ends the job in the
-// same transaction, after this.
-func Issued(tx *store.Tx, l Leaf, csrPEM string) error {
+// StoreLeaf stores a leaf and makes it the certificate's current one. csrPEM is the request that gave its key; author
+// asked for it. If the certificate had another request, csrPEM becomes the certificate's, as a new version by the
+// author. The caller ends the job in the same transaction, after this.
+func StoreLeaf(tx *store.Tx, l Leaf, csrPEM string, author history.Author) error {
 	var c Certificate
 	found, err := tx.Find(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID)
 	if err != nil {
@@ -91,16 +94,38 @@ func Issued(tx *store.Tx, l Leaf, csrPEM string) error {
 	if !found {
 		return fmt.Errorf("the certificate of job %s is missing", l.JobID)
 	}
+	if err := adoptRequest(tx, &c, csrPEM, author); err != nil {
+		return err
+	}
+	l.CertificateVersion = c.Version
 	if err := tx.DB.Create(&l).Error; err != nil {
 		return fmt.Errorf("store the leaf: %w", err)
 	}
-	c.Spec.V.CSRPEM = csrPEM
-	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
-		c.Spec, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
+	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
+		c.Spec, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
 	if err != nil {
 		return fmt.Errorf("make the leaf current: %w", err)
 	}
 	return record(tx, identity.Issuer, "certificate_issued", c, audit.Details{
-		"job_id": l.JobID, "serial_number": l.SerialNumber, "fingerprint_sha256": l.FingerprintSHA256,
+		"job_id": l.JobID, "serial_number": l.SerialNumber, "fingerprint_sha256": l.FingerprintSHA256, "version": c.Version,
 	})
+}
+
+// adoptRequest gives the certificate the request of a renewal. That is a change of what a caller writes, so that a PUT
+// based on the version before is refused.
+func adoptRequest(tx *store.Tx, c *Certificate, csrPEM string, author history.Author) error {
+	if c.Spec.V.CSRPEM == csrPEM {
+		return nil
+	}
+	before, err := contentOf(c.Spec.V)
+	if err != nil {
+		return err
+	}
+	c.Spec.V.CSRPEM, c.UpdatedAt = csrPEM, tx.Now
+	c.Version++
+	after, err := contentOf(c.Spec.V)
+	if err != nil {
+		return err
+	}
+	return recordAuthor(tx, author, before, *c, after)
 }

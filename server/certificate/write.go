@@ -2,12 +2,13 @@ package certificate
 
 import (
 	"fmt"
-	"maps"
+	"reflect"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
@@ -42,10 +43,18 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := tx.DB.Create(&c).Error; err != nil {
 		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
 	}
-	if err := remember(tx, who, c, true); err != nil {
+	content, err := contentOf(c.Spec.V)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if err := recordAuthor(tx, authorOf(who), nil, c, content); err != nil {
 		return Certificate{}, err
 	}
 	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V)})
+}
+
+func authorOf(who identity.Actor) history.Author {
+	return history.Author{Principal: who.ID, Accountable: who.Accountable()}
 }
 
 // check locks the profile's rules and holds the certificate against them.
@@ -81,8 +90,18 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if err := s.check(tx, spec, nil); err != nil {
 		return Certificate{}, err
 	}
-	if err := s.closeStale(tx, who, before, spec); err != nil {
+	old, err := contentOf(before.Spec.V)
+	if err != nil {
 		return Certificate{}, err
+	}
+	content, err := contentOf(spec)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if !reflect.DeepEqual(old, content) {
+		if err := s.closeStale(tx, who, before); err != nil {
+			return Certificate{}, err
+		}
 	}
 	due, err := renewAt(tx, before, spec)
 	if err != nil {
@@ -98,7 +117,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if !changed {
 		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
 	}
-	if err := remember(tx, who, after, stale(before.Spec.V, spec)); err != nil {
+	if err := recordAuthor(tx, authorOf(who), old, after, content); err != nil {
 		return Certificate{}, err
 	}
 	return after, record(tx, who, "certificate_updated", after, audit.Details{
@@ -119,32 +138,18 @@ func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
 	return Lock(tx, id)
 }
 
-// closeStale closes a waiting request that would no longer be for what is signed, and refuses to pull a
-// certificate from under a worker.
-func (s *Service) closeStale(tx *store.Tx, who identity.Actor, before Certificate, after api.CertificateSpec) error {
-	open, found, err := job.Open(tx, before.UID)
-	if err != nil || !found || !stale(before.Spec.V, after) {
+// closeStale closes the waiting request of a certificate whose names or key change: it would no longer be for what is
+// signed. It refuses while a worker has the job. A new key is stale also for a job that has a key of its own: that key
+// becomes the certificate's, and the caller's would be lost.
+func (s *Service) closeStale(tx *store.Tx, who identity.Actor, c Certificate) error {
+	open, found, err := job.Open(tx, c.UID)
+	if err != nil || !found {
 		return err
 	}
 	if open.Status != api.JobAwaitingApproval {
 		return AlreadyOpen(open)
 	}
 	return s.close(tx, who, open, approval.CauseSubjectChanged)
-}
-
-// stale says whether the change alters what the open job is about. A new key is stale also for a job that has a key of
-// its own: that key becomes the certificate's, and the caller's would be lost.
-func stale(before, after api.CertificateSpec) bool {
-	return !sameNames(before, after) || !sameKey(before.CSRPEM, after.CSRPEM)
-}
-
-func sameKey(a, b string) bool {
-	if a == b {
-		return true
-	}
-	left, lerr := ParseCSR(a)
-	right, rerr := ParseCSR(b)
-	return lerr == nil && rerr == nil && left.Key == right.Key
 }
 
 func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause approval.Cause) error {
@@ -195,11 +200,10 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 	return record(tx, who, "certificate_archived", c, nil)
 }
 
+// equal says whether two certificates say the same: order in a set carries no meaning.
 func equal(a, b api.CertificateSpec) bool {
-	sameRenewal := (a.RenewBeforeSeconds == nil) == (b.RenewBeforeSeconds == nil) &&
-		(a.RenewBeforeSeconds == nil || *a.RenewBeforeSeconds == *b.RenewBeforeSeconds)
-	return sameNames(a, b) && a.ProfileID == b.ProfileID &&
-		a.CSRPEM == b.CSRPEM && a.AutoRenew == b.AutoRenew && sameRenewal && maps.Equal(a.Labels, b.Labels)
+	a.SANs, b.SANs = profile.SortedSet(a.SANs), profile.SortedSet(b.SANs)
+	return reflect.DeepEqual(a, b)
 }
 
 // renewAt is when a leaf is due: renew_before_seconds before its end, or when a third of its life is left.

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -120,11 +119,10 @@ func (g *Gate) subject(p Proposal) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	spec := p.Certificate.Spec.V
 	return digested(api.IssuanceSubject{
-		CertificateID: p.Certificate.ID, CommonName: spec.CommonName, SANs: profile.SortedSet(spec.SANs), Key: csr.Key,
-		IssuerID: p.Profile.IssuerID, IssuerFingerprintSHA256: issuer.Fingerprint(), ProfileID: p.ProfileID,
-		ValiditySeconds: p.Profile.MaxTTLSeconds, ExtendedKeyUsages: profile.SortedSet(p.Profile.AllowedEKUs),
+		CertificateID: p.Certificate.ID, ProfileID: p.ProfileID, IssuerFingerprintSHA256: issuer.Fingerprint(),
+		CertificateContent: certificate.Content(p.Certificate.Spec.V, csr.Key),
+		ProfileContent:     profile.Content(p.Profile),
 	}, csr)
 }
 
@@ -153,13 +151,7 @@ func stored(j job.Job) (Subject, error) {
 }
 
 // ReadSubject is what a job asks for, as it was stored.
-func ReadSubject(j job.Job) (api.IssuanceSubject, error) {
-	var s api.IssuanceSubject
-	if err := json.Unmarshal([]byte(j.Subject), &s); err != nil {
-		return s, fmt.Errorf("read the stored subject: %w", err)
-	}
-	return s, nil
-}
+func ReadSubject(j job.Job) (api.IssuanceSubject, error) { return readSubject(j.Subject) }
 
 func digested(s api.IssuanceSubject, csr *certificate.CSR) (Subject, error) {
 	text, digest, err := approval.Canonical(s)

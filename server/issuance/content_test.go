@@ -166,9 +166,11 @@ func checkLeaf(t *testing.T, leaf, root *x509.Certificate, a api.Approval) {
 		usages = append(usages, u.String())
 	}
 	signed := api.IssuanceSubject{
-		CertificateID: *a.CertificateID, CommonName: leaf.Subject.CommonName, SANs: names, Key: key,
-		IssuerID: "iss-local", IssuerFingerprintSHA256: hex.EncodeToString(issuer[:]), ProfileID: a.ProfileID,
-		ValiditySeconds: int64(leaf.NotAfter.Sub(leaf.NotBefore).Seconds()) + 1, ExtendedKeyUsages: usages,
+		CertificateID: *a.CertificateID, ProfileID: a.ProfileID, IssuerFingerprintSHA256: hex.EncodeToString(issuer[:]),
+		CertificateContent: api.CertificateContent{CommonName: leaf.Subject.CommonName, SANs: names, Key: key},
+		ProfileContent: api.ProfileContent{
+			IssuerID: "iss-local", ValiditySeconds: int64(leaf.NotAfter.Sub(leaf.NotBefore).Seconds()) + 1, ExtendedKeyUsages: usages,
+		},
 	}
 	if diff := cmp.Diff(approved, signed); diff != "" {
 		t.Errorf("what was signed is not what was approved: %s", diff)
@@ -208,7 +210,7 @@ func TestRenew_WithANewKey(t *testing.T) {
 		}
 		s.Ended(t, j.ID)
 		issued, err := olga.GetCertificate(ctx, c.ID)
-		if err != nil || issued.CSRPEM != csr || issued.Version != c.Version || issued.Status != api.CertificateIssued {
+		if err != nil || issued.CSRPEM != csr || issued.Version != c.Version+1 || issued.Status != api.CertificateIssued {
 			t.Fatalf("once issued: %v, %+v", err, issued)
 		}
 		if _, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}); err != nil {

@@ -2,96 +2,279 @@ package issuance_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Who may not decide what a service, or a human, asks for. The profile is olga's and was never signed under, unless
-// the case says so; the certificate is made by the creator, changed by the changers in turn, and then asked for.
+// scene is one certificate and its profile, which several people write. The profile is olga's.
+type scene struct {
+	t    *testing.T
+	s    *servertest.Server
+	p    api.Profile
+	cert api.Certificate
+}
+
+func newScene(t *testing.T, s *servertest.Server, creator string, gated bool) *scene {
+	p := s.Profile(t, gated)
+	return &scene{t, s, p, s.CertificateBy(t, creator, p.ID)}
+}
+
+func (c *scene) as(who string) *client.Client { return c.s.Client(c.t, who) }
+
+// must fails the test with the first error of its arguments.
+func (c *scene) must(_ any, err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *scene) addName(who, name string) {
+	c.t.Helper()
+	c.cert.SANs = append(c.cert.SANs, name)
+	c.must(c.as(who).ReplaceCertificate(context.Background(), c.cert.ID, c.cert.CertificateSpec))
+}
+
+func (c *scene) dropName(who string) {
+	c.t.Helper()
+	c.cert.SANs = c.cert.SANs[:len(c.cert.SANs)-1]
+	c.must(c.as(who).ReplaceCertificate(context.Background(), c.cert.ID, c.cert.CertificateSpec))
+}
+
+func (c *scene) newKey(who string) {
+	c.t.Helper()
+	c.cert.CSRPEM = servertest.CSR(c.t)
+	c.must(c.as(who).ReplaceCertificate(context.Background(), c.cert.ID, c.cert.CertificateSpec))
+}
+
+func (c *scene) label(who string) {
+	c.t.Helper()
+	c.cert.Labels = map[string]string{"by": who}
+	c.must(c.as(who).ReplaceCertificate(context.Background(), c.cert.ID, c.cert.CertificateSpec))
+}
+
+// editProfile edits the profile. If the edit waits, approver approves it.
+func (c *scene) editProfile(who, approver string, edit func(*api.ProfileSpec)) {
+	c.t.Helper()
+	edit(&c.p.ProfileSpec)
+	_, err := c.as(who).ReplaceProfile(context.Background(), c.p.ID, c.p.ProfileSpec)
+	var waits *client.AwaitingApprovalError
+	if errors.As(err, &waits) {
+		c.must(c.as(approver).ApproveApproval(context.Background(), waits.Approval.ID, api.Decision{}))
+		return
+	}
+	c.must(nil, err)
+}
+
+func (c *scene) gate(who string) {
+	c.t.Helper()
+	c.editProfile(who, "", func(p *api.ProfileSpec) { p.RequiresApproval = true })
+}
+
+func (c *scene) ungate(who, approver string) {
+	c.t.Helper()
+	c.editProfile(who, approver, func(p *api.ProfileSpec) { p.RequiresApproval = false })
+}
+
+func clientAuth(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} }
+func serverAuth(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth"} }
+
+// renew asks for the certificate and answers with the approval; nil if none is needed.
+func (c *scene) renew(who string, request api.Renew) *api.Approval {
+	c.t.Helper()
+	j, err := c.as(who).RenewCertificate(context.Background(), c.cert.ID, request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if j.ApprovalID == nil {
+		c.s.Ended(c.t, j.ID)
+		return nil
+	}
+	a, err := c.as("vera").GetApproval(context.Background(), *j.ApprovalID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &a
+}
+
+// issue renews the certificate and has the approver approve it, if it is gated.
+func (c *scene) issue(who, approver string, request api.Renew) {
+	c.t.Helper()
+	a := c.renew(who, request)
+	if a == nil || a.State == api.ApprovalApproved {
+		return
+	}
+	c.must(c.as(approver).ApproveApproval(context.Background(), a.ID, api.Decision{}))
+	c.s.Ended(c.t, *a.JobID)
+}
+
+// The people who may not decide a request: the accountable person, and the authors of every signed field that differs
+// from what a human approved last, whoever asks.
 func TestExcluded(t *testing.T) {
 	cases := []struct {
 		name     string
-		issued   bool // before the changes
-		changes  []string
-		labels   []string // change what is not signed
-		profile  []string // change what the profile has signed
+		gated    bool
+		before   func(c *scene)
 		asks     string
 		excluded []string
 	}{
-		{"a human asks: himself alone", false, []string{"bob"}, nil, nil, "alice", []string{"alice"}},
-		{"a service asks for the first one: its owner, and who wrote it and its profile", false, nil, nil, nil, "terraform", []string{"alice", "olga"}},
-		{"a service asks again for the same: its owner", true, nil, nil, nil, "terraform", []string{"alice"}},
-		{"after a change of names", true, []string{"bob"}, nil, nil, "terraform", []string{"alice", "bob"}},
-		{"after changes by several", true, []string{"bob", "olga"}, nil, nil, "terraform", []string{"alice", "bob", "olga"}},
-		{"after a change by the service itself", true, []string{"terraform"}, nil, nil, "terraform", []string{"alice"}},
-		{"after a change that is not signed", true, nil, []string{"bob"}, nil, "terraform", []string{"alice"}},
-		{"after a change of the profile that is signed", true, nil, nil, []string{"bob"}, "terraform", []string{"alice", "bob"}},
+		{"a human asks for the first one", true, nil, "alice", []string{"alice", "olga"}},
+		{"a service asks for the first one", true, nil, "terraform", []string{"alice", "olga"}},
+		{"a human asks for the same again", true, func(c *scene) { c.issue("olga", "carol", api.Renew{}) }, "alice", []string{"alice"}},
+		{"a service asks for the same again", true, func(c *scene) { c.issue("olga", "carol", api.Renew{}) }, "terraform", []string{"alice"}},
+		{"a name was added, and a human asks", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.addName("bob", "bob.example.com")
+		}, "alice", []string{"alice", "bob"}},
+		{"the key was replaced, and a human asks", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.newKey("bob")
+		}, "alice", []string{"alice", "bob"}},
+		{"several changed it", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.addName("bob", "bob.example.com")
+			c.addName("olga", "olga.example.com")
+		}, "terraform", []string{"alice", "bob", "olga"}},
+		{"a change was taken back by another", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.addName("bob", "bob.example.com")
+			c.dropName("olga")
+		}, "alice", []string{"alice"}},
+		{"a change was taken back, and another one made", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.addName("bob", "bob.example.com")
+			c.dropName("bob")
+			c.addName("olga", "olga.example.com")
+		}, "alice", []string{"alice", "olga"}},
+		{"a label was changed", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.label("bob")
+		}, "terraform", []string{"alice"}},
+		{"the service changed it itself", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.addName("terraform", "t.example.com")
+		}, "terraform", []string{"alice"}},
+		{"an ungated leaf is no baseline", false, func(c *scene) {
+			c.issue("bob", "", api.Renew{})
+			c.gate("bob")
+		}, "terraform", []string{"alice", "olga"}},
+		{"an ungated leaf with a key of its own is no baseline", false, func(c *scene) {
+			c.issue("bob", "", api.Renew{CSRPEM: servertest.CSR(c.t)})
+			c.gate("bob")
+		}, "terraform", []string{"alice", "bob", "olga"}},
+		{"an ungated leaf after an approved one moves no baseline", false, func(c *scene) {
+			c.gate("olga")
+			c.issue("olga", "carol", api.Renew{})
+			c.ungate("olga", "carol")
+			c.addName("bob", "bob.example.com")
+			c.issue("bob", "", api.Renew{})
+			c.gate("bob")
+		}, "alice", []string{"alice", "bob"}},
+		{"an approved key of a renewal's own", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.issue("bob", "carol", api.Renew{CSRPEM: servertest.CSR(c.t)})
+		}, "alice", []string{"alice"}},
+		{"the rules were changed while ungated", false, func(c *scene) {
+			c.editProfile("bob", "", clientAuth)
+			c.gate("olga")
+		}, "alice", []string{"alice", "bob", "olga"}},
+		{"the rules were changed and changed back", false, func(c *scene) {
+			c.editProfile("bob", "", clientAuth)
+			c.editProfile("bob", "", serverAuth)
+			c.gate("olga")
+		}, "alice", []string{"alice", "olga"}},
+		{"the rules were changed by an approved edit", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.editProfile("bob", "carol", clientAuth)
+		}, "alice", []string{"alice"}},
+		{"the rules were changed while ungated, after an approved leaf", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.ungate("olga", "carol")
+			c.editProfile("bob", "", clientAuth)
+			c.gate("olga")
+		}, "alice", []string{"alice", "bob"}},
+		{"an approved edit of another rule approves no earlier change", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.ungate("olga", "carol")
+			c.editProfile("bob", "", clientAuth)
+			c.gate("olga")
+			c.editProfile("alice", "bob", func(p *api.ProfileSpec) { p.MaxTTLSeconds = 86400 })
+		}, "alice", []string{"alice", "bob"}},
+		{"another certificate was approved under the changed rules", true, func(c *scene) {
+			c.issue("olga", "carol", api.Renew{})
+			c.ungate("olga", "carol")
+			c.editProfile("bob", "", clientAuth)
+			c.gate("olga")
+			other := &scene{c.t, c.s, c.p, c.s.Certificate(c.t, c.p.ID)}
+			other.issue("olga", "carol", api.Renew{})
+		}, "alice", []string{"alice"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				ctx := context.Background()
-				p := s.Profile(t, false) // gated below: a gated one could not be changed
-				cert := s.Certificate(t, p.ID)
-				if c.issued {
-					j, err := s.Client(t, "olga").RenewCertificate(ctx, cert.ID, api.Renew{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					s.Ended(t, j.ID)
+				at := newScene(t, s, "olga", c.gated)
+				if c.before != nil {
+					c.before(at)
 				}
-				spec := cert.CertificateSpec
-				for _, who := range c.changes {
-					spec.SANs = append(spec.SANs, who+".example.com")
-					replace(t, s, who, cert.ID, spec)
-				}
-				for _, who := range c.labels {
-					spec.Labels = map[string]string{"by": who}
-					replace(t, s, who, cert.ID, spec)
-				}
-				for _, who := range c.profile {
-					p.AllowedEKUs = append(p.AllowedEKUs, "clientAuth")
-					replaceProfile(t, s, who, p)
-				}
-				p.RequiresApproval = true
-				replaceProfile(t, s, "terraform", p)
-				j, err := s.Client(t, c.asks).RenewCertificate(ctx, cert.ID, api.Renew{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				a, err := s.Client(t, "vera").GetApproval(ctx, *j.ApprovalID)
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := at.renew(c.asks, api.Renew{})
 				if diff := cmp.Diff(c.excluded, a.Excluded); diff != "" {
 					t.Errorf("excluded: %s", diff)
 				}
 				for _, who := range c.excluded {
-					_, err := s.Client(t, who).ApproveApproval(ctx, a.ID, api.Decision{})
+					_, err := at.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
 					servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
 				}
-				if _, err := s.Client(t, "carol").ApproveApproval(ctx, a.ID, api.Decision{}); err != nil {
-					t.Error(err)
-				}
+				at.must(at.as("carol").ApproveApproval(context.Background(), a.ID, api.Decision{}))
 			})
 		})
 	}
 }
 
+// The bypass approves in nobody's name, so what it let through is no baseline.
+func TestExcluded_AfterTheBypass(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		at := newScene(t, s, "bob", true)
+		at.issue("bob", "", api.Renew{})
+		s.EndBypass()
+		s.Restart(t)
+		a := at.renew("terraform", api.Renew{})
+		if diff := cmp.Diff([]string{"alice", "bob"}, a.Excluded); diff != "" {
+			t.Errorf("excluded: %s", diff)
+		}
+	}, servertest.Bypass())
+}
+
+// A withdrawn request of the scheduler makes nobody eligible: the next request excludes the same author.
+func TestExcluded_AfterAWithdrawal(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		at := newScene(t, s, "olga", true)
+		at.issue("olga", "carol", api.Renew{})
+		at.addName("bob", "bob.example.com")
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		waiting, err := at.as("vera").GetCertificate(ctx, at.cert.ID)
+		at.must(nil, err)
+		at.must(at.as("alice").WithdrawApproval(ctx, *waiting.ApprovalID, api.Withdrawal{}))
+		a := at.renew("alice", api.Renew{})
+		if diff := cmp.Diff([]string{"alice", "bob"}, a.Excluded); diff != "" {
+			t.Errorf("excluded: %s", diff)
+		}
+		_, err = at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+	})
+}
+
 func replace(t *testing.T, s *servertest.Server, who, id string, spec api.CertificateSpec) {
 	t.Helper()
 	if _, err := s.Client(t, who).ReplaceCertificate(context.Background(), id, spec); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func replaceProfile(t *testing.T, s *servertest.Server, who string, p api.Profile) {
-	t.Helper()
-	if _, err := s.Client(t, who).ReplaceProfile(context.Background(), p.ID, p.ProfileSpec); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -110,7 +111,8 @@ func (s *Service) finish(ctx context.Context, c job.Claim, chain gate.Chain) err
 	}
 	return s.Store.Write(ctx, func(tx *store.Tx) error {
 		leaf.CreatedAt = tx.Now
-		if err := certificate.Issued(tx, leaf, c.CSRPEM); err != nil {
+		author := history.Author{Principal: c.RequestedBy, Accountable: c.Accountable}
+		if err := certificate.StoreLeaf(tx, leaf, c.CSRPEM, author); err != nil {
 			return err
 		}
 		return s.Queue.Complete(tx, c, leaf.SerialNumber)

@@ -108,13 +108,13 @@ func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason strin
 
 // openGated makes a job that waits, and the approval that it waits for.
 func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.Proposal, reason string) (job.Job, error) {
-	people, err := excluded(tx, who, p)
+	authorship, err := s.Gate.Authorship(tx, p)
 	if err != nil {
 		return job.Job{}, err
 	}
 	a, err := s.Approvals.Request(tx, who, approval.Request{
 		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
-		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: people,
+		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: excluded(who, authorship),
 		Reason: reason, Subject: j.Subject, Digest: j.Digest,
 	})
 	if err != nil {

@@ -2,45 +2,56 @@ package profile
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// change says who stands behind a version of a profile, and whether it changed what would be signed.
+// Content is what a profile gives to the subject of each certificate under it.
+func Content(spec api.ProfileSpec) api.ProfileContent {
+	return api.ProfileContent{
+		IssuerID: spec.IssuerID, ValiditySeconds: spec.MaxTTLSeconds, ExtendedKeyUsages: SortedSet(spec.AllowedEKUs),
+	}
+}
+
+// change is a row of profile_changes.
 type change struct {
-	ProfileID   string
-	Version     int64
-	Accountable string
-	Signed      bool
-	ChangedAt   time.Time
+	ProfileID      string
+	history.Change `gorm:"embedded"`
 }
 
 // TableName implements gorm's Tabler.
 func (change) TableName() string { return "profile_changes" }
 
-func remember(tx *store.Tx, accountable string, p Profile, signed bool) error {
-	row := change{ProfileID: p.ID, Version: p.Version, Accountable: accountable, Signed: signed, ChangedAt: tx.Now}
-	if err := tx.DB.Create(&row).Error; err != nil {
-		return fmt.Errorf("remember who changed profile %s: %w", p.ID, err)
+// recordAuthor notes who wrote the signed fields that differ from before; nil before is a new profile.
+func recordAuthor(tx *store.Tx, author history.Author, before *api.ProfileSpec, p Profile) error {
+	var old any
+	if before != nil {
+		old = Content(*before)
+	}
+	changes, err := history.Changes(p.Version, author, tx.Now, old, Content(p.Spec.V))
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := tx.DB.Create(&change{p.ID, c}).Error; err != nil {
+			return fmt.Errorf("record who changed profile %s: %w", p.ID, err)
+		}
 	}
 	return nil
 }
 
-// entersSubject says whether an edit changes the part of a profile that is signed.
-func entersSubject(before, after api.ProfileSpec) bool {
-	return before.IssuerID != after.IssuerID || before.MaxTTLSeconds != after.MaxTTLSeconds ||
-		!SameSet(before.AllowedEKUs, after.AllowedEKUs)
-}
-
-// Changers are the people accountable for a change of what the profile has signed, after a version; 0: ever.
-func Changers(tx *store.Tx, profileID string, after int64) ([]string, error) {
-	var people []string
-	err := tx.DB.Raw(`SELECT DISTINCT accountable FROM profile_changes
-		WHERE profile_id = ? AND version > ? AND signed ORDER BY accountable`, profileID, after).Scan(&people).Error
-	if err != nil {
+// Changes lists all changes of what the profile has signed, oldest first. The changes of a deleted profile with the
+// same id are gone with it.
+func Changes(tx *store.Tx, profileID string) ([]history.Change, error) {
+	var rows []change
+	if err := tx.DB.Where("profile_id = ?", profileID).Order("version, field").Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("look up who changed profile %s: %w", profileID, err)
 	}
-	return people, nil
+	changes := make([]history.Change, len(rows))
+	for i, r := range rows {
+		changes[i] = r.Change
+	}
+	return changes, nil
 }

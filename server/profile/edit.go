@@ -174,7 +174,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	case api.EditNone:
 		return Result{Profile: stored}, s.takeBack(tx, who, p)
 	case api.EditApplies:
-		after, err := s.apply(tx, who, who.Accountable(), stored, e.Spec)
+		after, err := s.apply(tx, who, authorOf(who), stored, e.Spec)
 		return Result{Profile: after}, err
 	case api.EditWaits:
 		return s.ask(tx, who, p)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/history"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -67,7 +69,11 @@ func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
 	if err != nil {
 		return err
 	}
-	_, err = k.Service.apply(tx, a.Decider(), a.Accountable, p, spec)
+	author := history.Author{Principal: a.RequestedBy, Accountable: a.Accountable}
+	if a.Decider().Kind == identity.Human {
+		author.ApprovedBy = a.DecidedBy
+	}
+	_, err = k.Service.apply(tx, a.Decider(), author, p, spec)
 	return err
 }
 

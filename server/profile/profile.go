@@ -9,6 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -86,10 +87,15 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
-	if err := remember(tx, who.Accountable(), p, true); err != nil {
+	if err := recordAuthor(tx, authorOf(who), nil, p); err != nil {
 		return Profile{}, err
 	}
 	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
+}
+
+// authorOf is the author of a change that applies at once.
+func authorOf(who identity.Actor) history.Author {
+	return history.Author{Principal: who.ID, Accountable: who.Accountable()}
 }
 
 // unique refuses an id or a name that another profile has. Two creators at once meet in the unique index, and the
@@ -128,8 +134,8 @@ func renamed(tx *store.Tx, p Profile, name string) error {
 }
 
 // apply stores an edit that is allowed, and closes the one that waited on the version before: it would no longer say
-// what would happen. accountable stands behind the edit; who is whose call stores it.
-func (s *Service) apply(tx *store.Tx, who identity.Actor, accountable string, p Profile, spec api.ProfileSpec) (Profile, error) {
+// what would happen. author wrote the edit; who is whose call stores it.
+func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author, p Profile, spec api.ProfileSpec) (Profile, error) {
 	if waiting, found, err := waitingEdit(tx, p); err != nil {
 		return Profile{}, err
 	} else if found {
@@ -146,11 +152,11 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, accountable string, p 
 	if !changed {
 		return Profile{}, fmt.Errorf("profile %s changed under its lock", p.ID)
 	}
-	if err := remember(tx, accountable, after, entersSubject(p.Spec.V, spec)); err != nil {
+	if err := recordAuthor(tx, author, &p.Spec.V, after); err != nil {
 		return Profile{}, err
 	}
 	return after, record(tx, who, "profile_updated", p.ID, audit.Details{
-		"version": after.Version, "accountable": accountable, "before": p.Spec.V, "after": spec,
+		"version": after.Version, "accountable": author.Accountable, "before": p.Spec.V, "after": spec,
 	})
 }
 

@@ -46,13 +46,19 @@ func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
 	return p
 }
 
-// Certificate makes a certificate under a profile.
+// Certificate makes a certificate of olga's under a profile.
 func (s *Server) Certificate(t testing.TB, profileID string) api.Certificate {
+	t.Helper()
+	return s.CertificateBy(t, "olga", profileID)
+}
+
+// CertificateBy makes a certificate of somebody's under a profile.
+func (s *Server) CertificateBy(t testing.TB, creator, profileID string) api.Certificate {
 	t.Helper()
 	spec := api.DefaultCertificateSpec()
 	name := fmt.Sprintf("host-%d.example.com", serial.Add(1))
 	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = name, []string{name}, profileID, CSR(t)
-	c, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
+	c, err := s.Client(t, creator).CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,23 +61,28 @@ CREATE INDEX certificates_common_name ON certificates (common_name, created_at, 
 CREATE INDEX certificates_due ON certificates (renew_at, uid) WHERE archived_at IS NULL AND auto_renew;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
--- Who stands behind each version: whether it changed what would be signed (names and key of a certificate; issuer,
--- lifetime and usages of a profile) decides who may not approve.
+-- Who wrote each field that gets signed: one row for each signed field that a version changed. The authors of what no
+-- human has approved may not approve it.
 CREATE TABLE profile_changes (
-    profile_id  text NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
-    version     bigint NOT NULL,
-    accountable text NOT NULL,
-    signed      boolean NOT NULL,
-    changed_at  timestamptz NOT NULL,
-    PRIMARY KEY (profile_id, version)
+    profile_id   text NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
+    version      bigint NOT NULL,
+    field        text NOT NULL,
+    value_sha256 text NOT NULL,
+    principal    text NOT NULL,
+    accountable  text NOT NULL,
+    approved_by  text, -- the human who approved the edit
+    changed_at   timestamptz NOT NULL,
+    PRIMARY KEY (profile_id, version, field)
 );
 CREATE TABLE certificate_changes (
     certificate_uid text NOT NULL REFERENCES certificates (uid),
     version         bigint NOT NULL,
+    field           text NOT NULL,
+    value_sha256    text NOT NULL,
+    principal       text NOT NULL,
     accountable     text NOT NULL,
-    signed          boolean NOT NULL,
     changed_at      timestamptz NOT NULL,
-    PRIMARY KEY (certificate_uid, version)
+    PRIMARY KEY (certificate_uid, version, field)
 );
 
 CREATE TABLE approvals (
@@ -181,6 +186,7 @@ CREATE TABLE leaves (
     serial_number      text PRIMARY KEY,
     job_id             text NOT NULL UNIQUE,
     certificate_uid    text NOT NULL REFERENCES certificates (uid),
+    certificate_version bigint NOT NULL, -- the version that was signed, or that the signature made with a key of its own
     issuer_id          text NOT NULL,
     sans               text NOT NULL,
     not_before         timestamptz NOT NULL,

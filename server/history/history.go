@@ -1,0 +1,116 @@
+package history
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Author is who wrote a change.
+type Author struct {
+	Principal   string
+	Accountable string
+	// ApprovedBy is the human who approved the change before it applied; nil if nobody had to, or the bypass did.
+	ApprovedBy *string
+}
+
+// Change is one signed field that a version changed.
+type Change struct {
+	Version     int64
+	Field       string
+	ValueSHA256 string `gorm:"column:value_sha256"` // of the value that the version has
+	Author      `gorm:"embedded"`
+	ChangedAt   time.Time
+}
+
+// Fields gives the hash of each field of content, by the field's name on the wire. Two versions differ in a field if
+// its hashes differ. Sets must be sorted.
+func Fields(content any) (map[string]string, error) {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return nil, fmt.Errorf("encode what is signed: %w", err)
+	}
+	var values map[string]jsontext.Value
+	if err := json.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("read what is signed: %w", err)
+	}
+	hashes := make(map[string]string, len(values))
+	for name, value := range values {
+		if err := value.Canonicalize(); err != nil {
+			return nil, fmt.Errorf("canonical JSON of %s: %w", name, err)
+		}
+		sum := sha256.Sum256(value)
+		hashes[name] = hex.EncodeToString(sum[:])
+	}
+	return hashes, nil
+}
+
+// Changes lists what a version changes: the fields of after that before does not have, or has with another value.
+// before is nil for a new object.
+func Changes(version int64, author Author, at time.Time, before, after any) ([]Change, error) {
+	old := map[string]string{}
+	if before != nil {
+		var err error
+		if old, err = Fields(before); err != nil {
+			return nil, err
+		}
+	}
+	hashes, err := Fields(after)
+	if err != nil {
+		return nil, err
+	}
+	var changes []Change
+	for _, name := range slices.Sorted(maps.Keys(hashes)) {
+		if old[name] != hashes[name] {
+			changes = append(changes, Change{Version: version, Field: name, ValueSHA256: hashes[name], Author: author, ChangedAt: at})
+		}
+	}
+	return changes, nil
+}
+
+// Open lists the changes that make the newest version differ from the last settled one, in the order given. A settled
+// change sets the value that its field is compared with. Returning to that value takes every open change of the field
+// off the list. changes holds all changes of one object, oldest first.
+func Open(changes []Change, settled func(Change) bool) []Change {
+	value := map[string]string{}
+	open := map[string]bool{}
+	since := map[string]int{} // changes of a field before this index are no longer open
+	for i, c := range changes {
+		switch {
+		case settled(c):
+			value[c.Field], open[c.Field] = c.ValueSHA256, false
+		case value[c.Field] == c.ValueSHA256:
+			open[c.Field] = false
+		case !open[c.Field]:
+			open[c.Field], since[c.Field] = true, i
+		}
+	}
+	var list []Change
+	for i, c := range changes {
+		if open[c.Field] && i >= since[c.Field] {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Accountable lists who is accountable for the changes, sorted.
+func Accountable(changes []Change) []string {
+	people := make([]string, len(changes))
+	for i, c := range changes {
+		people[i] = c.Author.Accountable
+	}
+	slices.Sort(people)
+	return slices.Compact(people)
+}
+
+// HasField says whether one of the changes is to the field.
+func HasField(changes []Change, field string) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool { return c.Field == field })
+}
