@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -82,6 +83,14 @@ var forbidden = []string{
 	"UPDATE approvals SET state = 'approved', decided_by = 'alice', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'approved', decided_by = requested_by, decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'approved', decided_by = 'bob', decided_at = expires_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'vera', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'terraform', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'olga', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'dora', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'rejected', decided_by = 'dora', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'nobody', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'system-reaper', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'rejected', decided_by = 'system-bypass', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'granted', decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
 	// What a request is about.
@@ -216,6 +225,10 @@ func TestForbiddenStatements(t *testing.T) {
 				p = peopleOf(t, s)
 			}
 		}
+		s.Write(t, func(tx *store.Tx) error {
+			return principal.Create(tx, "dora", api.KindHuman, "", []api.Role{api.RoleApprover})
+		})
+		s.Disable(t, "dora")
 		var names []string
 		for name, w := range worlds {
 			names = append(names, "$"+name, *w.job.ApprovalID, "@"+name, w.job.ID)

@@ -16,6 +16,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -190,10 +191,24 @@ func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job) (string, error) {
 		return fmt.Sprintf("its approval is %s", a.State), nil
 	case a.Kind != api.ApprovalIssuance || a.JobID == nil || *a.JobID != j.ID || a.Digest != j.Digest || a.Subject != j.Subject:
 		return "its approval is for something else", nil
-	case !g.bypass && a.Decider().ID == identity.Bypass.ID:
+	}
+	return g.refuseDecider(tx, a.Decider())
+}
+
+// refuseDecider returns a reason if an approval by this decider does not count. A person who was disabled after the
+// decision counts.
+func (g *Gate) refuseDecider(tx *store.Tx, decider identity.Actor) (string, error) {
+	if decider.ID == identity.Bypass.ID {
+		if g.bypass {
+			return "", nil
+		}
 		return "its approval was bypassed, and this server does not bypass", nil
 	}
-	return "", nil
+	human, err := principal.IsHuman(tx, decider.ID)
+	if err == nil && !human {
+		return fmt.Sprintf("its approval was decided by %q, who is no person", decider.ID), nil
+	}
+	return "", err
 }
 
 func (g *Gate) refuse(tx *store.Tx, c job.Claim, reason string) error {

@@ -92,6 +92,38 @@ func TestGate_RefusesWithoutDecision(t *testing.T) {
 	}, servertest.NoWorkers(), servertest.Tampered())
 }
 
+// The gate takes no approval but that of a person, or of the bypass where it is on. The schema refuses the others before.
+func TestGate_RefusesADeciderWhoIsNoPerson(t *testing.T) {
+	for _, decider := range []string{"system-reaper", "system-bypass", "terraform", "nobody"} {
+		t.Run(decider, func(t *testing.T) {
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				j := s.Waiting(t, "olga")
+				unguard(t, s, "approvals")
+				s.Exec(t, `UPDATE approvals SET state = 'approved', decided_by = ?, decided_at = created_at WHERE id = ?`, decider, *j.ApprovalID)
+				s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
+				s.Restart(t)
+				ended := s.Ended(t, j.ID)
+				if ended.Status != api.JobCancelled || !strings.HasPrefix(ended.ErrorMessage, "its approval was ") {
+					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+				}
+				checkRefused(t, s, j.ID)
+			}, servertest.NoWorkers(), servertest.Tampered())
+		})
+	}
+}
+
+// A person who was disabled after the decision had the role then: what they approved is signed.
+func TestGate_AdmitsWhatADisabledPersonApproved(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		j := ready(t, s, true)
+		s.Disable(t, "bob")
+		s.Restart(t)
+		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+		}
+	}, servertest.NoWorkers())
+}
+
 // A job whose intent has expired is cancelled. Its certificate would be expired from the start.
 func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {

@@ -23,6 +23,16 @@ func Get(tx *store.Tx, id string) (Principal, error) {
 	return p, nil
 }
 
+// IsHuman says whether an id is that of a person, disabled or not.
+func IsHuman(tx *store.Tx, id string) (bool, error) {
+	var p Principal
+	found, err := tx.Find(&p, "SELECT * FROM principals WHERE id = ?", id)
+	if err != nil {
+		return false, fmt.Errorf("look up principal %s: %w", id, err)
+	}
+	return found && p.Kind == api.KindHuman, nil
+}
+
 // Page gives a page of principals, the oldest first.
 func Page(tx *store.Tx, page store.Page) ([]Principal, error) {
 	var rows []Principal

@@ -253,6 +253,10 @@ BEGIN
            OLD.excluded, OLD.reason, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
         RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
     END IF;
+    IF NEW.state IN ('approved', 'rejected') AND NOT (NEW.state = 'approved' AND NEW.decided_by = 'system-bypass') AND NOT EXISTS (
+        SELECT 1 FROM principals p WHERE p.id = NEW.decided_by AND p.kind = 'human' AND p.disabled_at IS NULL AND strpos(p.roles, '"approver"') > 0) THEN
+        RAISE EXCEPTION 'approval % can be decided by an approver alone', OLD.id;
+    END IF;
     RETURN NEW;
 END $$;
 -- +goose StatementEnd

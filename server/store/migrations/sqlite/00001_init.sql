@@ -297,6 +297,9 @@ BEGIN
         AND NEW.accountable IS OLD.accountable AND NEW.excluded IS OLD.excluded AND NEW.reason IS OLD.reason
         AND NEW.subject IS OLD.subject AND NEW.digest IS OLD.digest AND NEW.expires_at IS OLD.expires_at
         AND NEW.created_at IS OLD.created_at);
+    SELECT RAISE(ABORT, 'only an approver decides') WHERE NEW.state IN ('approved', 'rejected')
+        AND NOT (NEW.state = 'approved' AND NEW.decided_by IS 'system-bypass') AND NOT EXISTS (
+        SELECT 1 FROM principals p WHERE p.id = NEW.decided_by AND p.kind = 'human' AND p.disabled_at IS NULL AND instr(p.roles, '"approver"') > 0);
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
