@@ -203,7 +203,8 @@ func (s *Server) Work(ctx context.Context) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() { s.store.Jobs().Listen(ctx) })
-	running.Go(func() { s.tick(ctx) })
+	running.Go(func() { every(ctx, s.config.ReaperInterval, s.reap) })
+	running.Go(func() { every(ctx, s.config.RenewalInterval, s.renew) })
 	running.Go(func() { s.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/httpapi"
@@ -13,45 +14,53 @@ const (
 	forgetAtOnce = 10_000
 )
 
-// tick does what time makes due. Every replica does it: each step is a guarded statement, so it happens once.
-func (s *Server) tick(ctx context.Context) {
-	reap, renew := time.NewTicker(s.config.ReaperInterval), time.NewTicker(s.config.RenewalInterval)
-	defer reap.Stop()
-	defer renew.Stop()
-	s.reap(ctx)
-	s.renew(ctx)
+// every runs a tick at once and then at each interval, until ctx ends. Every replica does so: each step of a tick is a
+// guarded statement, so it happens once.
+func every(ctx context.Context, interval time.Duration, tick func(context.Context)) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
 	for {
+		tick(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-reap.C:
-			s.reap(ctx)
-		case <-renew.C:
-			s.renew(ctx)
+		case <-ticker.C:
 		}
 	}
 }
 
+// reap ends what is overdue. It runs beside renew, which may take minutes.
 func (s *Server) reap(ctx context.Context) {
-	s.logFailure(ctx, "expire approvals", s.Expire(ctx))
+	s.step(ctx, "expire approvals", s.Expire)
+	s.step(ctx, "look for lost jobs", s.reapJobs)
+	s.step(ctx, "forget answers kept for retries", func(ctx context.Context) error {
+		return httpapi.ForgetReplays(ctx, s.store, forgetAtOnce)
+	})
+}
+
+func (s *Server) reapJobs(ctx context.Context) error {
 	reaped, err := s.queue.Reap(ctx)
-	s.logFailure(ctx, "look for lost jobs", err)
 	if reaped > 0 {
 		s.log.WarnContext(ctx, "took jobs back from workers that were not heard of", "jobs", reaped)
 	}
-	s.logFailure(ctx, "forget answers kept for retries", httpapi.ForgetReplays(ctx, s.store, forgetAtOnce))
+	return err
 }
 
-func (s *Server) renew(ctx context.Context) { s.logFailure(ctx, "renew what is due", s.RenewDue(ctx)) }
+func (s *Server) renew(ctx context.Context) { s.step(ctx, "renew what is due", s.RenewDue) }
 
 // RenewDue asks for every certificate that is due, as the scheduler does.
 func (s *Server) RenewDue(ctx context.Context) error {
 	return s.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
 }
 
-// logFailure says what did not work; the next tick tries again.
-func (s *Server) logFailure(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil {
+// step runs one step of a tick and logs its error or panic. The next tick tries again.
+func (s *Server) step(ctx context.Context, what string, run func(context.Context) error) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			s.log.ErrorContext(ctx, "panic in a tick; trying again", "what", what, "panic", failure, "stack", string(debug.Stack()))
+		}
+	}()
+	if err := run(ctx); err != nil && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "a tick did not do all it should; trying again", "what", what, "error", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -94,8 +95,11 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, 
 	return s.openGated(tx, who, j, proposal, p.request.Reason)
 }
 
-// open makes a job that a worker may take at once.
+// open makes a job that a worker may take at once. The accountable person must be enabled.
 func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason string) (job.Job, error) {
+	if err := principal.MustStand(tx, j.Accountable); err != nil {
+		return job.Job{}, err
+	}
 	opened, err := s.Queue.Enqueue(tx, j)
 	if err != nil {
 		return job.Job{}, err

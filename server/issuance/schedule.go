@@ -52,8 +52,9 @@ func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error 
 	}
 }
 
-func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) error {
-	err := s.Store.Write(ctx, func(tx *store.Tx) error {
+func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) (err error) {
+	defer s.recoverAs(ctx, &err, "certificate_id", c.ID)
+	err = s.Store.Write(ctx, func(tx *store.Tx) error {
 		if due, err := certificate.StillDue(tx, c); err != nil || !due {
 			return err
 		}

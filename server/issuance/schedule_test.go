@@ -2,6 +2,8 @@ package issuance_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,7 +11,9 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // jobsOf are a certificate's jobs, newest first.
@@ -122,6 +126,115 @@ func TestRenewDue_TeamOfTwo(t *testing.T) {
 		if _, err := s.Client(t, "alice").ApproveApproval(ctx, *again.ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// issued makes a certificate and waits for its leaf. alice asks for it, and bob approves if the profile is gated.
+func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
+	t.Helper()
+	ctx := context.Background()
+	c := s.Certificate(t, s.Profile(t, gated).ID)
+	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gated {
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j = s.Ended(t, j.ID); j.Status != api.JobCompleted {
+		t.Fatalf("the job is %s: %s", j.Status, j.ErrorMessage)
+	}
+	return c
+}
+
+// The scheduler asks in nobody's name who is disabled, gated or not.
+func TestRenewDue_DisabledPerson(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		certificates := []api.Certificate{issued(t, s, false), issued(t, s, true)}
+		s.Write(t, func(tx *store.Tx) error {
+			_, err := s.App.DisablePrincipal(tx, "alice")
+			return err
+		})
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		for _, c := range certificates {
+			if jobs := jobsOf(t, s, c.ID); len(jobs) != 1 {
+				t.Errorf("asked in the name of a disabled person: %+v", jobs[0])
+			}
+		}
+	})
+}
+
+// drafting is an issuer that calls each before it drafts for a certificate.
+type drafting struct {
+	gate.Issuer
+	each func(certificateID string)
+}
+
+func (d *drafting) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
+	d.each(s.CertificateID)
+	return d.Issuer.Draft(s, serial, v)
+}
+
+// A panic over one certificate stops no other renewal.
+func TestRenewDue_Panic(t *testing.T) {
+	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {
+		t.Parallel()
+		var breaks atomic.Value
+		breaks.Store("")
+		s := start(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
+			if id == breaks.Load() {
+				panic("a lint failed")
+			}
+		}}))
+		broken, other := issued(t, s, true), issued(t, s, true)
+		breaks.Store(broken.ID)
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, broken.ID); len(jobs) != 1 {
+			t.Errorf("half a renewal was left: %+v", jobs)
+		}
+		if jobs := jobsOf(t, s, other.ID); len(jobs) != 2 {
+			t.Errorf("the other certificate was not renewed: %+v", jobs)
+		}
+	}
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) { test(t, servertest.New) })
+	t.Run("postgres", func(t *testing.T) { test(t, servertest.Postgres) })
+}
+
+// Requests expire while the scheduler works. SQLite has one writer, so only PostgreSQL shows this with one certificate.
+func TestRenewDue_ExpiryGoesOn(t *testing.T) {
+	t.Parallel()
+	var slow atomic.Value
+	slow.Store("")
+	reached, release := make(chan struct{}, 1), make(chan struct{})
+	s := servertest.Postgres(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
+		if id == slow.Load() {
+			reached <- struct{}{}
+			<-release
+		}
+	}}))
+	c := issued(t, s, true)
+	s.Clock.Advance(61 * 24 * time.Hour)
+	slow.Store(c.ID)
+	s.Restart(t) // the first tick comes with the start
+	<-reached
+	defer func() {
+		slow.Store("")
+		close(release)
+	}()
+	overdue := s.Waiting(t, "alice")
+	s.Clock.Advance(200 * time.Hour)
+	servertest.Eventually(t, func() error {
+		state := ""
+		s.Query(t, &state, "SELECT state FROM approvals WHERE id = ?", *overdue.ApprovalID)
+		if state != string(api.ApprovalExpired) {
+			return fmt.Errorf("the approval is %s", state)
+		}
+		return nil
 	})
 }
 

@@ -169,17 +169,20 @@ func (s *Service) handBack(ctx context.Context, c job.Claim, cause error) error 
 // issue signs and stores. A panic is an error like another: it must not take the server down with it, nor come back
 // with every restart.
 func (s *Service) issue(ctx context.Context, c job.Claim) (err error) {
-	defer func() {
-		if failure := recover(); failure != nil {
-			s.Log.ErrorContext(ctx, "panic", "panic", failure, "stack", string(debug.Stack()), "job_id", c.ID)
-			err = fmt.Errorf("panic: %v", failure)
-		}
-	}()
+	defer s.recoverAs(ctx, &err, "job_id", c.ID)
 	chain, err := s.sign(ctx, c)
 	if err != nil {
 		return err
 	}
 	return finishing(ctx, func(ctx context.Context) error { return s.finish(ctx, c, chain) })
+}
+
+// recoverAs, when deferred, logs a panic with the object that caused it and returns it as an error.
+func (s *Service) recoverAs(ctx context.Context, err *error, kind, id string) {
+	if failure := recover(); failure != nil {
+		s.Log.ErrorContext(ctx, "panic", "panic", failure, "stack", string(debug.Stack()), kind, id)
+		*err = fmt.Errorf("panic: %v", failure)
+	}
 }
 
 // finishing runs f to its end, whatever has ended meanwhile, but not for ever.

@@ -1,0 +1,33 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// A step that fails or panics is logged and stops no other step.
+func TestStep(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		run  func(context.Context) error
+		logs string
+	}{
+		"works":  {func(context.Context) error { return nil }, ""},
+		"fails":  {func(context.Context) error { return errors.New("no database") }, `"what":"count","error":"no database"`},
+		"panics": {func(context.Context) error { panic("no row") }, `"what":"count","panic":"no row"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			s := &Server{log: slog.New(slog.NewJSONHandler(&log, nil))}
+			s.step(t.Context(), "count", c.run)
+			if got := log.String(); !strings.Contains(got, c.logs) || (c.logs == "") != (got == "") {
+				t.Errorf("the log does not say %q: %s", c.logs, got)
+			}
+		})
+	}
+}
