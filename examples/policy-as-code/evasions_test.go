@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// evasions are what somebody tries who may edit every .tf file, but not the policy, to hide an approval that has waited
-// too long; and the scenario in which he does.
+// evasions are what authors try, who may edit every .tf file but not the policy, to hide an approval that has waited
+// too long; and the scenario in which they do.
 var evasions = []struct{ how, scenario string }{
 	{"remove the data source", "no-reading"},
 	{"remove it after it was read once", "reading-removed"},

@@ -52,7 +52,7 @@ func (p pipeline) parameters(t testing.TB, some map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(p.policy, "opa", "parameters.json"), content)
+	write(t, filepath.Join(p.policy, "opa", "data.json"), content)
 }
 
 // run gives what plan.sh logged and its summary. It must end with this code.
@@ -146,7 +146,7 @@ func TestPipeline_FailsClosed(t *testing.T) {
 		args   []string
 		says   string
 	}{
-		"no policies":             {broken: remove("opa"), says: "parameters.json is missing"},
+		"no policies":             {broken: remove("opa"), says: "data.json is missing"},
 		"empty folder":            {broken: noPolicyBut(), says: "could not judge the plan"},
 		"other policies":          {broken: noPolicyBut("certctl/other.rego", "package other\ndeny contains 1 if false\n"), says: "could not judge the plan"},
 		"broken policy":           {broken: put("opa/certctl/broken.rego", "package certctl\ndeny contains"), says: "could not judge the plan"},
@@ -169,6 +169,29 @@ func TestPipeline_FailsClosed(t *testing.T) {
 			}
 			if log, _ := p.run(t, 1, append(tt.args, "--apply")...); !strings.Contains(log, tt.says) {
 				t.Errorf("the log does not say %q:\n%s", tt.says, log)
+			}
+			if p.has(t, "p-web") {
+				t.Error("the plan was applied")
+			}
+		})
+	}
+}
+
+// Without parameters the plan is denied, and the summary says what is missing.
+func TestPipeline_WithoutParameters(t *testing.T) {
+	terraformtest.Binaries(t)
+	t.Parallel()
+	for name, text := range misplaced(t) {
+		if text == "" {
+			continue // TestPipeline_FailsClosed: plan.sh does not start
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPipeline(t, web("requires_approval = false", `allowed_dns_names = ["**"]`))
+			write(t, filepath.Join(p.policy, "opa", "data.json"), []byte(text))
+			log, summary := p.run(t, 2, "--apply")
+			if !saysNoParameters(log) || !strings.Contains(summary, "## certctl: the plan is denied") {
+				t.Errorf("%s\n%s", log, summary)
 			}
 			if p.has(t, "p-web") {
 				t.Error("the plan was applied")

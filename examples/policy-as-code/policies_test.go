@@ -52,7 +52,7 @@ func fixtures(t testing.TB) map[string]fixture {
 
 func folderParameters(t testing.TB) map[string]any {
 	t.Helper()
-	content, err := os.ReadFile("opa/parameters.json")
+	content, err := os.ReadFile("opa/data.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestPolicies_Conftest(t *testing.T) {
 			if err := os.WriteFile(plan, f.Plan, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), tool(t, "conftest"), "test", "--policy", "opa", "--data", "opa/parameters.json", "--namespace", "certctl", "--output", "json", plan)
+			cmd := exec.CommandContext(t.Context(), tool(t, "conftest"), "test", "--policy", "opa", "--data", "opa/data.json", "--namespace", "certctl", "--output", "json", plan)
 			out, _ := cmd.Output() // 1 when something is denied
 			var results []struct {
 				Failures, Warnings []struct{ Msg string }
@@ -198,7 +198,7 @@ func TestPolicies_Clean(t *testing.T) {
 	if unformatted := output(t, exec.CommandContext(t.Context(), opa, "fmt", "--list", "opa")); len(unformatted) > 0 {
 		t.Errorf("run opa fmt -w on %s", unformatted)
 	}
-	out := output(t, exec.CommandContext(t.Context(), opa, "test", "--coverage", "--format", "json", "opa"))
+	out := output(t, exec.CommandContext(t.Context(), opa, "test", "--timeout", "10m", "--coverage", "--format", "json", "opa"))
 	var report struct{ Coverage float64 }
 	if err := json.Unmarshal(out, &report); err != nil || report.Coverage != 100 {
 		t.Errorf("the unit tests reach %v %%: %v", report.Coverage, err)

@@ -125,10 +125,10 @@ func scenarios() map[string]scenario {
 		"waits-for-a-moment":    {first: web(), waits: request("mc-www", fresh), then: web() + reading},
 		"tighter":               {first: web(), then: web("max_sans = 5", "allowed_dns_names = []") + reading, warned: []string{"this edit of the gated profile p-web will wait"}},
 		"disabled":              {first: web(), then: web("enabled = false") + reading},
-		"ungated-development":   {then: web("requires_approval = false", `labels = { environment = "development" }`) + reading},
+		"ungated-development":   {then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, parameters: permitted},
 		"wider-development": {
 			first: web("requires_approval = false", `labels = { environment = "development" }`),
-			then:  web("requires_approval = false", `labels = { environment = "development" }`, "max_sans = 50") + reading,
+			then:  web("requires_approval = false", `labels = { environment = "development" }`, "max_sans = 50") + reading, parameters: permitted,
 		},
 		"ungated-destroyed": {first: web("requires_approval = false"), then: reading},
 		"filter-allowed": {
@@ -168,8 +168,8 @@ func scenarios() map[string]scenario {
 		// What a plan does to profiles.
 		"gate-off":                {first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
 		"gate-unknown":            {first: web() + unknown("true"), then: web("requires_approval = terraform_data.later.output") + unknown("false") + reading, denied: []string{"turns requires_approval off, or may"}, warned: []string{"this edit"}},
-		"gate-off-in-development": {first: web(), then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
-		"ungated-production":      {then: web("requires_approval = false") + reading, denied: []string{"is not gated, and its label environment is none of development"}},
+		"gate-off-in-development": {first: web(), then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, parameters: permitted, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
+		"ungated-production":      {then: web("requires_approval = false") + reading, denied: []string{"is not gated, and its id is not among ungated_profiles"}},
 		"ungated-no-label":        {then: web("requires_approval = false", "labels = {}") + reading, denied: []string{"is not gated"}},
 		"ungated-label-unknown":   {then: web("requires_approval = false", "labels = { environment = terraform_data.later.output }") + unknown(`"development"`) + reading, denied: []string{"is not gated"}},
 		"ungated-and-unknown":     {then: web("requires_approval = terraform_data.later.output") + unknown("true") + reading, denied: []string{"is not gated"}},
@@ -264,11 +264,14 @@ func scenarios() map[string]scenario {
 			first: web(), then: web() + reading, parameters: map[string]any{"max_pending_hours": "24"}, denied: []string{"max_pending_hours must be number"},
 		},
 		"parameter-missing": {
-			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending must be number"},
+			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending is missing"},
 		},
 		"no-servers": {first: web(), then: web() + reading, parameters: map[string]any{"endpoints": []string{}}, denied: []string{"endpoints must name a server", "not on the list of servers"}},
 	}
 }
+
+// permitted is what the owners of the policy set so that p-web may be without a gate.
+var permitted = map[string]any{"ungated_profiles": []string{"p-web"}}
 
 func wider(attribute, field string) scenario {
 	return scenario{first: web(), then: web(attribute) + reading, denied: []string{"widens " + field + ":"}, warned: []string{"this edit"}}

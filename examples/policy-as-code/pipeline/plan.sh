@@ -10,7 +10,7 @@
 #             2   the policies deny the plan; nothing was applied
 #
 #   POLICY_DIR    the folder opa/, where the authors of the configuration cannot write (default: ../opa beside this script)
-#   PARAMETERS    their parameters (default: $POLICY_DIR/parameters.json)
+#   PARAMETERS    their parameters (default: $POLICY_DIR/data.json)
 #   TERRAFORM     terraform (default) or tofu
 #
 # Needs terraform or tofu, conftest and jq.
@@ -37,7 +37,7 @@ fi
 directory=${1:-.}
 here=$(unset CDPATH && cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 policy=$(absolute "${POLICY_DIR:-$here/../opa}")
-parameters=$(absolute "${PARAMETERS:-$policy/parameters.json}")
+parameters=$(absolute "${PARAMETERS:-$policy/data.json}")
 terraform=${TERRAFORM:-terraform}
 
 for command in "$terraform" conftest jq; do

@@ -9,7 +9,7 @@ def bullets($heading): map("- " + (.msg | text)) | if . == [] then . else ["### 
 # The readings of servers that the parameters name. Others are denied, and commands for them are not to be run.
 def readings:
   [recurse(.child_modules[]?) | .resources[]? | select(.mode == "data" and .type == "certctl_pending_approvals") | .values]
-  | map(select(.endpoint | IN($parameters[0].certctl.parameters.endpoints[])));
+  | map(select(.endpoint | IN($parameters[0].certctl.parameters.endpoints[]?)));
 
 # The approvals of all readings, each once, the oldest first. What does not look like an id is none.
 def approvals:

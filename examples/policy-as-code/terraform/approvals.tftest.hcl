@@ -23,10 +23,10 @@ run "goes_on" {
   command = plan
 }
 
-run "goes_on_in_development" {
+run "goes_on_without_a_gate_that_is_not_needed" {
   command = plan
   variables {
-    environment       = "development"
+    ungated_profiles  = ["p-web"]
     requires_approval = false
   }
 }

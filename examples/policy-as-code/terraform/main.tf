@@ -12,14 +12,13 @@ resource "certctl_certificate_profile" "web" {
   name              = "Web"
   requires_approval = var.requires_approval
   allowed_dns_names = ["*.example.com"]
-  labels            = { environment = var.environment }
 
   lifecycle {
     prevent_destroy = true
 
     postcondition {
-      condition     = self.requires_approval || contains(var.ungated_environments, var.environment)
-      error_message = "Profile ${self.id} must set requires_approval in the environment ${var.environment}."
+      condition     = self.requires_approval || contains(var.ungated_profiles, self.id)
+      error_message = "Profile ${self.id} must set requires_approval: it is not among ungated_profiles."
     }
   }
 }

@@ -21,16 +21,10 @@ variable "max_pending" {
   default     = 20
 }
 
-variable "environment" {
-  description = "The environment that the profile is for."
-  type        = string
-  default     = "production"
-}
-
-variable "ungated_environments" {
-  description = "Environments whose profiles may be without a gate."
+variable "ungated_profiles" {
+  description = "Ids of profiles that may be without a gate."
   type        = list(string)
-  default     = ["development"]
+  default     = []
 }
 
 variable "requires_approval" {

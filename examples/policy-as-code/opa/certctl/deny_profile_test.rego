@@ -2,17 +2,20 @@ package certctl_test
 
 ungated := {"requires_approval": false}
 
-ungated_development := {"requires_approval": false, "labels": {"environment": "development"}}
+# What the authors of a configuration write into a profile to make it look like an exception.
+looks_permitted := {"name": "p-dev", "description": "p-dev", "labels": {"environment": "development", "id": "p-dev", "ungated_profiles": "p-web"}}
 
-gated_development := {"labels": {"environment": "development"}}
+ungated_permitted := {"id": "p-dev", "requires_approval": false}
+
+gated_permitted := {"id": "p-dev"}
 
 test_gate[name] if {
 	some name, c in {
 		# A gated profile.
 		"kept": {"after": {"name": "Other"}, "denied": [], "warned": ["this edit"]},
 		"turned off": {"after": ungated, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
-		"turned off in development": {"before": gated_development, "after": ungated_development, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
-		"turned off with the label of development": {"after": ungated_development, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"turned off where it may be off": {"before": gated_permitted, "after": ungated_permitted, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"turned off with looks": {"after": object.union(ungated, looks_permitted), "denied": ["turns requires_approval off"], "warned": ["this edit"]},
 		"unknown": {"unknown": {"requires_approval": true}, "denied": ["or may (it is not known yet)"], "warned": ["this edit"]},
 		"forgotten": {"actions": ["forget"], "after": null, "denied": ["no second person"], "warned": []},
 		"destroyed": {"actions": ["delete"], "after": null, "denied": ["destroys the gated profile p-web"], "warned": []},
@@ -23,9 +26,10 @@ test_gate[name] if {
 		# A profile that is not gated, or not yet.
 		"turned on": {"before": ungated, "denied": [], "warned": []},
 		"turned on, perhaps": {"before": ungated, "unknown": {"requires_approval": true}, "denied": ["is not gated"], "warned": []},
-		"never on": {"before": ungated, "after": ungated, "denied": ["label environment is none of development, sandbox"], "warned": []},
-		"leaves development": {"before": ungated_development, "after": ungated, "denied": ["is not gated"], "warned": []},
-		"stays in development": {"before": ungated_development, "after": ungated_development, "denied": [], "warned": []},
+		"never on": {"before": ungated, "after": ungated, "denied": ["certctl_certificate_profile.web is not gated, and its id is not among ungated_profiles"], "warned": []},
+		"stays with looks": {"before": object.union(ungated, looks_permitted), "after": object.union(ungated, looks_permitted), "denied": ["is not gated"], "warned": []},
+		"is permitted": {"before": ungated_permitted, "after": ungated_permitted, "denied": [], "warned": []},
+		"gets another id": {"actions": ["delete", "create"], "before": ungated_permitted, "after": ungated, "denied": ["is not gated"], "warned": []},
 		"destroyed without": {"actions": ["delete"], "before": ungated, "after": null, "denied": [], "warned": []},
 		"forgotten without": {"actions": ["forget"], "before": ungated, "after": null, "denied": [], "warned": []},
 		"replaced without": {"actions": ["delete", "create"], "before": ungated, "after": ungated, "denied": ["is not gated"], "warned": []},
@@ -33,14 +37,13 @@ test_gate[name] if {
 		"created": {"before": null, "denied": [], "warned": []},
 		"created without": {"before": null, "after": ungated, "denied": ["is not gated"], "warned": []},
 		"created unknown": {"before": null, "unknown": {"requires_approval": true}, "denied": ["is not gated"], "warned": []},
-		"created in development": {"before": null, "after": ungated_development, "denied": [], "warned": []},
-		"created in development, unknown": {"before": null, "after": gated_development, "unknown": {"requires_approval": true}, "denied": [], "warned": []},
-		"created without labels": {"before": null, "after": {"requires_approval": false, "labels": {}}, "denied": ["is not gated"], "warned": []},
-		"created with null labels": {"before": null, "after": {"requires_approval": false, "labels": null}, "denied": ["is not gated"], "warned": []},
-		"created with another label": {"before": null, "after": {"requires_approval": false, "labels": {"env": "development"}}, "denied": ["is not gated"], "warned": []},
-		"created with a label in capitals": {"before": null, "after": {"requires_approval": false, "labels": {"environment": "Development"}}, "denied": ["is not gated"], "warned": []},
-		"created with unknown labels": {"before": null, "after": ungated, "unknown": {"labels": true}, "denied": ["is not gated"], "warned": []},
-		"created with an unknown label": {"before": null, "after": {"requires_approval": false, "labels": {}}, "unknown": {"labels": {"environment": true}}, "denied": ["is not gated"], "warned": []},
+		"created permitted": {"before": null, "after": ungated_permitted, "denied": [], "warned": []},
+		"created permitted, unknown": {"before": null, "after": gated_permitted, "unknown": {"requires_approval": true}, "denied": [], "warned": []},
+		"created with looks": {"before": null, "after": object.union(ungated, looks_permitted), "denied": ["is not gated"], "warned": []},
+		"created with an unknown id": {"before": null, "after": ungated, "unknown": {"id": true}, "denied": ["is not gated"], "warned": []},
+		"created with a null id": {"before": null, "after": {"id": null, "requires_approval": false}, "denied": ["is not gated"], "warned": []},
+		"created with a longer id": {"before": null, "after": {"id": "p-dev-2", "requires_approval": false}, "denied": ["is not gated"], "warned": []},
+		"created with the id in capitals": {"before": null, "after": {"id": "P-DEV", "requires_approval": false}, "denied": ["is not gated"], "warned": []},
 		# Something else that has such attributes.
 		"a certificate": {"type": "certctl_certificate", "after": ungated, "denied": [], "warned": []},
 		"data": {"mode": "data", "after": ungated, "denied": [], "warned": []},
@@ -71,12 +74,12 @@ test_wider[name] if {
 	}
 	judged(plan_of([reading], [change_of({"after": c[0]})]), defaults, [c[1]], ["this edit"])
 
-	# Whether a profile is gated makes no difference, and neither does what it becomes.
-	ungated_before := {"requires_approval": false, "labels": null}
-	judged(plan_of([reading], [change_of({"before": ungated_before, "after": object.union(gated_development, c[0])})]), defaults, [c[1]], [])
+	# Whether a profile is gated makes no difference, and neither does how it looks.
+	looks := object.union(ungated, looks_permitted)
+	judged(plan_of([reading], [change_of({"before": looks, "after": object.union(looks_permitted, c[0])})]), defaults, [c[1]], [])
 
-	# In development everybody may.
-	judged(plan_of([reading], [change_of({"before": gated_development, "after": c[0]})]), defaults, [], ["this edit"])
+	# What is an exception is not compared.
+	judged(plan_of([reading], [change_of({"before": gated_permitted, "after": object.union(gated_permitted, c[0])})]), defaults, [], ["this edit"])
 
 	# Nothing is widened where nothing was, or where nothing is left.
 	judged(plan_of([reading], [change_of({"actions": ["create"], "before": null, "after": c[0]})]), defaults, [], [])
@@ -111,7 +114,7 @@ test_wider_unknown[field] if {
 }
 
 test_known if {
-	unknown := {"allowed_dns_names": [false, false], "allowed_key_algorithms": [{}], "labels": {}, "created_at": true}
+	unknown := {"allowed_dns_names": [false, false], "allowed_key_algorithms": [{}], "labels": {"environment": true}, "created_at": true}
 	judged(plan_of([reading], [change_of({"after": {"max_sans": 9}, "unknown": unknown})]), defaults, [], ["this edit"])
 }
 

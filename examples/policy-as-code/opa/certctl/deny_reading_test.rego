@@ -1,7 +1,5 @@
 package certctl_test
 
-import data.certctl
-
 test_reading[name] if {
 	some name, c in {
 		"nothing waits": [{}, []],
@@ -42,11 +40,12 @@ test_allowed_filter[name] if {
 test_unsound[name] if {
 	some field in [
 		"total_count", "oldest_age_seconds", "truncated", "approval_bypass", "endpoint", "count_by_profile", "evaluated_at",
+		"approvals", "ids",
 	]
 	some fault, values in {
 		"missing": object.remove(reading.values, [field]),
 		"null": with_values(reading.values, {field: null}),
-		"a list": with_values(reading.values, {field: ["2026-01-01T12:00:00Z"]}),
+		"of another type": with_values(reading.values, {field: object.get({"approvals": {}, "ids": [null]}, field, ["2026-01-01T12:00:00Z"])}),
 	}
 	name := concat(" ", [field, fault])
 	judged(plan_of([with_values(reading, {"values": values})], []), defaults, ["No reading", "data.certctl_pending_approvals.all holds no reading"], [])
@@ -159,27 +158,4 @@ test_modules[name] if {
 		"no resources": [{}, ["No reading"]],
 	}
 	judged(with_values(plan_of([], []), {"prior_state": {"values": {"root_module": c[0]}}}), defaults, c[1], [])
-}
-
-test_parameters[name] if {
-	some parameter, value in defaults
-	kind := type_name(value)
-	some fault, parameters in {
-		"missing": object.remove(defaults, [parameter]),
-		"null": with_values(defaults, {parameter: null}),
-		"of another type": with_values(defaults, {parameter: {"number": "1", "array": "a", "object": "{}", "boolean": "true", "string": 1}[kind]}),
-	}
-	name := concat(" ", [parameter, fault])
-	fault_message := sprintf("%s must be %s", [parameter, kind])
-	certctl.parameter_faults == {fault_message} with data.certctl.parameters as parameters
-}
-
-# With parameters that are wrong nothing else can be trusted, so it is denied in any case.
-test_parameters_deny[name] if {
-	some name, c in {
-		"text": [{"max_pending_hours": "24"}, ["wrong: max_pending_hours must be number"]],
-		"two": [{"max_minutes_apart": "10", "allowed_filters": []}, ["allowed_filters must be object", "max_minutes_apart must be number"]],
-		"no server": [{"endpoints": []}, ["endpoints must name a server", "not on the list of servers"]],
-	}
-	judged(plan_of([reading], []), with_values(defaults, c[0]), c[1], [])
 }

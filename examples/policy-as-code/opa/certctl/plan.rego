@@ -35,6 +35,17 @@ leads_to_resource(path) if {
 	names - {"child_modules", "resources"} == set()
 }
 
+# Profiles and certificates as they are before the plan; profiles that were read as data among them.
+profiles contains resource if {
+	some resource in resources
+	resource.type == "certctl_certificate_profile"
+}
+
+certificates contains resource if {
+	some resource in resources
+	resource.type == "certctl_certificate"
+}
+
 changes contains change if {
 	some change in resource_changes
 	not change.change.actions in [["no-op"], ["read"]]

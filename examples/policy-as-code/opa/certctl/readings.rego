@@ -19,6 +19,8 @@ sound contains reading if {
 	is_boolean(reading.values.approval_bypass)
 	is_string(reading.values.endpoint)
 	is_object(reading.values.count_by_profile)
+	is_array(reading.values.approvals)
+	is_string(concat("", reading.values.ids))
 	minutes_apart(reading)
 }
 

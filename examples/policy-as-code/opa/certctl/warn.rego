@@ -34,14 +34,3 @@ only_disables(change) if {
 
 # Its outputs are unknown in a plan that asks for issuance, and in no other.
 asks_for_issuance(change) if plan.is_unknown(change, "status")
-
-gated_profiles contains profile.values.id if {
-	some profile in plan.resources
-	profile.type == "certctl_certificate_profile"
-	is_gated(profile.values)
-}
-
-known_profiles contains profile.values.id if {
-	some profile in plan.resources
-	profile.type == "certctl_certificate_profile"
-}

@@ -1,0 +1,111 @@
+# Certificates that would leave the gate: their names were approved by a second person, and would be signed without one.
+package certctl
+
+import data.certctl.plan
+
+deny contains sprintf("%s moves from %s to %s. Nobody would approve the certificate. %s", [change.address, described_before(before), described_after(after), how_to_stay]) if {
+	some change in plan.certificate_changes
+	is_object(change.change.before)
+	is_object(change.change.after)
+	before := profile_of(change.change.before)
+	after := profile_of(change.change.after)
+	leaves_gate(before, after)
+}
+
+deny contains sprintf("%s asks for %s under %s. %s holds it under %s, and nobody would approve the certificate. %s", [change.address, name, described_after(after), holder.address, described_before(before), how_to_stay]) if {
+	some change in plan.certificate_changes
+	is_object(change.change.after)
+	some holder in plan.certificates
+	holder.address != change.address
+	before := profile_of(holder.values)
+	after := profile_of(change.change.after)
+	leaves_gate(before, after)
+	some name in (new_names(change.change) & names(holder.values))
+}
+
+deny contains sprintf("%s has names that are not known yet, under %s. They may be names of %s, which is under %s. Nobody would approve the certificate. %s", [change.address, described_after(after), holder.address, described_before(before), how_to_stay]) if {
+	some change in plan.certificate_changes
+	some field in ["sans", "common_name"]
+	plan.is_unknown(change, field)
+	some holder in plan.certificates
+	holder.address != change.address
+	before := profile_of(holder.values)
+	after := profile_of(change.change.after)
+	leaves_gate(before, after)
+}
+
+how_to_stay := "Choose a profile that is gated before this plan. If the plan does not show a profile, read it with data \"certctl_certificate_profile\"."
+
+# A profile that the plan does not show counts as the worst: the old one as gated, the new one as ungated.
+leaves_gate(before, after) if {
+	before != after
+	not before in profiles_without_gate
+	not after in safe_profiles
+}
+
+# null for a profile that is not known yet.
+profile_of(certificate) := object.get(certificate, "profile_id", null)
+
+names(certificate) := {name | some name in object.get(certificate, "sans", [])} | {name |
+	name := certificate.common_name
+	name != ""
+}
+
+new_names(change) := names(change.after) if change.before == null
+
+new_names(change) := names(change.after) - names(change.before) if is_object(change.before)
+
+described_before(id) := sprintf("the gated profile %s", [id]) if id in gated_profiles
+
+described_before(id) := sprintf("profile %s (not in the plan)", [id]) if not id in gated_profiles
+
+described_after(null) := "a profile that is not known yet"
+
+described_after(id) := sprintf("profile %s (not gated)", [id]) if is_shown_ungated(id)
+
+described_after(id) := sprintf("profile %s (not in the plan)", [id]) if {
+	id != null
+	not is_shown_ungated(id)
+}
+
+# What the plan shows of each profile's gate before it changes anything. Two servers may have one id, and a reading that
+# failed shows null.
+gates[profile.values.id] contains object.get(profile.values, "requires_approval", null) if some profile in plan.profiles
+
+is_shown_ungated(id) if {
+	id != null
+	false in gates[id]
+}
+
+is_shown_ungated(id) if {
+	some change in plan.profile_changes
+	change.change.after.id == id
+	not is_gated(change.change.after)
+}
+
+gated_profiles contains id if {
+	some id, shown in gates
+	true in shown
+}
+
+profiles_without_gate contains id if {
+	some id, shown in gates
+	shown == {false}
+}
+
+known_profiles := gated_profiles | profiles_without_gate
+
+# A profile that this plan creates with a gate is safe. One whose gate this plan turns on is not: the order of the apply
+# decides whether the certificate comes first.
+safe_profiles contains id if {
+	some id, shown in gates
+	shown == {true}
+}
+
+safe_profiles contains id if {
+	some change in plan.profile_changes
+	"create" in change.change.actions
+	is_gated(change.change.after)
+	id := change.change.after.id
+	not gates[id]
+}

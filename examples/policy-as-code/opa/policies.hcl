@@ -1,0 +1,6 @@
+# HCP Terraform and Terraform Enterprise read this file, the policies and data.json. They load no other data.
+policy "certctl" {
+  description       = "Denies plans that weaken certctl's gate, and plans while approvals wait too long."
+  query             = "data.certctl.deny"
+  enforcement_level = "mandatory"
+}
