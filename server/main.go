@@ -11,12 +11,16 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"os/user"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
 )
 
 // version is set when a release is built.
@@ -25,6 +29,7 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx = identity.WithClaim(ctx, claim())
 	var commands cli
 	parser := newParser(ctx, &commands)
 	parsed, err := parser.Parse(os.Args[1:])
@@ -44,6 +49,30 @@ func newParser(ctx context.Context, commands *cli) *kong.Kong {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&commands.Config),
 	)
+}
+
+// claim says who runs this command, as far as the operating system knows.
+func claim() identity.Claim {
+	c := identity.Claim{User: "uid " + strconv.Itoa(os.Getuid()), SudoUser: clean(os.Getenv("SUDO_USER"))}
+	if u, err := user.Current(); err == nil {
+		c.User = clean(u.Username)
+	}
+	if host, err := os.Hostname(); err == nil {
+		c.Host = clean(host)
+	}
+	return c
+}
+
+// clean keeps what the environment says short and printable.
+func clean(s string) string {
+	const most = 255
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s))
+	return string(runes[:min(len(runes), most)])
 }
 
 // oneLine keeps an error to one line: some drivers write several.

@@ -6,6 +6,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -40,10 +41,14 @@ type Row struct {
 // TableName implements gorm's Tabler.
 func (Row) TableName() string { return "audit_events" }
 
-// Append adds an event to the trail.
+// Append adds an event to the trail. An event of a command says who claims to have run it.
 func Append(tx *store.Tx, e Event) error {
 	if e.Details == nil {
 		e.Details = Details{}
+	}
+	if claim, ok := identity.ClaimOf(tx.Context()); ok && e.Actor.ID == identity.CLI.ID {
+		e.Details = maps.Clone(e.Details)
+		e.Details["claimed"] = claim
 	}
 	details, err := json.Marshal(e.Details)
 	if err != nil {

@@ -87,6 +87,27 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
+// Claim is the user and the host that ran a command, as the operating system tells. Anyone who may run commands can
+// make it say something else.
+type Claim struct {
+	User     string `json:"user"`
+	Host     string `json:"host"`
+	SudoUser string `json:"sudo_user,omitempty"`
+}
+
+type claimKey struct{}
+
+// WithClaim puts a command's claim into the context.
+func WithClaim(ctx context.Context, c Claim) context.Context {
+	return context.WithValue(ctx, claimKey{}, c)
+}
+
+// ClaimOf is the claim of the command that ctx belongs to; false outside a command.
+func ClaimOf(ctx context.Context) (Claim, bool) {
+	c, ok := ctx.Value(claimKey{}).(Claim)
+	return c, ok
+}
+
 type actorKey struct{}
 
 // WithActor puts the authenticated caller into the context.
