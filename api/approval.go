@@ -43,9 +43,12 @@ type Approval struct {
 	Subject            json.RawMessage `json:"subject" doc:"everything the decision covers"`
 	Digest             string          `json:"digest" doc:"sha256: and the SHA-256 of the subject as RFC 8785 JSON"`
 	ExpiresAt          time.Time       `json:"expires_at"`
-	DecidedBy          *string         `json:"decided_by"`
+	DecidedBy          *string         `json:"decided_by" doc:"null while it is pending, and of a cancelled one"`
 	DecidedAt          *time.Time      `json:"decided_at"`
 	Note               string          `json:"note"`
+	Cause              *Cause          `json:"cause" doc:"why it ended without a decision; null otherwise"`
+	ClosedBy           *string         `json:"closed_by" doc:"the principal whose call cancelled it; null otherwise"`
+	ClosedAt           *time.Time      `json:"closed_at"`
 	CreatedAt          time.Time       `json:"created_at"`
 	UpdatedAt          time.Time       `json:"updated_at"`
 }

@@ -33,7 +33,8 @@ type Job struct {
 	Status        JobStatus  `json:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
 	Attempt       int        `json:"attempt" doc:"errors of the issuer so far"`
 	MaxAttempts   int        `json:"max_attempts"`
-	ErrorMessage  string     `json:"error_message"`
+	Cause         *Cause     `json:"cause" doc:"why it ended without a certificate; null otherwise"`
+	ErrorMessage  string     `json:"error_message" doc:"for people: nothing reads it"`
 	RequestedBy   string     `json:"requested_by"`
 	Accountable   string     `json:"accountable"`
 	RunAt         time.Time  `json:"run_at" doc:"not before this"`
@@ -49,5 +50,6 @@ type JobSummary struct {
 	ID           string    `json:"id"`
 	Status       JobStatus `json:"status"`
 	Type         JobType   `json:"type"`
+	Cause        *Cause    `json:"cause"`
 	ErrorMessage string    `json:"error_message"`
 }

@@ -63,6 +63,8 @@ type Problem struct {
 	State         string     `json:"state,omitempty"`
 	DecidedBy     string     `json:"decided_by,omitempty"`
 	DecidedAt     *time.Time `json:"decided_at,omitempty"`
+	ClosedBy      string     `json:"closed_by,omitempty"`
+	Cause         Cause      `json:"cause,omitempty"`
 	JobID         string     `json:"job_id,omitempty"`
 	ApprovalID    string     `json:"approval_id,omitempty"`
 	Note          string     `json:"note,omitempty"`

@@ -32,6 +32,9 @@ type Approval struct {
 	DecidedBy          *string
 	DecidedAt          *time.Time
 	Note               string
+	Cause              *api.Cause
+	ClosedBy           *string
+	ClosedAt           *time.Time
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 }
@@ -46,7 +49,8 @@ func (a Approval) API() api.Approval {
 		CertificateID: a.CertificateID, JobID: a.JobID, RequestedBy: a.RequestedBy, Accountable: a.Accountable,
 		Excluded: a.Excluded.V, Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID,
 		Subject: json.RawMessage(a.Subject), Digest: a.Digest, ExpiresAt: a.ExpiresAt,
-		DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note, Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt,
+		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
 }
 

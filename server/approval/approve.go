@@ -24,7 +24,7 @@ func (s *Service) Approve(tx *store.Tx, who identity.Actor, id string, d api.Dec
 	} else if err != nil {
 		return Approval{}, err
 	}
-	decided, err := s.finish(tx, a, api.ApprovalApproved, who, d.Note)
+	decided, err := s.finish(tx, a, api.ApprovalApproved, who, "", d.Note)
 	if err != nil {
 		return Approval{}, err
 	}
@@ -37,7 +37,7 @@ func (s *Service) Approve(tx *store.Tx, who identity.Actor, id string, d api.Dec
 
 // changed closes a request that no longer says what would happen.
 func (s *Service) changed(tx *store.Tx, who identity.Actor, a Approval) error {
-	if _, err := s.Close(tx, who, a, CauseSubjectChanged); err != nil {
+	if _, err := s.Close(tx, who, a, api.CauseSubjectChanged); err != nil {
 		return err
 	}
 	return store.Keep(api.Refuse(api.CodeSubjectChanged,

@@ -18,7 +18,7 @@ func (s *Service) Bypass(tx *store.Tx, a Approval) (Approval, bool, error) {
 	if err != nil {
 		return a, false, err
 	}
-	bypassed, err := s.finish(tx, a, api.ApprovalApproved, identity.Bypass, "")
+	bypassed, err := s.finish(tx, a, api.ApprovalApproved, identity.Bypass, "", "")
 	if err != nil {
 		return a, false, err
 	}

@@ -99,6 +99,16 @@ func (s *Service) stillOpen(tx *store.Tx, a Approval) error {
 	if a.State == api.ApprovalExpired {
 		return expired(a)
 	}
+	return alreadyDecided(a)
+}
+
+// alreadyDecided names the decider, or the principal whose call cancelled the request.
+func alreadyDecided(a Approval) *api.Problem {
+	if a.State == api.ApprovalCancelled {
+		p := api.Refuse(api.CodeAlreadyDecided, "approval %s is cancelled already, by %s: %s", a.ID, *a.ClosedBy, a.Cause.Words())
+		p.State, p.ClosedBy, p.Cause = string(a.State), *a.ClosedBy, *a.Cause
+		return p
+	}
 	p := api.Refuse(api.CodeAlreadyDecided, "approval %s is %s already, by %s", a.ID, a.State, *a.DecidedBy)
 	p.State, p.DecidedBy, p.DecidedAt = string(a.State), *a.DecidedBy, a.DecidedAt
 	return p

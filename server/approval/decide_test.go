@@ -239,19 +239,36 @@ func TestTransitions(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if a.State != c.state || a.DecidedBy == nil || *a.DecidedBy != c.decidedBy || a.DecidedAt == nil {
+				ender, at := a.DecidedBy, a.DecidedAt
+				if c.state == api.ApprovalCancelled {
+					if a.DecidedBy != nil || a.DecidedAt != nil {
+						t.Errorf("a cancelled approval has a decider: %+v", a)
+					}
+					ender, at = a.ClosedBy, a.ClosedAt
+				}
+				if a.State != c.state || ender == nil || *ender != c.decidedBy || at == nil {
 					t.Errorf("unexpected approval: %+v", a)
 				}
 				if j, err = vera.GetJob(ctx, j.ID); err != nil {
 					t.Fatal(err)
 				}
-				if j.Status != c.job || j.ErrorMessage != c.message {
-					t.Errorf("the job is %s, %q", j.Status, j.ErrorMessage)
+				if j.Status != c.job || j.ErrorMessage != c.message || words(j.Cause) != c.message {
+					t.Errorf("the job is %s, %q, cause %v", j.Status, j.ErrorMessage, j.Cause)
+				}
+				if undecided := c.state == api.ApprovalCancelled || c.state == api.ApprovalExpired; undecided && words(a.Cause) != c.message || !undecided && a.Cause != nil {
+					t.Errorf("the approval's cause is %q", words(a.Cause))
 				}
 				checkLastEvent(t, s, a.ID, c.action, c.decidedBy, c.actorType)
 			}, servertest.NoWorkers())
 		})
 	}
+}
+
+func words(cause *api.Cause) string {
+	if cause == nil {
+		return ""
+	}
+	return cause.Words()
 }
 
 func rename(ctx context.Context, c *client.Client, id string) error {

@@ -11,7 +11,7 @@ import (
 
 // Expire ends a request whose deadline has passed.
 func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
-	ended, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, CauseExpired, "")
+	ended, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, api.CauseApprovalExpired, "")
 	if err != nil {
 		return Approval{}, err
 	}

@@ -16,24 +16,11 @@ type Kind interface {
 	// Approved lets what waited go on. It must fail if that is not possible: then nothing was approved.
 	Approved(tx *store.Tx, a Approval) error
 	// Closed ends what waited: the request was rejected, withdrawn, expired or cancelled.
-	Closed(tx *store.Tx, a Approval, cause Cause) error
+	Closed(tx *store.Tx, a Approval, cause api.Cause) error
 }
 
 // ErrSubjectChanged says that what was requested is no longer what would happen.
 var ErrSubjectChanged = errors.New("subject changed")
-
-// Cause is why a request ended without an approval. It becomes the error message of its job.
-type Cause string
-
-// The causes that this room knows; other rooms have their own.
-const (
-	CauseRejected       Cause = "approval rejected"
-	CauseWithdrawn      Cause = "approval withdrawn"
-	CauseExpired        Cause = "approval expired"
-	CauseSubjectChanged Cause = "subject changed"
-	CausePersonDisabled Cause = "person disabled"
-	CauseOwnerChanged   Cause = "owner changed"
-)
 
 // Register says what a kind of approval moves. Every kind is registered once, before the server starts.
 func (s *Service) Register(name api.ApprovalKind, k Kind) {

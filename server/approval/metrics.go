@@ -3,6 +3,7 @@ package approval
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/series"
 )
 
@@ -41,6 +42,6 @@ func (m *Metrics) ended(a Approval, outcome string) {
 	m.pendingAge.Observe(a.DecidedAt.Sub(a.CreatedAt).Seconds())
 }
 
-func (m *Metrics) cancelled(a Approval, cause Cause) {
+func (m *Metrics) cancelled(a Approval, cause api.Cause) {
 	m.cancellations.WithLabelValues(m.profiles.Label(a.ProfileID), string(cause)).Inc()
 }

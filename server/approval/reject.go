@@ -13,7 +13,7 @@ func (s *Service) Reject(tx *store.Tx, who identity.Actor, id string, d api.Deci
 	if err != nil {
 		return Approval{}, err
 	}
-	decided, err := s.end(tx, who, a, api.ApprovalRejected, CauseRejected, d.Note)
+	decided, err := s.end(tx, who, a, api.ApprovalRejected, api.CauseApprovalRejected, d.Note)
 	if err != nil {
 		return Approval{}, err
 	}

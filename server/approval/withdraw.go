@@ -20,11 +20,11 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 	if err := s.stillOpen(tx, a); err != nil {
 		return Approval{}, err
 	}
-	closed, err := s.end(tx, who, a, api.ApprovalCancelled, CauseWithdrawn, note)
+	closed, err := s.end(tx, who, a, api.ApprovalCancelled, api.CauseApprovalWithdrawn, note)
 	if err != nil {
 		return Approval{}, err
 	}
-	tx.AfterCommit(func() { s.metrics.cancelled(closed, CauseWithdrawn) })
+	tx.AfterCommit(func() { s.metrics.cancelled(closed, api.CauseApprovalWithdrawn) })
 	return closed, record(tx, who, "approval_withdrawn", closed, audit.Details{"note": note})
 }
 

@@ -44,7 +44,7 @@ func view(c Certificate, leaves map[string]Leaf, jobs map[string]job.Job, states
 	}
 	newest, asked := jobs[c.UID]
 	if asked {
-		v.Job = &api.JobSummary{ID: newest.ID, Status: newest.Status, Type: newest.Type, ErrorMessage: newest.ErrorMessage}
+		v.Job = &api.JobSummary{ID: newest.ID, Status: newest.Status, Type: newest.Type, Cause: newest.Cause, ErrorMessage: newest.ErrorMessage}
 		if newest.FinishedAt == nil {
 			v.OpenJobID = &newest.ID
 		}

@@ -15,9 +15,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// causeArchived is why a request for an archived certificate ended.
-const causeArchived approval.Cause = "certificate archived"
-
 // Create stores a new certificate. Nothing is signed by that.
 func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertificate) (Certificate, error) {
 	var faults []api.Fault
@@ -149,10 +146,10 @@ func (s *Service) closeStale(tx *store.Tx, who identity.Actor, c Certificate) er
 	if open.Status != api.JobAwaitingApproval {
 		return AlreadyOpen(open)
 	}
-	return s.close(tx, who, open, approval.CauseSubjectChanged)
+	return s.close(tx, who, open, api.CauseSubjectChanged)
 }
 
-func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause approval.Cause) error {
+func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause api.Cause) error {
 	waiting, err := approval.Get(tx, *open.ApprovalID)
 	if err != nil {
 		return err
@@ -188,7 +185,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 		refusal.UsedBy, refusal.UsedByCount = []api.Ref{{Type: "job", ID: open.ID}}, 1
 		return refusal
 	case found:
-		if err := s.close(tx, who, open, causeArchived); err != nil {
+		if err := s.close(tx, who, open, api.CauseCertificateArchived); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ type scene struct {
 	open             api.Profile
 	fresh, disabled  string // certificates under the open and a disabled profile
 	waiting, decided api.Job
-	late             string      // an approval
+	late, withdrawn  string      // approvals
 	edited, refused  api.Profile // gated, with an edit by alice that waits, and one that was rejected
 	edits            [2]api.Approval
 }
@@ -44,6 +44,10 @@ func newScene(t *testing.T, s *servertest.Server) scene {
 		t.Fatal(err)
 	}
 	if _, err := s.Client(t, "bob").RejectApproval(ctx, *sc.decided.ApprovalID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	sc.withdrawn = *s.Waiting(t, "alice").ApprovalID
+	if _, err := s.Client(t, "alice").WithdrawApproval(ctx, sc.withdrawn, api.Withdrawal{}); err != nil {
 		t.Fatal(err)
 	}
 	off := s.Profile(t, false)
@@ -97,6 +101,9 @@ func TestProblems(t *testing.T) {
 		{"withdraw what is decided", "alice", "POST", "/api/v1/approvals/{decided}/withdraw", ``, api.CodeAlreadyDecided, 409, func(scene) some {
 			return some{"state": "rejected", "decided_by": "bob", "decided_at": nil}
 		}},
+		{"withdrawn", "carol", "POST", "/api/v1/approvals/{withdrawn}/approve", ``, api.CodeAlreadyDecided, 409, func(scene) some {
+			return some{"state": "cancelled", "closed_by": "alice", "cause": "approval_withdrawn"}
+		}},
 		{"too late", "bob", "POST", "/api/v1/approvals/{late}/approve", ``, api.CodeApprovalExpired, 409, nil},
 		{"disabled", "olga", "POST", "/api/v1/certificates/{disabled}/renew", ``, api.CodeProfileDisabled, 409, nil},
 		{"other digest", "bob", "POST", "/api/v1/approvals/{waiting}/approve", `{"digest":"sha256:0"}`, api.CodeDigestMismatch, 409, nil},
@@ -129,7 +136,7 @@ func TestProblems(t *testing.T) {
 		sc := newScene(t, s)
 		fill := strings.NewReplacer(
 			"{open}", sc.open.ID, "{fresh}", sc.fresh, "{disabled}", sc.disabled, "{waiting}", *sc.waiting.ApprovalID,
-			"{decided}", *sc.decided.ApprovalID, "{late}", sc.late, "{waiting-certificate}", sc.waiting.CertificateID,
+			"{decided}", *sc.decided.ApprovalID, "{late}", sc.late, "{withdrawn}", sc.withdrawn, "{waiting-certificate}", sc.waiting.CertificateID,
 			"{edited}", sc.edited.ID, "{olga's edit}", widened(sc.edited, "olga's"),
 			"{refused}", sc.refused.ID, "{rejected edit}", widened(sc.refused, "alice's"),
 			"{waiting-of-bob}", *s.Waiting(t, "bob").ApprovalID,

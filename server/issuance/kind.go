@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/job"
@@ -36,9 +37,9 @@ func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
 }
 
 // Closed implements approval.Kind.
-func (k Kind) Closed(tx *store.Tx, a approval.Approval, cause approval.Cause) error {
+func (k Kind) Closed(tx *store.Tx, a approval.Approval, cause api.Cause) error {
 	if a.JobID == nil {
 		return errors.New("the approval names no job")
 	}
-	return k.Queue.Cancel(tx, *a.JobID, string(cause))
+	return k.Queue.Cancel(tx, *a.JobID, cause)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -100,18 +99,22 @@ func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duratio
 		if !ever || last.FinishedAt == nil {
 			continue
 		}
-		if !cameToNothing(last) || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
+		if !endedWithoutCertificate(last) || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
 			asked = append(asked, c)
 		}
 	}
 	return asked, nil
 }
 
-func cameToNothing(j job.Job) bool {
-	switch approval.Cause(j.ErrorMessage) {
-	case approval.CauseRejected, approval.CauseExpired, approval.CauseWithdrawn:
+// endedWithoutCertificate says whether a person, time or the issuer ended a job.
+func endedWithoutCertificate(j job.Job) bool {
+	if j.Cause == nil {
+		return false
+	}
+	switch *j.Cause {
+	case api.CauseApprovalRejected, api.CauseApprovalExpired, api.CauseApprovalWithdrawn, api.CauseIssuerFailed:
 		return true
 	default:
-		return j.Status == api.JobFailed
+		return false
 	}
 }

@@ -16,7 +16,7 @@ func (q *Queue) Complete(tx *store.Tx, c Claim, serialNumber string) error {
 
 // Refuse ends the job because the gate did not let it pass. Only the gate may call it.
 func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
-	return q.finish(tx, c, api.JobCancelled, `UPDATE jobs SET status = 'Cancelled', error_message = ?,
+	return q.finish(tx, c, api.JobCancelled, `UPDATE jobs SET status = 'Cancelled', cause = 'gate_refused', error_message = ?,
 		lease_until = NULL, finished_at = ?, updated_at = ?
 		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now, tx.Now)
 }
@@ -26,7 +26,7 @@ func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
 func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err error) {
 	attempt := c.Attempt + 1
 	if attempt >= c.MaxAttempts {
-		return true, q.finish(tx, c, api.JobFailed, `UPDATE jobs SET status = 'Failed', attempt = attempt + 1, error_message = ?,
+		return true, q.finish(tx, c, api.JobFailed, `UPDATE jobs SET status = 'Failed', cause = 'issuer_failed', attempt = attempt + 1, error_message = ?,
 			lease_until = NULL, finished_at = ?, updated_at = ?
 			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now, tx.Now)
 	}

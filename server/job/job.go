@@ -22,6 +22,7 @@ type Job struct {
 	MaxAttempts    int
 	Fence          int64
 	LeaseUntil     *time.Time
+	Cause          *api.Cause
 	ErrorMessage   string
 	RequestedBy    string
 	Accountable    string
@@ -43,7 +44,7 @@ func (Job) TableName() string { return "jobs" }
 func (j Job) API() api.Job {
 	return api.Job{
 		ID: j.ID, Type: j.Type, CertificateID: j.CertificateID, ApprovalID: j.ApprovalID, Status: j.Status,
-		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, ErrorMessage: j.ErrorMessage,
+		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, Cause: j.Cause, ErrorMessage: j.ErrorMessage,
 		RequestedBy: j.RequestedBy, Accountable: j.Accountable, RunAt: j.RunAt, StartedAt: j.StartedAt,
 		FinishedAt: j.FinishedAt, SerialNumber: j.SerialNumber, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 	}

@@ -42,10 +42,10 @@ func (q *Queue) Approved(tx *store.Tx, id string) error {
 }
 
 // Cancel ends a job that awaits its approval. It must be there to be ended.
-func (q *Queue) Cancel(tx *store.Tx, id, reason string) error {
+func (q *Queue) Cancel(tx *store.Tx, id string, cause api.Cause) error {
 	var j Job
-	moved, err := tx.Guarded(&j, `UPDATE jobs SET status = 'Cancelled', error_message = ?, finished_at = ?, updated_at = ?
-		WHERE id = ? AND status = 'AwaitingApproval' RETURNING *`, reason, tx.Now, tx.Now, id)
+	moved, err := tx.Guarded(&j, `UPDATE jobs SET status = 'Cancelled', cause = ?, error_message = ?, finished_at = ?, updated_at = ?
+		WHERE id = ? AND status = 'AwaitingApproval' RETURNING *`, cause, cause.Words(), tx.Now, tx.Now, id)
 	if err != nil {
 		return fmt.Errorf("cancel job %s: %w", id, err)
 	}

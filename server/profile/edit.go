@@ -13,12 +13,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Why a waiting edit ended without a decision, beside a change of its profile.
-const (
-	causeReplaced approval.Cause = "edit replaced"
-	causeDeleted  approval.Cause = "profile deleted"
-)
-
 // Edit is what someone wants a profile to be.
 type Edit struct {
 	Spec     api.ProfileSpec
@@ -188,7 +182,7 @@ func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
 	if p.waiting == nil || p.waiting.Accountable != who.Accountable() {
 		return nil
 	}
-	return s.Approvals.CloseUnlessDecided(tx, who, *p.waiting, causeReplaced)
+	return s.Approvals.CloseUnlessDecided(tx, who, *p.waiting, api.CauseEditReplaced)
 }
 
 // ask opens the approval that the edit needs, unless the same edit waits already. It takes the place of another edit
@@ -201,7 +195,7 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 		if a == nil {
 			continue
 		}
-		if err := s.Approvals.CloseUnlessDecided(tx, who, *a, causeReplaced); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, *a, api.CauseEditReplaced); err != nil {
 			return Result{}, err
 		}
 	}

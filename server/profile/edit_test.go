@@ -112,7 +112,7 @@ func TestEdit_OneWaits(t *testing.T) {
 			t.Errorf("the refusal names %q", refusal.ApprovalID)
 		}
 		second := waits(t, s, "terraform", p.ID, named(p.ProfileSpec, "alice's"))
-		if a := stateOf(t, s, first.ID); a.State != api.ApprovalCancelled || *a.DecidedBy != "terraform" {
+		if a := stateOf(t, s, first.ID); a.State != api.ApprovalCancelled || *a.ClosedBy != "terraform" || *a.Cause != api.CauseEditReplaced {
 			t.Errorf("the edit that was replaced is %+v", a)
 		}
 		if a, err := put(t, s, "bob", p.ID, p.ProfileSpec); a != nil || err != nil {
@@ -176,7 +176,7 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 		if _, err := put(t, s, "olga", p.ID, disabled); err != nil {
 			t.Fatal(err)
 		}
-		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled || *a.DecidedBy != "olga" {
+		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled || *a.ClosedBy != "olga" {
 			t.Errorf("the edit of another version is %+v", a)
 		}
 		_, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})

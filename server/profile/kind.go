@@ -78,4 +78,4 @@ func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
 }
 
 // Closed implements approval.Kind. Nothing was done that had to be undone.
-func (k Kind) Closed(*store.Tx, approval.Approval, approval.Cause) error { return nil }
+func (k Kind) Closed(*store.Tx, approval.Approval, api.Cause) error { return nil }

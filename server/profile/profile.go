@@ -139,7 +139,7 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	if waiting, found, err := waitingEdit(tx, p); err != nil {
 		return Profile{}, err
 	} else if found {
-		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, approval.CauseSubjectChanged); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, api.CauseSubjectChanged); err != nil {
 			return Profile{}, err
 		}
 	}
@@ -181,7 +181,7 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 	if waiting, found, err := waitingEdit(tx, p); err != nil {
 		return err
 	} else if found {
-		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, causeDeleted); err != nil {
+		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, api.CauseProfileDeleted); err != nil {
 			return err
 		}
 	}

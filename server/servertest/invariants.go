@@ -10,8 +10,15 @@ import (
 // Invariants are queries that find what must never be. They hold at every moment, on both databases, and each gives
 // the ids of what breaks it.
 var Invariants = []struct{ Name, Query string }{
-	{"a decided approval has a decider and a time", `
-		SELECT id FROM approvals WHERE (state = 'pending') <> (decided_by IS NULL) OR (state = 'pending') <> (decided_at IS NULL)`},
+	{"a decided approval has a decider and a time, a cancelled one who closed it and why", `
+		SELECT id FROM approvals WHERE (state IN ('pending', 'cancelled')) <> (decided_by IS NULL) OR (decided_by IS NULL) <> (decided_at IS NULL)
+			OR (state = 'cancelled') <> (closed_by IS NOT NULL) OR (closed_by IS NULL) <> (closed_at IS NULL)
+			OR (state IN ('expired', 'cancelled')) <> (cause IS NOT NULL)`},
+	{"a job that ended without a certificate says why", `
+		SELECT id FROM jobs WHERE (status IN ('Failed', 'Cancelled')) <> (cause IS NOT NULL)`},
+	{"a job whose request ended has its cause", `
+		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE a.cause IS NOT NULL AND a.cause <> j.cause
+			OR a.state = 'rejected' AND j.cause <> 'approval_rejected'`},
 	{"nobody who stands behind a request decided it", `
 		SELECT id FROM approvals WHERE state IN ('approved', 'rejected')
 			AND (decided_by IN (accountable, requested_by) OR replace(excluded, '"' || decided_by || '"', '') <> excluded)`},
@@ -66,7 +73,7 @@ var Invariants = []struct{ Name, Query string }{
 			WHERE e.resource_id = a.id AND e.action = 'approval_requested' AND e.actor = a.requested_by)`},
 	{"every end of an approval is in the audit trail, once, with its actor", `
 		SELECT a.id FROM approvals a WHERE a.state <> 'pending' AND 1 <> (SELECT count(*) FROM audit_events e
-			WHERE e.resource_id = a.id AND e.actor = a.decided_by AND (e.action = 'approval_' || a.state
+			WHERE e.resource_id = a.id AND e.actor = COALESCE(a.decided_by, a.closed_by) AND (e.action = 'approval_' || a.state
 				OR (a.state = 'cancelled' AND e.action = 'approval_withdrawn')
 				OR (a.decided_by = 'system-bypass' AND e.action = 'approval_bypassed')))`},
 	{"the audit trail tells of no decision that was not made", `

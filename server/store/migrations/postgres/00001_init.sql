@@ -105,10 +105,17 @@ CREATE TABLE approvals (
     decided_by           text,
     decided_at           timestamptz,
     note                 text NOT NULL,
+    cause                text,
+    closed_by            text,
+    closed_at            timestamptz,
     created_at           timestamptz NOT NULL,
     updated_at           timestamptz NOT NULL,
     CHECK (strpos(excluded, '"' || accountable || '"') > 0),
-    CHECK ((state = 'pending') = (decided_by IS NULL) AND (state = 'pending') = (decided_at IS NULL)),
+    CHECK ((state IN ('approved', 'rejected', 'expired')) = (decided_by IS NOT NULL)),
+    CHECK ((decided_by IS NULL) = (decided_at IS NULL)),
+    CHECK ((state = 'cancelled') = (closed_by IS NOT NULL)),
+    CHECK ((closed_by IS NULL) = (closed_at IS NULL)),
+    CHECK ((state IN ('expired', 'cancelled')) = (cause IS NOT NULL)),
     -- Two people: whoever decided is none of those who stand behind the request.
     CHECK (state NOT IN ('approved', 'rejected')
         OR (decided_by <> accountable AND decided_by <> requested_by AND strpos(excluded, '"' || decided_by || '"') = 0)),
@@ -141,6 +148,7 @@ CREATE TABLE jobs (
     max_attempts    integer NOT NULL CHECK (max_attempts > 0),
     fence           bigint NOT NULL CHECK (fence >= 0),
     lease_until     timestamptz,
+    cause           text,
     error_message   text NOT NULL,
     requested_by    text NOT NULL,
     accountable     text NOT NULL,
@@ -156,7 +164,8 @@ CREATE TABLE jobs (
     CHECK (status <> 'AwaitingApproval' OR approval_id IS NOT NULL),
     CHECK ((status = 'Running') = (lease_until IS NOT NULL)),
     CHECK ((status IN ('Completed', 'Failed', 'Cancelled')) = (finished_at IS NOT NULL)),
-    CHECK ((status = 'Completed') = (serial_number IS NOT NULL))
+    CHECK ((status = 'Completed') = (serial_number IS NOT NULL)),
+    CHECK ((status IN ('Failed', 'Cancelled')) = (cause IS NOT NULL))
 );
 CREATE UNIQUE INDEX jobs_one_open ON jobs (certificate_uid) WHERE status IN ('AwaitingApproval', 'Pending', 'Running');
 CREATE INDEX jobs_due ON jobs (run_at, id) WHERE status = 'Pending';
