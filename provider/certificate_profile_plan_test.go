@@ -122,8 +122,8 @@ func gateTo(v bool) map[string]tftypes.Value {
 	return map[string]tftypes.Value{"requires_approval": tftypes.NewValue(tftypes.Bool, v)}
 }
 
-func described(as string) map[string]tftypes.Value {
-	return map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, as)}
+func named(name string) map[string]tftypes.Value {
+	return map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, name)}
 }
 
 // says fails unless the warnings hold all these words; no words means no warning.
@@ -144,21 +144,23 @@ func says(t *testing.T, warnings string, words ...string) {
 func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	open, gated := s.Profile(t, false).ID, s.Profile(t, true).ID
+	open, profile := s.Profile(t, false).ID, s.Profile(t, true)
+	gated := profile.ID
 	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
 	alice, bob := s.Client(t, "alice"), s.Client(t, "bob")
-	edit := func(c *client.Client, description string) string {
+	edit := func(c *client.Client, name string) string {
 		t.Helper()
 		p, err := c.GetProfile(t.Context(), gated)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Description = description
+		p.Name = name
 		_, err = c.ReplaceProfile(t.Context(), gated, p.ProfileSpec)
 		return awaited(t, err)
 	}
 
-	says(t, w.plan(t, w.refresh(t, open), described("new")))
+	says(t, w.plan(t, w.refresh(t, open), named("new")))
+	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
 	says(t, w.plan(t, w.refresh(t, gated), nil))
 	says(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
 		"/requires_approval: true -> false", "ends with an error that names it")
@@ -166,20 +168,20 @@ func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 		"the server will refuse this edit", "issuer_id")
 
 	first := edit(alice, "new")
-	says(t, w.plan(t, w.refresh(t, gated), described("new")), "awaits it already: approval "+first, `/description: "" -> "new"`)
+	says(t, w.plan(t, w.refresh(t, gated), named("new")), "awaits it already: approval "+first, `/name: "`+profile.Name+`" -> "new"`)
 	says(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
 	if _, err := bob.RejectApproval(t.Context(), first, api.Decision{Note: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	says(t, w.plan(t, w.refresh(t, gated), nil))
-	says(t, w.plan(t, w.refresh(t, gated), described("new")), "the server will refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
+	says(t, w.plan(t, w.refresh(t, gated), named("new")), "the server will refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
 	insistent := configured(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
 		"resubmit_rejected": tftypes.NewValue(tftypes.Bool, true), "change_reason": tftypes.NewValue(tftypes.String, "SECOPS-7"),
 	})
-	says(t, insistent.plan(t, insistent.refresh(t, gated), described("new")), "needs an approval", "asked for before: approval "+first)
+	says(t, insistent.plan(t, insistent.refresh(t, gated), named("new")), "needs an approval", "asked for before: approval "+first)
 
 	second := edit(bob, "of bob")
-	says(t, w.plan(t, w.refresh(t, gated), described("newer")), "the server will refuse this edit", "until approval "+second+" is decided")
+	says(t, w.plan(t, w.refresh(t, gated), named("newer")), "the server will refuse this edit", "until approval "+second+" is decided")
 }
 
 // A server that does not tell stops no plan.

@@ -134,6 +134,7 @@ func everyWrite(t *testing.T, alice, bob *client.Client) {
 	profile.AllowedDNSNames = append(profile.AllowedDNSNames, "**.example.org")
 	for _, decide := range []func(context.Context, string, api.Decision) (api.Approval, error){bob.RejectApproval, bob.ApproveApproval} {
 		profile.Description += "again"
+		profile.MaxSANs++ // a description alone would not wait
 		_, err := alice.ReplaceProfile(ctx, profile.ID, profile.ProfileSpec)
 		var waits *client.AwaitingApprovalError
 		if !errors.As(err, &waits) {

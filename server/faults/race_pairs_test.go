@@ -210,7 +210,7 @@ func (s *scene) put(who *client.Client, change func(*api.ProfileSpec)) error {
 		if err := json.Unmarshal(waits.Approval.Subject, &asked); err != nil {
 			return err
 		}
-		if waits.Approval.Kind != api.ApprovalProfileEdit || !profile.Equal(asked.After, spec) {
+		if waits.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(asked.After, spec) {
 			return fmt.Errorf("it waits for %+v", waits.Approval)
 		}
 		return nil

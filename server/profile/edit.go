@@ -27,13 +27,24 @@ type Result struct {
 	Waiting *approval.Approval
 }
 
-// subject is what an approval of an edit is about. It holds the writable fields only, with sets sorted.
+// subject is what an approval of an edit is about. BaseVersion is the profile's rules version, so a change of its
+// description or labels makes no other subject.
 type subject struct {
-	ProfileID   string          `json:"profile_id"`
-	BaseVersion int64           `json:"base_version"`
-	Before      api.ProfileSpec `json:"before"`
-	After       api.ProfileSpec `json:"after"`
+	ProfileID   string `json:"profile_id"`
+	BaseVersion int64  `json:"base_version"`
+	Before      rules  `json:"before"`
+	After       rules  `json:"after"`
 }
+
+// rules are the written fields of a profile but its description and labels, with sets sorted.
+type rules struct {
+	api.ProfileSpec
+	// These replace the fields of the same JSON name, so that they are left out.
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+}
+
+func rulesOf(spec api.ProfileSpec) rules { return rules{ProfileSpec: withoutNotes(Sorted(spec))} }
 
 // plan is what an edit would do now. One plan serves the PUT, which does it, and the dry run, which tells.
 type plan struct {
@@ -72,7 +83,7 @@ func (s *Service) plan(tx *store.Tx, who identity.Actor, stored Profile, e Edit)
 	} else if err != nil {
 		return p, err
 	}
-	if !stored.Spec.V.RequiresApproval || onlyDisables(stored.Spec.V, e.Spec) {
+	if !Waits(stored.Spec.V, e.Spec) {
 		p.outcome = api.EditApplies
 		return p, nil
 	}
@@ -95,7 +106,7 @@ func (s *Service) allows(tx *store.Tx, stored Profile, e Edit) error {
 func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 	var err error
 	p.text, p.digest, err = approval.Canonical(subject{
-		ProfileID: p.stored.ID, BaseVersion: p.stored.Version, Before: Sorted(p.stored.Spec.V), After: Sorted(p.edit.Spec),
+		ProfileID: p.stored.ID, BaseVersion: p.stored.RulesVersion, Before: rulesOf(p.stored.Spec.V), After: rulesOf(p.edit.Spec),
 	})
 	if err != nil {
 		return err
@@ -137,7 +148,7 @@ func (p *plan) before(tx *store.Tx) (approval.Approval, bool, error) {
 	if err := json.Unmarshal([]byte(before.Subject), &other); err != nil {
 		return before, false, fmt.Errorf("read the subject of approval %s: %w", before.ID, err)
 	}
-	return before, Equal(other.After, p.edit.Spec), nil
+	return before, SameRules(other.After.ProfileSpec, p.edit.Spec), nil
 }
 
 func (p *plan) refuse(refusal *api.Problem) { p.outcome, p.refusal = api.EditRefused, refusal }
@@ -189,7 +200,7 @@ func (s *Service) takeBack(tx *store.Tx, who identity.Actor, p plan) error {
 // of the same person.
 func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) {
 	if p.same {
-		return Result{Profile: p.stored, Waiting: p.waiting}, nil
+		return Result{Profile: p.stored, Waiting: p.waiting}, p.renote(tx, who)
 	}
 	for _, a := range []*approval.Approval{p.waiting, p.overdue} {
 		if a == nil {
@@ -207,15 +218,27 @@ func (s *Service) ask(tx *store.Tx, who identity.Actor, p plan) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	row := edited{ApprovalID: a.ID, Spec: store.JSON[api.ProfileSpec]{V: p.edit.Spec}}
-	if err := tx.DB.Create(&row).Error; err != nil {
-		return Result{}, fmt.Errorf("store the edit: %w", err)
+	if err := storeEdited(tx, a.ID, 1, p.edit.Spec, p.stored.Spec.V); err != nil {
+		return Result{}, err
 	}
 	if _, bypassed, err := s.Approvals.Bypass(tx, a); err != nil || !bypassed {
 		return Result{Profile: p.stored, Waiting: &a}, err
 	}
 	after, err := Get(tx, p.stored.ID)
 	return Result{Profile: after}, err
+}
+
+// renote stores the description and labels that the waiting edit was sent again with, if its own requester sent it. No
+// approval covers them, so it stays the same request.
+func (p plan) renote(tx *store.Tx, who identity.Actor) error {
+	if p.waiting.Accountable != who.Accountable() {
+		return nil
+	}
+	before, found, err := findEdited(tx, p.waiting.ID)
+	if err != nil || !found || Equal(before.Spec.V, p.edit.Spec) {
+		return err
+	}
+	return storeEdited(tx, p.waiting.ID, before.Number+1, p.edit.Spec, p.stored.Spec.V)
 }
 
 // DryRun tells what Replace would do. It writes nothing.
@@ -266,14 +289,6 @@ func fields(spec api.ProfileSpec) (map[string]json.RawMessage, error) {
 	}
 	var byName map[string]json.RawMessage
 	return byName, json.Unmarshal(text, &byName)
-}
-
-func onlyDisables(before, after api.ProfileSpec) bool {
-	if !before.Enabled || after.Enabled {
-		return false
-	}
-	after.Enabled = true
-	return Equal(before, after)
 }
 
 func waitingEdit(tx *store.Tx, p Profile) (approval.Approval, bool, error) {

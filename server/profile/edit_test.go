@@ -48,8 +48,13 @@ func gateOff(spec api.ProfileSpec) api.ProfileSpec {
 	return spec
 }
 
-func named(spec api.ProfileSpec, description string) api.ProfileSpec {
-	spec.Description = description
+func allowing(spec api.ProfileSpec, name string) api.ProfileSpec {
+	spec.AllowedDNSNames = []string{name}
+	return spec
+}
+
+func labelled(spec api.ProfileSpec, team string) api.ProfileSpec {
+	spec.Labels = map[string]string{"team": team}
 	return spec
 }
 
@@ -107,11 +112,11 @@ func TestEdit_OneWaits(t *testing.T) {
 				t.Errorf("%s got another approval for the same edit", who)
 			}
 		}
-		_, err := put(t, s, "bob", p.ID, named(p.ProfileSpec, "bob's"))
+		_, err := put(t, s, "bob", p.ID, allowing(p.ProfileSpec, "bob.example.com"))
 		if refusal := servertest.RefusedWith(t, err, api.CodeEditAlreadyPending); refusal.ApprovalID != first.ID {
 			t.Errorf("the refusal names %q", refusal.ApprovalID)
 		}
-		second := waits(t, s, "terraform", p.ID, named(p.ProfileSpec, "alice's"))
+		second := waits(t, s, "terraform", p.ID, allowing(p.ProfileSpec, "alice.example.com"))
 		if a := stateOf(t, s, first.ID); a.State != api.ApprovalCancelled || *a.ClosedBy != "terraform" || *a.Cause != api.CauseEditReplaced {
 			t.Errorf("the edit that was replaced is %+v", a)
 		}
@@ -209,7 +214,7 @@ func TestEdit_Overdue(t *testing.T) {
 		}
 		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		s.Clock.Advance(200 * time.Hour)
-		bobs := named(p.ProfileSpec, "bob's")
+		bobs := allowing(p.ProfileSpec, "bob.example.com")
 		if preview, err := s.Client(t, "bob").PreviewProfile(t.Context(), p.ID, bobs); err != nil || preview.Outcome != api.EditWaits || preview.ApprovalID != nil {
 			t.Errorf("%v, %+v", err, preview)
 		}
@@ -247,6 +252,95 @@ func TestEdit_SubjectChanged(t *testing.T) {
 		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
 		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled {
 			t.Errorf("the edit is %+v", a)
+		}
+	})
+}
+
+// Description and labels apply at once and close no waiting edit. That edit stays the same one, can be approved, and
+// keeps what was written meanwhile; a rejection does not wash off.
+func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, true)
+		a := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "alice's"))
+		var subject struct {
+			BaseVersion   int64 `json:"base_version"`
+			Before, After map[string]any
+		}
+		if err := json.Unmarshal(a.Subject, &subject); err != nil {
+			t.Fatal(err)
+		}
+		for _, rules := range []map[string]any{subject.Before, subject.After} {
+			if _, has := rules["labels"]; has || rules["description"] != nil || rules["name"] != p.Name {
+				t.Errorf("the subject holds %v", rules)
+			}
+		}
+		for _, who := range []string{"olga", "alice"} { // also their own
+			described := p.ProfileSpec
+			described.Description = who + "'s"
+			if waiting, err := put(t, s, who, p.ID, described); waiting != nil || err != nil {
+				t.Fatalf("%s: the description waits for %v: %v", who, waiting, err)
+			}
+		}
+		now, err := s.Client(t, "vera").GetProfile(ctx, p.ID)
+		if err != nil || now.Version != 3 || now.Description != "alice's" || now.PendingApprovalID == nil || *now.PendingApprovalID != a.ID {
+			t.Fatalf("%+v, %v", now, err)
+		}
+		if again := waits(t, s, "bob", p.ID, gateOff(now.ProfileSpec), client.IfMatch(3)); again.ID != a.ID {
+			t.Errorf("the same edit waits for another approval")
+		}
+		if _, err := s.Client(t, "bob").RejectApproval(ctx, a.ID, api.Decision{Note: "no"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := put(t, s, "olga", p.ID, labelled(now.ProfileSpec, "olga's")); err != nil {
+			t.Fatal(err)
+		}
+		_, err = put(t, s, "alice", p.ID, gateOff(labelled(p.ProfileSpec, "washed off")))
+		servertest.RefusedWith(t, err, api.CodeEditRejected)
+
+		second := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "too early"), client.Query("resubmit", "true"))
+		for _, again := range []struct{ who, team string }{{"alice", "alice's"}, {"bob", "bob's"}} {
+			if a := waits(t, s, again.who, p.ID, labelled(gateOff(p.ProfileSpec), again.team)); a.ID != second.ID {
+				t.Errorf("other labels of %s made another approval", again.who)
+			}
+		}
+		described := labelled(p.ProfileSpec, "olga's")
+		described.Description = "meanwhile"
+		if _, err := put(t, s, "olga", p.ID, described); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, second.ID, api.Decision{Digest: second.Digest}); err != nil {
+			t.Fatal(err)
+		}
+		want := gateOff(described) // the newer description, and the labels that nobody else touched
+		want.Labels = map[string]string{"team": "alice's"}
+		now, err = s.Client(t, "vera").GetProfile(ctx, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, now.ProfileSpec); diff != "" || now.Version != 6 {
+			t.Errorf("version %d, stored: %s", now.Version, diff)
+		}
+	})
+}
+
+// Rules that changed and changed back are other rules: an edit of before is asked for anew.
+func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, true)
+		rejected := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		if _, err := s.Client(t, "bob").RejectApproval(ctx, rejected.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"elsewhere.example.com", p.AllowedDNSNames[0]} {
+			a := waits(t, s, "alice", p.ID, allowing(p.ProfileSpec, name))
+			if _, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if again := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec)); again.ID == rejected.ID || again.Digest == rejected.Digest {
+			t.Errorf("the edit of version 3 is that of version 1: %+v", again)
 		}
 	})
 }

@@ -17,16 +17,38 @@ type Kind struct{ Service *Service }
 
 var _ approval.Kind = Kind{}
 
-// edited is an edit that waits, as it was sent: the approval's subject has its sets sorted.
+// edited is an edit that waits, as it was sent: the approval's subject has its sets sorted, and neither description
+// nor labels. Base is the profile that it was sent for.
 type edited struct {
 	ApprovalID string `gorm:"primaryKey"`
+	Number     int64  `gorm:"primaryKey;autoIncrement:false"` // the highest one counts
 	Spec       store.JSON[api.ProfileSpec]
+	Base       store.JSON[api.ProfileSpec]
 }
 
 // TableName implements gorm's Tabler.
 func (edited) TableName() string { return "profile_edits" }
 
-// Stands implements approval.Kind: an edit applies only to the version that it was based on.
+// findEdited finds the edit that an approval is about.
+func findEdited(tx *store.Tx, approvalID string) (edited, bool, error) {
+	var e edited
+	found, err := tx.Find(&e, "SELECT * FROM profile_edits WHERE approval_id = ? ORDER BY number DESC LIMIT 1", approvalID)
+	if err != nil {
+		err = fmt.Errorf("look up the edit of approval %s: %w", approvalID, err)
+	}
+	return e, found, err
+}
+
+// storeEdited stores an edit that waits. It replaces the one with a lower number.
+func storeEdited(tx *store.Tx, approvalID string, number int64, spec, base api.ProfileSpec) error {
+	row := edited{ApprovalID: approvalID, Number: number, Spec: store.JSON[api.ProfileSpec]{V: spec}, Base: store.JSON[api.ProfileSpec]{V: base}}
+	if err := tx.DB.Create(&row).Error; err != nil {
+		return fmt.Errorf("store the edit of approval %s: %w", approvalID, err)
+	}
+	return nil
+}
+
+// Stands implements approval.Kind: an edit applies only to the rules that it was based on.
 func (k Kind) Stands(tx *store.Tx, a approval.Approval) error {
 	_, _, err := k.standing(tx, a)
 	return err
@@ -42,16 +64,16 @@ func (k Kind) standing(tx *store.Tx, a approval.Approval) (Profile, api.ProfileS
 	if err != nil {
 		return p, api.ProfileSpec{}, changed(err)
 	}
-	var e edited
-	found, err := tx.Find(&e, "SELECT * FROM profile_edits WHERE approval_id = ?", a.ID)
+	e, found, err := findEdited(tx, a.ID)
 	if err != nil {
-		return p, api.ProfileSpec{}, fmt.Errorf("look up the edit: %w", err)
+		return p, api.ProfileSpec{}, err
 	}
-	if !found || !Equal(e.Spec.V, approved.After) || !Equal(p.Spec.V, approved.Before) {
+	if !found || p.RulesVersion != approved.BaseVersion ||
+		!SameRules(e.Spec.V, approved.After.ProfileSpec) || !SameRules(p.Spec.V, approved.Before.ProfileSpec) {
 		return p, api.ProfileSpec{}, approval.ErrSubjectChanged
 	}
-	edit := Edit{Spec: e.Spec.V, Based: store.Precondition{approved.BaseVersion}}
-	return p, e.Spec.V, changed(k.Service.allows(tx, p, edit))
+	edit := Edit{Spec: keepNotes(e.Spec.V, e.Base.V, p.Spec.V)}
+	return p, edit.Spec, changed(k.Service.allows(tx, p, edit))
 }
 
 // changed makes of a refusal what it means here: the profile, or the world around it, is another.

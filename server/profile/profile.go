@@ -16,11 +16,13 @@ import (
 
 // Profile is a stored certificate profile.
 type Profile struct {
-	ID        string
-	Spec      store.JSON[api.ProfileSpec]
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	ID      string
+	Spec    store.JSON[api.ProfileSpec]
+	Version int64
+	// RulesVersion is the version that changed more than description and labels.
+	RulesVersion int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
 }
 
 // TableName implements gorm's Tabler.
@@ -83,7 +85,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := unique(tx, in.ID, in.Name); err != nil {
 		return Profile{}, err
 	}
-	p := Profile{ID: in.ID, Spec: store.JSON[api.ProfileSpec]{V: in.ProfileSpec}, Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+	p := Profile{ID: in.ID, Spec: store.JSON[api.ProfileSpec]{V: in.ProfileSpec}, Version: 1, RulesVersion: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
@@ -133,19 +135,19 @@ func renamed(tx *store.Tx, p Profile, name string) error {
 	return nil
 }
 
-// apply stores an edit that is allowed, and closes the one that waited on the version before: it would no longer say
-// what would happen. author wrote the edit; who is whose call stores it.
+// apply stores an edit that is allowed. If the edit changes a rule, apply closes the edit that waited on the rules
+// before. author wrote the edit; who made the call that stores it.
 func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author, p Profile, spec api.ProfileSpec) (Profile, error) {
-	if waiting, found, err := waitingEdit(tx, p); err != nil {
-		return Profile{}, err
-	} else if found {
-		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, api.CauseSubjectChanged); err != nil {
+	rulesVersion := p.RulesVersion
+	if !SameRules(p.Spec.V, spec) {
+		rulesVersion = p.Version + 1
+		if err := s.closeWaiting(tx, who, p, api.CauseSubjectChanged); err != nil {
 			return Profile{}, err
 		}
 	}
 	var after Profile
-	changed, err := tx.Guarded(&after, `UPDATE profiles SET spec = ?, version = version + 1, updated_at = ?
-		WHERE id = ? AND version = ? RETURNING *`, store.JSON[api.ProfileSpec]{V: spec}, tx.Now, p.ID, p.Version)
+	changed, err := tx.Guarded(&after, `UPDATE profiles SET spec = ?, version = version + 1, rules_version = ?, updated_at = ?
+		WHERE id = ? AND version = ? RETURNING *`, store.JSON[api.ProfileSpec]{V: spec}, rulesVersion, tx.Now, p.ID, p.Version)
 	if err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
@@ -158,6 +160,15 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	return after, record(tx, who, "profile_updated", p.ID, audit.Details{
 		"version": after.Version, "accountable": author.Accountable, "before": p.Spec.V, "after": spec,
 	})
+}
+
+// closeWaiting cancels the edit of a profile that awaits its approval, if there is one.
+func (s *Service) closeWaiting(tx *store.Tx, who identity.Actor, p Profile, cause api.Cause) error {
+	waiting, found, err := waitingEdit(tx, p)
+	if err != nil || !found {
+		return err
+	}
+	return s.Approvals.CloseUnlessDecided(tx, who, waiting, cause)
 }
 
 // Delete removes a profile that no live certificate refers to.
@@ -178,12 +189,8 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 		refusal.UsedBy, refusal.UsedByCount = users, count
 		return refusal
 	}
-	if waiting, found, err := waitingEdit(tx, p); err != nil {
+	if err := s.closeWaiting(tx, who, p, api.CauseProfileDeleted); err != nil {
 		return err
-	} else if found {
-		if err := s.Approvals.CloseUnlessDecided(tx, who, waiting, api.CauseProfileDeleted); err != nil {
-			return err
-		}
 	}
 	if err := tx.DB.Exec("DELETE FROM profiles WHERE id = ?", id).Error; err != nil {
 		return fmt.Errorf("delete profile %s: %w", id, err)

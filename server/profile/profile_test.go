@@ -13,7 +13,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// An edit of a gated profile waits, but for disabling it; turning the gate on never waits. Order in a set is no edit.
+// An edit of a gated profile waits, but for disabling, describing and labelling it; turning the gate on never waits.
+// Order in a set is no edit.
 func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -24,7 +25,10 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 		{"turn the gate off", true, func(p *api.ProfileSpec) { p.RequiresApproval = false }, api.EditWaits},
 		{"turn the gate off and disable", true, func(p *api.ProfileSpec) { p.RequiresApproval, p.Enabled = false, false }, api.EditWaits},
 		{"allow more", true, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditWaits},
-		{"describe", true, func(p *api.ProfileSpec) { p.Description = "x" }, api.EditWaits},
+		{"describe", true, func(p *api.ProfileSpec) { p.Description = "one\ntwo" }, api.EditApplies},
+		{"label", true, func(p *api.ProfileSpec) { p.Labels = map[string]string{"team": "web"} }, api.EditApplies},
+		{"allow more, described", true, func(p *api.ProfileSpec) { p.Description, p.MaxSANs = "x", 101 }, api.EditWaits},
+		{"disable and label", true, func(p *api.ProfileSpec) { p.Enabled, p.Labels = false, map[string]string{"team": "web"} }, api.EditApplies},
 		{"disable", true, func(p *api.ProfileSpec) { p.Enabled = false }, api.EditApplies},
 		{"nothing", true, func(*api.ProfileSpec) {}, api.EditNone},
 		{"another order", true, func(p *api.ProfileSpec) { slices.Reverse(p.AllowedKeyAlgorithms) }, api.EditNone},

@@ -31,6 +31,7 @@ CREATE TABLE profiles (
     requires_approval boolean NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.requires_approval')) STORED,
     enabled           boolean NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.enabled')) STORED,
     version           integer NOT NULL CHECK (version > 0),
+    rules_version     integer NOT NULL CHECK (rules_version > 0 AND rules_version <= version), -- the version that changed more than description and labels
     created_at        timestamp NOT NULL,
     updated_at        timestamp NOT NULL
 );
@@ -130,10 +131,14 @@ CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
 CREATE INDEX approvals_pending ON approvals (kind, profile_id) WHERE state = 'pending';
 CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
 
--- A waiting edit as it was sent; the approval's subject has its sets sorted.
+-- A waiting edit as it was sent, and the profile as it was then; the approval's subject has its sets sorted. Sent again
+-- with other labels or another description, it gets another row: the newest one counts.
 CREATE TABLE profile_edits (
-    approval_id text PRIMARY KEY REFERENCES approvals (id),
-    spec        text NOT NULL
+    approval_id text NOT NULL REFERENCES approvals (id),
+    number      integer NOT NULL,
+    spec        text NOT NULL,
+    base        text NOT NULL,
+    PRIMARY KEY (approval_id, number)
 );
 
 CREATE TABLE jobs (
@@ -409,7 +414,7 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER profile_edits_no_replace BEFORE INSERT ON profile_edits WHEN EXISTS (SELECT 1 FROM profile_edits WHERE approval_id = NEW.approval_id)
+CREATE TRIGGER profile_edits_no_replace BEFORE INSERT ON profile_edits WHEN EXISTS (SELECT 1 FROM profile_edits WHERE approval_id = NEW.approval_id AND number = NEW.number)
 BEGIN
     SELECT RAISE(ABORT, 'REPLACE on profile_edits is refused');
 END;
