@@ -2,6 +2,7 @@ package approval_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -313,14 +314,7 @@ func TestApprove_SubjectChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := s.Client(t, "olga").GetProfile(ctx, a.ProfileID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Enabled = false // the one edit of a gated profile that one person may make
-		if _, err := s.Client(t, "olga").ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
-			t.Fatal(err)
-		}
+		approvedEdit(t, s, a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
 		checkLastEvent(t, s, a.ID, "approval_cancelled", "bob", "User")
@@ -328,6 +322,84 @@ func TestApprove_SubjectChanged(t *testing.T) {
 			t.Errorf("the job is %s, %q", j.Status, j.ErrorMessage)
 		}
 	})
+}
+
+// Under a disabled profile nobody can approve an issuance, and the request stays as it is, also where its subject has
+// changed. It can be rejected, an edit can be approved, and what was enabled again can be approved.
+func TestApprove_ProfileDisabled(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, bob := context.Background(), s.Client(t, "bob")
+		j, other := s.Waiting(t, "alice"), s.Waiting(t, "alice")
+		for _, j := range []api.Job{j, other} {
+			disableProfile(t, s, j)
+		}
+		approvedEdit(t, s, profileOf(t, s, other), func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
+		for _, j := range []api.Job{j, other} {
+			before := stateOf(t, s, *j.ApprovalID)
+			_, err := bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+			servertest.RefusedWith(t, err, api.CodeProfileDisabled)
+			if after := stateOf(t, s, *j.ApprovalID); after.State != api.ApprovalPending || !after.UpdatedAt.Equal(before.UpdatedAt) {
+				t.Errorf("the request is %+v", after)
+			}
+			_, err = bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{Digest: "sha256:0"})
+			servertest.RefusedWith(t, err, api.CodeDigestMismatch)
+			_, err = s.Client(t, "alice").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		}
+		if _, err := bob.RejectApproval(ctx, *other.ApprovalID, api.Decision{}); err != nil {
+			t.Error(err)
+		}
+		approvedEdit(t, s, profileOf(t, s, j), func(p *api.ProfileSpec) { p.Enabled = true })
+		if _, err := bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
+			t.Error(err)
+		}
+	}, servertest.NoWorkers())
+}
+
+func profileOf(t *testing.T, s *servertest.Server, j api.Job) string {
+	t.Helper()
+	return stateOf(t, s, *j.ApprovalID).ProfileID
+}
+
+func stateOf(t *testing.T, s *servertest.Server, id string) api.Approval {
+	t.Helper()
+	a, err := s.Client(t, "vera").GetApproval(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func disableProfile(t *testing.T, s *servertest.Server, j api.Job) {
+	t.Helper()
+	olga := s.Client(t, "olga")
+	p, err := olga.GetProfile(context.Background(), profileOf(t, s, j))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Enabled = false
+	if _, err := olga.ReplaceProfile(context.Background(), p.ID, p.ProfileSpec); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// approvedEdit has olga edit a gated profile and bob approve it.
+func approvedEdit(t *testing.T, s *servertest.Server, profileID string, edit func(*api.ProfileSpec)) {
+	t.Helper()
+	ctx, olga := context.Background(), s.Client(t, "olga")
+	p, err := olga.GetProfile(ctx, profileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(&p.ProfileSpec)
+	_, err = olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec)
+	var waiting *client.AwaitingApprovalError
+	if !errors.As(err, &waiting) {
+		t.Fatalf("the edit does not wait: %v", err)
+	}
+	if _, err := s.Client(t, "bob").ApproveApproval(ctx, waiting.Approval.ID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Approve has few round trips to spend: BEGIN, caller and approval, what would be signed, the approval, its job, the

@@ -138,6 +138,9 @@ func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	if errors.Is(err, ErrNothingToSign) {
 		return proposal, err.Error(), nil
 	}
+	if proposal.isDisabled() {
+		return proposal, "", ErrProfileDisabled
+	}
 	unsignable, err := split(err)
 	if err != nil {
 		return proposal, "", err
@@ -152,13 +155,14 @@ func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	return proposal, reason, err
 }
 
+// ErrProfileDisabled says that the job waits until its profile is enabled. It is no miss.
+var ErrProfileDisabled = errors.New("the profile is disabled")
+
 // standing holds a job's subject against the certificate and the profile: the same for approve and before a signature.
 func standing(now Proposal, subject, digest string) string {
 	switch {
 	case now.Certificate.ArchivedAt != nil:
 		return "the certificate is archived"
-	case !now.Profile.Enabled:
-		return "the profile is disabled"
 	case now.Subject.Canonical != subject || now.Subject.Digest != digest:
 		return "subject changed"
 	}

@@ -27,7 +27,6 @@ func TestGate_Refuses(t *testing.T) {
 		happen func(t *testing.T, s *servertest.Server, j api.Job)
 		reason string
 	}{
-		{"the profile is disabled", true, editProfile(func(p *api.ProfileSpec) { p.Enabled = false }), "the profile is disabled"},
 		{"the gate is turned on", false, editProfile(func(p *api.ProfileSpec) { p.RequiresApproval = true }), "requires approval"},
 		{"the names are no longer allowed", false, editProfile(func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"example.com"} }), "does not allow it: /sans/0"},
 		{"the key is no longer allowed", false, editProfile(func(p *api.ProfileSpec) {
@@ -75,6 +74,59 @@ func TestGate_Refuses(t *testing.T) {
 				checkRefused(t, s, j.ID)
 			}, servertest.NoWorkers(), servertest.Tampered())
 		})
+	}
+}
+
+// A disabled profile makes a job wait and burns no decision: enabled again, it is signed at once, with the approval
+// that it had. No attempt is counted.
+func TestGate_DisabledProfileWaits(t *testing.T) {
+	for _, gated := range []bool{true, false} {
+		t.Run(fmt.Sprintf("gated %t", gated), func(t *testing.T) {
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				ctx := context.Background()
+				j := ready(t, s, gated)
+				editProfile(func(p *api.ProfileSpec) { p.Enabled = false })(t, s, j)
+				s.Restart(t)
+				servertest.Eventually(t, func() error {
+					waiting, err := s.Client(t, "vera").GetJob(ctx, j.ID)
+					if err == nil && (waiting.Status != api.JobPending || waiting.ErrorMessage != "the profile is disabled" || waiting.Attempt != 0) {
+						err = fmt.Errorf("the job is %s: %q, attempt %d", waiting.Status, waiting.ErrorMessage, waiting.Attempt)
+					}
+					return err
+				})
+				signed := -1
+				if s.Query(t, &signed, `SELECT count(*) FROM intents`); signed != 0 {
+					t.Errorf("there are %d intents", signed)
+				}
+				enableProfile(t, s, j)
+				if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted || ended.ErrorMessage != "" {
+					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
+				}
+			}, servertest.NoWorkers())
+		})
+	}
+}
+
+// enableProfile enables the profile of a job. Where it is gated, bob approves that.
+func enableProfile(t *testing.T, s *servertest.Server, j api.Job) {
+	t.Helper()
+	ctx, olga := context.Background(), s.Client(t, "olga")
+	c, err := olga.GetCertificate(ctx, j.CertificateID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := olga.GetProfile(ctx, c.ProfileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Enabled = true
+	_, err = olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec)
+	var waiting *client.AwaitingApprovalError
+	if errors.As(err, &waiting) {
+		_, err = s.Client(t, "bob").ApproveApproval(ctx, waiting.Approval.ID, api.Decision{})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -40,6 +40,9 @@ func (p Proposal) Faults() []api.Fault {
 	return certificate.Check(spec, p.Profile)
 }
 
+// isDisabled reports whether the profile was found and is disabled.
+func (p Proposal) isDisabled() bool { return p.ProfileID != "" && !p.Profile.Enabled }
+
 // Propose says what would be signed now for a certificate that is given by its uid, with the key of csrPEM, and
 // keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells.
 func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
@@ -59,12 +62,16 @@ func (g *Gate) propose(tx *store.Tx, certificateUID, csrPEM, locking string) (Pr
 }
 
 // Unchanged says whether what a job asks for is still what would be signed, and keeps it that way until the
-// transaction ends. The job's request never changes, so it needs no lock.
+// transaction ends. Under a disabled profile it returns ErrProfileDisabled. The job's request never changes, so it
+// needs no lock.
 func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, error) {
 	// One statement: approve has few round trips to spend.
 	now, err := g.find(tx, findProposal+`, j.csr_pem AS job_csr_pem
 		FROM jobs j JOIN certificates c ON c.uid = j.certificate_uid JOIN profiles p ON p.id = c.profile_id
 		WHERE j.id = ?`+tx.Locking("FOR SHARE OF p FOR UPDATE OF c"), "", jobID)
+	if now.isDisabled() {
+		return false, ErrProfileDisabled
+	}
 	unsignable, err := split(err)
 	switch {
 	case errors.Is(err, ErrNothingToSign), unsignable != nil:

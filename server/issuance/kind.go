@@ -25,7 +25,10 @@ func (k Kind) Stands(tx *store.Tx, a approval.Approval) error {
 		return fmt.Errorf("approval %s names no job", a.ID)
 	}
 	unchanged, err := k.Gate.Unchanged(tx, *a.JobID, a.Subject, a.Digest)
-	if err == nil && !unchanged {
+	switch {
+	case errors.Is(err, gate.ErrProfileDisabled):
+		return profileDisabled(a.ProfileID)
+	case err == nil && !unchanged:
 		return approval.ErrSubjectChanged
 	}
 	return err

@@ -141,7 +141,7 @@ func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) 
 		return api.NotFound("certificate", p.Certificate.ID)
 	}
 	if !p.Profile.Enabled {
-		return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", p.ProfileID)
+		return profileDisabled(p.ProfileID)
 	}
 	if open, found, err := s.inTheWay(tx, p.Certificate.UID); err != nil {
 		return err
@@ -155,6 +155,10 @@ func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) 
 		return nil
 	}
 	return refusal(s.Gate.Lint(p.Subject, tx.Now))
+}
+
+func profileDisabled(id string) *api.Problem {
+	return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", id)
 }
 
 // inTheWay finds the open job of a certificate. One whose request's deadline passed unseen is ended here and now.

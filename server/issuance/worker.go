@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ const (
 	finishWithin = 10 * time.Second
 	// An issuer that takes longer has failed.
 	signWithin = time.Minute
+	// Enabling a profile wakes its jobs; this covers a job that a worker held at that moment.
+	disabledRetry = time.Minute
 )
 
 // Work issues what is due, so many at once as there are workers, until ctx ends, and returns when each job in hand
@@ -145,7 +148,11 @@ func (s *Service) work(ctx context.Context, c job.Claim) {
 	lost := errors.Is(cause, job.ErrLost) || errors.Is(context.Cause(ctx), job.ErrLost)
 	var err error
 	if !lost {
-		log.WarnContext(ctx, "issuance did not succeed", "error", cause)
+		level := slog.LevelWarn
+		if errors.Is(cause, gate.ErrProfileDisabled) {
+			level = slog.LevelDebug // it may be disabled for weeks
+		}
+		log.Log(ctx, level, "issuance did not succeed", "error", cause)
 		err = finishing(ctx, func(ctx context.Context) error { return s.handBack(ctx, c, cause) })
 		lost = errors.Is(err, job.ErrLost)
 	}
@@ -162,6 +169,9 @@ func (s *Service) handBack(ctx context.Context, c job.Claim, cause error) error 
 	var issuer *issuerError
 	if errors.As(cause, &issuer) {
 		return s.fail(ctx, c, issuer)
+	}
+	if errors.Is(cause, gate.ErrProfileDisabled) {
+		return s.Queue.Postpone(ctx, c, disabledRetry, cause.Error())
 	}
 	return s.Queue.Release(ctx, c, c.GivenBack())
 }

@@ -67,6 +67,15 @@ func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error
 	})
 }
 
+// Postpone gives the job back until after, because it may not run now. reason tells people; it is no attempt.
+func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reason string) error {
+	return q.store.Write(ctx, func(tx *store.Tx) error {
+		tx.WakeWorkers() // whoever waits for the next job must learn when that is
+		return q.move(tx, c, `UPDATE jobs SET status = 'Pending', run_at = ?, error_message = ?, lease_until = NULL, updated_at = ?
+			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(after), reason, tx.Now)
+	})
+}
+
 // GivenBack is when a job that could not be worked on is tried again: a second later, and later the more often
 // that happened, so that one which never works takes no time from the others.
 func (c Claim) GivenBack() time.Duration {

@@ -41,6 +41,17 @@ func (q *Queue) Approved(tx *store.Tx, id string) error {
 	return nil
 }
 
+// RunNow makes the pending jobs under a profile due, because the profile has changed what they waited for.
+func (q *Queue) RunNow(tx *store.Tx, profileID string) error {
+	err := tx.DB.Exec(`UPDATE jobs SET run_at = ?, updated_at = ? WHERE profile_id = ? AND status = 'Pending' AND run_at > ?`,
+		tx.Now, tx.Now, profileID, tx.Now).Error
+	if err != nil {
+		return fmt.Errorf("wake the jobs of profile %s: %w", profileID, err)
+	}
+	tx.WakeWorkers()
+	return nil
+}
+
 // Cancel ends a job that awaits its approval. It must be there to be ended.
 func (q *Queue) Cancel(tx *store.Tx, id string, cause api.Cause) error {
 	var j Job

@@ -35,6 +35,8 @@ type Service struct {
 	Issuers []string
 	// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
 	Users func(tx *store.Tx, profileID string) ([]api.Ref, int, error)
+	// RunJobs makes the pending jobs under a profile due.
+	RunJobs func(tx *store.Tx, profileID string) error
 }
 
 var wellFormedID = regexp.MustCompile(`^p-[a-z0-9][a-z0-9-]{0,62}$`)
@@ -157,9 +159,23 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	if err := recordAuthor(tx, author, &p.Spec.V, after); err != nil {
 		return Profile{}, err
 	}
+	if err := s.runJobs(tx, p, spec); err != nil {
+		return Profile{}, err
+	}
 	return after, record(tx, who, "profile_updated", p.ID, audit.Details{
 		"version": after.Version, "accountable": author.Accountable, "before": p.Spec.V, "after": spec,
 	})
+}
+
+// runJobs lets the jobs run that waited while the profile was disabled. Jobs that nobody approved, and that wait for
+// a retry when the gate is turned on, run too: the gate refuses them now, not at the end of their back-off.
+func (s *Service) runJobs(tx *store.Tx, before Profile, after api.ProfileSpec) error {
+	enabled := !before.Spec.V.Enabled && after.Enabled
+	gated := !before.Spec.V.RequiresApproval && after.RequiresApproval
+	if !enabled && !gated {
+		return nil
+	}
+	return s.RunJobs(tx, before.ID)
 }
 
 // closeWaiting cancels the edit of a profile that awaits its approval, if there is one.
