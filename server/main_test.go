@@ -70,7 +70,7 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	certctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
-	if bad := certctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "control characters") {
+	if bad := certctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "the name of the key has a newline") {
 		t.Errorf("a name of two lines: %+v", bad)
 	}
 	created := certctl(t, dir, nil, "key", "create", "alice", "--name", "laptop")

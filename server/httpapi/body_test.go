@@ -51,6 +51,16 @@ func TestBody_Form(t *testing.T) {
 
 		{"escaped NUL", "POST", "profiles", `{"name":"a\u0000"}`, invalid, []string{"/name"}},
 		{"control characters", "POST", "profiles", `{"name":"a\u0007","description":"a\rb","labels":{"a\u0085":"\u007f"}}`, invalid, []string{"/name", "/description", "/labels/a\u0085", "/labels/a\u0085"}},
+		{
+			"invisible characters", "POST", "profiles", `{"name":"Production\u200b CDN","description":"a\u200d b","labels":{"a\u00a0b":"c\u2060"},"allowed_dns_names":["a\u00adb"]}`, invalid,
+			[]string{"/name", "/labels/a\u00a0b", "/labels/a\u00a0b", "/allowed_dns_names/0"},
+		},
+		{"two lines", "POST", "profiles", `{"name":"a\nb","labels":{"a":"b\tc"},"description":"a\n\tb"}`, invalid, []string{"/name", "/labels/a"}},
+		{"text that runs the other way", "POST", "profiles", `{"name":"a\u202eb","description":"\u2067ab\u2069"}`, invalid, []string{"/name", "/description"}},
+		{"a note that runs the other way", "POST", "approvals/ar-x/reject", `{"note":"a\n\u200fb"}`, invalid, []string{"/note"}},
+		{"a reason of separators", "POST", "certificates/mc-x/renew", `{"reason":"a\u2028b"}`, invalid, []string{"/reason"}},
+		{"two spaces in a name", "POST", "profiles", `{"name":"Production  CDN"}`, invalid, []string{"/name"}},
+		{"a reason in the query", "POST", "certificates?reason=a%E2%80%AEb", `{}`, invalid, []string{"?reason", "/sans", "/profile_id", "/csr_pem"}},
 		{"not NFC", "POST", "profiles", `{"name":"e\u0301","labels":{"e\u0301":"x"},"allowed_dns_names":["ok.example.com","e\u0301"]}`, invalid, []string{"/name", "/labels/e\u0301", "/allowed_dns_names/1"}},
 		{"empty name and id", "POST", "profiles", `{"name":"","id":""}`, invalid, []string{"/name", "/id"}},
 		{"long name", "POST", "profiles", `{"name":"` + strings.Repeat("é", 256) + `"}`, invalid, []string{"/name"}},

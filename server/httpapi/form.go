@@ -9,14 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/text"
 )
 
 // form is what a body must look like: the schema of the OpenAPI document, and the rules for every text. It stands in
@@ -139,7 +138,7 @@ func (c *checker) object(at jsontext.Pointer, s *huma.Schema) {
 			seen[name] = true
 			c.value(inside, known)
 		} else if free, ok := s.AdditionalProperties.(*huma.Schema); ok {
-			if fault := textFault(name, false); fault != "" {
+			if fault := text.LineFault(name); fault != "" {
 				c.fault(inside, "the name %s", fault)
 			}
 			c.value(inside, free)
@@ -170,24 +169,36 @@ func (c *checker) array(at jsontext.Pointer, s *huma.Schema) {
 	}
 }
 
-func (c *checker) text(at jsontext.Pointer, s *huma.Schema, text string) {
+// severalLines are the fields that may have more than one line.
+var severalLines = []jsontext.Pointer{"/description", "/note", "/reason"}
+
+func textFault(at jsontext.Pointer, s string) string {
+	switch {
+	case at == "/csr_pem": // it is no text: it may have carriage returns, and is checked as what it is
+		return text.Fault(strings.ReplaceAll(s, "\r", ""))
+	case slices.Contains(severalLines, at):
+		return text.Fault(s)
+	}
+	return text.LineFault(s)
+}
+
+func (c *checker) text(at jsontext.Pointer, s *huma.Schema, value string) {
 	if c.err != nil {
 		return
 	}
-	// A CSR is no text: it may have carriage returns, and is checked as what it is.
-	if fault := textFault(text, at == "/csr_pem"); fault != "" {
+	if fault := textFault(at, value); fault != "" {
 		c.fault(at, "%s", fault)
 	}
-	length := utf8.RuneCountInString(text)
+	length := utf8.RuneCountInString(value)
 	switch {
 	case s.MinLength != nil && length < *s.MinLength:
 		c.fault(at, "is shorter than %d characters", *s.MinLength)
 	case s.MaxLength != nil && length > *s.MaxLength:
 		c.fault(at, "has %d characters; at most %d are allowed", length, *s.MaxLength)
-	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
+	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(value)):
 		c.fault(at, "is none of %v", s.Enum)
 	case s.Format == "date-time":
-		if _, err := time.Parse(time.RFC3339, text); err != nil {
+		if _, err := time.Parse(time.RFC3339, value); err != nil {
 			c.fault(at, "is no time in the form of RFC 3339")
 		}
 	}
@@ -207,24 +218,4 @@ func (c *checker) integer(at jsontext.Pointer, s *huma.Schema, literal string) {
 	case s.Minimum != nil && float64(n) < *s.Minimum, s.Maximum != nil && float64(n) > *s.Maximum:
 		c.fault(at, "is out of range")
 	}
-}
-
-// textFault says why certctl would not keep a text as it is: for control characters but newline and tab, and for
-// spellings that are not NFC.
-func textFault(s string, multiline bool) string {
-	if !utf8.ValidString(s) {
-		return "is not valid UTF-8"
-	}
-	for _, r := range s {
-		if r == '\r' && multiline {
-			continue
-		}
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return "has a control character; only newline and tab are allowed"
-		}
-	}
-	if !norm.NFC.IsNormalString(s) {
-		return "is not in Unicode normalisation form NFC"
-	}
-	return ""
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/server/text"
 )
 
 // How long an answer is kept for a retry.
@@ -36,7 +37,7 @@ func (o *Once) Resolve(ctx huma.Context) []error {
 	if len(request.Header.Values("Idempotency-Key")) > 1 {
 		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "given more than once"}}
 	}
-	if fault := textFault(o.IdempotencyKey, false); fault != "" {
+	if fault := text.LineFault(o.IdempotencyKey); fault != "" {
 		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: fault}}
 	}
 	o.target = request.Method + " " + request.URL.RequestURI()

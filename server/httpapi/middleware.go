@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -127,7 +128,7 @@ func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
 		case values[0] == "":
 			detail = "has no value"
 		default:
-			detail = textFault(values[0], false)
+			detail = textFault(jsontext.Pointer("/"+name), values[0])
 		}
 		if detail != "" {
 			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: detail})

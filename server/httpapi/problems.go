@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -145,9 +146,15 @@ func newError(status int, message string, errs ...error) huma.StatusError {
 // unreadable is how huma names a body that broke off, which is nothing that the server did.
 const unreadable = "cannot read request body"
 
-// newErrorWithContext adds what only the request knows: its id, and the faults of its query.
+// newErrorWithContext adds what only the request knows: its id, and the faults of its query. A parameter that has such a
+// fault is not looked at further.
 func newErrorWithContext(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-	errs = append(asErrors(queryFaults(ctx.Context())), errs...)
+	faults := queryFaults(ctx.Context())
+	errs = slices.DeleteFunc(errs, func(err error) bool {
+		var detail *huma.ErrorDetail
+		return errors.As(err, &detail) && slices.ContainsFunc(faults, func(f api.Fault) bool { return f.Pointer == pointer(detail.Location) })
+	})
+	errs = append(asErrors(faults), errs...)
 	err := newError(status, message, errs...)
 	if p, ok := err.(*api.Problem); ok {
 		p.RequestID = identity.RequestID(ctx.Context())

@@ -10,14 +10,14 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
+	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/server/text"
 )
 
 // Key is a credential of a principal, without its secret.
@@ -37,6 +37,8 @@ func (Key) TableName() string { return "keys" }
 // A key reads ctl_<key id>_<secret>: the id finds the row, the secret has 256 random bits.
 var keyFormat = regexp.MustCompile(`^ctl_([a-z0-9]{16})_([A-Za-z0-9_-]{43})$`)
 
+const maxNameLength = 255
+
 func hashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
@@ -51,8 +53,11 @@ func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (
 	if holder.DisabledAt != nil {
 		return "", fmt.Errorf("%q is disabled: see principal enable", principalID)
 	}
-	if len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", errors.New("a key's name has at most 255 bytes and no control characters")
+	if n := utf8.RuneCountInString(name); n > maxNameLength {
+		return "", fmt.Errorf("the name of the key has %d characters; at most %d are allowed", n, maxNameLength)
+	}
+	if fault := text.LineFault(name); fault != "" {
+		return "", fmt.Errorf("the name of the key %s", fault)
 	}
 	random := make([]byte, 32)
 	rand.Read(random)

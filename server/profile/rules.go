@@ -122,6 +122,8 @@ func checkName(name string) []api.Fault {
 		return []api.Fault{fault("/name", "the name is blank")}
 	case trimmed != name:
 		return []api.Fault{fault("/name", "the name begins or ends with white space")}
+	case strings.Contains(name, "  "):
+		return []api.Fault{fault("/name", "the name has two spaces in a row")}
 	}
 	return nil
 }

@@ -1,0 +1,59 @@
+// Package text owns the rules for what people write: what approvers read must be what is stored.
+//
+// It is a leaf: no tables, no other package of certctl.
+package text
+
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fault says why certctl refuses a text of several lines; empty if it does not. Newlines and tabs are allowed.
+func Fault(s string) string { return check(s, faultOf) }
+
+// LineFault says why certctl refuses a name or another text of one line; empty if it does not. Beside what Fault
+// refuses, nothing in it may be invisible but the plain space, so that no two look the same.
+func LineFault(s string) string { return check(s, lineFaultOf) }
+
+func check(s string, faultOf func(rune) string) string {
+	if !utf8.ValidString(s) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range s {
+		if fault := faultOf(r); fault != "" {
+			return fault
+		}
+	}
+	if !norm.NFC.IsNormalString(s) {
+		return "is not in Unicode normalisation form NFC"
+	}
+	return ""
+}
+
+func faultOf(r rune) string {
+	switch {
+	case unicode.IsControl(r) && r != '\n' && r != '\t':
+		return "has a control character; only newline and tab are allowed"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return "has a character that changes the direction of the text"
+	case r == '\u2028' || r == '\u2029':
+		return "has a line or paragraph separator (U+2028, U+2029); write a newline"
+	}
+	return ""
+}
+
+func lineFaultOf(r rune) string {
+	switch {
+	case r == '\n' || r == '\t':
+		return "has a newline or a tab"
+	case faultOf(r) != "":
+		return faultOf(r)
+	case r != ' ' && unicode.IsSpace(r):
+		return "has a space that is not U+0020"
+	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+		return "has an invisible character"
+	}
+	return ""
+}
