@@ -61,6 +61,15 @@ func TestServeRole(t *testing.T) {
 	db.exec(t, db.super, "GRANT UPDATE, DELETE ON audit_events TO PUBLIC")
 	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke DELETE on audit_events, UPDATE on audit_events", db.role), "migrate", "--serve-role", db.role)
 	db.exec(t, db.super, "REVOKE UPDATE, DELETE ON audit_events FROM PUBLIC")
+	db.exec(t, db.super, "GRANT UPDATE (kind) ON principals TO PUBLIC")
+	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke UPDATE (kind) on principals", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.super, "REVOKE UPDATE (kind) ON principals FROM PUBLIC")
+	// Only the database's owner can take the right to make temporary tables from everybody.
+	db.exec(t, db.super, fmt.Sprintf("ALTER DATABASE %s OWNER TO CURRENT_USER", db.database))
+	db.exec(t, db.super, fmt.Sprintf("GRANT TEMPORARY ON DATABASE %s TO PUBLIC", db.database))
+	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke TEMPORARY on the database", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.super, fmt.Sprintf("ALTER DATABASE %s OWNER TO %s", db.database, db.ownerRole))
+	works(owner, "migrate", "--serve-role", db.role)
 
 	keys := map[string]string{}
 	for _, name := range []string{"alice", "bob"} {
@@ -202,6 +211,7 @@ func certificateUnder(t *testing.T, profileID string) api.CreateCertificate {
 type roles struct {
 	super, owner, server string // URLs
 	ownerRole, role      string
+	database             string
 	quoted               string // role, for SQL
 }
 
@@ -216,6 +226,7 @@ func newRoles(t *testing.T) roles {
 	r := roles{ownerRole: "owner_" + id, role: `serve"` + id + `-?@$1'`}
 	r.quoted = pgx.Identifier{r.role}.Sanitize()
 	database := "roles_" + id
+	r.database = database
 	at := func(user, password, database string) string {
 		u, err := url.Parse(base)
 		if err != nil {
@@ -276,6 +287,9 @@ func (r roles) refusesTheServer(t *testing.T) {
 		"UPDATE intents SET digest = ''", "DELETE FROM intents", "UPDATE leaves SET sans = ''", "DELETE FROM leaves", "UPDATE profile_edits SET spec = ''",
 		"UPDATE profile_changes SET accountable = 'bob'", "DELETE FROM profile_changes", "UPDATE certificate_changes SET accountable = 'bob'",
 		"DELETE FROM approvals", "DELETE FROM jobs", "DELETE FROM certificates", "DELETE FROM principals", "DELETE FROM keys",
+		"UPDATE principals SET kind = 'human'", "UPDATE principals SET id = 'bob'", "UPDATE keys SET secret_sha256 = ''", "UPDATE keys SET principal_id = 'bob'",
+		"UPDATE keys SET expires_at = NULL", "CREATE TEMPORARY TABLE approvals (id text)", "UPDATE issuers SET fingerprint_sha256 = ''", "DELETE FROM issuers",
+		"UPDATE schema_requirements SET min_program = 1", "DELETE FROM schema_requirements",
 		"TRUNCATE replays", "TRUNCATE profiles CASCADE", "UPDATE goose_db_version SET version_id = 2", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, true)",
 	} {
 		var refused *pgconn.PgError

@@ -13,8 +13,8 @@ import (
 
 // Leaf is a certificate that was signed. It is never changed.
 type Leaf struct {
-	SerialNumber   string `gorm:"primaryKey"`
-	JobID          string
+	SerialNumber   string
+	JobID          string `gorm:"primaryKey"`
 	CertificateUID string `gorm:"column:certificate_uid"`
 	// CertificateVersion is the version that was signed, or the one that the signature made by a key of the job's own.
 	CertificateVersion int64
@@ -50,9 +50,9 @@ func (l Leaf) due(spec api.CertificateSpec) time.Time {
 	return l.NotAfter.Add(-before).UTC().Truncate(time.Second)
 }
 
-func leafOf(tx *store.Tx, serial string) (Leaf, error) {
+func leafOf(tx *store.Tx, certificateUID, serial string) (Leaf, error) {
 	var l Leaf
-	found, err := tx.Find(&l, "SELECT * FROM leaves WHERE serial_number = ?", serial)
+	found, err := tx.Find(&l, "SELECT * FROM leaves WHERE certificate_uid = ? AND serial_number = ?", certificateUID, serial)
 	if err == nil && !found {
 		err = fmt.Errorf("leaf %s is missing", serial)
 	}
@@ -68,7 +68,7 @@ func Current(tx *store.Tx, id string) (Leaf, error) {
 	if c.CurrentSerial == nil {
 		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s has not been issued yet", id)
 	}
-	return leafOf(tx, *c.CurrentSerial)
+	return leafOf(tx, c.UID, *c.CurrentSerial)
 }
 
 // Leaves gives a page of all leaves of a live certificate, newest first.

@@ -2,6 +2,8 @@ package certificate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -39,7 +41,7 @@ func view(c Certificate, leaves map[string]Leaf, jobs map[string]job.Job, states
 		ID: c.ID, CertificateSpec: c.Spec.V, RenewAt: c.RenewAt, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.CurrentSerial != nil {
-		leaf := leaves[*c.CurrentSerial].API()
+		leaf := leaves[c.UID].API()
 		v.Current = &leaf
 	}
 	newest, asked := jobs[c.UID]
@@ -79,11 +81,12 @@ func status(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.
 	}
 }
 
+// currentLeaves finds the current leaf of each certificate, by the certificate's uid.
 func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]Leaf, error) {
-	var serials []string
+	serials := map[string]string{}
 	for _, c := range rows {
 		if c.CurrentSerial != nil {
-			serials = append(serials, *c.CurrentSerial)
+			serials[c.UID] = *c.CurrentSerial
 		}
 	}
 	leaves := map[string]Leaf{}
@@ -91,14 +94,17 @@ func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]Leaf, error) {
 		return leaves, nil
 	}
 	var found []Leaf
-	if err := tx.DB.Where("serial_number IN ?", serials).Find(&found).Error; err != nil {
+	err := tx.DB.Where("certificate_uid IN ? AND serial_number IN ?", slices.Collect(maps.Keys(serials)), slices.Collect(maps.Values(serials))).Find(&found).Error
+	if err != nil {
 		return nil, fmt.Errorf("look up leaves: %w", err)
 	}
 	for _, l := range found {
-		leaves[l.SerialNumber] = l
+		if l.SerialNumber == serials[l.CertificateUID] {
+			leaves[l.CertificateUID] = l
+		}
 	}
-	for _, serial := range serials {
-		if _, ok := leaves[serial]; !ok {
+	for uid, serial := range serials {
+		if _, ok := leaves[uid]; !ok {
 			return nil, fmt.Errorf("leaf %s is missing", serial)
 		}
 	}

@@ -208,7 +208,7 @@ func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time,
 	if c.CurrentSerial == nil {
 		return nil, nil
 	}
-	leaf, err := leafOf(tx, *c.CurrentSerial)
+	leaf, err := leafOf(tx, c.UID, *c.CurrentSerial)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
@@ -91,6 +92,7 @@ var forbidden = []string{
 	"UPDATE approvals SET state = 'approved', decided_by = 'nobody', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'approved', decided_by = 'system-reaper', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'rejected', decided_by = 'system-bypass', decided_at = created_at WHERE id = '$pending'",
+	"UPDATE approvals SET state = 'approved', decided_by = 'bob', decided_at = '2020-01-01 00:00:00+00:00' WHERE id = '$pending'", // before it was asked for
 	"UPDATE approvals SET state = 'granted', decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
 	// What a request is about.
@@ -107,6 +109,8 @@ var forbidden = []string{
 	"UPDATE approvals SET profile_id = 'p-other' WHERE id = '$pending'",
 	"UPDATE approvals SET reason = 'another' WHERE id = '$pending'",
 	"UPDATE approvals SET id = 'ar-other' WHERE id = '$pending'",
+	"UPDATE approvals SET profile_name = 'another' WHERE id = '$pending'",
+	"UPDATE approvals SET previous_approval_id = '$rejected' WHERE id = '$pending'",
 	"DELETE FROM approvals WHERE id = '$pending'",
 	"DELETE FROM approvals WHERE id = '$rejected'",
 	// Jobs: no step that the state does not allow, none past a missing approval, no way back from the end.
@@ -164,8 +168,20 @@ var forbidden = []string{
 	// Who changed what decides who is excluded.
 	"UPDATE certificate_changes SET accountable = 'bob'",
 	"DELETE FROM certificate_changes",
-	"UPDATE profile_changes SET signed = NOT signed",
+	"UPDATE profile_changes SET accountable = 'bob'",
 	"DELETE FROM profile_changes",
+	// Who acts.
+	"UPDATE principals SET id = 'mallory' WHERE id = 'audrey'",
+	"UPDATE principals SET kind = 'service', owner = 'bob' WHERE id = 'vera'",
+	"UPDATE principals SET kind = 'human', owner = NULL WHERE id = 'terraform'",
+	"UPDATE principals SET created_at = '2020-01-01 00:00:00+00:00' WHERE id = 'vera'",
+	"DELETE FROM principals WHERE id = 'audrey'",
+	"UPDATE keys SET secret_sha256 = ''",
+	"UPDATE keys SET principal_id = 'bob' WHERE principal_id = 'alice'",
+	"UPDATE keys SET id = 'other' WHERE principal_id = 'alice'",
+	"UPDATE keys SET expires_at = '2020-01-01 00:00:00+00:00' WHERE principal_id = 'alice'",
+	"UPDATE keys SET revoked_at = NULL WHERE principal_id = 'dora'",
+	"DELETE FROM keys WHERE principal_id = 'dora'",
 	// The trail.
 	"UPDATE audit_events SET actor = 'carol'",
 	"UPDATE audit_events SET occurred_at = occurred_at WHERE action = 'approval_approved'",
@@ -175,7 +191,7 @@ var forbidden = []string{
 
 var forbiddenOnPostgres = []string{
 	"TRUNCATE audit_events", "TRUNCATE intents CASCADE", "TRUNCATE leaves", "TRUNCATE jobs CASCADE", "TRUNCATE approvals CASCADE",
-	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes",
+	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes", "TRUNCATE principals CASCADE", "TRUNCATE keys",
 	"INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
 }
@@ -191,6 +207,8 @@ var forbiddenOnSQLite = []string{
 	"INSERT OR REPLACE INTO jobs " + like("jobs", "@pending", "status", "'Pending'", "approval_id", "NULL"),
 	"REPLACE INTO certificate_changes " + like("certificate_changes", "", "accountable", "'bob'"),
 	"REPLACE INTO profile_changes " + like("profile_changes", "", "accountable", "'bob'"),
+	"REPLACE INTO principals " + like("principals", "vera", "roles", "'[\"approver\"]'"),
+	"REPLACE INTO keys " + like("keys", "", "revoked_at", "NULL"),
 	"UPDATE OR REPLACE audit_events SET id = id",
 	"INSERT INTO audit_events SELECT * FROM audit_events WHERE true ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents WHERE true ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
@@ -228,6 +246,7 @@ func TestForbiddenStatements(t *testing.T) {
 		s.Write(t, func(tx *store.Tx) error {
 			return principal.Create(tx, "dora", api.KindHuman, "", []api.Role{api.RoleApprover})
 		})
+		s.NewKey(t, "dora")
 		s.Disable(t, "dora")
 		var names []string
 		for name, w := range worlds {
@@ -290,4 +309,34 @@ func spell(t testing.TB, s *servertest.Server, statement string) string {
 		sql += " AND id = '" + id + "'"
 	}
 	return strings.Replace(sql, table+" AND", table+" WHERE", 1)
+}
+
+// A temporary table with a table's name does not blind the guards of PostgreSQL.
+func TestGuards_TemporaryTables(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t, servertest.NoWorkers())
+	j := s.Waiting(t, "olga")
+	conn, err := pgx.Connect(t.Context(), s.Database().URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{
+		"CREATE TEMPORARY TABLE approvals AS SELECT * FROM public.approvals",
+		"UPDATE pg_temp.approvals SET state = 'approved', decided_by = 'bob', decided_at = created_at",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = conn.Exec(t.Context(), "UPDATE public.jobs SET status = 'Pending' WHERE id = $1", j.ID)
+	if err == nil || !strings.Contains(err.Error(), "has no approved approval") {
+		t.Errorf("the job went on: %v", err)
+	}
+	var unpinned []string
+	err = conn.QueryRow(t.Context(), `SELECT COALESCE(array_agg(DISTINCT p.proname::text), '{}') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+		WHERE NOT t.tgisinternal AND array_to_string(p.proconfig, ' ') IS DISTINCT FROM 'search_path=public, pg_temp'`).Scan(&unpinned)
+	if err != nil || len(unpinned) > 0 {
+		t.Errorf("functions without SET search_path FROM CURRENT: %v, %v", unpinned, err)
+	}
 }

@@ -68,7 +68,7 @@ func uncommitted(action string) fault {
 
 var tables = []string{
 	"profiles", "certificates", "profile_changes", "certificate_changes", "approvals", "profile_edits", "jobs", "intents", "leaves",
-	"audit_events",
+	"audit_events", "principals", "keys",
 }
 
 // rows are all rows of some tables, as text, in an order that does not change.

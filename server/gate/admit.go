@@ -261,7 +261,8 @@ func LastSigned(tx *store.Tx, c certificate.Certificate) (Intent, error) {
 	if c.CurrentSerial == nil {
 		return i, nil
 	}
-	found, err := tx.Find(&i, "SELECT * FROM intents WHERE serial_number = ?", *c.CurrentSerial)
+	found, err := tx.Find(&i, `SELECT i.* FROM intents i JOIN leaves l ON l.job_id = i.job_id
+		WHERE l.certificate_uid = ? AND l.serial_number = ?`, c.UID, *c.CurrentSerial)
 	if err == nil && !found {
 		err = fmt.Errorf("the intent of leaf %s is missing", *c.CurrentSerial)
 	}

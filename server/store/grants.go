@@ -19,11 +19,11 @@ var grants = []struct {
 }{
 	{
 		[]string{"SELECT", "INSERT"},
-		[]string{"audit_events", "intents", "leaves", "profile_edits", "profile_changes", "certificate_changes"},
+		[]string{"audit_events", "intents", "leaves", "profile_edits", "profile_changes", "certificate_changes", "issuers", "principals", "keys"},
 	},
 	{
 		[]string{"SELECT", "INSERT", "UPDATE"},
-		[]string{"principals", "keys", "certificates", "approvals", "jobs"},
+		[]string{"certificates", "approvals", "jobs"},
 	},
 	{
 		[]string{"SELECT", "INSERT", "UPDATE", "DELETE"},
@@ -31,8 +31,18 @@ var grants = []struct {
 	},
 	{
 		[]string{"SELECT"},
-		[]string{"goose_db_version"},
+		[]string{"goose_db_version", "schema_requirements"},
 	},
+}
+
+// columnGrants are the columns that the commands write under the role that serves, beyond the grants of the tables. One
+// of them also permits the row locks of FOR SHARE.
+var columnGrants = []struct {
+	table   string
+	columns []string
+}{
+	{"principals", []string{"owner", "roles", "disabled_at", "updated_at"}},
+	{"keys", []string{"revoked_at"}},
 }
 
 // GrantServing gives a role the rights to serve, and takes every other right on certctl's tables from it. A role that
@@ -69,16 +79,27 @@ func (s *Store) GrantServing(ctx context.Context, role string) error {
 }
 
 func grant(tx *Tx, role string) error {
-	var schema string
-	if err := tx.DB.Raw("SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('audit_events')").Scan(&schema).Error; err != nil {
+	var place struct {
+		Schema, Database string
+		OwnsDatabase     bool
+	}
+	err := tx.DB.Raw(`SELECT c.relnamespace::regnamespace::text AS schema, quote_ident(d.datname) AS database, pg_has_role(d.datdba, 'USAGE') AS owns_database
+		FROM pg_class c, pg_database d WHERE c.oid = to_regclass('audit_events') AND d.datname = current_database()`).Scan(&place).Error
+	if err != nil {
 		return err
 	}
 	to := pgx.Identifier{role}.Sanitize()
-	statements := []string{fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", schema, to)}
+	statements := []string{fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s", place.Schema, to)}
+	if place.OwnsDatabase {
+		statements = append(statements, fmt.Sprintf("REVOKE TEMPORARY ON DATABASE %s FROM PUBLIC, %s", place.Database, to))
+	}
 	for _, g := range grants {
 		tables := strings.Join(g.tables, ", ")
 		statements = append(statements, fmt.Sprintf("REVOKE ALL ON %s FROM %s", tables, to),
 			fmt.Sprintf("GRANT %s ON %s TO %s", strings.Join(g.rights, ", "), tables, to))
+	}
+	for _, g := range columnGrants {
+		statements = append(statements, fmt.Sprintf("GRANT UPDATE (%s) ON %s TO %s", strings.Join(g.columns, ", "), g.table, to))
 	}
 	for _, statement := range statements {
 		if err := tx.DB.Exec(statement).Error; err != nil {
@@ -105,21 +126,9 @@ func (s *Store) checkRights(ctx context.Context, role string) error {
 // compareRights tells what a role lacks of the grants, and what it has beyond them, by whatever way. Tables that are
 // not there yet count for neither.
 func compareRights(db *gorm.DB, role string) (lacking, excess []string, err error) {
-	for _, g := range grants {
-		var rights []struct {
-			Name, Right string
-			Held        bool
-		}
-		err := db.Raw(`SELECT c.relname AS name, r.right, has_table_privilege(?, c.oid, r.right) AS held
-			FROM unnest(string_to_array(?, ',')) t JOIN pg_class c ON c.oid = to_regclass(t)
-			CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) r ("right")
-			ORDER BY 1, 2`,
-			role, strings.Join(g.tables, ",")).Scan(&rights).Error
-		if err != nil {
-			return nil, nil, err
-		}
+	compare := func(rights []right, granted func(right) bool) {
 		for _, r := range rights {
-			switch granted := slices.Contains(g.rights, r.Right); {
+			switch granted := granted(r); {
 			case granted && !r.Held:
 				lacking = append(lacking, r.Right+" on "+r.Name)
 			case r.Held && !granted:
@@ -127,12 +136,60 @@ func compareRights(db *gorm.DB, role string) (lacking, excess []string, err erro
 			}
 		}
 	}
-	var creates bool
-	if err := db.Raw("SELECT COALESCE(has_schema_privilege(?, current_schema(), 'CREATE'), false)", role).Scan(&creates).Error; err != nil {
-		return nil, nil, err
+	for _, g := range grants {
+		rights, err := tableRights(db, role, g.tables)
+		if err != nil {
+			return nil, nil, err
+		}
+		compare(rights, func(r right) bool { return slices.Contains(g.rights, r.Right) })
 	}
-	if creates {
+	for _, g := range columnGrants {
+		rights, err := columnRights(db, role, g.table)
+		if err != nil {
+			return nil, nil, err
+		}
+		compare(rights, func(r right) bool { return slices.Contains(g.columns, r.Column) })
+	}
+	more, err := rightsBeyondTables(db, role)
+	return lacking, append(excess, more...), err
+}
+
+// right is one that a role may hold on a table, or on a column of it.
+type right struct {
+	Name, Column, Right string
+	Held                bool
+}
+
+func tableRights(db *gorm.DB, role string, tables []string) ([]right, error) {
+	var rights []right
+	err := db.Raw(`SELECT c.relname AS name, r.right, has_table_privilege(?, c.oid, r.right) AS held
+		FROM unnest(string_to_array(?, ',')) t JOIN pg_class c ON c.oid = to_regclass(t)
+		CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) r ("right")
+		ORDER BY 1, 2`,
+		role, strings.Join(tables, ",")).Scan(&rights).Error
+	return rights, err
+}
+
+func columnRights(db *gorm.DB, role, table string) ([]right, error) {
+	var rights []right
+	err := db.Raw(`SELECT c.relname AS name, a.attname AS column, format('UPDATE (%I)', a.attname) AS right,
+			has_column_privilege(?, c.oid, a.attnum, 'UPDATE') AS held
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.oid = to_regclass(?) ORDER BY a.attnum`,
+		role, table).Scan(&rights).Error
+	return rights, err
+}
+
+// rightsBeyondTables lists what would let a role put something in the way of the tables.
+func rightsBeyondTables(db *gorm.DB, role string) (excess []string, _ error) {
+	var may struct{ Creates, MakesTemporary bool }
+	err := db.Raw(`SELECT COALESCE(has_schema_privilege(?, current_schema(), 'CREATE'), false) AS creates,
+		has_database_privilege(?, current_database(), 'TEMPORARY') AS makes_temporary`, role, role).Scan(&may).Error
+	if may.Creates {
 		excess = append(excess, "CREATE on the schema")
 	}
-	return lacking, excess, nil
+	if may.MakesTemporary {
+		excess = append(excess, "TEMPORARY on the database")
+	}
+	return excess, err
 }

@@ -1,4 +1,8 @@
 -- +goose Up
+-- Each function takes this path along (SET search_path FROM CURRENT), so that it looks at certctl's own tables: a caller
+-- may have another path, or temporary tables of the same names.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 CREATE TABLE principals (
     id          text PRIMARY KEY CHECK (id ~ '^[a-z][a-z0-9._-]{0,62}$' AND id NOT LIKE 'system-%'),
     kind        text NOT NULL CHECK (kind IN ('human', 'service')),
@@ -120,7 +124,9 @@ CREATE TABLE approvals (
     -- Two people: whoever decided is none of those who stand behind the request.
     CHECK (state NOT IN ('approved', 'rejected')
         OR (decided_by <> accountable AND decided_by <> requested_by AND strpos(excluded, '"' || decided_by || '"') = 0)),
-    CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at)
+    CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at),
+    -- A decision comes after its request, but for clocks that differ a little.
+    CHECK (decided_at IS NULL OR decided_at >= created_at - interval '2 seconds')
 );
 CREATE INDEX approvals_state ON approvals (state, created_at, id);
 CREATE UNIQUE INDEX approvals_one_waiting_edit ON approvals (profile_id) WHERE kind = 'profile_edit' AND state = 'pending';
@@ -180,10 +186,26 @@ CREATE INDEX jobs_created ON jobs (created_at, id);
 CREATE INDEX jobs_status ON jobs (status, created_at, id);
 CREATE INDEX jobs_type ON jobs (type, created_at, id);
 
+-- The certificate that each issuer signs with. The highest generation is in use; ca replace adds one.
+CREATE TABLE issuers (
+    id                 text NOT NULL,
+    generation         integer NOT NULL CHECK (generation > 0),
+    fingerprint_sha256 text NOT NULL CHECK (fingerprint_sha256 ~ '^[0-9a-f]{64}$'),
+    created_at         timestamptz NOT NULL,
+    PRIMARY KEY (id, generation)
+);
+
+-- What was signed by older rules would undo newer ones: a program with a lower version neither signs nor writes.
+CREATE TABLE schema_requirements (
+    id          integer PRIMARY KEY CHECK (id = 1),
+    min_program integer NOT NULL CHECK (min_program > 0)
+);
+INSERT INTO schema_requirements (id, min_program) VALUES (1, 1);
+
 -- What the gate let through: one row per job, written once, with the very bytes to sign.
 CREATE TABLE intents (
     job_id                    text PRIMARY KEY REFERENCES jobs (id),
-    serial_number             text NOT NULL UNIQUE,
+    serial_number             text NOT NULL,
     digest                    text NOT NULL,
     issuer_id                 text NOT NULL,
     issuer_fingerprint_sha256 text NOT NULL,
@@ -193,12 +215,13 @@ CREATE TABLE intents (
     profile_version           bigint NOT NULL,
     certificate_version       bigint NOT NULL,
     created_at                timestamptz NOT NULL,
-    UNIQUE (job_id, serial_number)
+    UNIQUE (job_id, serial_number),
+    UNIQUE (issuer_id, serial_number)
 );
 
 CREATE TABLE leaves (
-    serial_number      text PRIMARY KEY,
-    job_id             text NOT NULL UNIQUE,
+    job_id             text PRIMARY KEY,
+    serial_number      text NOT NULL,
     certificate_uid    text NOT NULL REFERENCES certificates (uid),
     certificate_version bigint NOT NULL, -- the version that was signed, or that the signature made with a key of its own
     issuer_id          text NOT NULL,
@@ -210,6 +233,8 @@ CREATE TABLE leaves (
     certificate_pem    text NOT NULL,
     chain_pem          text NOT NULL,
     created_at         timestamptz NOT NULL,
+    UNIQUE (issuer_id, serial_number),
+    UNIQUE (certificate_uid, serial_number),
     FOREIGN KEY (job_id, serial_number) REFERENCES intents (job_id, serial_number)
 );
 CREATE INDEX leaves_certificate ON leaves (certificate_uid, created_at, serial_number);
@@ -242,7 +267,7 @@ CREATE INDEX audit_action ON audit_events (action, occurred_at, id);
 CREATE INDEX audit_resource ON audit_events (resource_id, occurred_at, id);
 
 -- +goose StatementBegin
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION '% on % is refused', TG_OP, TG_TABLE_NAME;
 END $$;
@@ -250,21 +275,24 @@ END $$;
 CREATE TRIGGER audit_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER intents_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON intents FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER profile_edits_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON profile_edits FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER issuers_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON issuers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER leaves_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER principals_kept BEFORE DELETE OR TRUNCATE ON principals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER keys_kept BEFORE DELETE OR TRUNCATE ON keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER approvals_kept BEFORE DELETE OR TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER jobs_kept BEFORE DELETE OR TRUNCATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- +goose StatementBegin
-CREATE FUNCTION guard_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_approval() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF OLD.state <> 'pending' THEN
         RAISE EXCEPTION 'approval % is final', OLD.id;
     END IF;
-    IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.certificate_id, NEW.certificate_uid, NEW.job_id, NEW.requested_by, NEW.accountable,
-           NEW.excluded, NEW.reason, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at)
+    IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.profile_name, NEW.certificate_id, NEW.certificate_uid, NEW.job_id, NEW.requested_by, NEW.accountable,
+           NEW.excluded, NEW.reason, NEW.previous_approval_id, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at)
        IS DISTINCT FROM
-       ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.certificate_id, OLD.certificate_uid, OLD.job_id, OLD.requested_by, OLD.accountable,
-           OLD.excluded, OLD.reason, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
+       ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.profile_name, OLD.certificate_id, OLD.certificate_uid, OLD.job_id, OLD.requested_by, OLD.accountable,
+           OLD.excluded, OLD.reason, OLD.previous_approval_id, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
         RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
     END IF;
     IF NEW.state IN ('approved', 'rejected') AND NOT (NEW.state = 'approved' AND NEW.decided_by = 'system-bypass') AND NOT EXISTS (
@@ -277,7 +305,7 @@ END $$;
 CREATE TRIGGER approvals_guard BEFORE UPDATE ON approvals FOR EACH ROW EXECUTE FUNCTION guard_approval();
 
 -- +goose StatementBegin
-CREATE FUNCTION guard_job() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_job() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF OLD.status IN ('Completed', 'Failed', 'Cancelled') THEN
         RAISE EXCEPTION 'job % is final', OLD.id;
@@ -310,7 +338,7 @@ END $$;
 CREATE TRIGGER jobs_guard BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION guard_job();
 
 -- +goose StatementBegin
-CREATE FUNCTION guard_new_job() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_new_job() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF NEW.status <> 'AwaitingApproval' AND NOT (NEW.status = 'Pending' AND (NEW.approval_id IS NULL OR EXISTS (
         SELECT 1 FROM approvals a WHERE a.id = NEW.approval_id AND a.job_id = NEW.id AND a.state = 'approved' AND a.digest = NEW.digest))) THEN
@@ -322,7 +350,7 @@ END $$;
 CREATE TRIGGER jobs_guard_new BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION guard_new_job();
 
 -- +goose StatementBegin
-CREATE FUNCTION guard_intent() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_intent() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM jobs j LEFT JOIN approvals a ON a.id = j.approval_id
                    WHERE j.id = NEW.job_id AND j.status = 'Running' AND j.digest = NEW.digest
@@ -336,7 +364,7 @@ CREATE TRIGGER intents_guard BEFORE INSERT ON intents FOR EACH ROW EXECUTE FUNCT
 
 -- A request begins as one: nothing is decided by being there.
 -- +goose StatementBegin
-CREATE FUNCTION guard_new_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_new_approval() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF NEW.state <> 'pending' THEN
         RAISE EXCEPTION 'approval % cannot begin as %', NEW.id, NEW.state;
@@ -349,7 +377,7 @@ CREATE TRIGGER approvals_guard_new BEFORE INSERT ON approvals FOR EACH ROW EXECU
 -- Who is excluded follows from who changed what.
 CREATE TRIGGER profile_changes_immutable BEFORE UPDATE OR TRUNCATE ON profile_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 -- +goose StatementBegin
-CREATE FUNCTION guard_profile_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_profile_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM profiles WHERE id = OLD.profile_id) THEN
         RAISE EXCEPTION 'DELETE on profile_changes is refused while there is the profile';
@@ -359,3 +387,30 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER profile_changes_guard BEFORE DELETE ON profile_changes FOR EACH ROW EXECUTE FUNCTION guard_profile_change();
 CREATE TRIGGER certificate_changes_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON certificate_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A handle stays one person's, and a key stays what it was made as; a revoked key stays revoked.
+-- +goose StatementBegin
+CREATE FUNCTION guard_principal() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF ROW(NEW.id, NEW.kind, NEW.created_at) IS DISTINCT FROM ROW(OLD.id, OLD.kind, OLD.created_at) THEN
+        RAISE EXCEPTION 'who principal % is cannot change', OLD.id;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER principals_guard BEFORE UPDATE ON principals FOR EACH ROW EXECUTE FUNCTION guard_principal();
+-- +goose StatementBegin
+CREATE FUNCTION guard_key() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF ROW(NEW.id, NEW.principal_id, NEW.secret_sha256, NEW.created_at, NEW.expires_at)
+       IS DISTINCT FROM
+       ROW(OLD.id, OLD.principal_id, OLD.secret_sha256, OLD.created_at, OLD.expires_at) THEN
+        RAISE EXCEPTION 'what key % is cannot change', OLD.id;
+    END IF;
+    IF OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at THEN
+        RAISE EXCEPTION 'key % is revoked for good', OLD.id;
+    END IF;
+    RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER keys_guard BEFORE UPDATE ON keys FOR EACH ROW EXECUTE FUNCTION guard_key();

@@ -120,7 +120,9 @@ CREATE TABLE approvals (
     -- Two people: whoever decided is none of those who stand behind the request.
     CHECK (state NOT IN ('approved', 'rejected')
         OR (decided_by <> accountable AND decided_by <> requested_by AND instr(excluded, '"' || decided_by || '"') = 0)),
-    CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at)
+    CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at),
+    -- A decision comes after its request, but for clocks that differ a little.
+    CHECK (decided_at IS NULL OR julianday(decided_at) >= julianday(created_at) - 2.001 / 86400)
 );
 CREATE INDEX approvals_state ON approvals (state, created_at, id);
 CREATE UNIQUE INDEX approvals_one_waiting_edit ON approvals (profile_id) WHERE kind = 'profile_edit' AND state = 'pending';
@@ -180,10 +182,26 @@ CREATE INDEX jobs_created ON jobs (created_at, id);
 CREATE INDEX jobs_status ON jobs (status, created_at, id);
 CREATE INDEX jobs_type ON jobs (type, created_at, id);
 
+-- The certificate that each issuer signs with. The highest generation is in use; ca replace adds one.
+CREATE TABLE issuers (
+    id                 text NOT NULL,
+    generation         integer NOT NULL CHECK (generation > 0),
+    fingerprint_sha256 text NOT NULL CHECK (length(fingerprint_sha256) = 64 AND fingerprint_sha256 NOT GLOB '*[^0-9a-f]*'),
+    created_at         timestamp NOT NULL,
+    PRIMARY KEY (id, generation)
+);
+
+-- What was signed by older rules would undo newer ones: a program with a lower version neither signs nor writes.
+CREATE TABLE schema_requirements (
+    id          integer PRIMARY KEY CHECK (id = 1),
+    min_program integer NOT NULL CHECK (min_program > 0)
+);
+INSERT INTO schema_requirements (id, min_program) VALUES (1, 1);
+
 -- What the gate let through: one row per job, written once, with the very bytes to sign.
 CREATE TABLE intents (
     job_id                    text PRIMARY KEY REFERENCES jobs (id),
-    serial_number             text NOT NULL UNIQUE,
+    serial_number             text NOT NULL,
     digest                    text NOT NULL,
     issuer_id                 text NOT NULL,
     issuer_fingerprint_sha256 text NOT NULL,
@@ -193,12 +211,13 @@ CREATE TABLE intents (
     profile_version           integer NOT NULL,
     certificate_version       integer NOT NULL,
     created_at                timestamp NOT NULL,
-    UNIQUE (job_id, serial_number)
+    UNIQUE (job_id, serial_number),
+    UNIQUE (issuer_id, serial_number)
 );
 
 CREATE TABLE leaves (
-    serial_number      text PRIMARY KEY,
-    job_id             text NOT NULL UNIQUE,
+    job_id             text PRIMARY KEY,
+    serial_number      text NOT NULL,
     certificate_uid    text NOT NULL REFERENCES certificates (uid),
     certificate_version integer NOT NULL, -- the version that was signed, or that the signature made with a key of its own
     issuer_id          text NOT NULL,
@@ -210,6 +229,8 @@ CREATE TABLE leaves (
     certificate_pem    text NOT NULL,
     chain_pem          text NOT NULL,
     created_at         timestamp NOT NULL,
+    UNIQUE (issuer_id, serial_number),
+    UNIQUE (certificate_uid, serial_number),
     FOREIGN KEY (job_id, serial_number) REFERENCES intents (job_id, serial_number)
 );
 CREATE INDEX leaves_certificate ON leaves (certificate_uid, created_at, serial_number);
@@ -307,6 +328,7 @@ BEGIN
     SELECT RAISE(ABORT, 'a decided approval is final') WHERE OLD.state <> 'pending';
     SELECT RAISE(ABORT, 'what an approval is about cannot change') WHERE NOT (
         NEW.id IS OLD.id AND NEW.kind IS OLD.kind AND NEW.profile_id IS OLD.profile_id
+        AND NEW.profile_name IS OLD.profile_name AND NEW.previous_approval_id IS OLD.previous_approval_id
         AND NEW.certificate_id IS OLD.certificate_id AND NEW.certificate_uid IS OLD.certificate_uid AND NEW.job_id IS OLD.job_id AND NEW.requested_by IS OLD.requested_by
         AND NEW.accountable IS OLD.accountable AND NEW.excluded IS OLD.excluded AND NEW.reason IS OLD.reason
         AND NEW.subject IS OLD.subject AND NEW.digest IS OLD.digest AND NEW.expires_at IS OLD.expires_at
@@ -427,14 +449,75 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER intents_no_replace BEFORE INSERT ON intents WHEN EXISTS (SELECT 1 FROM intents WHERE job_id = NEW.job_id OR serial_number = NEW.serial_number)
+CREATE TRIGGER intents_no_replace BEFORE INSERT ON intents WHEN EXISTS (SELECT 1 FROM intents WHERE job_id = NEW.job_id OR (issuer_id = NEW.issuer_id AND serial_number = NEW.serial_number))
 BEGIN
     SELECT RAISE(ABORT, 'REPLACE on intents is refused');
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
-CREATE TRIGGER leaves_no_replace BEFORE INSERT ON leaves WHEN EXISTS (SELECT 1 FROM leaves WHERE serial_number = NEW.serial_number OR job_id = NEW.job_id OR fingerprint_sha256 = NEW.fingerprint_sha256)
+CREATE TRIGGER leaves_no_replace BEFORE INSERT ON leaves WHEN EXISTS (SELECT 1 FROM leaves WHERE job_id = NEW.job_id OR fingerprint_sha256 = NEW.fingerprint_sha256
+        OR (serial_number = NEW.serial_number AND (issuer_id = NEW.issuer_id OR certificate_uid = NEW.certificate_uid)))
 BEGIN
     SELECT RAISE(ABORT, 'REPLACE on leaves is refused');
+END;
+-- +goose StatementEnd
+
+-- A handle stays one person's, and a key stays what it was made as; a revoked key stays revoked.
+-- +goose StatementBegin
+CREATE TRIGGER principals_guard BEFORE UPDATE ON principals
+BEGIN
+    SELECT RAISE(ABORT, 'who a principal is cannot change') WHERE NOT (
+        NEW.id IS OLD.id AND NEW.kind IS OLD.kind AND NEW.created_at IS OLD.created_at);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keys_guard BEFORE UPDATE ON keys
+BEGIN
+    SELECT RAISE(ABORT, 'what a key is cannot change') WHERE NOT (
+        NEW.id IS OLD.id AND NEW.principal_id IS OLD.principal_id AND NEW.secret_sha256 IS OLD.secret_sha256
+        AND NEW.created_at IS OLD.created_at AND NEW.expires_at IS OLD.expires_at);
+    SELECT RAISE(ABORT, 'a revoked key is revoked for good') WHERE OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NOT OLD.revoked_at;
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER issuers_no_update BEFORE UPDATE ON issuers
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on issuers is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER issuers_no_delete BEFORE DELETE ON issuers
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on issuers is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER principals_no_delete BEFORE DELETE ON principals
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on principals is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keys_no_delete BEFORE DELETE ON keys
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on keys is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER issuers_no_replace BEFORE INSERT ON issuers WHEN EXISTS (SELECT 1 FROM issuers WHERE id = NEW.id AND generation = NEW.generation)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on issuers is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER principals_no_replace BEFORE INSERT ON principals WHEN EXISTS (SELECT 1 FROM principals WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on principals is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER keys_no_replace BEFORE INSERT ON keys WHEN EXISTS (SELECT 1 FROM keys WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on keys is refused');
 END;
 -- +goose StatementEnd
