@@ -10,7 +10,7 @@ import (
 
 var shown = regexp.MustCompile("<!-- run: (.*) -->\n```(\\w+)\n((?s:.*?))```\n")
 
-// What the guides show of plans and verdicts is what the commands beside it print, of plans that Terraform made. With
+// What the guides show of plans and verdicts is what the commands beside it print, of plans that Terraform made and that are kept. With
 // -update it is written anew.
 func TestGuides(t *testing.T) {
 	t.Parallel()

@@ -34,9 +34,7 @@ func TestPolicies_ManyApprovals(t *testing.T) {
 func (sc scenario) fixture(t testing.TB) fixture {
 	t.Helper()
 	s := newScene(t, sc)
-	f := fixture{Plan: normalised(t, s, sc.plan(t, s)), Parameters: folderParameters(t)}
-	f.Parameters["accept_unknown_completeness"] = true
-	return f
+	return fixture{normalised(t, s, sc.plan(t, s)), sc.parametersFor(t, "opentofu")}
 }
 
 // waitingElsewhere puts requests under another profile that have waited too long into the database.

@@ -39,6 +39,16 @@ var mutants = map[string]mutant{
 	"no server need be named":       {"parameters.rego", "if count(supplied.endpoints) == 0", "if count(supplied.endpoints) < 0"},
 	"looks for listed profiles":     {"deny_reading.rego", "waiting := reading.values.count_by_profile[change.change.before.id]", "waiting := count([a | some a in reading.values.approvals; a.profile_id == change.change.before.id])"},
 	"false only turns the gate off": {"deny_profile.rego", "\tnot \"delete\" in change.change.actions\n\tnot is_gated(change.change.after)", "\tchange.change.after.requires_approval == false"},
+	"no id, no gate":                {"deny_profile.rego", "not may_be_ungated(change.change.after)", "not change.change.after.id in parameters.ungated_profiles"},
+	"a label permits":               {"deny_profile.rego", "not may_be_ungated(change.change.after)", "object.get(change.change.after, [\"labels\", \"environment\"], null) != \"development\""},
+	"a name permits":                {"deny_profile.rego", "profile.id in parameters.ungated_profiles", "profile.name in parameters.ungated_profiles"},
+	"certificates may leave":        {"deny_certificate.rego", "\tis_object(change.change.before)\n", "\tfalse\n\tis_object(change.change.before)\n"},
+	"what is not shown is a gate":   {"deny_certificate.rego", "\tnot after in safe_profiles\n", "\tafter in profiles_without_gate\n"},
+	"what is not shown was open":    {"deny_certificate.rego", "\tnot before in profiles_without_gate\n", "\tbefore in gated_profiles\n"},
+	"a gate to come will do":        {"deny_certificate.rego", "\tnot gates[id]\n", ""},
+	"a failed reading is a gate":    {"deny_certificate.rego", "\tshown == {true}\n", "\tshown != {false}\n"},
+	"another block may":             {"deny_certificate.rego", "some name in (new_names(change.change) & names(holder.values))", "some name in (names(change.change.before) & names(holder.values))"},
+	"unknown names are fine":        {"deny_certificate.rego", "\tplan.is_unknown(change, field)\n", "\tfalse\n"},
 	"replacing is no destroying":    {"deny_profile.rego", "\t\"delete\" in change.change.actions\n\tis_gated", "\tchange.change.actions == [\"delete\"]\n\tis_gated"},
 	"counts instead of comparing":   {"deny_profile.rego", "some element in change.change.after[field]; not element in change.change.before[field]", "count(change.change.after[field]) > count(change.change.before[field]) + 1"},
 	"any size of a known algorithm": {"deny_profile.rego", "allowed.min_size <= key.min_size", "true"},
@@ -46,7 +56,7 @@ var mutants = map[string]mutant{
 	"unknown rules are fine":        {"deny_profile.rego", "\t{field | some field in rules; plan.is_unknown(change, field)},\n", ""},
 }
 
-// A policy that was weakened in one place is found out by a plan that real Terraform made.
+// A policy that was weakened in one place is found out by a plan that is kept or built.
 func TestPolicies_MutantsAreCaught(t *testing.T) {
 	t.Parallel()
 	all := fixtures(t)

@@ -50,6 +50,14 @@ func policyFolder(t testing.TB, name, text string) string {
 	return dir
 }
 
+// planFile is a file with the plan of a fixture.
+func planFile(t testing.TB, name string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "plan.json")
+	write(t, file, fixtures(t)[name].Plan)
+	return file
+}
+
 // exitCode runs a command that may fail.
 func exitCode(t testing.TB, cmd *exec.Cmd) (out string, code int) {
 	t.Helper()
@@ -64,7 +72,7 @@ func exitCode(t testing.TB, cmd *exec.Cmd) (out string, code int) {
 // guide; HCP Terraform loads the folder as a bundle.
 func TestPolicies_WithoutParameters(t *testing.T) {
 	t.Parallel()
-	const plan = "testdata/terraform/nothing-waits.json"
+	plan := planFile(t, "terraform/nothing-waits")
 	for name, text := range misplaced(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,37 +148,16 @@ func TestPolicies_Bundle(t *testing.T) {
 	for _, tt := range []struct{ folder, plan, says string }{
 		{"opa", "hcp-terraform", "[]"},
 		{"opa", "waits-too-long-in-hcp", "waited 30 hours"},
-		{"opa", "no-reading", "No reading"},
+		{"opa", "look-alike", "No reading"},
 		{"opa", "ungated-production", "is not gated"},
 		{elsewhere, "hcp-terraform", "The policies have no parameters"},
 		{below, "hcp-terraform", "The policies have no parameters"},
 		{above, "hcp-terraform", "The policies have no parameters"},
 	} {
-		plan := filepath.Join("testdata", "terraform", tt.plan+".json")
+		plan := planFile(t, "terraform/"+tt.plan)
 		out := output(t, exec.CommandContext(t.Context(), tool(t, "opa"), "eval", "--bundle", tt.folder, "--input", plan, "--format", "raw", "data.certctl.deny"))
 		if !strings.Contains(string(out), tt.says) || strings.Count(string(out), `","`) > 0 {
 			t.Errorf("%s of %s: %s", tt.plan, tt.folder, out)
-		}
-	}
-}
-
-// What the authors of a configuration write into a profile permits nothing.
-func TestPolicies_LabelsPermitNothing(t *testing.T) {
-	t.Parallel()
-	all := map[string]fixture{}
-	for name, f := range fixtures(t) {
-		f.Parameters["ungated_profiles"] = []string{"p-development", "development", "Web"}
-		all[name] = f
-	}
-	verdicts := judge(t, "opa", all)
-	for _, engine := range []string{"terraform", "opentofu"} {
-		for plan, denied := range map[string][]string{
-			"ungated-development": {"is not gated"},
-			"wider-development":   {"is not gated", "widens max_sans"},
-		} {
-			if fault := differs(denied, verdicts[engine+"/"+plan].Deny); fault != "" {
-				t.Errorf("%s/%s: %s", engine, plan, fault)
-			}
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 )
 
 // tool is a program that tools/policy pins.
@@ -24,30 +26,40 @@ func tool(t testing.TB, name string) string {
 	return path
 }
 
-// fixtures are the plans of every scenario and engine, with the parameters to judge them by.
+// engines are the programs whose plans differ.
+var engines = []string{"terraform", "opentofu"}
+
+// fixtures are the plans that are kept and those that are built, for each engine, with the parameters to judge them by.
 func fixtures(t testing.TB) map[string]fixture {
 	t.Helper()
 	all := map[string]fixture{}
 	for name, sc := range scenarios() {
-		for _, engine := range []string{"terraform", "opentofu"} {
-			content, err := os.ReadFile(filepath.Join("testdata", engine, name+".json"))
-			if err != nil {
-				t.Fatalf("%v: run make fixtures", err)
+		for _, engine := range sc.kept {
+			all[engine+"/"+name] = fixture{keptPlan(t, engine, name), sc.parametersFor(t, engine)}
+		}
+		for _, engine := range engines {
+			if sc.parts != nil {
+				all[engine+"/"+name] = fixture{build(t, engine, sc.parts), sc.parametersFor(t, engine)}
 			}
-			parameters := folderParameters(t)
-			if engine == "opentofu" {
-				parameters["accept_unknown_completeness"] = true
-			}
-			for name, value := range sc.parameters {
-				parameters[name] = value
-				if value == nil {
-					delete(parameters, name)
-				}
-			}
-			all[engine+"/"+name] = fixture{Plan: content, Parameters: parameters}
 		}
 	}
 	return all
+}
+
+// parametersFor are those of the folder, and those that the scenario sets. A parameter that is nil is left out.
+func (sc scenario) parametersFor(t testing.TB, engine string) map[string]any {
+	t.Helper()
+	parameters := folderParameters(t)
+	if engine == "opentofu" {
+		parameters["accept_unknown_completeness"] = true
+	}
+	for name, value := range sc.parameters {
+		parameters[name] = value
+		if value == nil {
+			delete(parameters, name)
+		}
+	}
+	return parameters
 }
 
 func folderParameters(t testing.TB) map[string]any {
@@ -153,6 +165,26 @@ func TestPolicies(t *testing.T) {
 		if fault := scenarioOf(name).fault(filepath.Dir(name), v); fault != "" {
 			t.Errorf("%s: %s", name, fault)
 		}
+	}
+}
+
+// The policies say the same of the other plans, which Terraform makes now.
+func TestPolicies_OfTerraform(t *testing.T) {
+	terraformtest.Binaries(t)
+	t.Parallel()
+	engine := engine(t)
+	for name, sc := range planned() {
+		if slices.Contains(sc.kept, engine) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, sc)
+			f := fixture{normalised(t, s, sc.plan(t, s)), sc.parametersFor(t, engine)}
+			if fault := sc.fault(engine, judge(t, "opa", map[string]fixture{"it": f})["it"]); fault != "" {
+				t.Error(fault)
+			}
+		})
 	}
 }
 

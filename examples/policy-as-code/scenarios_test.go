@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +12,11 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// scenario is a plan that real Terraform makes against a real server, and what the policy has to say of it.
+// scenario is a plan, and what the policy has to say of it. Real Terraform makes the plan against a real server, or it is
+// built of parts where Terraform could only make it of other values.
 type scenario struct {
+	parts      []part                   // of a plan that is built
+	kept       []string                 // the engines whose plans are in testdata
 	first      string                   // what is applied before
 	waits      func(testing.TB, *scene) // what then happens on the server
 	then       string                   // what is planned
@@ -21,7 +25,6 @@ type scenario struct {
 	options    []servertest.Option      // of the server
 	parameters map[string]any           // other than those of the folder
 	incomplete bool                     // denied for being a part of a plan, too, which OpenTofu does not show
-	wrapped    bool                     // as HCP Terraform gives it to a policy
 	denied     []string                 // words of each message, in any order; none: the plan may go on
 	warned     []string
 }
@@ -102,7 +105,15 @@ func unknown(value string) string {
 	return "resource \"terraform_data\" \"later\" {\n  input = " + value + "\n}\n"
 }
 
+// scenarios are all that the policies are tested with.
 func scenarios() map[string]scenario {
+	all := planned()
+	maps.Copy(all, builtScenarios())
+	return all
+}
+
+// planned are those whose plan is Terraform's to shape: what is put off, nested, forged, refreshed or left out.
+func planned() map[string]scenario {
 	inModule := module(required+reading, "")
 	inModule.first, inModule.waits = web(), request("mc-www", long)
 	inModule.then += web()
@@ -117,48 +128,22 @@ func scenarios() map[string]scenario {
 	noModule.first, noModule.waits, noModule.denied = web(), request("mc-www", long), []string{"No reading"}
 	noModule.then += web()
 
-	return map[string]scenario{
+	all := map[string]scenario{
 		// What may go on.
 		"nothing-but-a-reading": {then: reading},
-		"nothing-waits":         {first: web(), then: web() + reading},
-		"first-profile":         {then: web() + reading},
-		"waits-for-a-moment":    {first: web(), waits: request("mc-www", fresh), then: web() + reading},
-		"tighter":               {first: web(), then: web("max_sans = 5", "allowed_dns_names = []") + reading, warned: []string{"this edit of the gated profile p-web will wait"}},
-		"disabled":              {first: web(), then: web("enabled = false") + reading},
-		"ungated-development":   {then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, parameters: permitted},
-		"wider-development": {
-			first: web("requires_approval = false", `labels = { environment = "development" }`),
-			then:  web("requires_approval = false", `labels = { environment = "development" }`, "max_sans = 50") + reading, parameters: permitted,
-		},
-		"ungated-destroyed": {first: web("requires_approval = false"), then: reading},
-		"filter-allowed": {
-			first: web(), waits: request("mc-www", fresh), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"issuance\"\n}\n",
-			parameters: map[string]any{"allowed_filters": map[string]any{"kind": []string{"issuance"}}},
-		},
-		"hcp-terraform": {first: web(), then: web() + reading, wrapped: true},
-		"certificate":   {first: web(), then: web() + reading + certificate, warned: []string{"certctl_certificate.www: this certificate will wait for a second person."}},
+		"certificate":           {first: web(), then: web() + reading + certificate, warned: []string{"certctl_certificate.www: this certificate will wait for a second person."}},
 		"certificate-under-new-profile": {
 			then:   strings.Replace(web(), `"p-web"`, "null", 1) + reading + strings.Replace(certificate, `"p-web"`, "certctl_certificate_profile.web.id", 1),
 			warned: []string{"if its profile is gated"},
 		},
 
 		// What waits.
-		"waits-too-long":        {first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web() + reading, denied: []string{"waited 30 hours, and 24 are allowed: ar-1 (certificate mc-www, profile Web, asked by olga): curl -X POST"}},
-		"waits-too-long-in-hcp": {first: web(), waits: request("mc-www", long), then: web() + reading, wrapped: true, denied: []string{"waited 30 hours"}},
-		"in-a-module":           inModule,
-		"in-nested-modules":     nested,
+		"waits-too-long":    {kept: []string{"terraform"}, first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web() + reading, denied: []string{"waited 30 hours, and 24 are allowed: ar-1 (certificate mc-www, profile Web, asked by olga): curl -X POST"}},
+		"in-a-module":       inModule,
+		"in-nested-modules": nested,
 		"one-of-many-readings": {
 			first: web(), waits: request("mc-www", long), denied: []string{"waited 30 hours"},
 			then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  for_each = toset([\"a\"])\n}\n",
-		},
-		"changes-what-waits": {first: web(), waits: request("mc-www", fresh), then: web("max_sans = 5") + reading, denied: []string{"changes profile p-web while 1 approvals"}, warned: []string{"this edit"}},
-		"too-many": {
-			first: web(), waits: all(request("mc-www", fresh), request("mc-api", fresh)), then: web() + reading,
-			parameters: map[string]any{"max_pending": 1}, denied: []string{"2 approvals await"},
-		},
-		"truncated": {
-			first: web(), waits: all(request("mc-www", fresh), request("mc-api", fresh)),
-			then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  limit = 1\n}\n", denied: []string{"lists 1 of 2"},
 		},
 		"truncated-and-many": {
 			first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web("max_sans = 5") + "data \"certctl_pending_approvals\" \"all\" {\n  limit = 1\n}\n",
@@ -166,40 +151,11 @@ func scenarios() map[string]scenario {
 		},
 
 		// What a plan does to profiles.
-		"gate-off":                {first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
-		"gate-unknown":            {first: web() + unknown("true"), then: web("requires_approval = terraform_data.later.output") + unknown("false") + reading, denied: []string{"turns requires_approval off, or may"}, warned: []string{"this edit"}},
-		"gate-off-in-development": {first: web(), then: web("requires_approval = false", `labels = { environment = "development" }`) + reading, parameters: permitted, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
-		"ungated-production":      {then: web("requires_approval = false") + reading, denied: []string{"is not gated, and its id is not among ungated_profiles"}},
-		"ungated-no-label":        {then: web("requires_approval = false", "labels = {}") + reading, denied: []string{"is not gated"}},
-		"ungated-label-unknown":   {then: web("requires_approval = false", "labels = { environment = terraform_data.later.output }") + unknown(`"development"`) + reading, denied: []string{"is not gated"}},
-		"ungated-and-unknown":     {then: web("requires_approval = terraform_data.later.output") + unknown("true") + reading, denied: []string{"is not gated"}},
-		"ungated-moves-to-production": {
-			first: web("requires_approval = false", `labels = { environment = "development" }`), then: web("requires_approval = false") + reading, denied: []string{"is not gated"},
-		},
-		"destroyed":  {first: web(), then: reading, denied: []string{"destroys the gated profile p-web"}},
-		"replaced":   {first: web(), then: web(`id = "p-other"`) + reading, denied: []string{"destroys the gated profile p-web"}},
-		"wider-dns":  wider(`allowed_dns_names = ["*.example.com", "*.example.org"]`, "allowed_dns_names"),
-		"wider-ip":   wider(`allowed_ip_ranges = ["10.0.0.0/8"]`, "allowed_ip_ranges"),
-		"wider-uri":  wider(`allowed_uris = ["spiffe://example.com/*"]`, "allowed_uris"),
-		"wider-mail": wider(`allowed_email_domains = ["example.com"]`, "allowed_email_domains"),
-		"wider-eku":  wider(`allowed_ekus = ["serverAuth", "clientAuth"]`, "allowed_ekus"),
-		"wider-key":  wider(`allowed_key_algorithms = [{ algorithm = "RSA", min_size = 2048 }]`, "allowed_key_algorithms"),
-		"other-key":  wider(`allowed_key_algorithms = [{ algorithm = "ECDSA", min_size = 256 }, { algorithm = "Ed25519" }]`, "allowed_key_algorithms"),
-		"wider-sans": wider("max_sans = 100", "max_sans"),
-		"wider-ttl":  wider("max_ttl_seconds = 172800", "max_ttl_seconds"),
-		"wildcards":  wider("allow_wildcard_names = true", "allow_wildcard_names"),
-		"wider-and-relabelled": {
-			first: web(), then: web("max_sans = 50", `labels = { environment = "development" }`) + reading, denied: []string{"widens max_sans"}, warned: []string{"this edit"},
-		},
-		"wider-without-label": {
-			first: web("labels = {}", "requires_approval = false"), then: web("labels = {}", "max_sans = 50", "requires_approval = false") + reading,
-			denied: []string{"is not gated", "widens max_sans"},
-		},
-		"enabled": {
-			first: web("enabled = false"), then: web() + reading, denied: []string{"widens enabled"}, warned: []string{"this edit"},
-		},
+		"gate-off":  {kept: []string{"terraform", "opentofu"}, first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
+		"destroyed": {first: web(), then: reading, denied: []string{"destroys the gated profile p-web"}},
+		"replaced":  {first: web(), then: web(`id = "p-other"`) + reading, denied: []string{"destroys the gated profile p-web"}},
 		"wider-unknown": {
-			first: web() + unknown("10"), then: web("max_sans = terraform_data.later.output") + unknown("5") + reading, denied: []string{"widens max_sans"}, warned: []string{"this edit"},
+			kept: []string{"terraform", "opentofu"}, first: web() + unknown("10"), then: web("max_sans = terraform_data.later.output") + unknown("5") + reading, denied: []string{"widens max_sans"}, warned: []string{"this edit"},
 		},
 		"wider-partly-unknown": {
 			first: web() + unknown(`"a.example.com"`), then: web("allowed_dns_names = [terraform_data.later.output]") + unknown(`"*.example.com"`) + reading,
@@ -211,22 +167,20 @@ func scenarios() map[string]scenario {
 		"reading-of-none":    {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  count = 0\n}\n", denied: []string{"No reading"}},
 		"reading-removed":    {first: web() + reading, waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},
 		"deferred-argument":  {first: web(), waits: request("mc-www", long), then: web() + unknown(`"issuance"`) + "data \"certctl_pending_approvals\" \"all\" {\n  kind = terraform_data.later.output\n}\n", denied: []string{"No reading", "was not read while planning"}},
-		"deferred-dependent": {first: web(), waits: request("mc-www", long), then: web() + unknown("1") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n", denied: []string{"No reading", "was not read while planning"}},
+		"deferred-dependent": {kept: []string{"terraform"}, first: web(), waits: request("mc-www", long), then: web() + unknown("1") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n", denied: []string{"No reading", "was not read while planning"}},
 		"deferred-after-one-that-was-read": {
 			first: web() + unknown("1") + reading, waits: request("mc-www", long), denied: []string{"No reading", "was not read while planning"},
 			then: web() + unknown("2") + "data \"certctl_pending_approvals\" \"all\" {\n  depends_on = [terraform_data.later]\n}\n",
 		},
 		"in-a-check": {
-			first: web(), waits: request("mc-www", long), denied: []string{"was not read while planning", "waited 30 hours"},
+			kept: []string{"terraform", "opentofu"}, first: web(), waits: request("mc-www", long), denied: []string{"was not read while planning", "waited 30 hours"},
 			then: web() + "check \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {}\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
 		"failed-in-a-check": {
-			first: web(), waits: request("mc-www", long), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
+			kept: []string{"terraform"}, first: web(), waits: request("mc-www", long), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
 			then: web() + "provider \"certctl\" {\n  alias       = \"away\"\n  endpoint    = \"http://127.0.0.1:9\"\n  max_retries = 0\n}\ncheck \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {\n    provider = certctl.away\n  }\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
-		"server-ahead":  {first: web(), waits: clock(30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
-		"server-behind": {first: web(), waits: clock(-30 * time.Minute), then: web() + reading, denied: []string{"was read 30 minutes before or after"}},
-		"targeted":      {first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, incomplete: true},
+		"targeted": {kept: []string{"terraform"}, first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, incomplete: true},
 		"targeted-beside": {
 			first: web(), waits: request("mc-www", long), then: web() + unknown("1") + reading, args: []string{"-target=terraform_data.later"},
 			denied: []string{"No reading"}, incomplete: true,
@@ -234,10 +188,6 @@ func scenarios() map[string]scenario {
 		"module-of-none": noModule,
 		"not-refreshed": {
 			first: web() + reading, waits: request("mc-www", long), then: web() + reading, args: []string{"-refresh=false"}, denied: []string{"waited 30 hours"},
-		},
-		"fork-from-the-start": {
-			then: web() + reading, denied: []string{"data.certctl_pending_approvals.all comes from the provider", "certctl_certificate_profile.web comes from the provider"},
-			files: map[string]string{"provider.tf": strings.Replace(required, `"certctl/certctl"`, `"registry.example.com/fork/certctl"`, 1)},
 		},
 		"fork": {
 			first: web(), waits: request("mc-www", long), then: web() + reading, denied: []string{"data.certctl_pending_approvals.all comes from the provider", "certctl_certificate_profile.web comes from the provider", "waited 30 hours"},
@@ -247,11 +197,6 @@ func scenarios() map[string]scenario {
 			first: web(), waits: request("mc-www", long), denied: []string{"No reading of the pending approvals of https://certctl.example.com", "was read from https://other.example.com", "waited 30 hours"},
 			then: web() + otherServer + "data \"certctl_pending_approvals\" \"all\" {\n  provider = certctl.other\n}\n",
 		},
-		"another-server-too": {
-			first: web(), denied: []string{"was read from https://other.example.com"},
-			then: web() + reading + otherServer + "data \"certctl_pending_approvals\" \"other\" {\n  provider = certctl.other\n}\n",
-		},
-		"bypass":   {first: web(), options: []servertest.Option{servertest.Bypass()}, then: web() + reading, denied: []string{"approves everything by itself"}},
 		"filtered": {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"profile_edit\"\n}\n", denied: []string{`shows a part of what waits only: kind = "profile_edit"`}},
 		"overridden": {
 			first: web(), waits: request("mc-www", long), then: web() + reading, denied: []string{`certificate_id = "mc-none"`},
@@ -260,21 +205,9 @@ func scenarios() map[string]scenario {
 		"forged": {
 			first: web() + forged, waits: request("mc-www", long), then: web() + forged, denied: []string{"No reading"},
 		},
-		"parameter-of-the-wrong-type": {
-			first: web(), then: web() + reading, parameters: map[string]any{"max_pending_hours": "24"}, denied: []string{"max_pending_hours must be number"},
-		},
-		"parameter-missing": {
-			first: web(), then: web() + reading, parameters: map[string]any{"max_pending": nil}, denied: []string{"max_pending is missing"},
-		},
-		"no-servers": {first: web(), then: web() + reading, parameters: map[string]any{"endpoints": []string{}}, denied: []string{"endpoints must name a server", "not on the list of servers"}},
 	}
-}
-
-// permitted is what the owners of the policy set so that p-web may be without a gate.
-var permitted = map[string]any{"ungated_profiles": []string{"p-web"}}
-
-func wider(attribute, field string) scenario {
-	return scenario{first: web(), then: web(attribute) + reading, denied: []string{"widens " + field + ":"}, warned: []string{"this edit"}}
+	maps.Copy(all, leavings())
+	return all
 }
 
 const required = `
