@@ -2,6 +2,12 @@ package certificate_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +117,34 @@ func TestReplace_WhileAJobIsReady(t *testing.T) {
 		s.Drain(t)
 		if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
 			t.Errorf("the job is %s: %s", done.Status, done.ErrorMessage)
+		}
+	}, servertest.NoWorkers())
+}
+
+// A key that anyone can factor is no key, though its signature is good.
+func TestCreate_RefusesAWeakKey(t *testing.T) {
+	p := big.NewInt(65539)
+	q, err := rand.Prime(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, e := big.NewInt(1), big.NewInt(65537)
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	key := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}, D: new(big.Int).ModInverse(e, phi), Primes: []*big.Int{p, q},
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		spec := api.DefaultCertificateSpec()
+		spec.SANs, spec.ProfileID = []string{"www.example.com"}, s.Profile(t, true).ID
+		spec.CSRPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+		_, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
+		refused := servertest.RefusedWith(t, err, api.CodeInvalidRequest)
+		if len(refused.Errors) != 1 || refused.Errors[0].Pointer != "/csr_pem" || !strings.Contains(refused.Errors[0].Detail, "small factor") {
+			t.Errorf("the faults are %+v", refused.Errors)
 		}
 	}, servertest.NoWorkers())
 }

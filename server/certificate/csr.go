@@ -378,19 +378,6 @@ func inspectKey(key crypto.PublicKey) (algorithm string, size int, err error) {
 	return "", 0, errors.New("the CSR's public key is of an unknown kind; ECDSA, RSA and Ed25519 keys are allowed")
 }
 
-// inspectRSA also bounds the work of verifying: a modulus of 64 KiB would take minutes.
-func inspectRSA(key *rsa.PublicKey) error {
-	switch size := key.N.BitLen(); {
-	case size < minRSASize || size > maxRSASize:
-		return fmt.Errorf("the CSR's RSA key has %d bits; %d to %d are allowed", size, minRSASize, maxRSASize)
-	case key.N.Bit(0) == 0:
-		return errors.New("the CSR's RSA key has an even modulus")
-	case key.E < minRSAExponent || key.E%2 == 0:
-		return fmt.Errorf("the CSR's RSA key has the public exponent %d; an odd one of at least %d is allowed", key.E, minRSAExponent)
-	}
-	return nil
-}
-
 // isSmallOrder holds for the points of order 1, 2, 4 and 8 and for second encodings of a point. Anyone can
 // sign for a point of small order, so a signature proves nothing; RFC 8032 verification accepts it.
 func isSmallOrder(key ed25519.PublicKey) bool {
