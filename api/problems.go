@@ -30,6 +30,7 @@ const (
 	CodeAlreadyDecided       Code = "already_decided"
 	CodeApprovalExpired      Code = "approval_expired"
 	CodeProfileDisabled      Code = "profile_disabled"
+	CodeApprovalRequired     Code = "approval_required"
 	CodeSubjectChanged       Code = "subject_changed"
 	CodeDigestMismatch       Code = "digest_mismatch"
 	CodeJobAlreadyOpen       Code = "job_already_open"
@@ -54,7 +55,7 @@ type Problem struct {
 	Status    int     `json:"status"`
 	Detail    string  `json:"detail"`
 	RequestID string  `json:"request_id"`
-	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the request, for invalid_request"`
+	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the request, for invalid_request; what needs approval, for approval_required"`
 
 	Principal     string     `json:"principal,omitempty"`
 	RequiredRoles []Role     `json:"required_roles,omitempty"`

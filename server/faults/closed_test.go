@@ -182,6 +182,12 @@ var forbidden = []string{
 	"UPDATE keys SET expires_at = '2020-01-01 00:00:00+00:00' WHERE principal_id = 'alice'",
 	"UPDATE keys SET revoked_at = NULL WHERE principal_id = 'dora'",
 	"DELETE FROM keys WHERE principal_id = 'dora'",
+	// What may be signed without approval is one row for ever.
+	"DELETE FROM ungated_names",
+	"UPDATE ungated_names SET id = 2",
+	"UPDATE ungated_names SET spec = NULL",
+	"INSERT INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
+	"INSERT INTO ungated_names " + like("ungated_names", "", "id", "2"),
 	// The trail.
 	"UPDATE audit_events SET actor = 'carol'",
 	"UPDATE audit_events SET occurred_at = occurred_at WHERE action = 'approval_approved'",
@@ -192,6 +198,7 @@ var forbidden = []string{
 var forbiddenOnPostgres = []string{
 	"TRUNCATE audit_events", "TRUNCATE intents CASCADE", "TRUNCATE leaves", "TRUNCATE jobs CASCADE", "TRUNCATE approvals CASCADE",
 	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes", "TRUNCATE principals CASCADE", "TRUNCATE keys",
+	"TRUNCATE ungated_names",
 	"INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
 }
@@ -209,6 +216,7 @@ var forbiddenOnSQLite = []string{
 	"REPLACE INTO profile_changes " + like("profile_changes", "", "accountable", "'bob'"),
 	"REPLACE INTO principals " + like("principals", "vera", "roles", "'[\"approver\"]'"),
 	"REPLACE INTO keys " + like("keys", "", "revoked_at", "NULL"),
+	"REPLACE INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
 	"UPDATE OR REPLACE audit_events SET id = id",
 	"INSERT INTO audit_events SELECT * FROM audit_events WHERE true ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents WHERE true ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",

@@ -17,6 +17,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -134,6 +135,10 @@ func (g *Gate) prepare(ctx context.Context, c job.Claim) (draft, error) {
 
 // check holds a job against what stands now. A reason says why the job must not pass; an error, that nobody knows.
 func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
+	names, err := profile.ShareUngatedNames(tx)
+	if err != nil {
+		return Proposal{}, "", err
+	}
 	proposal, err := g.Propose(tx, c.CertificateUID, c.CSRPEM)
 	if errors.Is(err, ErrNothingToSign) {
 		return proposal, err.Error(), nil
@@ -151,7 +156,7 @@ func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	if reason := standing(proposal, c.Subject, c.Digest); reason != "" {
 		return proposal, reason, nil
 	}
-	reason, err := g.approved(tx, proposal, c.Job)
+	reason, err := g.approved(tx, proposal, c.Job, names)
 	return proposal, reason, err
 }
 
@@ -167,22 +172,27 @@ func standing(now Proposal, subject, digest string) string {
 		return "subject changed"
 	}
 	if faults := now.Faults(); len(faults) > 0 {
-		details := make([]string, len(faults))
-		for i, f := range faults {
-			details[i] = strings.TrimSpace(f.Pointer + " " + f.Detail)
-		}
-		return "the profile does not allow it: " + strings.Join(details, "; ")
+		return "the profile does not allow it: " + inOneLine(faults)
 	}
 	return ""
 }
 
+func inOneLine(faults []api.Fault) string {
+	details := make([]string, len(faults))
+	for i, f := range faults {
+		details[i] = strings.TrimSpace(f.Pointer + " " + f.Detail)
+	}
+	return strings.Join(details, "; ")
+}
+
 // approved holds the job against its approval. A gated profile needs one, and a job that has one needs it approved.
-func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job) (string, error) {
+// What no human approved must be among the ungated names.
+func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job, names profile.UngatedNames) (string, error) {
 	if j.ApprovalID == nil {
 		if now.Profile.RequiresApproval {
 			return "the profile requires approval and nobody approved", nil
 		}
-		return "", nil
+		return unlisted(names, now), nil
 	}
 	var a approval.Approval
 	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?"+tx.Locking("FOR SHARE"), *j.ApprovalID)
@@ -196,7 +206,13 @@ func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job) (string, error) {
 	case a.Kind != api.ApprovalIssuance || a.JobID == nil || *a.JobID != j.ID || a.Digest != j.Digest || a.Subject != j.Subject:
 		return "its approval is for something else", nil
 	}
-	return g.refuseDecider(tx, a.Decider())
+	if reason, err := g.refuseDecider(tx, a.Decider()); err != nil || reason != "" {
+		return reason, err
+	}
+	if a.Decider().Kind != identity.Human {
+		return unlisted(names, now), nil
+	}
+	return "", nil
 }
 
 // refuseDecider returns a reason if an approval by this decider does not count. A person who was disabled after the

@@ -232,6 +232,37 @@ func (f *failing) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, err
 	return f.Issuer.Sign(ctx, permit)
 }
 
+// Without the row that says what may be signed without approval, nobody knows: the job waits, and nothing is signed.
+func TestGate_WithoutTheUngatedNames(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		j := ready(t, s, false)
+		if s.Store.IsSQLite() {
+			s.Exec(t, "DROP TRIGGER ungated_names_no_delete")
+		} else {
+			s.Exec(t, "ALTER TABLE ungated_names DISABLE TRIGGER ALL")
+		}
+		s.Exec(t, "DELETE FROM ungated_names")
+		s.Restart(t)
+		servertest.Eventually(t, func() error {
+			var row struct {
+				Fence  int
+				Status string
+			}
+			if s.Query(t, &row, "SELECT fence, status FROM jobs WHERE id = ?", j.ID); row.Fence == 0 || row.Status != "Pending" {
+				return fmt.Errorf("no worker tried: %+v", row)
+			}
+			return nil
+		})
+		signed := 0
+		if s.Query(t, &signed, `SELECT (SELECT count(*) FROM leaves) + (SELECT count(*) FROM intents)`); signed != 0 {
+			t.Errorf("there are %d leaves and intents", signed)
+		}
+		if _, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{}); !api.Is(err, api.CodeInternal) {
+			t.Errorf("renew: %v", err)
+		}
+	}, servertest.NoWorkers(), servertest.Tampered())
+}
+
 // ready makes a job that a worker could take: approved, if the profile is gated.
 func ready(t *testing.T, s *servertest.Server, gated bool) api.Job {
 	t.Helper()

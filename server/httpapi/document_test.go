@@ -182,7 +182,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 			call("vera", id, c.ID, "")
 		}
 		for _, id := range []string{
-			"get-me", "list-profiles", "list-certificates", "list-jobs", "list-approvals", "get-approval-summary", "list-audit-events", "get-health", "get-ready",
+			"get-me", "list-profiles", "list-certificates", "list-jobs", "list-approvals", "get-approval-summary", "get-ungated-names", "list-audit-events", "get-health", "get-ready",
 		} {
 			call("audrey", id, "", "")
 		}

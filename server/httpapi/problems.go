@@ -40,6 +40,7 @@ var known = map[api.Code]struct {
 	api.CodeAlreadyDecided:       {http.StatusConflict, "Already decided"},
 	api.CodeApprovalExpired:      {http.StatusConflict, "Approval expired"},
 	api.CodeProfileDisabled:      {http.StatusConflict, "Profile disabled"},
+	api.CodeApprovalRequired:     {http.StatusConflict, "Approval required"},
 	api.CodeSubjectChanged:       {http.StatusConflict, "Subject changed"},
 	api.CodeDigestMismatch:       {http.StatusConflict, "Digest mismatch"},
 	api.CodeJobAlreadyOpen:       {http.StatusConflict, "Job already open"},

@@ -57,6 +57,8 @@ func (s *server) routes(h huma.API) {
 	post(s, h, deciders, "/api/v1/approvals/{id}/reject", "reject-approval", "Reject as the second person", http.StatusOK, s.reject)
 	post(s, h, operators, "/api/v1/approvals/{id}/withdraw", "withdraw-approval", "Take a request back", http.StatusOK, s.withdraw)
 
+	get(s, h, readers, "/api/v1/ungated-names", "get-ungated-names", "Get what may be signed without approval", s.getUngatedNames)
+
 	get(s, h, auditors, "/api/v1/audit-events", "list-audit-events", "List audit events, newest first", s.listAuditEvents)
 
 	get(s, h, admins, "/api/v1/principals", "list-principals", "List people and services", s.listPrincipals)

@@ -151,6 +151,9 @@ func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) 
 	if faults := p.Faults(); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
+	if err := s.approvalRequired(tx, p); err != nil {
+		return err
+	}
 	if p.Subject.Digest == lintedDigest {
 		return nil
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // CSR makes a certificate request with a fresh key that asks for no name.
@@ -44,6 +46,16 @@ func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// SetUngatedNames lists what may be signed without approval, as the command does.
+func (s *Server) SetUngatedNames(t testing.TB, lists api.UngatedLists) {
+	t.Helper()
+	names, err := profile.ListUngated(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(t, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, names) })
 }
 
 // Certificate makes a certificate of olga's under a profile.

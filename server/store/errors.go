@@ -36,6 +36,12 @@ func conflicts(err error) bool {
 	return ok && code&0xff == sqlite3.SQLITE_BUSY
 }
 
+// IsForbidden says whether the database role lacks a right that the statement needs.
+func IsForbidden(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42501"
+}
+
 func classify(err error) error {
 	if unavailable(err) {
 		return &UnavailableError{err}

@@ -31,7 +31,7 @@ var grants = []struct {
 	},
 	{
 		[]string{"SELECT"},
-		[]string{"goose_db_version", "schema_requirements"},
+		[]string{"goose_db_version", "schema_requirements", "ungated_names"},
 	},
 }
 
@@ -43,6 +43,7 @@ var columnGrants = []struct {
 }{
 	{"principals", []string{"owner", "roles", "disabled_at", "updated_at"}},
 	{"keys", []string{"revoked_at"}},
+	{"ungated_names", []string{"id"}}, // for the row lock alone: its CHECK accepts one value
 }
 
 // GrantServing gives a role the rights to serve, and takes every other right on certctl's tables from it. A role that

@@ -42,6 +42,16 @@ CREATE TABLE profiles (
 CREATE UNIQUE INDEX profiles_name ON profiles (name);
 CREATE INDEX profiles_created ON profiles (created_at, id);
 
+-- What may be signed without a human's approval: one row. A new database allows all.
+CREATE TABLE ungated_names (
+    id         smallint PRIMARY KEY CHECK (id = 1),
+    allow_all  boolean NOT NULL,
+    spec       text NOT NULL,
+    updated_at timestamptz NOT NULL
+);
+INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true,
+    '{"allowed_dns_names":[],"allowed_ip_ranges":[],"allowed_uris":[],"allowed_email_domains":[],"allowed_ekus":[]}', now());
+
 -- A certificate's uid is its own for ever; its id is free again once it is archived.
 CREATE TABLE certificates (
     uid            text PRIMARY KEY,
@@ -281,6 +291,7 @@ CREATE TRIGGER principals_kept BEFORE DELETE OR TRUNCATE ON principals FOR EACH 
 CREATE TRIGGER keys_kept BEFORE DELETE OR TRUNCATE ON keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER approvals_kept BEFORE DELETE OR TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER jobs_kept BEFORE DELETE OR TRUNCATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ungated_names_kept BEFORE DELETE OR TRUNCATE ON ungated_names FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- +goose StatementBegin
 CREATE FUNCTION guard_approval() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

@@ -38,6 +38,16 @@ CREATE TABLE profiles (
 CREATE UNIQUE INDEX profiles_name ON profiles (name);
 CREATE INDEX profiles_created ON profiles (created_at, id);
 
+-- What may be signed without a human's approval: one row. A new database allows all.
+CREATE TABLE ungated_names (
+    id         integer PRIMARY KEY CHECK (id = 1),
+    allow_all  boolean NOT NULL,
+    spec       text NOT NULL,
+    updated_at timestamp NOT NULL
+);
+INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true,
+    '{"allowed_dns_names":[],"allowed_ip_ranges":[],"allowed_uris":[],"allowed_email_domains":[],"allowed_ekus":[]}', strftime('%Y-%m-%d %H:%M:%f+00:00', 'now'));
+
 -- A certificate's uid is its own for ever; its id is free again once it is archived.
 CREATE TABLE certificates (
     uid            text PRIMARY KEY,
@@ -323,6 +333,12 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
+CREATE TRIGGER ungated_names_no_delete BEFORE DELETE ON ungated_names
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on ungated_names is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
 CREATE TRIGGER approvals_guard BEFORE UPDATE ON approvals
 BEGIN
     SELECT RAISE(ABORT, 'a decided approval is final') WHERE OLD.state <> 'pending';
@@ -519,5 +535,11 @@ END;
 CREATE TRIGGER keys_no_replace BEFORE INSERT ON keys WHEN EXISTS (SELECT 1 FROM keys WHERE id = NEW.id)
 BEGIN
     SELECT RAISE(ABORT, 'REPLACE on keys is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER ungated_names_no_replace BEFORE INSERT ON ungated_names WHEN EXISTS (SELECT 1 FROM ungated_names WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on ungated_names is refused');
 END;
 -- +goose StatementEnd

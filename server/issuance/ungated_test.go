@@ -1,0 +1,422 @@
+package issuance_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// ungatedDev lists what the tests may sign without approval.
+func ungatedDev() api.UngatedLists {
+	return api.UngatedLists{
+		AllowedDNSNames: []string{"*.dev.example.com", "host.dev.example.org"}, AllowedIPRanges: []string{"10.0.0.0/8"},
+		AllowedURIs: []string{"spiffe://dev.example.com/**"}, AllowedEmailDomains: []string{"dev.example.com"}, AllowedEKUs: []string{"serverAuth"},
+	}
+}
+
+// anyProfile makes a profile without a gate that allows every name it can.
+func anyProfile(t *testing.T, s *servertest.Server, id string, edit func(*api.ProfileSpec)) api.Profile {
+	t.Helper()
+	spec := api.DefaultProfileSpec()
+	spec.Name, spec.AllowedDNSNames, spec.AllowWildcardNames = id, []string{"**"}, true
+	spec.AllowedIPRanges, spec.AllowedEmailDomains = []string{"0.0.0.0/0", "::/0"}, []string{"example.com", "dev.example.com"}
+	spec.AllowedURIs = []string{"spiffe://dev.example.com/**", "spiffe://example.com/**"}
+	if edit != nil {
+		edit(&spec)
+	}
+	p, err := s.Client(t, "olga").CreateProfile(context.Background(), api.CreateProfile{ID: id, ProfileSpec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func certificateOf(t *testing.T, s *servertest.Server, id, profileID, commonName string, sans ...string) api.Certificate {
+	t.Helper()
+	c, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{ID: id, CertificateSpec: specOf(t, profileID, commonName, sans...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func specOf(t *testing.T, profileID, commonName string, sans ...string) api.CertificateSpec {
+	t.Helper()
+	spec := api.DefaultCertificateSpec()
+	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = commonName, sans, profileID, servertest.CSR(t)
+	return spec
+}
+
+// approvalRequired fails the test unless the call was refused at these places.
+func approvalRequired(t *testing.T, err error, pointers ...string) {
+	t.Helper()
+	var got []string
+	for _, f := range servertest.RefusedWith(t, err, api.CodeApprovalRequired).Errors {
+		got = append(got, f.Pointer)
+	}
+	if !slices.Equal(got, pointers) {
+		t.Errorf("refused at %v, want %v", got, pointers)
+	}
+}
+
+// checkJobs fails the test unless there are so many jobs.
+func checkJobs(t *testing.T, s *servertest.Server, want int) {
+	t.Helper()
+	jobs := 0
+	if s.Query(t, &jobs, "SELECT count(*) FROM jobs"); jobs != want {
+		t.Errorf("there are %d jobs, want %d", jobs, want)
+	}
+}
+
+// One operator alone gets no name signed that is not listed, however they go about it.
+func TestUngatedNames_OnePersonAlone(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		// A certificate that two people stood behind.
+		first := s.Waiting(t, "alice")
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Ended(t, first.ID)
+		gated, err := olga.GetCertificate(ctx, first.CertificateID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SetUngatedNames(t, ungatedDev())
+		mine := anyProfile(t, s, "p-mine", nil)
+		client := anyProfile(t, s, "p-client", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} })
+
+		for i, c := range []struct {
+			name, profile, commonName string
+			sans                      []string
+			pointers                  []string
+		}{
+			{"a gated certificate's name", mine.ID, gated.CommonName, gated.SANs, []string{"/sans/0"}},
+			{"a new name", mine.ID, "", []string{"admin.prod.example.com"}, []string{"/sans/0"}},
+			{"beside listed names, in the order as written", mine.ID, "z.dev.example.com", []string{"z.dev.example.com", "b.example.com", "a.dev.example.com", "a.example.com"}, []string{"/sans/1", "/sans/3"}},
+			{"a wildcard over it", mine.ID, "", []string{"*.example.com"}, []string{"/sans/0"}},
+			{"a wildcard over a listed name", mine.ID, "", []string{"*.dev.example.org"}, []string{"/sans/0"}},
+			{"a wildcard below the pattern", mine.ID, "", []string{"*.x.dev.example.com"}, []string{"/sans/0"}},
+			{"an IP address", mine.ID, "", []string{"11.0.0.1"}, []string{"/sans/0"}},
+			{"an IPv6 address", mine.ID, "", []string{"fd00::1"}, []string{"/sans/0"}},
+			{"a URI", mine.ID, "", []string{"spiffe://example.com/admin"}, []string{"/sans/0"}},
+			{"an e-mail address", mine.ID, "", []string{"root@example.com"}, []string{"/sans/0"}},
+			{"an unlisted usage", client.ID, "", []string{"a.dev.example.com"}, []string{"/extended_key_usages/0"}},
+			{"an unlisted usage and name", client.ID, "", []string{"a.example.com"}, []string{"/sans/0", "/extended_key_usages/0"}},
+		} {
+			cert := certificateOf(t, s, fmt.Sprintf("mc-attack-%d", i), c.profile, c.commonName, c.sans...)
+			for _, who := range []string{"olga", "terraform"} {
+				_, err := s.Client(t, who).RenewCertificate(ctx, cert.ID, api.Renew{CSRPEM: servertest.CSR(t)})
+				t.Log(c.name)
+				approvalRequired(t, err, c.pointers...)
+			}
+		}
+
+		// The gated profile deleted, and made again under its id without a gate; its certificate archived and made again.
+		if err := olga.DeleteCertificate(ctx, gated.ID); err != nil {
+			t.Fatal(err)
+		}
+		old, err := olga.GetProfile(ctx, gated.ProfileID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := olga.DeleteProfile(ctx, old.ID); err != nil {
+			t.Fatal(err)
+		}
+		old.RequiresApproval = false
+		clone := anyProfile(t, s, "p-clone", func(p *api.ProfileSpec) { *p = old.ProfileSpec; p.Name = "clone" })
+		if _, err := olga.CreateProfile(ctx, api.CreateProfile{ID: old.ID, ProfileSpec: old.ProfileSpec}); err != nil {
+			t.Fatal(err)
+		}
+		for id, profileID := range map[string]string{gated.ID: old.ID, "mc-clone": clone.ID} {
+			_, err := olga.RenewCertificate(ctx, certificateOf(t, s, id, profileID, gated.CommonName, gated.SANs...).ID, api.Renew{})
+			approvalRequired(t, err, "/sans/0")
+		}
+		checkJobs(t, s, 1)
+	})
+}
+
+// What is listed is signed without approval, of every kind; and what a second person approved, whatever the list says.
+func TestUngatedNames_Signed(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		s.SetUngatedNames(t, ungatedDev())
+		open := anyProfile(t, s, "p-open", nil)
+		c := certificateOf(t, s, "mc-dev", open.ID, "a.dev.example.com",
+			"a.dev.example.com", "*.dev.example.com", "host.dev.example.org", "10.1.2.3", "spiffe://dev.example.com/a/b", "x@dev.example.com")
+		j, err := s.Client(t, "olga").RenewCertificate(ctx, c.ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+			t.Errorf("listed names: %s %s", ended.Status, ended.ErrorMessage)
+		}
+		gated := s.Waiting(t, "alice")
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *gated.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		if ended := s.Ended(t, gated.ID); ended.Status != api.JobCompleted {
+			t.Errorf("approved names: %s %s", ended.Status, ended.ErrorMessage)
+		}
+	})
+}
+
+// A job that a human approved is signed, also when its profile lost its gate before the signature.
+func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		s.SetUngatedNames(t, api.UngatedLists{})
+		j := s.Waiting(t, "alice")
+		a, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Client(t, "olga").GetProfile(ctx, a.ProfileID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.RequiresApproval = false
+		_, err = s.Client(t, "olga").ReplaceProfile(ctx, p.ID, p.ProfileSpec)
+		var waits *client.AwaitingApprovalError
+		if !errors.As(err, &waits) {
+			t.Fatalf("turning the gate off does not wait: %v", err)
+		}
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, waits.Approval.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Restart(t)
+		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+			t.Errorf("%s %s", ended.Status, ended.ErrorMessage)
+		}
+		_, err = s.Client(t, "alice").RenewCertificate(ctx, j.CertificateID, api.Renew{})
+		approvalRequired(t, err, "/sans/0", "/extended_key_usages/0")
+	}, servertest.NoWorkers())
+}
+
+// A write with issue=true that is refused stores nothing, and its pointers lead into its body.
+func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		s.SetUngatedNames(t, ungatedDev())
+		open := anyProfile(t, s, "p-open", nil)
+		issue := client.Query("issue", "true")
+		spec := specOf(t, open.ID, "", "z.dev.example.com", "b.example.com")
+		_, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
+		approvalRequired(t, err, "/sans/1")
+		_, err = olga.GetCertificate(ctx, "mc-b")
+		servertest.RefusedWith(t, err, api.CodeNotFound)
+
+		spec.SANs = []string{"z.dev.example.com"}
+		created, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
+		if err != nil || created.OpenJobID == nil {
+			t.Fatalf("%v %+v", err, created)
+		}
+		s.Ended(t, *created.OpenJobID)
+		spec.SANs = []string{"z.dev.example.com", "a.example.com"}
+		_, err = olga.ReplaceCertificate(ctx, "mc-b", spec, issue)
+		approvalRequired(t, err, "/sans/1")
+		if c, err := olga.GetCertificate(ctx, "mc-b"); err != nil || c.Version != created.Version || len(c.SANs) != 1 {
+			t.Errorf("the refused write is stored: %v %+v", err, c)
+		}
+		// To write a name down needs no approval: it is not signed.
+		if _, err := olga.ReplaceCertificate(ctx, "mc-b", spec); err != nil {
+			t.Error(err)
+		}
+		checkJobs(t, s, 1)
+	})
+}
+
+// The list binds jobs that were opened before it was set. The gate refuses them, and nothing is signed.
+func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		open := anyProfile(t, s, "p-open", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth", "serverAuth"} })
+		listed, other := s.Profile(t, false), s.Profile(t, false)
+		jobs := map[string]string{}
+		for name, c := range map[string]api.Certificate{
+			"name": s.Certificate(t, other.ID), "usage": certificateOf(t, s, "mc-usage", open.ID, "", "a.dev.example.com"),
+			"listed": certificateOf(t, s, "mc-listed", listed.ID, "", "a.dev.example.com"),
+		} {
+			j, err := s.Client(t, "olga").RenewCertificate(ctx, c.ID, api.Renew{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			jobs[name] = j.ID
+		}
+		s.SetUngatedNames(t, ungatedDev())
+		s.Restart(t)
+		for name, want := range map[string]string{"name": "no human approved it: /sans/0 ", "usage": "no human approved it: /extended_key_usages/0 "} {
+			if j := s.Ended(t, jobs[name]); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, want) {
+				t.Errorf("%s: %s %q", name, j.Status, j.ErrorMessage)
+			}
+		}
+		if j := s.Ended(t, jobs["listed"]); j.Status != api.JobCompleted {
+			t.Errorf("listed: %s %q", j.Status, j.ErrorMessage)
+		}
+		leaves := 0
+		if s.Query(t, &leaves, "SELECT count(*) FROM leaves"); leaves != 1 {
+			t.Errorf("there are %d leaves", leaves)
+		}
+	}, servertest.NoWorkers())
+}
+
+// The bypass is no person: what it approves must be listed, when it is asked for and again before the signature.
+func TestUngatedNames_Bypass(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, alice := context.Background(), s.Client(t, "alice")
+		gated := s.Profile(t, true)
+		before := s.Certificate(t, gated.ID)
+		bypassed, err := alice.RenewCertificate(ctx, before.ID, api.Renew{})
+		if err != nil || bypassed.Status != api.JobPending {
+			t.Fatalf("%v %+v", err, bypassed)
+		}
+		s.SetUngatedNames(t, ungatedDev())
+		_, err = alice.RenewCertificate(ctx, s.Certificate(t, gated.ID).ID, api.Renew{})
+		approvalRequired(t, err, "/sans/0")
+		listed, err := alice.RenewCertificate(ctx, certificateOf(t, s, "mc-dev", gated.ID, "", "a.dev.example.com").ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Restart(t)
+		if j := s.Ended(t, bypassed.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it: /sans/0 ") {
+			t.Errorf("bypassed: %s %q", j.Status, j.ErrorMessage)
+		}
+		if j := s.Ended(t, listed.ID); j.Status != api.JobCompleted {
+			t.Errorf("listed: %s %q", j.Status, j.ErrorMessage)
+		}
+	}, servertest.NoWorkers(), servertest.Bypass())
+}
+
+// The scheduler is refused like anyone else: it opens no job, and says why in the log.
+func TestUngatedNames_Scheduler(t *testing.T) {
+	log := &lockedBuffer{}
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		c := s.Certificate(t, s.Profile(t, false).ID)
+		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Ended(t, j.ID)
+		s.SetUngatedNames(t, ungatedDev())
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		renewDue(t, s)
+		checkJobs(t, s, 1)
+		if said := log.String(); !strings.Contains(said, "could not ask for a renewal") || !strings.Contains(said, "approval_required") {
+			t.Errorf("the log: %s", said)
+		}
+		// Listed again, the next tick asks.
+		lists := ungatedDev()
+		lists.AllowedDNSNames = c.SANs
+		s.SetUngatedNames(t, lists)
+		renewDue(t, s)
+		if jobs := jobsOf(t, s, c.ID); len(jobs) != 2 || s.Ended(t, jobs[0].ID).Status != api.JobCompleted {
+			t.Errorf("%+v", jobs)
+		}
+	}, servertest.Log(log))
+}
+
+// A signature and a change of the list do not cross: the gate waits for the change, and then sees it; and the change
+// waits for the gate.
+func TestUngatedNames_DoNotCross(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t)
+	ctx := context.Background()
+	c := s.Certificate(t, s.Profile(t, false).ID)
+	names, err := profile.ListUngated(ungatedDev())
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- s.Store.Write(ctx, func(tx *store.Tx) error {
+			if err := profile.SetUngatedNames(tx, names); err != nil {
+				return err
+			}
+			close(changed)
+			<-release
+			return nil
+		})
+	}()
+	<-changed
+	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}) // it is not committed, so not refused
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitForLock(t, s)
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if j := s.Ended(t, j.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it") {
+		t.Errorf("%s %q", j.Status, j.ErrorMessage)
+	}
+
+	shared, goOn := make(chan struct{}), make(chan struct{})
+	go func() {
+		done <- s.Store.Write(ctx, func(tx *store.Tx) error {
+			_, err := profile.ShareUngatedNames(tx)
+			close(shared)
+			<-goOn
+			return err
+		})
+	}()
+	<-shared
+	set := make(chan error, 1)
+	go func() {
+		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, profile.AllUngated()) })
+	}()
+	waitForLock(t, s)
+	if now, err := s.Client(t, "vera").GetUngatedNames(ctx); err != nil || now.AllowAll {
+		t.Errorf("the change did not wait: %v %+v", err, now)
+	}
+	close(goOn)
+	for _, ended := range []chan error{done, set} {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// waitForLock waits until a statement of the database waits for a lock.
+func waitForLock(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		waiting := 0
+		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		if waiting == 0 {
+			return fmt.Errorf("no statement waits for a lock")
+		}
+		return nil
+	})
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
