@@ -21,6 +21,7 @@ type cli struct {
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
 	Principal principalCommand `cmd:"" help:"Say who there is and what they may do."`
 	Key       keyCommand       `cmd:"" help:"Give out and revoke API keys."`
+	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Say what may be signed without approval."`
 	CA        caCommand        `cmd:"" name:"ca" help:"The built-in certification authority."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }

@@ -80,6 +80,15 @@ func TestServeRole(t *testing.T) {
 		keys[name] = works(env, "key", "create", name)
 		works(env, "key", "revoke", works(env, "key", "create", name))
 	}
+	// The role that serves reads what needs no approval, and does not write it.
+	const unwritten = "nothing was changed: the database role may not write the ungated names, use the role that owns the tables"
+	refuses(env, unwritten, "ungated-names", "set", "--dns", "*.dev.example.com")
+	refuses(env, unwritten, "ungated-names", "set", "--none")
+	works(owner, "ungated-names", "set", "--none")
+	refuses(env, unwritten, "ungated-names", "allow-all", "--yes")
+	if got := works(env, "ungated-names", "show"); got != "No name may be signed without approval." {
+		t.Errorf("ungated-names show: %s", got)
+	}
 	works(env, "principal", "create", "bot", "--kind", "service", "--owner", "alice", "--role", "operator")
 	works(env, "principal", "owner", "bot", "--owner", "bob")
 	for _, list := range []string{"principal", "key"} {
@@ -291,6 +300,9 @@ func (r roles) refusesTheServer(t *testing.T) {
 		"UPDATE keys SET expires_at = NULL", "CREATE TEMPORARY TABLE approvals (id text)", "UPDATE issuers SET fingerprint_sha256 = ''", "DELETE FROM issuers",
 		"UPDATE schema_requirements SET min_program = 1", "DELETE FROM schema_requirements",
 		"TRUNCATE replays", "TRUNCATE profiles CASCADE", "UPDATE goose_db_version SET version_id = 2", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, true)",
+		"UPDATE ungated_names SET allow_all = true", "UPDATE ungated_names SET spec = '{}'", "UPDATE ungated_names SET updated_at = now()",
+		"DELETE FROM ungated_names", "TRUNCATE ungated_names", "INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true, '{}', now())",
+		"INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true, '{}', now()) ON CONFLICT (id) DO UPDATE SET allow_all = true",
 	} {
 		var refused *pgconn.PgError
 		if err := execute(r.server, sql); !errors.As(err, &refused) || refused.Code != insufficientPrivilege {

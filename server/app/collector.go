@@ -10,6 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/series"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -18,6 +19,7 @@ var (
 	pendingDesc = prometheus.NewDesc("certctl_approvals_pending", "Approvals that wait for a decision.", []string{"profile_id"}, nil)
 	oldestDesc  = prometheus.NewDesc("certctl_approval_oldest_pending_seconds", "Age of the oldest approval that waits; 0 when none does.", nil, nil)
 	bypassDesc  = prometheus.NewDesc("certctl_approval_bypass_enabled", "1 while requests are approved by nobody.", nil, nil)
+	ungatedDesc = prometheus.NewDesc("certctl_ungated_names_unrestricted", "1 while any name may be signed without approval.", nil, nil)
 	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
 )
 
@@ -33,6 +35,7 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- pendingDesc
 	out <- oldestDesc
 	out <- bypassDesc
+	out <- ungatedDesc
 	out <- jobsDesc
 }
 
@@ -43,6 +46,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	var pending map[string]int64
 	var jobs map[api.JobStatus]int64
+	var ungated profile.UngatedNames
 	age := 0.0
 	err := c.store.Read(ctx, func(tx *store.Tx) error {
 		byProfile, oldest, err := approval.Pending(tx)
@@ -52,6 +56,9 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		if pending = byProfile; oldest != nil {
 			age = tx.Now.Sub(*oldest).Seconds()
 		}
+		if ungated, err = profile.GetUngatedNames(tx); err != nil {
+			return err
+		}
 		jobs, err = job.CountOpen(tx)
 		return err
 	})
@@ -59,6 +66,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		c.log.WarnContext(ctx, "no state for the metrics", "error", err)
 		return
 	}
+	out <- prometheus.MustNewConstMetric(ungatedDesc, prometheus.GaugeValue, boolValue(ungated.AllowAll))
 	var profiles series.Bounded
 	bounded := map[string]int64{}
 	for profileID, n := range pending {

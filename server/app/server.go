@@ -125,6 +125,9 @@ const shutdownGrace = 20 * time.Second
 
 // Run serves until ctx ends, then lets requests and jobs end. A listener that cannot listen is an error.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.warnOfUngatedNames(ctx); err != nil {
+		return err
+	}
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return err
@@ -156,6 +159,17 @@ func (s *Server) Run(ctx context.Context) error {
 	stop()
 	running.Wait()
 	return err
+}
+
+// warnOfUngatedNames says in the log that the database allows every name to be signed without approval.
+func (s *Server) warnOfUngatedNames(ctx context.Context) error {
+	return s.store.Read(ctx, func(tx *store.Tx) error {
+		names, err := profile.GetUngatedNames(tx)
+		if err == nil && names.AllowAll {
+			s.log.WarnContext(ctx, "any name may be signed without approval, under a profile that is not gated: list those that may with certctl ungated-names set")
+		}
+		return err
+	})
 }
 
 func (s *Server) logEnd(what string, err error) {
