@@ -10,7 +10,7 @@ warn contains sprintf("%s: this edit of the gated profile %s will wait for a sec
 	some change in plan.profile_changes
 	is_gated(change.change.before)
 	"update" in change.change.actions
-	not only_disables(change)
+	not never_waits(change)
 }
 
 warn contains sprintf("%s: this certificate will wait for a second person.", [change.address]) if {
@@ -25,12 +25,24 @@ warn contains sprintf("%s: this certificate will wait for a second person if its
 	not object.get(change.change.after, "profile_id", null) in known_profiles
 }
 
-# Disabling a profile never waits.
-only_disables(change) if {
-	fields := {field | some field, value in change.change.after; value != change.change.before[field]}
-	fields == {"enabled"}
-	change.change.after.enabled == false
+# Labels, the description, and disabling the profile never wait. Any other field makes the whole edit wait, also one that is
+# not known yet.
+never_waits(change) if {
+	fields := edited_fields(change)
+	count(fields) > 0
+	every field in fields {
+		applies_at_once(field, change.change.after)
+	}
 }
+
+edited_fields(change) := {field | some field, value in change.change.after; value != change.change.before[field]} | {field |
+	some field in (rules | {"requires_approval", "name", "labels", "description"})
+	plan.is_unknown(change, field)
+}
+
+applies_at_once(field, _) if field in {"labels", "description"}
+
+applies_at_once("enabled", after) if after.enabled == false
 
 # Its outputs are unknown in a plan that asks for issuance, and in no other.
 asks_for_issuance(change) if plan.is_unknown(change, "status")

@@ -1,15 +1,29 @@
 package certctl_test
 
-# Disabling a profile never waits, other edits of a gated one do.
+# Disabling a profile never waits, and neither do labels and a description; other edits of a gated one do.
 test_edit[name] if {
 	some name, c in {
 		"disabled": [{}, {"enabled": false}, []],
 		"disabled and more": [{}, {"enabled": false, "max_sans": 9}, ["certctl_certificate_profile.web: this edit of the gated profile p-web will wait"]],
 		"disabled already": [{"enabled": false}, {"enabled": false, "max_sans": 9}, ["this edit"]],
+		"labels and description": [{}, {"labels": {}, "description": "x"}, []],
+		"labels, and disabled": [{}, {"labels": {}, "enabled": false}, []],
+		"labels and more": [{}, {"labels": {}, "name": "Other"}, ["this edit"]],
 		"another edit": [{}, {"max_sans": 9}, ["this edit"]],
 		"not gated": [{"requires_approval": false}, {"max_sans": 9}, []],
 	}
 	judged(plan_of([reading], [change_of({"before": c[0], "after": c[1]})]), defaults, [], c[2])
+}
+
+test_edit_unknown[name] if {
+	some name, c in {
+		"name": [{"name": true}, ["this edit"]],
+		"labels": [{"labels": true}, []],
+		"description": [{"description": true}, []],
+		"the time of creation": [{"created_at": true}, []],
+	}
+	change := change_of({"after": {"enabled": false}, "unknown": c[0]})
+	judged(plan_of([reading], [change]), defaults, [], c[1])
 }
 
 test_certificate[name] if {
