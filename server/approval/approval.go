@@ -8,6 +8,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/ratelimit"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -71,11 +72,21 @@ type Service struct {
 	bypass  bool
 	metrics *Metrics
 	log     *slog.Logger
+	denials *ratelimit.Limiter
 }
+
+// A refused decision writes an audit row, which is never deleted.
+const (
+	denialsPerSecond = 1
+	denialsAtOnce    = 30
+)
 
 // New makes a Service whose requests wait for at most timeout, or not at all where the bypass is on.
 func New(timeout time.Duration, bypass bool, metrics *Metrics, log *slog.Logger) *Service {
-	return &Service{kinds: map[api.ApprovalKind]Kind{}, timeout: timeout, bypass: bypass, metrics: metrics, log: log}
+	return &Service{
+		kinds: map[api.ApprovalKind]Kind{}, timeout: timeout, bypass: bypass, metrics: metrics, log: log,
+		denials: ratelimit.New(denialsPerSecond, denialsAtOnce),
+	}
 }
 
 // Decider is who decided, as an actor: a person, or the system itself.

@@ -71,8 +71,12 @@ func mayDecide(who identity.Actor, a Approval, open bool) *api.Problem {
 	return nil
 }
 
-// denied records that who was refused, and tells the log of a breach of the two-person rule.
+// denied records that who was refused, and tells the log of a breach of the two-person rule. A principal who is refused
+// too often is told only that.
 func (s *Service) denied(tx *store.Tx, who identity.Actor, id string, refusal *api.Problem) error {
+	if !s.denials.Allow(who.ID) {
+		return api.Refuse(api.CodeRateLimited, "%s was refused too many decisions: wait a moment", who.ID)
+	}
 	if err := record(tx, who, "decision_denied", Approval{ID: id}, audit.Details{"code": refusal.Code()}); err != nil {
 		return err
 	}

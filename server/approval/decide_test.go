@@ -438,3 +438,28 @@ func TestApprove_SevenRoundTrips(t *testing.T) {
 func withoutWakeUp(statements []string) []string {
 	return slices.DeleteFunc(slices.Clone(statements), func(s string) bool { return strings.Contains(s, "pg_notify") })
 }
+
+// Nobody fills the audit trail with refused decisions: past the limit there is no row, and the answer says to wait.
+func TestDecide_LimitsDenials(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, vera, began := context.Background(), s.Client(t, "vera"), time.Now()
+		forbidden, limited := 0, 0
+		for i := 0; i < 200 && limited < 3; i++ {
+			_, err := vera.ApproveApproval(ctx, "ar-absent", api.Decision{})
+			switch {
+			case api.Is(err, api.CodeForbidden):
+				forbidden++
+			default:
+				servertest.RefusedWith(t, err, api.CodeRateLimited)
+				limited++
+			}
+		}
+		rows := 0
+		s.Query(t, &rows, "SELECT count(*) FROM audit_events WHERE action = 'decision_denied' AND actor = 'vera'")
+		if most := 31 + int(time.Since(began).Seconds()); limited == 0 || forbidden < 30 || forbidden > most || rows != forbidden {
+			t.Errorf("%d refused, %d limited, %d rows, at most %d", forbidden, limited, rows, most)
+		}
+		_, err := s.Client(t, "olga").ApproveApproval(ctx, "ar-absent", api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeForbidden)
+	}, servertest.NoWorkers())
+}

@@ -99,9 +99,6 @@ func forbidden(who identity.Actor, roles []api.Role) *api.Problem {
 
 func (s *server) refuse(ctx huma.Context, err error) {
 	refusal, headers := s.refusal(ctx.Context(), err)
-	if refusal.Code() == api.CodeRateLimited {
-		headers = retryAfter(1)
-	}
 	c := humagin.Unwrap(ctx)
 	for name, values := range headers {
 		c.Writer.Header()[http.CanonicalHeaderKey(name)] = values

@@ -52,7 +52,7 @@ var known = map[api.Code]struct {
 	api.CodeInvalidRequest:       {http.StatusUnprocessableEntity, "Invalid request"},
 	api.CodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "Body too large"},
 	api.CodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type"},
-	api.CodeRateLimited:          {http.StatusTooManyRequests, "Too many failed credentials"},
+	api.CodeRateLimited:          {http.StatusTooManyRequests, "Too many requests"},
 	api.CodeUnavailable:          {http.StatusServiceUnavailable, "Unavailable"},
 	api.CodeInternal:             {http.StatusInternalServerError, "Internal error"},
 }
@@ -83,7 +83,7 @@ func (s *server) refusal(ctx context.Context, err error) (*api.Problem, http.Hea
 	var refusal *api.Problem
 	var unavailable *store.UnavailableError
 	switch {
-	case errors.As(err, &refusal) && refusal.Code() == api.CodeRequestInProgress:
+	case errors.As(err, &refusal) && (refusal.Code() == api.CodeRequestInProgress || refusal.Code() == api.CodeRateLimited):
 		return refusal, retryAfter(1)
 	case errors.As(err, &refusal):
 		return refusal, nil

@@ -1,0 +1,79 @@
+// Package ratelimit bounds how often each of many callers may do something, in bounded memory.
+//
+// It is a leaf: no tables, no other package of certctl. A limit is of one process: replicas do not share it.
+package ratelimit
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	maxKeys    = 10_000
+	sweepEvery = time.Second
+)
+
+// Limiter counts for each key on its own.
+type Limiter struct {
+	perSecond rate.Limit
+	burst     int
+
+	mu     sync.Mutex
+	keys   map[string]*rate.Limiter
+	others *rate.Limiter // of all keys for which there is no room
+	swept  time.Time
+}
+
+// New makes a Limiter that allows each key burst events at once and then perSecond.
+func New(perSecond, burst int) *Limiter {
+	return &Limiter{
+		perSecond: rate.Limit(perSecond), burst: burst,
+		keys: map[string]*rate.Limiter{}, others: rate.NewLimiter(rate.Limit(perSecond), burst),
+	}
+}
+
+// Allow counts an event of a key and says whether it is within the limit.
+func (l *Limiter) Allow(key string) bool { return l.of(key).Allow() }
+
+// IsExhausted says whether the next event of a key would be over the limit. It counts nothing.
+func (l *Limiter) IsExhausted(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limiter, ok := l.keys[key]
+	if !ok && len(l.keys) >= maxKeys {
+		limiter, ok = l.others, true
+	}
+	return ok && limiter.Tokens() < 1
+}
+
+func (l *Limiter) of(key string) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limiter, ok := l.keys[key]; ok {
+		return limiter
+	}
+	if len(l.keys) >= maxKeys {
+		l.sweep()
+	}
+	if len(l.keys) >= maxKeys {
+		return l.others
+	}
+	limiter := rate.NewLimiter(l.perSecond, l.burst)
+	l.keys[key] = limiter
+	return limiter
+}
+
+// sweep forgets the keys that have their whole burst again, as a new key has.
+func (l *Limiter) sweep() {
+	if time.Since(l.swept) < sweepEvery {
+		return
+	}
+	l.swept = time.Now()
+	for key, limiter := range l.keys {
+		if limiter.Tokens() >= float64(l.burst) {
+			delete(l.keys, key)
+		}
+	}
+}
