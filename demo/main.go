@@ -49,12 +49,14 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 		run   func(context.Context, *stage) error
 	}{
 		{"People, and a Terraform service that alice owns", people},
+		{"Only names for development may be signed without approval", ungatedNames},
 		{"A server: SQLite and its own CA, nothing to set up", startServer},
 		{"Terraform makes a gated certificate profile", gatedProfile},
 		{"Alice makes a key and a CSR, and asks for a certificate", ask},
 		{"Terraform sees what waits", planSees},
 		{"A precondition stops the plan", planStops},
 		{"Alice cannot approve it, nor can her service", samePerson},
+		{"Alice makes a profile without a gate: these names are refused under it", ownProfile},
 		{"Bob looks at it, and approves it", otherPerson},
 		{"The certificate: what Bob saw, signed by the CA", verify},
 		{"The plan passes, and the release is made", planPasses},

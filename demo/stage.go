@@ -123,10 +123,21 @@ func (s *stage) serverEnv() []string {
 
 // certctl runs a command of the server's program and shows it.
 func (s *stage) certctl(ctx context.Context, args ...string) (string, error) {
-	s.command("certctl %s", strings.Join(args, " "))
+	s.command("certctl %s", quoted(args))
 	out, err := s.quietly(ctx, args...)
 	s.say("%s", strings.TrimSpace(out))
 	return out, err
+}
+
+// quoted writes arguments for a shell, which would take a pattern for names of files.
+func quoted(args []string) string {
+	words := make([]string, len(args))
+	for i, arg := range args {
+		if words[i] = arg; strings.Contains(arg, "*") {
+			words[i] = "'" + arg + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func (s *stage) quietly(ctx context.Context, args ...string) (string, error) {

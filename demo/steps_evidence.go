@@ -114,6 +114,7 @@ func auditTrail(ctx context.Context, s *stage) error {
 func (s *stage) story() []string {
 	return []string{
 		"system-cli System principal_created audrey",
+		"system-cli System ungated_names_changed ungated-names",
 		"terraform Service profile_created " + s.profileID,
 		"alice User certificate_created " + s.certificateID,
 		"alice User approval_requested " + s.approvalID,

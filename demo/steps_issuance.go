@@ -130,6 +130,32 @@ func samePerson(ctx context.Context, s *stage) error {
 	)
 }
 
+func ownProfile(ctx context.Context, s *stage) error {
+	own := api.CreateProfile{ProfileSpec: api.DefaultProfileSpec()}
+	own.Name, own.AllowedDNSNames = "Alice's own", []string{"**"}
+	profile, err := s.as("alice").CreateProfile(ctx, own)
+	if err != nil {
+		return err
+	}
+	shop, err := s.as("alice").GetCertificate(ctx, s.certificateID)
+	if err != nil {
+		return err
+	}
+	create := api.CreateCertificate{ID: "mc-alone", CertificateSpec: shop.CertificateSpec}
+	create.ProfileID = profile.ID
+	alone, err := s.as("alice").CreateCertificate(ctx, create)
+	if err != nil {
+		return err
+	}
+	_, err = s.as("alice").RenewCertificate(ctx, alone.ID, api.Renew{})
+	problem, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		return fmt.Errorf("alice got it signed alone, or it failed in another way: %w", err)
+	}
+	s.show(problem, "type", "status", "detail", "errors")
+	return expect(problem.Code() == api.CodeApprovalRequired && len(problem.Errors) == len(s.names), "each name needs approval")
+}
+
 func otherPerson(ctx context.Context, s *stage) error {
 	approval, err := s.as("bob").GetApproval(ctx, s.approvalID)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 )
 
 func people(ctx context.Context, s *stage) error {
@@ -24,6 +25,17 @@ func people(ctx context.Context, s *stage) error {
 		}
 	}
 	return nil
+}
+
+func ungatedNames(ctx context.Context, s *stage) error {
+	if _, err := s.certctl(ctx, "ungated-names", "set", "--dns", "*.dev.example.com"); err != nil {
+		return err
+	}
+	out, err := s.certctl(ctx, "ungated-names", "show")
+	if err != nil {
+		return err
+	}
+	return expect(strings.Contains(out, "*.dev.example.com") && strings.Contains(out, "serverAuth"), "the name and the usage are listed")
 }
 
 func startServer(ctx context.Context, s *stage) error {
