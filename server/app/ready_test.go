@@ -1,78 +1,108 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A server is ready while its schema is not older than it, and its clock is the database's. What an operator has to
-// put right stands in the answer, and it is ready again when that was done. That there is no database is tested in
-// server/faults.
+// A server is ready while it can write to the database: its schema is not older than it, its clock is the database's,
+// and the database is not read-only. What an operator has to put right stands in the answer, and it is ready again when
+// that was done. That there is no database is tested in server/faults.
 func TestReady(t *testing.T) {
 	t.Parallel()
-	const behind, clock = "the schema has version", "clock is"
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &buffer{}
-			s := start(t, servertest.Log(log), servertest.NoWorkers())
-			off := clock
-			if name == "sqlite" {
-				off = "" // its clock is the process's own
-			}
+			s := start(t, servertest.Log(log), servertest.NoWorkers(), servertest.DatabaseClock())
 			version := 0
 			s.Query(t, &version, "SELECT max(version_id) FROM goose_db_version")
 			for _, step := range []struct {
-				what   string
-				change func()
-				says   string // nothing when it is ready
+				what     string
+				change   func()
+				says     string // nothing when it is ready
+				postgres bool   // only there
 			}{
-				{"a new server", func() {}, ""},
-				{"a second ahead", func() { s.Clock.Advance(time.Second) }, ""},
-				{"three seconds ahead", func() { s.Clock.Advance(2 * time.Second) }, off},
-				{"together again", func() { s.Clock.Advance(-3 * time.Second) }, ""},
-				{"three seconds behind", func() { s.Clock.Advance(-3 * time.Second) }, off},
-				{"together once more", func() { s.Clock.Advance(3 * time.Second) }, ""},
-				{"an older schema", func() { s.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", version) }, behind},
-				{"migrated", func() {
-					s.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?)", version, true)
-				}, ""},
+				{"a new server", func() {}, "", false},
+				{"an older schema", func() { s.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", version) }, "the schema has version", false},
 				{"a newer schema", func() {
-					s.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?)", version+1, true)
-				}, ""},
+					s.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?), (?, ?)", version, true, version+1, true)
+				}, "", false},
+				{"half a minute ahead", func() { s.Clock.Advance(30 * time.Second) }, "clock is", true},
+				{"a second ahead", func() { s.Clock.Advance(-29 * time.Second) }, "", true},
+				{"half a minute behind", func() { s.Clock.Advance(-31 * time.Second) }, "clock is", true},
+				{"together again", func() { s.Clock.Advance(30 * time.Second) }, "", true},
+				{"a read-only database", func() { makeReadOnly(t, s.Database().URL) }, "the database is read-only", true},
 			} {
+				if step.postgres && name == "sqlite" {
+					continue
+				}
 				step.change()
 				log.reset()
-				resp, err := http.Get(s.URL + "/readyz")
-				if err != nil {
-					t.Fatal(err)
-				}
-				var problem api.Problem
-				if resp.StatusCode != http.StatusOK {
-					err = json.NewDecoder(resp.Body).Decode(&problem)
-				}
-				_ = resp.Body.Close()
-				switch {
-				case err != nil:
-					t.Errorf("%s: %v", step.what, err)
-				case step.says == "" && resp.StatusCode != http.StatusOK:
-					t.Errorf("%s: %d %s", step.what, resp.StatusCode, problem.Detail)
-				case step.says != "" && (resp.StatusCode != http.StatusServiceUnavailable || problem.Code() != api.CodeUnavailable || resp.Header.Get("Retry-After") == ""):
-					t.Errorf("%s: %d %v %s", step.what, resp.StatusCode, resp.Header, problem.Detail)
-				case !strings.Contains(log.String(), step.says):
+				servertest.Eventually(t, func() error {
+					if err := readyAnswer(s.URL, step.says); err != nil {
+						return fmt.Errorf("%s: %w", step.what, err)
+					}
+					return nil
+				})
+				if !strings.Contains(log.String(), step.says) {
 					t.Errorf("%s: the log does not say %q: %s", step.what, step.says, log)
-				case !strings.Contains(problem.Detail, step.says):
-					t.Errorf("%s: the detail does not say %q: %s", step.what, step.says, problem.Detail)
 				}
 			}
 		})
+	}
+}
+
+// readyAnswer fails unless /readyz says this; nothing when it is ready.
+func readyAnswer(url, says string) error {
+	resp, err := http.Get(url + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if says == "" {
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("not ready: %d", resp.StatusCode)
+		}
+		return nil
+	}
+	var problem api.Problem
+	if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable || problem.Code() != api.CodeUnavailable || resp.Header.Get("Retry-After") == "" ||
+		!strings.Contains(problem.Detail, says) {
+		return fmt.Errorf("%d %v %q, want %q", resp.StatusCode, resp.Header, problem.Detail, says)
+	}
+	return nil
+}
+
+// makeReadOnly makes a database what a standby is, for new connections, and ends the others.
+func makeReadOnly(t *testing.T, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{
+		"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

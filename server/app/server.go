@@ -81,7 +81,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		Profiles:     profiles,
 		Certificates: &certificate.Service{Approvals: approvals},
 		Approvals:    approvals, Issuance: s.issuance,
-		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: opts.Store.Ready,
+		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: (&readiness{check: opts.Store.Ready}).Ready,
 	})
 	return s, nil
 }
@@ -219,8 +219,8 @@ func (s *Server) Work(ctx context.Context) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() { s.store.Jobs().Listen(ctx) })
-	running.Go(func() { every(ctx, s.config.ReaperInterval, s.reap) })
-	running.Go(func() { every(ctx, s.config.RenewalInterval, s.renew) })
+	running.Go(func() { s.every(ctx, s.config.ReaperInterval, s.reap) })
+	running.Go(func() { s.every(ctx, s.config.RenewalInterval, s.renew) })
 	running.Go(func() { s.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()

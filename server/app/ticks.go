@@ -15,12 +15,16 @@ const (
 )
 
 // every runs a tick at once and then at each interval, until ctx ends. Every replica does so: each step of a tick is a
-// guarded statement, so it happens once.
-func every(ctx context.Context, interval time.Duration, tick func(context.Context)) {
+// guarded statement, so it happens once. A server that must not write does not tick.
+func (s *Server) every(ctx context.Context, interval time.Duration, tick func(context.Context)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		tick(ctx)
+		if err := s.store.MayWrite(ctx); err == nil {
+			tick(ctx)
+		} else if ctx.Err() == nil {
+			s.log.WarnContext(ctx, "no tick; trying again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return

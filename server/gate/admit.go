@@ -71,7 +71,8 @@ type Intent struct {
 }
 
 // Admit lets a claimed job pass, or ends it with a RefusedError. Any other error leaves the job to be tried again.
-// A job that passed before gets a permit for the very bytes it had then.
+// A job that passed before gets a permit for the very bytes it had then. A program that is too old for the database
+// lets nothing pass.
 func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
 	// Draft and lint take their time, so they come before the locks; the transaction checks what they were made from.
 	drafted, err := g.prepare(ctx, c)
@@ -81,6 +82,9 @@ func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
 	}
 	var permit Permit
 	err = g.store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.CheckProgram(); err != nil {
+			return err
+		}
 		proposal, reason, err := g.check(tx, c)
 		if err != nil {
 			return err

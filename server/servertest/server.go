@@ -41,6 +41,7 @@ type options struct {
 	serve    app.ServeConfig
 	idle     bool
 	tampered bool
+	skews    bool
 }
 
 // Option changes how a server runs.
@@ -67,6 +68,10 @@ func Issuer(i gate.Issuer) Option {
 
 // Trace is told of every statement; PostgreSQL only.
 func Trace(f func(sql string)) Option { return func(o *options) { o.trace = f } }
+
+// DatabaseClock leaves PostgreSQL its own clock: moving the server's Clock makes the two differ. Otherwise the database
+// is taken to have the server's.
+func DatabaseClock() Option { return func(o *options) { o.skews = true } }
 
 // Log collects the server's log, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
@@ -130,9 +135,13 @@ func start(t testing.TB, o options, opts ...Option) *Server {
 func (s *Server) open(t testing.TB) {
 	t.Helper()
 	log := slog.New(slog.NewJSONHandler(s.options.log, nil))
-	db, err := store.Open(store.Options{
-		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, Logger: log, Trace: s.options.trace,
-	})
+	opts := store.Options{
+		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, DatabaseClock: s.Clock.Now, Logger: log, Trace: s.options.trace,
+	}
+	if s.options.skews {
+		opts.DatabaseClock = nil
+	}
+	db, err := store.Open(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,12 @@ import (
 // UnavailableError says that the database did not answer, or would not: the same call may succeed later.
 type UnavailableError struct{ err error }
 
-func (e *UnavailableError) Error() string { return "database unavailable: " + e.err.Error() }
+func (e *UnavailableError) Error() string {
+	if known, ok := e.err.(*NotReadyError); ok { //nolint:errorlint // a wrapped one says less than its wrapping
+		return known.Detail
+	}
+	return "database unavailable: " + e.err.Error()
+}
 
 // Unwrap gives the driver's error.
 func (e *UnavailableError) Unwrap() error { return e.err }

@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
-	"time"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"gorm.io/gorm"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations
@@ -18,7 +21,7 @@ var migrations embed.FS
 // not change the schema only finds out whether it can work with what is there.
 //
 // A schema that is newer than the program is none of its business: in a rolling upgrade old replicas go on, and may
-// be started again, beside the new ones.
+// be started again, beside the new ones, unless the schema requires a newer program.
 func (s *Store) Migrate(ctx context.Context) error {
 	provider, err := s.migrator()
 	if err != nil {
@@ -28,12 +31,21 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch needed := newest(provider); {
+	needed := newest(provider)
+	switch {
 	case there.Version < needed && !there.MayChange:
 		return there.behind(needed)
 	case there.Version < needed:
 		return s.up(ctx, provider)
-	case there.Version > needed:
+	}
+	conditions, err := s.conditions(s.reader.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("look up the lowest program version: %w", err)
+	}
+	if err := conditions.checkProgram(); err != nil {
+		return err
+	}
+	if there.Version > needed {
 		s.log.WarnContext(ctx, "the schema is newer than this program: another version of certctl migrated it", "version", there.Version, "known", needed)
 	}
 	return nil
@@ -86,12 +98,12 @@ func (s *Store) schema(ctx context.Context) (schema, error) {
 		}
 	}
 	var err error
-	there.Version, err = s.schemaVersion(ctx)
+	there.Version, err = schemaVersion(s.reader.WithContext(ctx))
 	return there, err
 }
 
-func (s *Store) schemaVersion(ctx context.Context) (version int64, _ error) {
-	err := s.reader.WithContext(ctx).Raw("SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version).Error
+func schemaVersion(db *gorm.DB) (version int64, _ error) {
+	err := db.Raw("SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version).Error
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
@@ -107,42 +119,50 @@ func (there schema) behind(needed int64) error {
 		"run certctl migrate --serve-role %s with the role that owns it, %q", there.Version, needed, there.Role, there.Role, there.Owner)
 }
 
-// maxClockSkew is how far this machine's clock may be from the database's: deadlines are compared across replicas.
-const maxClockSkew = 2 * time.Second
-
-// NotReadyError says what an operator has to put right, in words that anyone may read.
-type NotReadyError struct{ Detail string }
-
-func (e *NotReadyError) Error() string { return e.Detail }
-
-func notReady(format string, args ...any) error {
-	return &UnavailableError{&NotReadyError{fmt.Sprintf(format, args...)}}
-}
-
-// Ready says whether the database answers, has the schema this program needs, and agrees about the time.
+// Ready says whether this process can write to the database: it answers and is not read-only, has the schema that this
+// program needs, lets this program write, and agrees about the time. The error says in an operator's words what is wrong.
 func (s *Store) Ready(ctx context.Context) error {
 	provider, err := s.migrator()
 	if err != nil {
 		return err
 	}
-	version, err := s.schemaVersion(ctx)
+	tx, err := begin(ctx, s.writer, nil) // SQLite refuses here if it cannot write
 	if err != nil {
-		return &UnavailableError{err}
+		return s.unready(err)
+	}
+	defer tx.Rollback()
+	version, err := schemaVersion(tx)
+	if err != nil {
+		return s.unready(err)
 	}
 	if needed := newest(provider); version < needed {
-		return notReady("the schema has version %d and this program needs %d: run certctl migrate", version, needed)
+		return NotReady("the schema has version %d and this program needs %d: run certctl migrate", version, needed)
 	}
-	if s.sqlite {
-		return nil // its clock is this machine's
+	if !s.sqlite {
+		readOnly := false
+		if err := tx.Raw("SELECT current_setting('transaction_read_only')::boolean").Scan(&readOnly).Error; err != nil {
+			return s.unready(err)
+		}
+		if readOnly {
+			return NotReady("the database is read-only")
+		}
 	}
-	var there time.Time
-	if err := s.reader.WithContext(ctx).Raw("SELECT clock_timestamp()").Scan(&there).Error; err != nil {
-		return &UnavailableError{err}
+	return s.unready(s.measure(tx))
+}
+
+// unready puts why the database cannot be written into words. What the driver says is for the log.
+func (s *Store) unready(err error) error {
+	var known *UnavailableError
+	if err == nil || errors.As(err, &known) {
+		return err
 	}
-	if skew := s.Now().Sub(there).Abs(); skew > maxClockSkew {
-		return notReady("this machine's clock is %s off the database's: set both by the same time server", skew.Round(100*time.Millisecond))
+	detail := "the database lacks what this program needs"
+	if code, ok := sqliteCode(err); ok && slices.Contains([]int{sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}, code&0xff) {
+		detail = "the database's file cannot be written"
+	} else if unavailable(err) {
+		detail = "the database does not answer"
 	}
-	return nil
+	return &UnavailableError{fmt.Errorf("%w: %w", &NotReadyError{detail}, err)}
 }
 
 // newest is the version that this program's migrations end with.

@@ -19,11 +19,13 @@ type Clock func() time.Time
 
 // Options say which database to open and how.
 type Options struct {
-	URL    string           // postgres://... ; empty for SQLite
-	Path   string           // the SQLite file
-	Clock  Clock            // time.Now unless given
-	Logger *slog.Logger     // slog.Default unless given
-	Trace  func(sql string) // is told of every statement, BEGIN and COMMIT included; PostgreSQL only
+	URL   string // postgres://... ; empty for SQLite
+	Path  string // the SQLite file
+	Clock Clock  // time.Now unless given
+	// DatabaseClock is PostgreSQL's clock; it is asked unless given. SQLite has the process's own.
+	DatabaseClock Clock
+	Logger        *slog.Logger     // slog.Default unless given
+	Trace         func(sql string) // is told of every statement, BEGIN and COMMIT included; PostgreSQL only
 }
 
 // Store is an open database.
@@ -32,13 +34,15 @@ type Store struct {
 	sqlite         bool
 	url            string
 	clock          Clock
+	databaseClock  Clock // nil: the database is asked
+	guard          guard
 	log            *slog.Logger
 	jobs           *Signal
 }
 
 // Open opens the database without touching its schema: see Migrate.
 func Open(opts Options) (*Store, error) {
-	s := &Store{url: opts.URL, clock: opts.Clock, log: opts.Logger, sqlite: opts.URL == ""}
+	s := &Store{url: opts.URL, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == ""}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -146,10 +150,15 @@ const maxTries = 3
 
 // Write runs f in one transaction and commits it. f may run up to three times, when the database found it in
 // conflict with another writer, so it must have no effect outside tx. A panic or an error of f undoes all of
-// it, but for an error made with Keep.
+// it, but for an error made with Keep. Nothing is written while MayWrite refuses.
 func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 	for try := 1; ; try++ {
-		err := s.transact(ctx, s.writer, nil, f)
+		err := s.transact(ctx, s.writer, nil, func(tx *Tx) error {
+			if err := s.checkWrite(tx); err != nil {
+				return err
+			}
+			return f(tx)
+		})
 		if err == nil || try == maxTries || !conflicts(err) {
 			return err
 		}

@@ -1,0 +1,169 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// waitFor waits until the log says something.
+func waitFor(t *testing.T, log *buffer, says string) {
+	t.Helper()
+	servertest.Eventually(t, func() error {
+		if !strings.Contains(log.String(), says) {
+			return fmt.Errorf("the log does not say %q: %s", says, log)
+		}
+		return nil
+	})
+}
+
+// at is a client of a server by a key that another server made.
+func at(t *testing.T, s *servertest.Server, key string) *client.Client {
+	t.Helper()
+	c, err := client.New(s.URL, key, client.WithRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// writes are calls that write, each by somebody who may.
+func writes(t *testing.T, s *servertest.Server, on *servertest.Server, approvalID, certificateID string) map[string]error {
+	t.Helper()
+	ctx := context.Background()
+	by := func(who string) *client.Client { return at(t, on, s.Key(t, who)) }
+	spec := api.DefaultProfileSpec()
+	spec.Name = store.NewID("profile ")
+	errs := map[string]error{"delete": by("olga").DeleteCertificate(ctx, certificateID)}
+	_, errs["approve"] = by("bob").ApproveApproval(ctx, approvalID, api.Decision{})
+	_, errs["reject"] = by("bob").RejectApproval(ctx, approvalID, api.Decision{})
+	_, errs["decide alone"] = by("alice").ApproveApproval(ctx, approvalID, api.Decision{})
+	_, errs["withdraw"] = by("alice").WithdrawApproval(ctx, approvalID, api.Withdrawal{})
+	_, errs["renew"] = by("alice").RenewCertificate(ctx, certificateID, api.Renew{})
+	_, errs["create"] = by("olga").CreateProfile(ctx, api.CreateProfile{ProfileSpec: spec})
+	errs["command"] = on.Store.Write(ctx, func(tx *store.Tx) error {
+		_, err := on.App.DisablePrincipal(tx, "alice")
+		return err
+	})
+	return errs
+}
+
+// checkRefused fails the test unless each of the writes was refused for the reason.
+func checkRefused(t *testing.T, errs map[string]error, reason string) {
+	t.Helper()
+	for what, err := range errs {
+		var p *api.Problem
+		switch {
+		case err == nil:
+			t.Errorf("%s: it was done", what)
+		case !strings.Contains(err.Error(), reason):
+			t.Errorf("%s: %v", what, err)
+		case what != "command" && (!errors.As(err, &p) || p.Code() != api.CodeUnavailable || p.Status != http.StatusServiceUnavailable):
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A server whose clock is off the database's writes nothing: no call, no tick, no worker. It still reads, and goes on
+// when its clock is right again.
+func TestClock_Skewed(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t, servertest.NoWorkers())
+	ctx := context.Background()
+	waiting := s.Waiting(t, "alice")
+	state := func() (state string) {
+		s.Query(t, &state, "SELECT state FROM approvals WHERE id = ?", *waiting.ApprovalID)
+		return state
+	}
+	log := &buffer{}
+	// Another replica with a clock that is off from now on; the first one's database goes with its clock.
+	s.Clock.Advance(-time.Hour)
+	other := s.Second(t, servertest.DatabaseClock(), servertest.Log(log))
+	ungated, err := s.Client(t, "alice").RenewCertificate(ctx, s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRefused(t, writes(t, s, other, *waiting.ApprovalID, waiting.CertificateID), "clock is 1h0m")
+	if got := state(); got != "pending" {
+		t.Errorf("the approval is %s", got)
+	}
+	waitFor(t, log, "could not claim a job")
+	if a, err := at(t, other, s.Key(t, "vera")).GetApproval(ctx, *waiting.ApprovalID); err != nil {
+		t.Errorf("reading is refused: %v, %+v", err, a)
+	}
+
+	s.Clock.Advance(9 * 24 * time.Hour) // past the deadline
+	log.reset()
+	waitFor(t, log, "no tick")
+	if err := other.App.Expire(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := state(); got != "pending" {
+		t.Errorf("the approval is %s", got)
+	}
+
+	s.Clock.Advance(time.Hour - 9*24*time.Hour)
+	if j := s.Ended(t, ungated.ID); j.Status != api.JobCompleted {
+		t.Errorf("the job is %s: %s", j.Status, j.ErrorMessage)
+	}
+	if _, err := at(t, other, s.Key(t, "bob")).ApproveApproval(ctx, *waiting.ApprovalID, api.Decision{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program that is too old for the database neither starts, nor signs, nor writes.
+func TestProgram_TooOld(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &buffer{}
+			s := start(t, servertest.NoWorkers(), servertest.Log(log))
+			waiting := s.Waiting(t, "alice")
+			ungated, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, who := range []string{"alice", "bob", "olga"} {
+				s.Key(t, who)
+			}
+			const tooOld = "this program is too old"
+			s.Exec(t, "UPDATE schema_requirements SET min_program = 99")
+			if err := s.Store.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), tooOld) {
+				t.Errorf("it starts: %v", err)
+			}
+			// What was measured before counts for five seconds, but not at the gate.
+			ctx, stop := context.WithCancel(t.Context())
+			working := make(chan struct{})
+			go func() {
+				defer close(working)
+				s.App.Work(ctx)
+			}()
+			waitFor(t, log, tooOld)
+			servertest.Eventually(t, func() error {
+				if err := s.Store.Write(t.Context(), func(*store.Tx) error { return nil }); err == nil {
+					return errors.New("it writes")
+				}
+				return nil
+			})
+			checkRefused(t, writes(t, s, s, *waiting.ApprovalID, waiting.CertificateID), tooOld)
+			stop()
+			<-working
+			signed := 0
+			s.Query(t, &signed, "SELECT count(*) FROM intents")
+			if signed != 0 {
+				t.Errorf("job %s passed the gate", ungated.ID)
+			}
+			servertest.Eventually(t, func() error { return readyAnswer(s.URL, tooOld) })
+		})
+	}
+}
