@@ -26,31 +26,47 @@ const (
 	ApprovalCancelled ApprovalState = "cancelled"
 )
 
+// ApprovalOrder is the order of a list of approvals.
+type ApprovalOrder string
+
+// The orders.
+const (
+	ApprovalsOldestFirst   ApprovalOrder = "oldest"
+	ApprovalsNewestFirst   ApprovalOrder = "newest"
+	ApprovalsSoonestExpiry ApprovalOrder = "expires_at"
+)
+
 // Approval is a request that waits for a second person, or what became of it.
 type Approval struct {
-	ID                 string          `json:"id"`
-	Kind               ApprovalKind    `json:"kind" enum:"issuance,profile_edit"`
-	State              ApprovalState   `json:"state" enum:"pending,approved,rejected,expired,cancelled"`
-	ProfileID          string          `json:"profile_id"`
-	ProfileName        string          `json:"profile_name"`
-	CertificateID      *string         `json:"certificate_id" doc:"null for a profile edit"`
-	JobID              *string         `json:"job_id" doc:"null for a profile edit"`
-	RequestedBy        string          `json:"requested_by" doc:"the principal that asked"`
-	Accountable        string          `json:"accountable" doc:"the person behind it"`
-	Excluded           []string        `json:"excluded" doc:"the people who may not decide"`
-	Reason             string          `json:"reason"`
-	PreviousApprovalID *string         `json:"previous_approval_id"`
-	Subject            json.RawMessage `json:"subject" doc:"everything the decision covers"`
-	Digest             string          `json:"digest" doc:"sha256: and the SHA-256 of the subject as RFC 8785 JSON"`
-	ExpiresAt          time.Time       `json:"expires_at"`
-	DecidedBy          *string         `json:"decided_by" doc:"null while it is pending, and of a cancelled one"`
-	DecidedAt          *time.Time      `json:"decided_at"`
-	Note               string          `json:"note"`
-	Cause              *Cause          `json:"cause" doc:"why it ended without a decision; null otherwise"`
-	ClosedBy           *string         `json:"closed_by" doc:"the principal whose call cancelled it; null otherwise"`
-	ClosedAt           *time.Time      `json:"closed_at"`
-	CreatedAt          time.Time       `json:"created_at"`
-	UpdatedAt          time.Time       `json:"updated_at"`
+	ID                 string           `json:"id"`
+	Kind               ApprovalKind     `json:"kind" enum:"issuance,profile_edit"`
+	State              ApprovalState    `json:"state" enum:"pending,approved,rejected,expired,cancelled"`
+	ProfileID          string           `json:"profile_id"`
+	ProfileName        string           `json:"profile_name"`
+	CertificateID      *string          `json:"certificate_id" doc:"null for a profile edit"`
+	JobID              *string          `json:"job_id" doc:"null for a profile edit"`
+	RequestedBy        string           `json:"requested_by" doc:"the principal that asked"`
+	Accountable        string           `json:"accountable" doc:"the person behind it"`
+	Excluded           []string         `json:"excluded" doc:"the people who may not decide"`
+	Reason             string           `json:"reason"`
+	AlsoExcluded       []string         `json:"also_excluded" doc:"the people that the requester excluded as well"`
+	StandsFor          []string         `json:"stands_for" doc:"the authors whose changes the requester took over"`
+	PreviousApprovalID *string          `json:"previous_approval_id"`
+	Previous           *PreviousRequest `json:"previous" doc:"the newest rejected request since a human approved last, else the newest one that ended"`
+	Rejections         []Rejection      `json:"rejections" doc:"since a human approved last, of requests for any of these names; newest first, at most 20"`
+	Subject            json.RawMessage  `json:"subject" doc:"everything the decision covers"`
+	Digest             string           `json:"digest" doc:"sha256: and the SHA-256 of the subject as RFC 8785 JSON"`
+	Context            *IssuanceContext `json:"context" doc:"what differs from what a human approved last; null for a profile edit"`
+	CSRIgnored         []Ignored        `json:"csr_ignored"`
+	ExpiresAt          time.Time        `json:"expires_at"`
+	DecidedBy          *string          `json:"decided_by" doc:"null while it is pending, and of a cancelled one"`
+	DecidedAt          *time.Time       `json:"decided_at"`
+	Note               string           `json:"note"`
+	Cause              *Cause           `json:"cause" doc:"why it ended without a decision; null otherwise"`
+	ClosedBy           *string          `json:"closed_by" doc:"the principal whose call cancelled it; null otherwise"`
+	ClosedAt           *time.Time       `json:"closed_at"`
+	CreatedAt          time.Time        `json:"created_at"`
+	UpdatedAt          time.Time        `json:"updated_at"`
 }
 
 // IssuanceSubject is the subject of an approval of kind issuance: all that gets signed.

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // CertificateSpec is what a caller writes of a certificate.
 type CertificateSpec struct {
@@ -72,4 +75,28 @@ type Leaf struct {
 type Renew struct {
 	CSRPEM string `json:"csr_pem,omitempty" minLength:"1" doc:"a new public key; it becomes the certificate's once issued"`
 	Reason string `json:"reason,omitempty" maxLength:"500"`
+	Digest string `json:"digest,omitempty" minLength:"1" doc:"refused unless it is the digest of what would be signed"`
+	// Who may not decide, and for whom a human stands. See RenewalPreview.
+	AlsoExcluded []string `json:"also_excluded,omitempty" doc:"handles of more people who may not decide"`
+	StandsFor    []string `json:"stands_for,omitempty" doc:"handles of authors whose changes the asker takes over, so that they may decide; a human's only, with the digest"`
+}
+
+// RenewalOutcome is what a renewal would do.
+type RenewalOutcome string
+
+// The outcomes.
+const (
+	RenewalSigns   RenewalOutcome = "signs"   // at once
+	RenewalWaits   RenewalOutcome = "waits"   // for a second person
+	RenewalRefused RenewalOutcome = "refused" // see the problem
+)
+
+// RenewalPreview is what POST /certificates/{id}/renew would do for the caller.
+type RenewalPreview struct {
+	Outcome  RenewalOutcome   `json:"outcome" enum:"signs,waits,refused"`
+	Subject  json.RawMessage  `json:"subject" doc:"what would be signed; null if that cannot be said"`
+	Digest   string           `json:"digest"`
+	Excluded []string         `json:"excluded" doc:"the people who could not decide"`
+	Context  *IssuanceContext `json:"context"`
+	Problem  *Problem         `json:"problem" doc:"why it is refused; null unless it is"`
 }

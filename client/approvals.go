@@ -5,42 +5,46 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
 // ApprovalFilter says which approvals are meant.
 type ApprovalFilter struct {
-	State         api.ApprovalState
+	States        []api.ApprovalState
 	Kind          api.ApprovalKind
 	ProfileID     string
 	CertificateID string
 	RequestedBy   string
+	DecidedBy     string
+	Since         time.Time
 }
 
 func (f ApprovalFilter) query() query {
-	return query{}.
-		text("state", string(f.State)).
+	q := query{}
+	for _, state := range f.States {
+		url.Values(q).Add("state", string(state))
+	}
+	return q.
 		text("kind", string(f.Kind)).
 		text("profile_id", f.ProfileID).
 		text("certificate_id", f.CertificateID).
-		text("requested_by", f.RequestedBy)
+		text("requested_by", f.RequestedBy).
+		text("decided_by", f.DecidedBy).
+		time("since", f.Since)
 }
 
 // ListApprovalsOptions filters approvals.
 type ListApprovalsOptions struct {
 	Page
 	ApprovalFilter
-	// Newest asks for the newest first; the oldest is first otherwise.
-	Newest bool
+	Order api.ApprovalOrder // the oldest first unless given
 }
 
 // ListApprovals gives the approvals that match.
 func (c *Client) ListApprovals(ctx context.Context, o ListApprovalsOptions) iter.Seq2[api.Approval, error] {
-	q := o.ApprovalFilter.query().number("limit", o.Limit)
-	if o.Newest {
-		q.text("order", "newest")
-	}
+	q := o.ApprovalFilter.query().number("limit", o.Limit).text("order", string(o.Order))
 	return list[api.Approval](ctx, c, approvalsPath(), q)
 }
 

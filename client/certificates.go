@@ -63,6 +63,12 @@ func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew, o
 	return call[api.Job](ctx, c, r.with(opts))
 }
 
+// PreviewRenewal tells what RenewCertificate would do for the caller. It changes nothing.
+func (c *Client) PreviewRenewal(ctx context.Context, id string, b api.Renew) (api.RenewalPreview, error) {
+	r := request{method: http.MethodPost, path: certificatesPath(id, "renew", "preview"), body: b, want: http.StatusOK}
+	return call[api.RenewalPreview](ctx, c, r)
+}
+
 func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }
 
 // DeleteCertificate archives a certificate: its id is free again, its past stays.

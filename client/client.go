@@ -106,6 +106,16 @@ func Query(name, value string) RequestOption {
 	}
 }
 
+// AlsoExclude keeps more people from deciding on what a write with issue=true asks for.
+func AlsoExclude(handles ...string) RequestOption {
+	return func(r *request) {
+		if r.query == nil {
+			r.query = url.Values{}
+		}
+		r.query["also_excluded"] = handles
+	}
+}
+
 // repeatable says that sending r twice has the effect of sending it once. A POST has its Idempotency-Key for that.
 // A PUT without a version has not: the second one would undo what somebody else wrote after the first.
 func (r request) repeatable() bool {

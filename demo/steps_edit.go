@@ -139,7 +139,7 @@ func (s *stage) applyWaits(ctx context.Context) error {
 // findEdit finds the one edit that waits.
 func (s *stage) findEdit(ctx context.Context) error {
 	waiting, err := client.Collect(s.as("bob").ListApprovals(ctx, client.ListApprovalsOptions{
-		ApprovalFilter: client.ApprovalFilter{State: api.ApprovalPending, ProfileID: s.profileID},
+		ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}, ProfileID: s.profileID},
 	}))
 	if err != nil {
 		return err

@@ -256,7 +256,7 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 	}
 	var waiting []string
 	pending := func() {
-		for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{State: api.ApprovalPending}}) {
+		for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}}}) {
 			if err != nil {
 				t.Error(err)
 			}

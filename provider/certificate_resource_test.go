@@ -46,7 +46,7 @@ var www = []string{"www.example.com"}
 // newest is the certificate's newest approval.
 func newest(t *testing.T, s *servertest.Server) api.Approval {
 	t.Helper()
-	options := client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{CertificateID: "mc-www"}, Newest: true}
+	options := client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{CertificateID: "mc-www"}, Order: api.ApprovalsNewestFirst}
 	for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), options) {
 		if err != nil {
 			t.Fatal(err)

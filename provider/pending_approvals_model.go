@@ -41,7 +41,7 @@ func (m pendingApprovalsModel) options() client.GetApprovalSummaryOptions {
 	if !m.Limit.IsNull() {
 		o.Limit = int(m.Limit.ValueInt64())
 	}
-	o.State = api.ApprovalPending
+	o.States = []api.ApprovalState{api.ApprovalPending}
 	o.Kind = api.ApprovalKind(m.Kind.ValueString())
 	o.ProfileID = m.ProfileID.ValueString()
 	o.CertificateID = m.CertificateID.ValueString()

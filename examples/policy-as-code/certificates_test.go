@@ -29,7 +29,7 @@ func certificateUnder(address, profile string) string {
 func approveAll(t testing.TB, s *scene) {
 	t.Helper()
 	bob := s.Client(t, "bob")
-	for a, err := range bob.ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{State: api.ApprovalPending}}) {
+	for a, err := range bob.ListApprovals(t.Context(), client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}}}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,29 +35,38 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 // on 100,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
+	pending := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
 		"approvals": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{}, page)
+			_, err := approval.List(tx, approval.Filter{}, order(page), page)
 			return err
 		},
 		"approvals by state": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{State: api.ApprovalPending}, page)
+			_, err := approval.List(tx, pending, order(page), page)
 			return err
 		},
 		"approvals by profile": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{ProfileID: "p-7"}, page)
+			_, err := approval.List(tx, approval.Filter{ProfileID: "p-7"}, order(page), page)
 			return err
 		},
 		"approvals by certificate": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{CertificateUID: "u77"}, page)
+			_, err := approval.List(tx, approval.Filter{CertificateUID: "u77"}, order(page), page)
 			return err
 		},
 		"approvals by requester": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{RequestedBy: "alice"}, page)
+			_, err := approval.List(tx, approval.Filter{RequestedBy: "alice"}, order(page), page)
+			return err
+		},
+		"approvals by decider": func(tx *store.Tx, page store.Page) error {
+			_, err := approval.List(tx, approval.Filter{DecidedBy: "bob"}, order(page), page)
+			return err
+		},
+		"approvals by expiry": func(tx *store.Tx, page store.Page) error {
+			_, err := approval.List(tx, pending, api.ApprovalsSoonestExpiry, page)
 			return err
 		},
 		"summary of pending approvals": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.Summarize(tx, approval.Filter{State: api.ApprovalPending}, page.Limit)
+			_, err := approval.Summarize(tx, pending, page.Limit)
 			return err
 		},
 		"jobs": func(tx *store.Tx, page store.Page) error {
@@ -114,6 +123,13 @@ func TestLists_WalkAnIndex(t *testing.T) {
 	}, servertest.NoWorkers(), servertest.Tampered())
 }
 
+func order(page store.Page) api.ApprovalOrder {
+	if page.Newest {
+		return api.ApprovalsNewestFirst
+	}
+	return api.ApprovalsOldestFirst
+}
+
 func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page) error, page store.Page) string {
 	t.Helper()
 	var lines []string
@@ -160,12 +176,12 @@ func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 		rows int
 		sql  string
 	}{
-		{certificates, `INSERT INTO certificates (uid, id, spec, version, renew_at, created_at, updated_at)
-			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 1, AT, AT, AT FROM NUMBERS`},
+		{certificates, `INSERT INTO certificates (uid, id, spec, spki_sha256, version, renew_at, created_at, updated_at)
+			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 'k' || i, 1, AT, AT, AT FROM NUMBERS`},
 		{approvals, `INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, certificate_uid, job_id, requested_by, accountable, excluded,
-			reason, subject, digest, expires_at, decided_by, decided_at, note, created_at, updated_at)
+			also_excluded, stands_for, rejections, csr_ignored, reason, subject, digest, expires_at, decided_by, decided_at, note, created_at, updated_at)
 			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || (1 + (i - 1) % CERTIFICATES), 'job-' || i,
-				CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'olga', '["olga"]', '', '{}', 'sha256:0', AT2,
+				CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'olga', '["olga"]', '[]', '[]', '[]', '[]', '', '{}', 'sha256:0', AT2,
 				CASE WHEN i % 50 = 0 THEN NULL ELSE 'bob' END, CASE WHEN i % 50 = 0 THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`},
 		{certificates, `INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, max_attempts, fence, error_message,
 			requested_by, accountable, csr_pem, subject, digest, run_at, created_at, updated_at)

@@ -30,7 +30,7 @@ func BenchmarkScale(b *testing.B) {
 			metrics := promhttp.HandlerFor(s.App.Registry, promhttp.HandlerOpts{})
 			firstOf := func(state api.ApprovalState) func() error {
 				return func() error {
-					for _, err := range vera.ListApprovals(ctx, client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{State: state}}) {
+					for _, err := range vera.ListApprovals(ctx, client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{state}}}) {
 						return err
 					}
 					return nil
@@ -38,7 +38,7 @@ func BenchmarkScale(b *testing.B) {
 			}
 			summaryOf := func(state api.ApprovalState) func() error {
 				return func() error {
-					_, err := vera.GetApprovalSummary(ctx, client.GetApprovalSummaryOptions{ApprovalFilter: client.ApprovalFilter{State: state}})
+					_, err := vera.GetApprovalSummary(ctx, client.GetApprovalSummaryOptions{ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{state}}})
 					return err
 				}
 			}

@@ -26,8 +26,14 @@ type Approval struct {
 	Accountable        string
 	Excluded           store.JSON[[]string]
 	Reason             string
+	AlsoExcluded       store.JSON[[]string]
+	StandsFor          store.JSON[[]string]
 	PreviousApprovalID *string
-	Subject            string // RFC 8785 JSON
+	Previous           *store.JSON[api.PreviousRequest]
+	Rejections         store.JSON[[]api.Rejection]
+	Context            *store.JSON[api.IssuanceContext]
+	CSRIgnored         store.JSON[[]api.Ignored] `gorm:"column:csr_ignored"`
+	Subject            string                    // RFC 8785 JSON
 	Digest             string
 	ExpiresAt          time.Time
 	DecidedBy          *string
@@ -48,10 +54,11 @@ func (a Approval) API() api.Approval {
 	return api.Approval{
 		ID: a.ID, Kind: a.Kind, State: a.State, ProfileID: a.ProfileID, ProfileName: a.ProfileName,
 		CertificateID: a.CertificateID, JobID: a.JobID, RequestedBy: a.RequestedBy, Accountable: a.Accountable,
-		Excluded: a.Excluded.V, Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID,
-		Subject: json.RawMessage(a.Subject), Digest: a.Digest, ExpiresAt: a.ExpiresAt,
-		DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note, Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt,
-		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		Excluded: a.Excluded.V, AlsoExcluded: a.AlsoExcluded.V, StandsFor: a.StandsFor.V,
+		Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID, Previous: store.Value(a.Previous), Rejections: a.Rejections.V,
+		Subject: json.RawMessage(a.Subject), Digest: a.Digest, Context: store.Value(a.Context), CSRIgnored: a.CSRIgnored.V,
+		ExpiresAt: a.ExpiresAt, DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note,
+		Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}
 }
 

@@ -28,33 +28,58 @@ func Get(tx *store.Tx, id string) (Approval, error) {
 
 // Filter chooses approvals; an empty field chooses all.
 type Filter struct {
-	State          api.ApprovalState
+	States         []api.ApprovalState
 	Kind           api.ApprovalKind
 	ProfileID      string
 	CertificateUID string
 	RequestedBy    string
+	DecidedBy      string
+	Since          time.Time // made at this time or later
 }
 
 func (f Filter) on(db *gorm.DB) *gorm.DB {
 	for _, c := range []struct{ condition, value string }{
-		{"state = ?", string(f.State)},
 		{"kind = ?", string(f.Kind)},
 		{"profile_id = ?", f.ProfileID},
 		{"certificate_uid = ?", f.CertificateUID},
 		{"requested_by = ?", f.RequestedBy},
+		{"decided_by = ?", f.DecidedBy},
 	} {
 		if c.value != "" {
 			db = db.Where(c.condition, c.value)
 		}
 	}
+	switch len(f.States) {
+	case 0:
+	case 1: // a plan for one state follows its index in order
+		db = db.Where("state = ?", f.States[0])
+	default:
+		db = db.Where("state IN ?", f.States)
+	}
+	if !f.Since.IsZero() {
+		db = db.Where("created_at >= ?", f.Since)
+	}
 	return db
 }
 
 // List gives a page of approvals.
-func List(tx *store.Tx, f Filter, page store.Page) ([]Approval, error) {
+func List(tx *store.Tx, f Filter, order api.ApprovalOrder, page store.Page) ([]Approval, error) {
+	column := "created_at"
+	if order == api.ApprovalsSoonestExpiry {
+		column = "expires_at"
+	}
+	page.Newest = order == api.ApprovalsNewestFirst
 	var rows []Approval
-	err := page.On(f.on(tx.DB), "created_at", "id").Find(&rows).Error
+	err := page.On(f.on(tx.DB), column, "id").Find(&rows).Error
 	return rows, err
+}
+
+// Cursor is the place of an approval in a list of an order.
+func (a Approval) Cursor(order api.ApprovalOrder) store.Cursor {
+	if order == api.ApprovalsSoonestExpiry {
+		return store.Cursor{At: a.ExpiresAt, ID: a.ID}
+	}
+	return store.Cursor{At: a.CreatedAt, ID: a.ID}
 }
 
 // Summarize counts the approvals that the filter chooses and lists the oldest of them.
@@ -78,7 +103,7 @@ func Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
 		summary.CountByKind[g.Kind] += g.N
 		summary.CountByProfile[g.ProfileID] += g.N
 	}
-	rows, err := List(tx, f, store.Page{Limit: limit})
+	rows, err := List(tx, f, api.ApprovalsOldestFirst, store.Page{Limit: limit})
 	if err != nil {
 		return summary, fmt.Errorf("list approvals: %w", err)
 	}
@@ -94,7 +119,7 @@ func Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
 
 // Pending gives, for the metrics, how many approvals wait for each profile and since when the oldest does.
 func Pending(tx *store.Tx) (byProfile map[string]int64, oldest *time.Time, err error) {
-	summary, err := Summarize(tx, Filter{State: api.ApprovalPending}, 1)
+	summary, err := Summarize(tx, Filter{States: []api.ApprovalState{api.ApprovalPending}}, 1)
 	return summary.CountByProfile, summary.OldestRequestedAt, err
 }
 
@@ -116,18 +141,15 @@ func States(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
 
 // Newest finds the newest approval that the filter chooses, made since a time, over the digest if one is given.
 func Newest(tx *store.Tx, f Filter, digest string, since time.Time) (Approval, bool, error) {
-	var rows []Approval
 	db := f.on(tx.DB).Where("created_at >= ?", since)
 	if digest != "" {
 		db = db.Where("digest = ?", digest)
 	}
-	if err := db.Order("created_at DESC, id DESC").Limit(1).Find(&rows).Error; err != nil {
-		return Approval{}, false, fmt.Errorf("look for an earlier approval: %w", err)
+	a, err := newest(db)
+	if err != nil || a == nil {
+		return Approval{}, false, err
 	}
-	if len(rows) == 0 {
-		return Approval{}, false, nil
-	}
-	return rows[0], true, nil
+	return *a, true, nil
 }
 
 // PendingOf gives, for each of the profiles that has one, a pending approval of a kind.
@@ -137,7 +159,7 @@ func PendingOf(tx *store.Tx, kind api.ApprovalKind, profileIDs []string) (map[st
 		return pending, nil
 	}
 	var rows []Approval
-	err := Filter{Kind: kind, State: api.ApprovalPending}.on(tx.DB).Select("id, profile_id").Where("profile_id IN ?", profileIDs).Find(&rows).Error
+	err := Filter{Kind: kind, States: []api.ApprovalState{api.ApprovalPending}}.on(tx.DB).Select("id, profile_id").Where("profile_id IN ?", profileIDs).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("look up pending approvals: %w", err)
 	}

@@ -20,6 +20,7 @@ type Certificate struct {
 	UID           string `gorm:"column:uid"`
 	ID            string
 	Spec          store.JSON[api.CertificateSpec]
+	SPKISHA256    string `gorm:"column:spki_sha256"` // of the request's key
 	Version       int64
 	CurrentSerial *string
 	NotAfter      *time.Time // of the current leaf

@@ -101,8 +101,8 @@ func StoreLeaf(tx *store.Tx, l Leaf, csrPEM string, author history.Author) error
 	if err := tx.DB.Create(&l).Error; err != nil {
 		return fmt.Errorf("store the leaf: %w", err)
 	}
-	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
-		c.Spec, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
+	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, spki_sha256 = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
+		c.Spec, c.SPKISHA256, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
 	if err != nil {
 		return fmt.Errorf("make the leaf current: %w", err)
 	}
@@ -127,5 +127,6 @@ func adoptRequest(tx *store.Tx, c *Certificate, csrPEM string, author history.Au
 	if err != nil {
 		return err
 	}
+	c.SPKISHA256 = after.Key.SPKISHA256
 	return recordAuthor(tx, author, before, *c, after)
 }

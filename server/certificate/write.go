@@ -3,6 +3,7 @@ package certificate
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -33,21 +34,24 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	} else if !api.Is(err, api.CodeNotFound) {
 		return Certificate{}, err
 	}
+	content, err := contentOf(in.CertificateSpec)
+	if err != nil {
+		return Certificate{}, err
+	}
 	c := Certificate{
 		UID: store.NewID(""), ID: in.ID, Spec: store.JSON[api.CertificateSpec]{V: in.CertificateSpec},
-		Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+		SPKISHA256: content.Key.SPKISHA256, Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
 	if err := tx.DB.Create(&c).Error; err != nil {
 		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
 	}
-	content, err := contentOf(c.Spec.V)
-	if err != nil {
+	if err := storeNames(tx, c.UID, in.SANs); err != nil {
 		return Certificate{}, err
 	}
 	if err := recordAuthor(tx, authorOf(who), nil, c, content); err != nil {
 		return Certificate{}, err
 	}
-	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V)})
+	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V, content.Key)})
 }
 
 func authorOf(who identity.Actor) history.Author {
@@ -105,20 +109,25 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 		return Certificate{}, err
 	}
 	var after Certificate
-	changed, err := tx.Guarded(&after, `UPDATE certificates SET spec = ?, version = version + 1, renew_at = ?, updated_at = ?
+	changed, err := tx.Guarded(&after, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = version + 1, renew_at = ?, updated_at = ?
 		WHERE uid = ? AND version = ? AND archived_at IS NULL RETURNING *`,
-		store.JSON[api.CertificateSpec]{V: spec}, due, tx.Now, before.UID, before.Version)
+		store.JSON[api.CertificateSpec]{V: spec}, content.Key.SPKISHA256, due, tx.Now, before.UID, before.Version)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
 	}
 	if !changed {
 		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
 	}
+	if !slices.Equal(old.SANs, content.SANs) {
+		if err := storeNames(tx, after.UID, spec.SANs); err != nil {
+			return Certificate{}, err
+		}
+	}
 	if err := recordAuthor(tx, authorOf(who), old, after, content); err != nil {
 		return Certificate{}, err
 	}
 	return after, record(tx, who, "certificate_updated", after, audit.Details{
-		"version": after.Version, "before": summary(before.Spec.V), "after": summary(spec),
+		"version": after.Version, "before": summary(before.Spec.V, old.Key), "after": summary(spec, content.Key),
 	})
 }
 
@@ -216,10 +225,11 @@ func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time,
 	return &due, nil
 }
 
-// summary is a certificate for the audit trail, where a CSR would only be noise.
-func summary(spec api.CertificateSpec) any {
+// summary is a certificate for the audit trail: the key that a CSR brings, instead of the CSR.
+func summary(spec api.CertificateSpec, key api.Key) any {
 	return struct {
 		api.CertificateSpec
-		CSRPEM string `json:"csr_pem,omitempty"`
-	}{CertificateSpec: spec}
+		CSRPEM string  `json:"csr_pem,omitempty"`
+		Key    api.Key `json:"key"`
+	}{CertificateSpec: spec, Key: key}
 }

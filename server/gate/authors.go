@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -85,6 +86,9 @@ func (g *Gate) Authorship(tx *store.Tx, p Proposal) (Authorship, error) {
 	rules, err := g.approvedRules(tx, p.ProfileID, ofProfile, b.ProfileVersion)
 	if err != nil {
 		return a, err
+	}
+	if p.HasOwnKey() {
+		ofCertificate = slices.DeleteFunc(ofCertificate, func(c history.Change) bool { return c.Field == "key" })
 	}
 	certificates, profiles := differing(ofCertificate, ofProfile, b, rules)
 	a.Differing = append(certificates, profiles...)

@@ -43,6 +43,9 @@ func (p Proposal) Faults() []api.Fault {
 // isDisabled reports whether the profile was found and is disabled.
 func (p Proposal) isDisabled() bool { return p.ProfileID != "" && !p.Profile.Enabled }
 
+// HasOwnKey says whether the request brings a key that is not the certificate's. Its author is the requester.
+func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certificate.SPKISHA256 }
+
 // Propose says what would be signed now for a certificate that is given by its uid, with the key of csrPEM, and
 // keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells.
 func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {

@@ -1,8 +1,6 @@
 package history
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -22,16 +20,16 @@ type Author struct {
 
 // Change is one signed field that a version changed.
 type Change struct {
-	Version     int64
-	Field       string
-	ValueSHA256 string `gorm:"column:value_sha256"` // of the value that the version has
-	Author      `gorm:"embedded"`
-	ChangedAt   time.Time
+	Version   int64
+	Field     string
+	Value     string // canonical JSON of what the version has
+	Author    `gorm:"embedded"`
+	ChangedAt time.Time
 }
 
-// Fields gives the hash of each field of content, by the field's name on the wire. Two versions differ in a field if
-// its hashes differ. Sets must be sorted.
-func Fields(content any) (map[string]string, error) {
+// fieldsOf gives the canonical JSON of each field of content, by the field's name on the wire. Two versions differ in a
+// field if its texts differ. Sets must be sorted.
+func fieldsOf(content any) (map[string]string, error) {
 	text, err := json.Marshal(content)
 	if err != nil {
 		return nil, fmt.Errorf("encode what is signed: %w", err)
@@ -40,15 +38,14 @@ func Fields(content any) (map[string]string, error) {
 	if err := json.Unmarshal(text, &values); err != nil {
 		return nil, fmt.Errorf("read what is signed: %w", err)
 	}
-	hashes := make(map[string]string, len(values))
+	fields := make(map[string]string, len(values))
 	for name, value := range values {
 		if err := value.Canonicalize(); err != nil {
 			return nil, fmt.Errorf("canonical JSON of %s: %w", name, err)
 		}
-		sum := sha256.Sum256(value)
-		hashes[name] = hex.EncodeToString(sum[:])
+		fields[name] = string(value)
 	}
-	return hashes, nil
+	return fields, nil
 }
 
 // Changes lists what a version changes: the fields of after that before does not have, or has with another value.
@@ -57,18 +54,18 @@ func Changes(version int64, author Author, at time.Time, before, after any) ([]C
 	old := map[string]string{}
 	if before != nil {
 		var err error
-		if old, err = Fields(before); err != nil {
+		if old, err = fieldsOf(before); err != nil {
 			return nil, err
 		}
 	}
-	hashes, err := Fields(after)
+	fields, err := fieldsOf(after)
 	if err != nil {
 		return nil, err
 	}
 	var changes []Change
-	for _, name := range slices.Sorted(maps.Keys(hashes)) {
-		if old[name] != hashes[name] {
-			changes = append(changes, Change{Version: version, Field: name, ValueSHA256: hashes[name], Author: author, ChangedAt: at})
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if old[name] != fields[name] {
+			changes = append(changes, Change{Version: version, Field: name, Value: fields[name], Author: author, ChangedAt: at})
 		}
 	}
 	return changes, nil
@@ -84,8 +81,8 @@ func Open(changes []Change, settled func(Change) bool) []Change {
 	for i, c := range changes {
 		switch {
 		case settled(c):
-			value[c.Field], open[c.Field] = c.ValueSHA256, false
-		case value[c.Field] == c.ValueSHA256:
+			value[c.Field], open[c.Field] = c.Value, false
+		case value[c.Field] == c.Value:
 			open[c.Field] = false
 		case !open[c.Field]:
 			open[c.Field], since[c.Field] = true, i

@@ -14,7 +14,7 @@ func change(text string) history.Change {
 	parts := strings.Fields(text)
 	field, value, _ := strings.Cut(parts[1], "=")
 	return history.Change{
-		Version: int64(parts[0][0] - '0'), Field: field, ValueSHA256: value, Author: history.Author{Principal: parts[2], Accountable: parts[2]},
+		Version: int64(parts[0][0] - '0'), Field: field, Value: value, Author: history.Author{Principal: parts[2], Accountable: parts[2]},
 	}
 }
 

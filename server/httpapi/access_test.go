@@ -21,7 +21,7 @@ func TestRoles(t *testing.T) {
 		"get-me": readers, "list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
 		"list-certificate-versions": readers, "get-certificate-chain": readers, "list-jobs": readers, "get-job": readers,
 		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "get-ungated-names": readers, "list-audit-events": {"audrey"},
-		"list-principals": {"adam"}, "get-principal": {"adam"},
+		"list-principals": {"adam"}, "get-principal": {"adam"}, "preview-renewal": readers,
 		"create-profile": operators, "replace-profile": operators, "delete-profile": operators,
 		"create-certificate": operators, "replace-certificate": operators, "delete-certificate": operators,
 		"renew-certificate": operators, "withdraw-approval": operators,

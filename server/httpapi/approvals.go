@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -17,14 +18,18 @@ type ApprovalFilter struct {
 	ProfileID     string           `query:"profile_id" maxLength:"65"`
 	CertificateID string           `query:"certificate_id" maxLength:"66"`
 	RequestedBy   string           `query:"requested_by" maxLength:"63"`
+	DecidedBy     string           `query:"decided_by" maxLength:"63"`
+	Since         time.Time        `query:"since" doc:"made at this time or later"`
 }
 
 // nobody is a uid that no certificate has.
 const nobody = "none"
 
 // filter chooses by the certificate that has the id now: the approvals of an archived one are not shown as its.
-func (f ApprovalFilter) filter(tx *store.Tx, state api.ApprovalState) (approval.Filter, error) {
-	chosen := approval.Filter{State: state, Kind: f.Kind, ProfileID: f.ProfileID, RequestedBy: f.RequestedBy}
+func (f ApprovalFilter) filter(tx *store.Tx, states []api.ApprovalState) (approval.Filter, error) {
+	chosen := approval.Filter{
+		States: states, Kind: f.Kind, ProfileID: f.ProfileID, RequestedBy: f.RequestedBy, DecidedBy: f.DecidedBy, Since: f.Since.UTC(),
+	}
 	if f.CertificateID == "" {
 		return chosen, nil
 	}
@@ -36,8 +41,8 @@ func (f ApprovalFilter) filter(tx *store.Tx, state api.ApprovalState) (approval.
 type listApprovalsInput struct {
 	Paged
 	ApprovalFilter
-	State api.ApprovalState `query:"state" enum:"pending,approved,rejected,expired,cancelled"`
-	Order string            `query:"order" enum:"oldest,newest" default:"oldest"`
+	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled" doc:"may be repeated"`
+	Order api.ApprovalOrder   `query:"order" enum:"oldest,newest,expires_at" default:"oldest"`
 }
 
 func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*list[api.Approval], error) {
@@ -46,24 +51,28 @@ func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*li
 		if err != nil {
 			return nil, err
 		}
-		return approval.List(tx, filter, in.page(in.Order == "newest"))
+		return approval.List(tx, filter, in.Order, in.page(false))
 	})
 	if err != nil {
 		return nil, err
 	}
-	place := func(a approval.Approval) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }
+	place := func(a approval.Approval) store.Cursor { return a.Cursor(in.Order) }
 	return listed(&in.Paged, rows, place, approval.Approval.API), nil
 }
 
 type approvalSummaryInput struct {
 	ApprovalFilter
-	State api.ApprovalState `query:"state" enum:"pending,approved,rejected,expired,cancelled" default:"pending"`
-	Limit int               `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"of the list; the counts have none"`
+	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled" doc:"pending unless given; may be repeated"`
+	Limit int                 `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"of the list; the counts have none"`
 }
 
 func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*plain[api.ApprovalSummary], error) {
 	summary, err := read(ctx, s, func(tx *store.Tx) (api.ApprovalSummary, error) {
-		filter, err := in.filter(tx, in.State)
+		states := in.State
+		if len(states) == 0 {
+			states = []api.ApprovalState{api.ApprovalPending}
+		}
+		filter, err := in.filter(tx, states)
 		if err != nil {
 			return api.ApprovalSummary{}, err
 		}

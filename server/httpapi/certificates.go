@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -82,12 +84,23 @@ func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultC
 type Issue struct {
 	Issue  bool   `query:"issue" doc:"open the job, and the approval, that renew would open"`
 	Reason string `query:"reason" maxLength:"500" doc:"why it is to be issued; kept on the approval"`
+
+	AlsoExcluded []string `query:"also_excluded,explode" doc:"handles of more people who may not decide; may be repeated"`
+}
+
+// Resolve implements huma.Resolver.
+func (i *Issue) Resolve(huma.Context) []error {
+	faults := issuance.CheckHandles("?also_excluded", i.AlsoExcluded)
+	for at := range faults {
+		faults[at].Pointer = "?also_excluded"
+	}
+	return asErrors(faults)
 }
 
 // issued opens what renew would open, if that was asked for, and shows the certificate.
 func (s *server) issued(tx *store.Tx, who identity.Actor, i Issue, c certificate.Certificate, err error) (api.Certificate, error) {
 	if err == nil && i.Issue {
-		_, err = s.Issuance.Renew(tx, who, issuance.Unprepared(c.ID, i.Reason))
+		_, err = s.Issuance.Renew(tx, who, issuance.Unprepared(c.ID, api.Renew{Reason: i.Reason, AlsoExcluded: i.AlsoExcluded}))
 	}
 	return viewed(tx, c, err)
 }
@@ -201,4 +214,17 @@ func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepte
 		return nil, err
 	}
 	return &accepted[api.Job]{Location: "/api/v1/jobs/" + j.ID, Body: j}, nil
+}
+
+func (s *server) previewRenewal(ctx context.Context, in *renewInput) (*plain[api.RenewalPreview], error) {
+	preview, err := read(ctx, s, func(tx *store.Tx) (api.RenewalPreview, error) {
+		return s.Issuance.Preview(tx, identity.From(ctx), in.ID, in.value)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if preview.Problem != nil {
+		preview.Problem = document(*preview.Problem, identity.RequestID(ctx))
+	}
+	return &plain[api.RenewalPreview]{preview}, nil
 }

@@ -95,7 +95,7 @@ func TestOpenAPI_EveryOperationHasAClientMethod(t *testing.T) {
 
 // What the document says of every operation, for those who read it or make code of it.
 func TestOpenAPI_SaysWhatHolds(t *testing.T) {
-	optional := []string{"approve-approval", "reject-approval", "withdraw-approval", "renew-certificate"}
+	optional := []string{"approve-approval", "reject-approval", "withdraw-approval", "renew-certificate", "preview-renewal"}
 	public := []string{"get-health", "get-ready"}
 	statuses := map[string][]string{
 		"create-profile": {"201"}, "create-certificate": {"201"}, "renew-certificate": {"202"}, "replace-profile": {"200", "202"},
@@ -170,6 +170,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		body := certificateBody(t, p.ID, "")
 		c := succeeded[api.Certificate](t, call("olga", "create-certificate", "", body), 201)
 		call("olga", "replace-certificate", c.ID, strings.Replace(body, "{", `{"renew_before_seconds":60,`, 1))
+		call("vera", "preview-renewal", c.ID, `{"digest":"sha256:0"}`)
+		call("vera", "preview-renewal", c.ID, "")
 		for _, verb := range []struct{ who, id string }{{"bob", "reject-approval"}, {"olga", "withdraw-approval"}, {"bob", "approve-approval"}} {
 			j := succeeded[api.Job](t, call("olga", "renew-certificate", c.ID, `{"reason":"r"}`), 202)
 			call("vera", "get-approval", *j.ApprovalID, "")

@@ -170,3 +170,39 @@ func TestList_Empty(t *testing.T) {
 		}
 	}, servertest.NoWorkers())
 }
+
+// Approvals are found by several states, by who decided, by when they were made and by when they expire.
+func TestListApprovals_Filters(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		decide := func(verb, who string) string {
+			id := *s.Waiting(t, "alice").ApprovalID
+			s.Clock.Advance(time.Hour)
+			succeeded[api.Approval](t, ask(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, ""), 200)
+			return id
+		}
+		approved, rejected, withdrawn := decide("approve", "bob"), decide("reject", "carol"), decide("withdraw", "alice")
+		since := s.Clock.Now().UTC().Format(time.RFC3339Nano)
+		first, second := *s.Waiting(t, "alice").ApprovalID, *s.Waiting(t, "alice").ApprovalID
+		for query, want := range map[string][]string{
+			"?state=approved&state=rejected":                  {approved, rejected},
+			"?state=cancelled&state=pending&order=newest":     {second, first, withdrawn},
+			"?decided_by=carol":                               {rejected},
+			"?since=" + url.QueryEscape(since):                {first, second},
+			"?order=expires_at":                               {approved, rejected, withdrawn, first, second},
+			"?state=pending&order=expires_at":                 {first, second},
+			"?decided_by=bob&state=rejected":                  nil,
+			"?since=" + url.QueryEscape(since) + "&limit=500": {first, second},
+			"?state=pending&state=approved&order=expires_at":  {approved, first, second},
+		} {
+			if got := walk(t, s, "/api/v1/approvals"+query+map[bool]string{true: "", false: "&limit=1"}[strings.Contains(query, "limit")], func(int, []string) {}); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", query, got, want)
+			}
+		}
+		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=pending", ""), api.CodeInvalidRequest)
+		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=open", ""), api.CodeInvalidRequest)
+		summary := succeeded[api.ApprovalSummary](t, ask(t, s, "vera", "GET", "/api/v1/approvals/summary?state=approved&state=pending", ""), 200)
+		if summary.TotalCount != 3 {
+			t.Errorf("the summary counts %d", summary.TotalCount)
+		}
+	}, servertest.NoWorkers())
+}

@@ -117,19 +117,7 @@ func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
 	}
 	var faults []api.Fault
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		values := query[name]
-		known := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
-		detail := ""
-		switch {
-		case !known:
-			detail = "is no parameter here"
-		case len(values) > 1:
-			detail = "is given more than once"
-		case values[0] == "":
-			detail = "has no value"
-		default:
-			detail = textFault(jsontext.Pointer("/"+name), values[0])
-		}
+		detail := parameterFault(op.Parameters, name, query[name])
 		if detail != "" {
 			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: detail})
 		}
@@ -162,4 +150,26 @@ func isJSON(contentType string) bool {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	charset := params["charset"]
 	return err == nil && mediaType == "application/json" && (charset == "" || charset == "utf-8" || charset == "UTF-8")
+}
+
+func parameterFault(known []*huma.Param, name string, values []string) string {
+	at := slices.IndexFunc(known, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+	if at < 0 {
+		return "is no parameter here"
+	}
+	if list := known[at].Schema.Type == huma.TypeArray; len(values) > 1 && !list {
+		return "is given more than once"
+	}
+	for i, value := range values {
+		if value == "" {
+			return "has no value"
+		}
+		if slices.Contains(values[:i], value) {
+			return "is given twice with the same value"
+		}
+		if fault := textFault(jsontext.Pointer("/"+name), value); fault != "" {
+			return fault
+		}
+	}
+	return ""
 }

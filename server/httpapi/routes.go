@@ -46,6 +46,7 @@ func (s *server) routes(h huma.API) {
 	put(s, h, operators, "/api/v1/certificates/{id}", "replace-certificate", "Replace a certificate", s.replaceCertificate)
 	remove(s, h, operators, "/api/v1/certificates/{id}", "delete-certificate", "Archive a certificate", s.deleteCertificate)
 	post(s, h, operators, "/api/v1/certificates/{id}/renew", "renew-certificate", "Ask for a certificate to be issued", http.StatusAccepted, s.renewCertificate)
+	post(s, h, readers, "/api/v1/certificates/{id}/renew/preview", "preview-renewal", "Tell what a renewal would do", http.StatusOK, s.previewRenewal)
 
 	get(s, h, readers, "/api/v1/jobs", "list-jobs", "List jobs, newest first", s.listJobs)
 	get(s, h, readers, "/api/v1/jobs/{id}", "get-job", "Get a job", s.getJob)

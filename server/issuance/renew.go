@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -57,8 +58,8 @@ func (s *Service) Prepare(ctx context.Context, certificateID string, request api
 }
 
 // Unprepared is a request that is linted in its transaction: for a certificate that this transaction writes.
-func Unprepared(certificateID, reason string) Prepared {
-	return Prepared{certificateID: certificateID, request: api.Renew{Reason: reason}}
+func Unprepared(certificateID string, request api.Renew) Prepared {
+	return Prepared{certificateID: certificateID, request: request}
 }
 
 func csrOf(request api.Renew, c certificate.Certificate) string {
@@ -71,19 +72,21 @@ func csrOf(request api.Renew, c certificate.Certificate) string {
 // Renew opens the job that issues a certificate, or the first one. Under a gated profile the job awaits an
 // approval, which is opened in the same transaction.
 func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, error) {
-	c, err := certificate.Get(tx, p.certificateID)
+	if faults := checkPeople(who, p.request); len(faults) > 0 {
+		return job.Job{}, api.Invalid(faults...)
+	}
+	proposal, err := s.propose(tx, p, s.Gate.Propose)
 	if err != nil {
 		return job.Job{}, err
 	}
-	proposal, err := s.Gate.Propose(tx, c.UID, csrOf(p.request, c))
-	if errors.Is(err, gate.ErrNothingToSign) {
-		return job.Job{}, api.NotFound("certificate", c.ID) // it was archived just now
-	}
+	overdue, err := s.renewable(tx, proposal, p)
 	if err != nil {
-		return job.Job{}, refusal(err)
-	}
-	if err := s.renewable(tx, proposal, p.lintedDigest); err != nil {
 		return job.Job{}, err
+	}
+	if overdue != nil {
+		if _, err := s.Approvals.Expire(tx, *overdue); err != nil && !approval.IsDecided(err) {
+			return job.Job{}, err
+		}
 	}
 	j, err := s.describe(tx, who, proposal)
 	if err != nil {
@@ -92,7 +95,20 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, 
 	if !proposal.Profile.RequiresApproval {
 		return s.open(tx, who, j, p.request.Reason)
 	}
-	return s.openGated(tx, who, j, proposal, p.request.Reason)
+	return s.openGated(tx, who, j, proposal, p.request)
+}
+
+// propose finds what would be signed for a request; look is the gate's Propose, or its Look, which locks nothing.
+func (s *Service) propose(tx *store.Tx, p Prepared, look func(tx *store.Tx, certificateUID, csrPEM string) (gate.Proposal, error)) (gate.Proposal, error) {
+	c, err := certificate.Get(tx, p.certificateID)
+	if err != nil {
+		return gate.Proposal{}, err
+	}
+	proposal, err := look(tx, c.UID, csrOf(p.request, c))
+	if errors.Is(err, gate.ErrNothingToSign) {
+		return proposal, api.NotFound("certificate", c.ID) // it was archived just now
+	}
+	return proposal, refusal(err)
 }
 
 // open makes a job that a worker may take at once. The accountable person must be enabled.
@@ -111,16 +127,22 @@ func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason strin
 }
 
 // openGated makes a job that waits, and the approval that it waits for.
-func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.Proposal, reason string) (job.Job, error) {
-	authorship, err := s.Gate.Authorship(tx, p)
+func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.Proposal, r api.Renew) (job.Job, error) {
+	authorship, context, err := s.review(tx, who, p)
 	if err != nil {
 		return job.Job{}, err
 	}
-	a, err := s.Approvals.Request(tx, who, approval.Request{
+	request := approval.Request{
 		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
-		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID, Accountable: who.Accountable(), Excluded: excluded(who, authorship),
-		Reason: reason, Subject: j.Subject, Digest: j.Digest,
-	})
+		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
+		Accountable: who.Accountable(), Excluded: excluded(who, authorship.Authors, r), AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
+		Context: &context, Names: p.Subject.SANs, Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
+		Subject: j.Subject, Digest: j.Digest,
+	}
+	if err := addEarlier(tx, &request, authorship); err != nil {
+		return job.Job{}, err
+	}
+	a, err := s.Approvals.Request(tx, who, request)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -135,49 +157,79 @@ func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.
 	return job.Get(tx, opened.ID)
 }
 
-// renewable refuses what could never be signed, before anyone is asked to approve it.
-func (s *Service) renewable(tx *store.Tx, p gate.Proposal, lintedDigest string) error {
-	if p.Certificate.ArchivedAt != nil {
-		return api.NotFound("certificate", p.Certificate.ID)
+// review finds who wrote what would be signed, and tells an approver what differs from what a human approved last.
+func (s *Service) review(tx *store.Tx, who identity.Actor, p gate.Proposal) (gate.Authorship, api.IssuanceContext, error) {
+	authorship, err := s.Gate.Authorship(tx, p)
+	if err != nil {
+		return authorship, api.IssuanceContext{}, err
 	}
-	if !p.Profile.Enabled {
-		return profileDisabled(p.ProfileID)
+	context, err := describeRequest(tx, who, p, authorship)
+	return authorship, context, err
+}
+
+// addEarlier adds what became of earlier requests since a human approved the certificate last.
+func addEarlier(tx *store.Tx, r *approval.Request, a gate.Authorship) error {
+	var since time.Time
+	if a.Baseline != nil {
+		since = a.Baseline.ApprovedAt
 	}
-	if open, found, err := s.inTheWay(tx, p.Certificate.UID); err != nil {
+	var err error
+	filter := approval.Filter{Kind: api.ApprovalIssuance, CertificateUID: *r.CertificateUID}
+	if r.Previous, err = approval.Previous(tx, filter, since); err != nil {
 		return err
-	} else if found {
-		return certificate.AlreadyOpen(open)
 	}
-	if faults := p.Faults(); len(faults) > 0 {
-		return api.Invalid(faults...)
+	r.Rejections, err = approval.Rejections(tx, r.Names, since)
+	return err
+}
+
+// renewable refuses what could never be signed, before anyone is asked to approve it. A request that is in the way only
+// because nobody has seen its deadline pass is given back, to be ended first.
+func (s *Service) renewable(tx *store.Tx, proposal gate.Proposal, p Prepared) (overdue *approval.Approval, err error) {
+	if proposal.Certificate.ArchivedAt != nil {
+		return nil, api.NotFound("certificate", proposal.Certificate.ID)
 	}
-	if err := s.approvalRequired(tx, p); err != nil {
-		return err
+	if !proposal.Profile.Enabled {
+		return nil, profileDisabled(proposal.ProfileID)
 	}
-	if p.Subject.Digest == lintedDigest {
-		return nil
+	if overdue, err = openRequest(tx, proposal.Certificate.UID); err != nil {
+		return nil, err
 	}
-	return refusal(s.Gate.Lint(p.Subject, tx.Now))
+	if faults := proposal.Faults(); len(faults) > 0 {
+		return nil, api.Invalid(faults...)
+	}
+	if err := s.approvalRequired(tx, proposal); err != nil {
+		return nil, err
+	}
+	if sent := p.request.Digest; sent != "" && sent != proposal.Subject.Digest {
+		return nil, api.Refuse(api.CodeDigestMismatch, "the digest sent is not that of what would be signed for %s: preview it again", proposal.Certificate.ID)
+	}
+	if proposal.Subject.Digest == p.lintedDigest {
+		return overdue, nil
+	}
+	return overdue, refusal(s.Gate.Lint(proposal.Subject, tx.Now))
+}
+
+// openRequest refuses because of an open job, but gives back its request if the deadline has passed.
+func openRequest(tx *store.Tx, certificateUID string) (*approval.Approval, error) {
+	open, found, err := job.Open(tx, certificateUID)
+	if err != nil || !found {
+		return nil, err
+	}
+	if open.Status != api.JobAwaitingApproval {
+		return nil, certificate.AlreadyOpen(open)
+	}
+	a, err := approval.Get(tx, *open.ApprovalID)
+	if err != nil {
+		return nil, err
+	}
+	if !a.Overdue(tx.Now) {
+		return nil, certificate.AlreadyOpen(open)
+	}
+	return &a, nil
 }
 
 func profileDisabled(id string) *api.Problem {
 	return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", id)
-}
-
-// inTheWay finds the open job of a certificate. One whose request's deadline passed unseen is ended here and now.
-func (s *Service) inTheWay(tx *store.Tx, certificateUID string) (job.Job, bool, error) {
-	open, found, err := job.Open(tx, certificateUID)
-	if err != nil || !found || open.Status != api.JobAwaitingApproval {
-		return open, found, err
-	}
-	a, err := approval.Get(tx, *open.ApprovalID)
-	if err != nil || !a.Overdue(tx.Now) {
-		return open, true, err
-	}
-	if _, err := s.Approvals.Expire(tx, a); err != nil && !approval.IsDecided(err) {
-		return open, true, err
-	}
-	return job.Job{}, false, nil
 }
 
 func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (job.New, error) {

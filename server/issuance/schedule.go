@@ -69,7 +69,7 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if err != nil {
 			return err
 		}
-		_, err = s.Renew(tx, identity.Scheduler(before.Accountable), Unprepared(c.ID, "due since "+c.RenewAt.Format(time.RFC3339)))
+		_, err = s.Renew(tx, identity.Scheduler(before.Accountable), Unprepared(c.ID, api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}))
 		return err
 	})
 	switch {

@@ -29,6 +29,11 @@ func (Principal) TableName() string { return "principals" }
 
 var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
 
+// IsHandle says whether id can be a principal's: a handle, and none of the server's own actors.
+func IsHandle(id string) bool {
+	return handle.MatchString(id) && !strings.HasPrefix(id, identity.SystemPrefix)
+}
+
 var knownRoles = []api.Role{api.RoleViewer, api.RoleAuditor, api.RoleOperator, api.RoleApprover, api.RoleAdmin}
 
 // Create adds a principal. A service needs an owner, who must be an enabled human; a human has none.

@@ -56,7 +56,7 @@ type plan struct {
 	same     bool               // and it says the same
 	text     string             // the subject of the approval that the edit needs
 	digest   string
-	previous *string // the approval of the very same edit before
+	previous *approval.Approval // the approval of the very same edit before
 	refusal  *api.Problem
 }
 
@@ -129,7 +129,7 @@ func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 		p.refuse(rejected(before))
 		return nil
 	}
-	p.previous = &before.ID
+	p.previous = &before
 	return nil
 }
 
@@ -251,7 +251,10 @@ func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (a
 	if err != nil {
 		return api.EditPreview{}, err
 	}
-	preview := api.EditPreview{Outcome: p.outcome, Problem: p.refusal, PreviousApprovalID: p.previous}
+	preview := api.EditPreview{Outcome: p.outcome, Problem: p.refusal}
+	if p.previous != nil {
+		preview.PreviousApprovalID = &p.previous.ID
+	}
 	switch {
 	case p.same: // what waited before the bypass was on goes on waiting
 		preview.ApprovalID = &p.waiting.ID
@@ -293,7 +296,7 @@ func fields(spec api.ProfileSpec) (map[string]json.RawMessage, error) {
 
 func waitingEdit(tx *store.Tx, p Profile) (approval.Approval, bool, error) {
 	return approval.Newest(tx, approval.Filter{
-		Kind: api.ApprovalProfileEdit, ProfileID: p.ID, State: api.ApprovalPending,
+		Kind: api.ApprovalProfileEdit, ProfileID: p.ID, States: []api.ApprovalState{api.ApprovalPending},
 	}, "", p.CreatedAt)
 }
 

@@ -22,6 +22,34 @@ var Invariants = []struct{ Name, Query string }{
 	{"nobody who stands behind a request decided it", `
 		SELECT id FROM approvals WHERE state IN ('approved', 'rejected')
 			AND (decided_by IN (accountable, requested_by) OR replace(excluded, '"' || decided_by || '"', '') <> excluded)`},
+	{"nobody decided over a name or key that they wrote since a human approved last, unless the requester stood for them", `
+		WITH requests AS (SELECT a.id, a.certificate_uid, a.decided_by, a.created_at, a.subject, COALESCE((SELECT max(l.certificate_version)
+				FROM leaves l JOIN jobs j ON j.id = l.job_id JOIN approvals b ON b.id = j.approval_id
+				WHERE l.certificate_uid = a.certificate_uid AND l.created_at <= a.created_at
+					AND b.state = 'approved' AND b.decided_by NOT LIKE 'system-%'), 0) AS base
+			FROM approvals a WHERE a.kind = 'issuance' AND a.state IN ('approved', 'rejected') AND a.decided_by NOT LIKE 'system-%'
+				AND replace(a.stands_for, '"' || a.decided_by || '"', '') = a.stands_for)
+		SELECT r.id FROM requests r JOIN certificate_changes c ON c.certificate_uid = r.certificate_uid AND c.accountable = r.decided_by
+				AND c.version > r.base AND c.changed_at <= r.created_at
+			WHERE (c.field <> 'key' OR replace(r.subject, (SELECT k.value FROM certificate_changes k WHERE k.certificate_uid = r.certificate_uid
+					AND k.field = 'key' AND k.changed_at <= r.created_at ORDER BY k.version DESC LIMIT 1), '') <> r.subject)
+				AND NOT EXISTS (SELECT 1 FROM certificate_changes back WHERE back.certificate_uid = r.certificate_uid AND back.field = c.field
+					AND back.version >= c.version AND back.changed_at <= r.created_at AND back.value = (SELECT b.value FROM certificate_changes b
+						WHERE b.certificate_uid = r.certificate_uid AND b.field = c.field AND b.version <= r.base ORDER BY b.version DESC LIMIT 1))`},
+	{"nobody decided over a rule that they changed and no human approved, unless the requester stood for them", `
+		WITH requests AS (SELECT a.id, a.profile_id, a.decided_by, a.created_at, COALESCE((SELECT max(i.profile_version)
+				FROM intents i JOIN leaves l ON l.job_id = i.job_id JOIN approvals b ON b.job_id = i.job_id
+				WHERE b.profile_id = a.profile_id AND b.created_at >= p.created_at AND l.created_at <= a.created_at
+					AND b.state = 'approved' AND b.decided_by NOT LIKE 'system-%'), 1) AS base
+			FROM approvals a JOIN profiles p ON p.id = a.profile_id AND p.created_at <= a.created_at
+			WHERE a.kind = 'issuance' AND a.state IN ('approved', 'rejected') AND a.decided_by NOT LIKE 'system-%'
+				AND replace(a.stands_for, '"' || a.decided_by || '"', '') = a.stands_for)
+		SELECT r.id FROM requests r JOIN profile_changes c ON c.profile_id = r.profile_id AND c.accountable = r.decided_by
+				AND c.approved_by IS NULL AND c.version > r.base AND c.changed_at <= r.created_at
+			WHERE NOT EXISTS (SELECT 1 FROM profile_changes back WHERE back.profile_id = r.profile_id AND back.field = c.field
+				AND back.version >= c.version AND back.changed_at <= r.created_at
+				AND (back.approved_by IS NOT NULL OR back.value = (SELECT b.value FROM profile_changes b
+					WHERE b.profile_id = r.profile_id AND b.field = c.field AND b.version <= r.base ORDER BY b.version DESC LIMIT 1)))`},
 	{"only a person approves or rejects", `
 		SELECT a.id FROM approvals a LEFT JOIN principals p ON p.id = a.decided_by
 			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human') AND a.decided_by <> 'system-bypass'`},

@@ -33,3 +33,19 @@ func (j *JSON[T]) Scan(stored any) error {
 
 // GormDataType implements schema.GormDataTypeInterface.
 func (JSON[T]) GormDataType() string { return "text" }
+
+// Value is the value of a column that may be NULL.
+func Value[T any](j *JSON[T]) *T {
+	if j == nil {
+		return nil
+	}
+	return &j.V
+}
+
+// Nullable is the column of a value that may be absent.
+func Nullable[T any](v *T) *JSON[T] {
+	if v == nil {
+		return nil
+	}
+	return &JSON[T]{*v}
+}

@@ -59,6 +59,7 @@ CREATE TABLE certificates (
     spec           text NOT NULL,
     profile_id     text NOT NULL GENERATED ALWAYS AS (spec::jsonb ->> 'profile_id') STORED,
     common_name    text NOT NULL GENERATED ALWAYS AS (spec::jsonb ->> 'common_name') STORED,
+    spki_sha256    text NOT NULL,
     auto_renew     boolean NOT NULL GENERATED ALWAYS AS ((spec::jsonb ->> 'auto_renew')::boolean) STORED,
     version        bigint NOT NULL CHECK (version > 0),
     current_serial text,
@@ -76,13 +77,25 @@ CREATE INDEX certificates_common_name ON certificates (common_name, created_at, 
 CREATE INDEX certificates_due ON certificates (renew_at, uid) WHERE archived_at IS NULL AND auto_renew;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
+CREATE INDEX certificates_spki ON certificates (spki_sha256);
+
+-- The sans of each certificate. parent is what follows the first label of a DNS name: a wildcard covers its children.
+CREATE TABLE certificate_names (
+    certificate_uid text NOT NULL REFERENCES certificates (uid),
+    name            text NOT NULL,
+    parent          text NOT NULL,
+    PRIMARY KEY (certificate_uid, name)
+);
+CREATE INDEX certificate_names_name ON certificate_names (name);
+CREATE INDEX certificate_names_parent ON certificate_names (parent) WHERE parent <> '';
+
 -- Who wrote each field that gets signed: one row for each signed field that a version changed. The authors of what no
 -- human has approved may not approve it.
 CREATE TABLE profile_changes (
     profile_id   text NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
     version      bigint NOT NULL,
     field        text NOT NULL,
-    value_sha256 text NOT NULL,
+    value        text NOT NULL, -- canonical JSON
     principal    text NOT NULL,
     accountable  text NOT NULL,
     approved_by  text, -- the human who approved the edit
@@ -93,7 +106,7 @@ CREATE TABLE certificate_changes (
     certificate_uid text NOT NULL REFERENCES certificates (uid),
     version         bigint NOT NULL,
     field           text NOT NULL,
-    value_sha256    text NOT NULL,
+    value           text NOT NULL, -- canonical JSON
     principal       text NOT NULL,
     accountable     text NOT NULL,
     changed_at      timestamptz NOT NULL,
@@ -113,7 +126,13 @@ CREATE TABLE approvals (
     accountable          text NOT NULL,
     excluded             text NOT NULL,
     reason               text NOT NULL,
+    also_excluded        text NOT NULL,
+    stands_for           text NOT NULL,
     previous_approval_id text REFERENCES approvals (id),
+    previous             text,
+    rejections           text NOT NULL,
+    context              text,
+    csr_ignored          text NOT NULL,
     subject              text NOT NULL,
     digest               text NOT NULL CHECK (digest LIKE 'sha256:%'),
     expires_at           timestamptz NOT NULL,
@@ -145,7 +164,17 @@ CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
 CREATE INDEX approvals_certificate ON approvals (certificate_uid, created_at, id);
 CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
 CREATE INDEX approvals_pending ON approvals (kind, profile_id) WHERE state = 'pending';
-CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
+CREATE INDEX approvals_decider ON approvals (decided_by, created_at, id);
+CREATE INDEX approvals_expiry ON approvals (expires_at, id);
+CREATE INDEX approvals_deadline ON approvals (state, expires_at, id);
+
+-- The names that a request would have signed, to find rejected ones.
+CREATE TABLE approval_names (
+    approval_id text NOT NULL REFERENCES approvals (id),
+    name        text NOT NULL,
+    PRIMARY KEY (approval_id, name)
+);
+CREATE INDEX approval_names_name ON approval_names (name);
 
 -- A waiting edit as it was sent, and the profile as it was then; the approval's subject has its sets sorted. Sent again
 -- with other labels or another description, it gets another row: the newest one counts.
@@ -289,6 +318,7 @@ CREATE TRIGGER issuers_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON issuers 
 CREATE TRIGGER leaves_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER principals_kept BEFORE DELETE OR TRUNCATE ON principals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER keys_kept BEFORE DELETE OR TRUNCATE ON keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER approval_names_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON approval_names FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER approvals_kept BEFORE DELETE OR TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER jobs_kept BEFORE DELETE OR TRUNCATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER ungated_names_kept BEFORE DELETE OR TRUNCATE ON ungated_names FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -300,10 +330,12 @@ BEGIN
         RAISE EXCEPTION 'approval % is final', OLD.id;
     END IF;
     IF ROW(NEW.id, NEW.kind, NEW.profile_id, NEW.profile_name, NEW.certificate_id, NEW.certificate_uid, NEW.job_id, NEW.requested_by, NEW.accountable,
-           NEW.excluded, NEW.reason, NEW.previous_approval_id, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at)
+           NEW.excluded, NEW.reason, NEW.previous_approval_id, NEW.subject, NEW.digest, NEW.expires_at, NEW.created_at,
+           NEW.also_excluded, NEW.stands_for, NEW.previous, NEW.rejections, NEW.context, NEW.csr_ignored)
        IS DISTINCT FROM
        ROW(OLD.id, OLD.kind, OLD.profile_id, OLD.profile_name, OLD.certificate_id, OLD.certificate_uid, OLD.job_id, OLD.requested_by, OLD.accountable,
-           OLD.excluded, OLD.reason, OLD.previous_approval_id, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at) THEN
+           OLD.excluded, OLD.reason, OLD.previous_approval_id, OLD.subject, OLD.digest, OLD.expires_at, OLD.created_at,
+           OLD.also_excluded, OLD.stands_for, OLD.previous, OLD.rejections, OLD.context, OLD.csr_ignored) THEN
         RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
     END IF;
     IF NEW.state IN ('approved', 'rejected') AND NOT (NEW.state = 'approved' AND NEW.decided_by = 'system-bypass') AND NOT EXISTS (

@@ -55,6 +55,7 @@ CREATE TABLE certificates (
     spec           text NOT NULL,
     profile_id     text NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.profile_id')) STORED,
     common_name    text NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.common_name')) STORED,
+    spki_sha256    text NOT NULL,
     auto_renew     boolean NOT NULL GENERATED ALWAYS AS (json_extract(spec, '$.auto_renew')) STORED,
     version        integer NOT NULL CHECK (version > 0),
     current_serial text,
@@ -72,13 +73,25 @@ CREATE INDEX certificates_common_name ON certificates (common_name, created_at, 
 CREATE INDEX certificates_due ON certificates (renew_at, uid) WHERE archived_at IS NULL AND auto_renew;
 CREATE INDEX certificates_not_after ON certificates (not_after) WHERE archived_at IS NULL;
 
+CREATE INDEX certificates_spki ON certificates (spki_sha256);
+
+-- The sans of each certificate. parent is what follows the first label of a DNS name: a wildcard covers its children.
+CREATE TABLE certificate_names (
+    certificate_uid text NOT NULL REFERENCES certificates (uid),
+    name            text NOT NULL,
+    parent          text NOT NULL,
+    PRIMARY KEY (certificate_uid, name)
+);
+CREATE INDEX certificate_names_name ON certificate_names (name);
+CREATE INDEX certificate_names_parent ON certificate_names (parent) WHERE parent <> '';
+
 -- Who wrote each field that gets signed: one row for each signed field that a version changed. The authors of what no
 -- human has approved may not approve it.
 CREATE TABLE profile_changes (
     profile_id   text NOT NULL REFERENCES profiles (id) ON DELETE CASCADE,
     version      integer NOT NULL,
     field        text NOT NULL,
-    value_sha256 text NOT NULL,
+    value        text NOT NULL, -- canonical JSON
     principal    text NOT NULL,
     accountable  text NOT NULL,
     approved_by  text, -- the human who approved the edit
@@ -89,7 +102,7 @@ CREATE TABLE certificate_changes (
     certificate_uid text NOT NULL REFERENCES certificates (uid),
     version         integer NOT NULL,
     field           text NOT NULL,
-    value_sha256    text NOT NULL,
+    value           text NOT NULL, -- canonical JSON
     principal       text NOT NULL,
     accountable     text NOT NULL,
     changed_at      timestamp NOT NULL,
@@ -109,7 +122,13 @@ CREATE TABLE approvals (
     accountable          text NOT NULL,
     excluded             text NOT NULL,
     reason               text NOT NULL,
+    also_excluded        text NOT NULL,
+    stands_for           text NOT NULL,
     previous_approval_id text REFERENCES approvals (id),
+    previous             text,
+    rejections           text NOT NULL,
+    context              text,
+    csr_ignored          text NOT NULL,
     subject              text NOT NULL,
     digest               text NOT NULL CHECK (digest LIKE 'sha256:%'),
     expires_at           timestamp NOT NULL,
@@ -141,7 +160,17 @@ CREATE INDEX approvals_profile ON approvals (profile_id, created_at, id);
 CREATE INDEX approvals_certificate ON approvals (certificate_uid, created_at, id);
 CREATE INDEX approvals_requester ON approvals (requested_by, created_at, id);
 CREATE INDEX approvals_pending ON approvals (kind, profile_id) WHERE state = 'pending';
-CREATE INDEX approvals_deadline ON approvals (expires_at) WHERE state = 'pending';
+CREATE INDEX approvals_decider ON approvals (decided_by, created_at, id);
+CREATE INDEX approvals_expiry ON approvals (expires_at, id);
+CREATE INDEX approvals_deadline ON approvals (state, expires_at, id);
+
+-- The names that a request would have signed, to find rejected ones.
+CREATE TABLE approval_names (
+    approval_id text NOT NULL REFERENCES approvals (id),
+    name        text NOT NULL,
+    PRIMARY KEY (approval_id, name)
+);
+CREATE INDEX approval_names_name ON approval_names (name);
 
 -- A waiting edit as it was sent, and the profile as it was then; the approval's subject has its sets sorted. Sent again
 -- with other labels or another description, it gets another row: the newest one counts.
@@ -321,6 +350,18 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
+CREATE TRIGGER approval_names_no_update BEFORE UPDATE ON approval_names
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on approval_names is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER approval_names_no_delete BEFORE DELETE ON approval_names
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on approval_names is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
 CREATE TRIGGER approvals_no_delete BEFORE DELETE ON approvals
 BEGIN
     SELECT RAISE(ABORT, 'DELETE on approvals is refused');
@@ -348,7 +389,8 @@ BEGIN
         AND NEW.certificate_id IS OLD.certificate_id AND NEW.certificate_uid IS OLD.certificate_uid AND NEW.job_id IS OLD.job_id AND NEW.requested_by IS OLD.requested_by
         AND NEW.accountable IS OLD.accountable AND NEW.excluded IS OLD.excluded AND NEW.reason IS OLD.reason
         AND NEW.subject IS OLD.subject AND NEW.digest IS OLD.digest AND NEW.expires_at IS OLD.expires_at
-        AND NEW.created_at IS OLD.created_at);
+        AND NEW.created_at IS OLD.created_at
+        AND NEW.also_excluded IS OLD.also_excluded AND NEW.stands_for IS OLD.stands_for AND NEW.previous IS OLD.previous AND NEW.rejections IS OLD.rejections AND NEW.context IS OLD.context AND NEW.csr_ignored IS OLD.csr_ignored);
     SELECT RAISE(ABORT, 'only an approver decides') WHERE NEW.state IN ('approved', 'rejected')
         AND NOT (NEW.state = 'approved' AND NEW.decided_by IS 'system-bypass') AND NOT EXISTS (
         SELECT 1 FROM principals p WHERE p.id = NEW.decided_by AND p.kind = 'human' AND p.disabled_at IS NULL AND instr(p.roles, '"approver"') > 0);

@@ -1,0 +1,47 @@
+package approval
+
+import (
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// As many rejections are shown with a request.
+const maxRejections = 20
+
+// Previous finds what became of an earlier request that the filter chooses: the newest one rejected since a time, else
+// the newest one that ended; nil if none did.
+func Previous(tx *store.Tx, f Filter, since time.Time) (*Approval, error) {
+	rejected, err := newest(f.on(tx.DB).Where("state = 'rejected' AND decided_at > ?", since))
+	if err != nil || rejected != nil {
+		return rejected, err
+	}
+	return newest(f.on(tx.DB).Where("state <> 'pending'"))
+}
+
+func newest(chosen *gorm.DB) (*Approval, error) {
+	var rows []Approval
+	if err := chosen.Order("created_at DESC, id DESC").Limit(1).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("look for an earlier request: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil //nolint:nilnil // there may be none
+	}
+	return &rows[0], nil
+}
+
+// Rejections lists the requests for any of the names that were rejected since a time, newest first.
+func Rejections(tx *store.Tx, names []string, since time.Time) ([]api.Rejection, error) {
+	rejections := []api.Rejection{}
+	err := tx.DB.Raw(`SELECT id AS approval_id, certificate_id, decided_by, decided_at, note FROM approvals
+		WHERE state = 'rejected' AND decided_at > ? AND id IN (SELECT approval_id FROM approval_names WHERE name IN ?)
+		ORDER BY decided_at DESC, id DESC LIMIT ?`, since, names, maxRejections).Scan(&rejections).Error
+	if err != nil {
+		return nil, fmt.Errorf("look for rejected requests: %w", err)
+	}
+	return rejections, nil
+}

@@ -1,0 +1,91 @@
+package certificate
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// name is a row of certificate_names.
+type name struct {
+	CertificateUID string `gorm:"column:certificate_uid"`
+	Name           string
+	Parent         string
+}
+
+// TableName implements gorm's Tabler.
+func (name) TableName() string { return "certificate_names" }
+
+// storeNames replaces the names by which a certificate is found.
+func storeNames(tx *store.Tx, uid string, sans []string) error {
+	if err := tx.DB.Exec("DELETE FROM certificate_names WHERE certificate_uid = ?", uid).Error; err != nil {
+		return fmt.Errorf("remove the old names: %w", err)
+	}
+	rows := make([]name, len(sans))
+	for i, san := range sans {
+		rows[i] = name{uid, san, parent(san)}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := tx.DB.Create(&rows).Error; err != nil {
+		return fmt.Errorf("store the names: %w", err)
+	}
+	return nil
+}
+
+// parent is what follows the first label of a DNS name; empty for every other name.
+func parent(san string) string {
+	n, err := profile.ParseName(san)
+	if err != nil || n.Kind() != profile.DNS {
+		return ""
+	}
+	_, rest, _ := strings.Cut(san, ".")
+	return rest
+}
+
+// findOthers chooses the live certificates that have one of the names, a name that a wildcard covers, or the key.
+const findOthers = `FROM certificates c JOIN profiles p ON p.id = c.profile_id WHERE c.archived_at IS NULL AND c.uid <> @uid AND c.uid IN (
+	SELECT uid FROM certificates WHERE spki_sha256 = @key
+	UNION SELECT certificate_uid FROM certificate_names WHERE name IN @names
+	UNION SELECT certificate_uid FROM certificate_names WHERE parent <> '' AND parent IN @parents)`
+
+const maxOthers = 10
+
+// Others finds the live certificates whose names or key meet those of a certificate.
+func Others(tx *store.Tx, uid string, content api.CertificateContent) (api.OtherCertificates, error) {
+	names, parents := covered(content.SANs)
+	args := map[string]any{"uid": uid, "key": content.Key.SPKISHA256, "names": names, "parents": parents, "limit": maxOthers}
+	others := api.OtherCertificates{IDs: []string{}}
+	if err := tx.DB.Raw("SELECT count(*) "+findOthers, args).Scan(&others.Count).Error; err != nil {
+		return others, fmt.Errorf("count certificates of the same names: %w", err)
+	}
+	if others.Count == 0 {
+		return others, nil
+	}
+	err := tx.DB.Raw("SELECT c.id "+findOthers+" ORDER BY p.requires_approval DESC, c.created_at, c.uid LIMIT @limit", args).Scan(&others.IDs).Error
+	if err != nil {
+		err = fmt.Errorf("find certificates of the same names: %w", err)
+	}
+	return others, err
+}
+
+// covered lists the names to look for: each san and the wildcard that covers it; and the parents whose children a
+// wildcard among the sans covers.
+func covered(sans []string) (names, parents []string) {
+	parents = []string{""} // an empty list is no valid SQL
+	for _, san := range sans {
+		names = append(names, san)
+		switch p := parent(san); {
+		case p == "":
+		case strings.HasPrefix(san, "*."):
+			parents = append(parents, p)
+		default:
+			names = append(names, "*."+p)
+		}
+	}
+	return names, parents
+}

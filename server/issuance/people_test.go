@@ -1,0 +1,78 @@
+package issuance_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// also_excluded only adds people, known or not, and the approval and the audit trail show it.
+func TestRenew_AlsoExcluded(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		at := newScene(t, s, "alice", true)
+		a := at.renew("terraform", api.Renew{AlsoExcluded: []string{"bob", "not.here.yet"}})
+		if diff := cmp.Diff([]string{"alice", "bob", "not.here.yet"}, a.Excluded); diff != "" {
+			t.Errorf("excluded: %s", diff)
+		}
+		if diff := cmp.Diff([]string{"bob", "not.here.yet"}, a.AlsoExcluded); diff != "" {
+			t.Errorf("also excluded: %s", diff)
+		}
+		_, err := at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		at.must(at.as("carol").ApproveApproval(ctx, a.ID, api.Decision{}))
+
+		made, err := at.as("terraform").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: api.CertificateSpec{
+			SANs: []string{"issued.example.com"}, ProfileID: at.p.ID, CSRPEM: servertest.CSR(t), Labels: map[string]string{},
+		}}, client.Query("issue", "true"), client.AlsoExclude("bob", "carol"))
+		at.must(nil, err)
+		if a, err := at.as("vera").GetApproval(ctx, *made.ApprovalID); err != nil || !cmp.Equal(a.Excluded, []string{"alice", "bob", "carol"}) {
+			t.Errorf("with ?issue=true: %v, %v", err, a.Excluded)
+		}
+	})
+}
+
+// A human who saw what would be signed may stand for its author, who may decide then. Nobody else can say so.
+func TestRenew_StandsFor(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		at := newScene(t, s, "bob", true)
+		digest := at.digest()
+		for name, c := range map[string]struct {
+			who     string
+			request api.Renew
+			code    api.Code
+			pointer string
+		}{
+			"a service":             {"terraform", api.Renew{StandsFor: []string{"bob"}, Digest: digest}, api.CodeInvalidRequest, "/stands_for"},
+			"without the digest":    {"alice", api.Renew{StandsFor: []string{"bob"}}, api.CodeInvalidRequest, "/digest"},
+			"no handle":             {"alice", api.Renew{StandsFor: []string{"Bob"}, Digest: digest}, api.CodeInvalidRequest, "/stands_for/0"},
+			"twice":                 {"alice", api.Renew{AlsoExcluded: []string{"bob", "bob"}}, api.CodeInvalidRequest, "/also_excluded/1"},
+			"a system actor":        {"alice", api.Renew{AlsoExcluded: []string{"system-bypass"}}, api.CodeInvalidRequest, "/also_excluded/0"},
+			"another digest":        {"alice", api.Renew{StandsFor: []string{"bob"}, Digest: "sha256:0"}, api.CodeDigestMismatch, ""},
+			"another digest, alone": {"terraform", api.Renew{Digest: "sha256:0"}, api.CodeDigestMismatch, ""},
+		} {
+			_, err := at.as(c.who).RenewCertificate(ctx, at.cert.ID, c.request)
+			p := servertest.RefusedWith(t, err, c.code)
+			if c.pointer != "" && (len(p.Errors) != 1 || p.Errors[0].Pointer != c.pointer) {
+				t.Errorf("%s: %+v", name, p.Errors)
+			}
+			if preview, err := at.as(c.who).PreviewRenewal(ctx, at.cert.ID, c.request); err != nil || preview.Outcome != api.RenewalRefused || preview.Problem.Code() != c.code {
+				t.Errorf("%s, in the preview: %v, %+v", name, err, preview)
+			}
+		}
+		a := at.renew("alice", api.Renew{StandsFor: []string{"bob"}, Digest: digest})
+		if !cmp.Equal(a.Excluded, []string{"alice"}) || !cmp.Equal(a.StandsFor, []string{"bob"}) {
+			t.Errorf("excluded %v, stands for %v", a.Excluded, a.StandsFor)
+		}
+		at.must(at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{}))
+		if details := at.detailsOf(a.ID, "approval_requested"); !cmp.Equal(details["stands_for"], []any{"bob"}) {
+			t.Errorf("the audit row has %v", details)
+		}
+	})
+}
