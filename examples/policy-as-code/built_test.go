@@ -110,7 +110,7 @@ func builtScenarios() map[string]scenario {
 				reads(nil), keeps(aProfile()), keepsToo(open), change("certctl_certificate", "www", aCertificate("p-web"), aCertificate("p-web"), "no-op"),
 				change("certctl_certificate", "again", nil, aCertificate("p-open", object{"id": "mc-again"}), "create"),
 			},
-			denied: []string{"certctl_certificate.again asks for www.example.com under profile p-open (not gated). certctl_certificate.www holds it under the gated profile p-web"},
+			denied: []string{"certctl_certificate.again asks for www.example.com under profile p-open (not gated). certctl_certificate.www holds www.example.com under the gated profile p-web"},
 		},
 		"certificate-takes-a-name-to-come": {
 			parts: []part{

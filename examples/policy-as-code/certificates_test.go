@@ -67,7 +67,7 @@ func leavings() map[string]scenario {
 		},
 		"leaves-by-another-block": {
 			first: before, then: both + strings.Replace(certificateUnder("again", ungated), "mc-www", "mc-again", 1), parameters: permitted,
-			denied: []string{"certctl_certificate.again asks for www.example.com under profile p-open (not gated). certctl_certificate.www holds it under the gated profile p-web"},
+			denied: []string{"certctl_certificate.again asks for www.example.com under profile p-open (not gated). certctl_certificate.www holds www.example.com under the gated profile p-web"},
 		},
 		"leaves-and-is-moved": {
 			first: before, then: both + "moved {\n  from = certctl_certificate.www\n  to   = certctl_certificate.again\n}\n" + certificateUnder("again", ungated),

@@ -47,7 +47,7 @@ var mutants = map[string]mutant{
 	"what is not shown was open":    {"deny_certificate.rego", "\tnot before in profiles_without_gate\n", "\tbefore in gated_profiles\n"},
 	"a gate to come will do":        {"deny_certificate.rego", "\tnot gates[id]\n", ""},
 	"a failed reading is a gate":    {"deny_certificate.rego", "\tshown == {true}\n", "\tshown != {false}\n"},
-	"another block may":             {"deny_certificate.rego", "some name in (new_names(change.change) & names(holder.values))", "some name in (names(change.change.before) & names(holder.values))"},
+	"another block may":             {"deny_certificate.rego", "\toverlap(name, held)\n", "\tfalse\n"},
 	"unknown names are fine":        {"deny_certificate.rego", "\tplan.is_unknown(change, field)\n", "\tfalse\n"},
 	"replacing is no destroying":    {"deny_profile.rego", "\t\"delete\" in change.change.actions\n\tis_gated", "\tchange.change.actions == [\"delete\"]\n\tis_gated"},
 	"counts instead of comparing":   {"deny_profile.rego", "some element in change.change.after[field]; not element in change.change.before[field]", "count(change.change.after[field]) > count(change.change.before[field]) + 1"},

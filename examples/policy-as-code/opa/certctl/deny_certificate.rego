@@ -12,7 +12,7 @@ deny contains sprintf("%s moves from %s to %s. Nobody would approve the certific
 	leaves_gate(before, after)
 }
 
-deny contains sprintf("%s asks for %s under %s. %s holds it under %s, and nobody would approve the certificate. %s", [change.address, name, described_after(after), holder.address, described_before(before), how_to_stay]) if {
+deny contains sprintf("%s asks for %s under %s. %s holds %s under %s, and nobody would approve the certificate. %s", [change.address, name, described_after(after), holder.address, held, described_before(before), how_to_stay]) if {
 	some change in plan.certificate_changes
 	is_object(change.change.after)
 	some holder in plan.certificates
@@ -20,7 +20,9 @@ deny contains sprintf("%s asks for %s under %s. %s holds it under %s, and nobody
 	before := profile_of(holder.values)
 	after := profile_of(change.change.after)
 	leaves_gate(before, after)
-	some name in (new_names(change.change) & names(holder.values))
+	some name in new_names(change.change)
+	some held in names(holder.values)
+	overlap(name, held)
 }
 
 deny contains sprintf("%s has names that are not known yet, under %s. They may be names of %s, which is under %s. Nobody would approve the certificate. %s", [change.address, described_after(after), holder.address, described_before(before), how_to_stay]) if {
@@ -54,6 +56,19 @@ names(certificate) := {name | some name in object.get(certificate, "sans", [])} 
 new_names(change) := names(change.after) if change.before == null
 
 new_names(change) := names(change.after) - names(change.before) if is_object(change.before)
+
+overlap(name, name)
+
+overlap(wildcard, name) if covers(wildcard, name)
+
+overlap(name, wildcard) if covers(wildcard, name)
+
+# The wildcard of a DNS name stands for one label.
+covers(wildcard, name) if {
+	startswith(wildcard, "*.")
+	not regex.match(`[@/]`, name)
+	substring(wildcard, 1, -1) == substring(name, indexof(name, "."), -1)
+}
 
 described_before(id) := sprintf("the gated profile %s", [id]) if id in gated_profiles
 

@@ -102,7 +102,7 @@ test_leaves_gate_for_what_the_plan_makes[name] if {
 
 # Another block takes the name over.
 test_takes_name[name] if {
-	taken := ["certctl_certificate.www asks for www.example.com under profile p-open (not gated). certctl_certificate.held holds it under the gated profile p-gated"]
+	taken := ["certctl_certificate.www asks for www.example.com under profile p-open (not gated). certctl_certificate.held holds www.example.com under the gated profile p-gated"]
 	some name, c in {
 		"created": [["create"], null, ["p-open", www], "p-gated", taken],
 		"created with one more": [["create"], null, ["p-open", ["a.example.com", "www.example.com"]], "p-gated", taken],
@@ -111,7 +111,10 @@ test_takes_name[name] if {
 		"created under the same gate": [["create"], null, ["p-gated", www], "p-gated", []],
 		"created under another gate": [["create"], null, ["p-other", www], "p-gated", []],
 		"held without a gate": [["create"], null, ["p-elsewhere", www], "p-open", []],
-		"held under one that is not shown": [["create"], null, ["p-open", www], "p-elsewhere", ["holds it under profile p-elsewhere (not in the plan)"]],
+		"held under one that is not shown": [["create"], null, ["p-open", www], "p-elsewhere", ["holds www.example.com under profile p-elsewhere (not in the plan)"]],
+		"created with a wildcard": [["create"], null, ["p-open", ["*.example.com"]], "p-gated", ["certctl_certificate.www asks for *.example.com under profile p-open (not gated). certctl_certificate.held holds www.example.com"]],
+		"created with a wildcard of one label less": [["create"], null, ["p-open", ["*.com"]], "p-gated", []],
+		"created with a wildcard of one label more": [["create"], null, ["p-open", ["*.www.example.com"]], "p-gated", []],
 		"added": [["update"], ["p-open", ["a.example.com"]], ["p-open", www], "p-gated", taken],
 		"had it already": [["update"], ["p-open", www], ["p-open", www], "p-gated", []],
 		"destroyed": [["delete"], ["p-open", www], null, "p-gated", []],
@@ -119,6 +122,22 @@ test_takes_name[name] if {
 	change := certificate_change({"actions": c[0], "before": c[1], "after": c[2]})
 	held := certificate_in_state("certctl_certificate.held", c[3], www)
 	judged(plan_of(array.concat([reading, held], profiles_before), [change]), defaults, c[4], [])
+}
+
+test_takes_name_of_wildcard[name] if {
+	held := certificate_in_state("certctl_certificate.held", "p-gated", ["*.example.com"])
+	some name, c in {
+		"a name": ["www.example.com", ["asks for www.example.com under profile p-open (not gated). certctl_certificate.held holds *.example.com"]],
+		"the wildcard": ["*.example.com", ["asks for *.example.com"]],
+		"the domain": ["example.com", []],
+		"two labels": ["a.b.example.com", []],
+		"a single label": ["localhost", []],
+		"a mail address": ["a@b.example.com", []],
+		"a URI": ["spiffe://b.example.com", []],
+		"an address": ["192.0.2.1", []],
+	}
+	change := certificate_change({"actions": ["create"], "before": null, "after": ["p-open", [c[0]]]})
+	judged(plan_of(array.concat([reading, held], profiles_before), [change]), defaults, c[1], [])
 }
 
 test_takes_common_name if {
