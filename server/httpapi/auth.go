@@ -5,13 +5,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
-	"golang.org/x/time/rate"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -75,8 +73,8 @@ func (s *server) caller(ctx huma.Context) (identity.Actor, error) {
 	if !ok {
 		return identity.Actor{}, principal.ErrUnauthenticated
 	}
-	who, err := s.Authenticator.Authenticate(ctx.Context(), key)
-	if errors.Is(err, principal.ErrUnauthenticated) && !s.failures.allow(ctx.RemoteAddr()) {
+	who, err := s.Authenticator.Authenticate(ctx.Context(), key, addressOf(ctx.RemoteAddr()))
+	if errors.Is(err, principal.ErrTooManyFailures) {
 		return who, api.Refuse(api.CodeRateLimited, "too many failed credentials from this address: wait a moment")
 	}
 	return who, err
@@ -106,40 +104,23 @@ func (s *server) refuse(ctx huma.Context, err error) {
 	send(c, refusal)
 }
 
-// failureLimiter slows down whoever tries keys: five failures a second for each address, thirty at once. A good key
-// is never refused for them.
-type failureLimiter struct {
-	mu        sync.Mutex
-	addresses map[string]*rate.Limiter
-	since     time.Time
-}
-
-const (
-	maxAddresses    = 10_000
-	forgetAddresses = 10 * time.Minute
-	failuresASecond = 5
-	failuresAtOnce  = 30
-)
-
-func newFailureLimiter() *failureLimiter {
-	return &failureLimiter{addresses: map[string]*rate.Limiter{}, since: time.Now()}
-}
-
-func (l *failureLimiter) allow(remote string) bool {
+// addressOf is the host of a remote address. An IPv6 network counts as one address: its owner has 2^64 of them.
+func addressOf(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.addresses) >= maxAddresses || time.Since(l.since) > forgetAddresses {
-		clear(l.addresses)
-		l.since = time.Now()
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
 	}
-	limiter, ok := l.addresses[host]
-	if !ok {
-		limiter = rate.NewLimiter(failuresASecond, failuresAtOnce)
-		l.addresses[host] = limiter
+	if ip = ip.Unmap(); ip.Is4() {
+		return ip.String()
 	}
-	return limiter.Allow()
+	const network = 64
+	prefix, err := ip.WithZone("").Prefix(network)
+	if err != nil {
+		return host
+	}
+	return prefix.String()
 }

@@ -34,10 +34,7 @@ type Rooms struct {
 	Ready func(context.Context) error
 }
 
-type server struct {
-	Rooms
-	failures *failureLimiter
-}
+type server struct{ Rooms }
 
 const (
 	maxBodyBytes   = 1 << 20
@@ -51,7 +48,7 @@ func New(rooms Rooms) http.Handler {
 }
 
 func build(rooms Rooms) (http.Handler, huma.API) {
-	s := &server{Rooms: rooms, failures: newFailureLimiter()}
+	s := &server{Rooms: rooms}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true

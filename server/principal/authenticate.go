@@ -3,10 +3,12 @@ package principal
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/ratelimit"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -16,9 +18,21 @@ const believedFor = 3 * time.Second
 
 const maxBelieved = 10_000
 
-// Authenticator tells who presents a key.
+// An address may fail this often; past that its look-ups of keys that nobody knows share a few slots.
+const (
+	failuresPerSecond = 5
+	failuresAtOnce    = 30
+	slotsOverLimit    = 2
+)
+
+// ErrTooManyFailures says that an address failed too often: ErrUnauthenticated, and a reason to wait.
+var ErrTooManyFailures = errors.New("too many failed credentials from this address")
+
+// Authenticator tells who presents a key, and slows down the addresses that try keys. A good key is never refused.
 type Authenticator struct {
-	store *store.Store
+	store    *store.Store
+	failures *ratelimit.Limiter
+	slots    chan struct{}
 
 	mu       sync.Mutex
 	believed map[[sha256.Size]byte]belief
@@ -31,17 +45,45 @@ type belief struct {
 
 // NewAuthenticator makes an Authenticator on a store.
 func NewAuthenticator(s *store.Store) *Authenticator {
-	return &Authenticator{store: s, believed: map[[sha256.Size]byte]belief{}}
+	return &Authenticator{
+		store: s, failures: ratelimit.New(failuresPerSecond, failuresAtOnce), slots: make(chan struct{}, slotsOverLimit),
+		believed: map[[sha256.Size]byte]belief{},
+	}
 }
 
-// Authenticate returns the actor who holds the presented key; ErrUnauthenticated when there is none.
-func (a *Authenticator) Authenticate(ctx context.Context, presented string) (identity.Actor, error) {
+// Authenticate returns the actor who holds the key that an address presents. If there is none, it returns
+// ErrUnauthenticated, or ErrTooManyFailures.
+func (a *Authenticator) Authenticate(ctx context.Context, presented, address string) (identity.Actor, error) {
 	hash := sha256.Sum256([]byte(presented))
 	if actor, ok := a.remembered(hash); ok {
 		return actor, nil
 	}
-	var actor identity.Actor
-	err := a.store.Read(ctx, func(tx *store.Tx) error {
+	actor, err := a.lookUp(ctx, presented, address)
+	switch {
+	case errors.Is(err, ErrUnauthenticated) && !a.failures.Allow(address):
+		return identity.Actor{}, ErrTooManyFailures
+	case err != nil:
+		return identity.Actor{}, err
+	}
+	a.remember(hash, actor)
+	return actor, nil
+}
+
+// lookUp asks the database for the holder of a key. What is no key costs nothing, and an address over its limit waits
+// for a slot.
+func (a *Authenticator) lookUp(ctx context.Context, presented, address string) (actor identity.Actor, err error) {
+	if !keyFormat.MatchString(presented) {
+		return actor, ErrUnauthenticated
+	}
+	if a.failures.IsExhausted(address) {
+		select {
+		case a.slots <- struct{}{}:
+			defer func() { <-a.slots }()
+		case <-ctx.Done():
+			return actor, ctx.Err()
+		}
+	}
+	err = a.store.Read(ctx, func(tx *store.Tx) error {
 		holder, err := HolderOf(tx, presented)
 		if err != nil {
 			return err
@@ -49,11 +91,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented string) (ide
 		actor, err = holder.Actor(tx.Now)
 		return err
 	})
-	if err != nil {
-		return identity.Actor{}, err
-	}
-	a.remember(hash, actor)
-	return actor, nil
+	return actor, err
 }
 
 func (a *Authenticator) remembered(hash [sha256.Size]byte) (identity.Actor, bool) {

@@ -1,0 +1,93 @@
+package principal_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// transactions counts those that are open, by the statements of the database.
+type transactions struct {
+	mu                    sync.Mutex
+	open, most, statement int
+}
+
+func (c *transactions) trace(sql string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statement++
+	switch sql = strings.ToUpper(sql); {
+	case strings.HasPrefix(sql, "BEGIN"):
+		c.open++
+		c.most = max(c.most, c.open)
+	case strings.HasPrefix(sql, "COMMIT"), strings.HasPrefix(sql, "ROLLBACK"):
+		c.open--
+	}
+}
+
+func (c *transactions) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.most, c.statement = c.open, 0
+}
+
+func (c *transactions) seen() (most, statements int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most, c.statement
+}
+
+// An address that tries keys cannot have all of the database's connections, and a good key passes beside it.
+func TestAuthenticate_FailuresCostLittle(t *testing.T) {
+	t.Parallel()
+	var count transactions
+	s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Trace(count.trace))
+	ctx := context.Background()
+	good := s.Client(t, "vera") // its key is not cached yet
+	try := func(key string) error {
+		c, err := client.New(s.URL, key, client.WithRetries(0))
+		if err != nil {
+			return err
+		}
+		_, err = c.GetMe(ctx)
+		return err
+	}
+
+	count.reset()
+	for _, noKey := range []string{"x", "ctl_short_secret", strings.Repeat("a", 2000), "ctl_" + strings.Repeat("A", 16) + "_" + strings.Repeat("b", 43)} {
+		servertest.RefusedWith(t, try(noKey), api.CodeUnauthenticated)
+	}
+	if _, statements := count.seen(); statements != 0 {
+		t.Errorf("what is no key cost %d statements", statements)
+	}
+
+	unknown := func(i int) string { return fmt.Sprintf("ctl_%016d_%s", i, strings.Repeat("b", 43)) }
+	for i := 0; !api.Is(try(unknown(i)), api.CodeRateLimited); i++ {
+		if i > 200 {
+			t.Fatal("the address is not limited")
+		}
+	}
+	count.reset()
+	var trying sync.WaitGroup
+	for i := range 200 {
+		trying.Go(func() {
+			if err := try(unknown(i)); !api.Is(err, api.CodeRateLimited, api.CodeUnauthenticated) {
+				t.Error(err)
+			}
+		})
+	}
+	if _, err := good.GetMe(ctx); err != nil {
+		t.Errorf("a good key: %v", err)
+	}
+	trying.Wait()
+	// Now and then the address may try a key at once again; without a bound all 20 connections were taken.
+	if most, statements := count.seen(); most > 10 || statements == 0 {
+		t.Errorf("%d transactions at once, %d statements", most, statements)
+	}
+}
