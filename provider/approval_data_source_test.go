@@ -45,6 +45,12 @@ func TestApproval_ShowsItsOutcome(t *testing.T) {
 		"accountable":          knownvalue.StringExact("alice"),
 		"excluded":             knownvalue.SetExact(texts("alice")),
 		"reason":               knownvalue.StringExact(""),
+		"also_excluded":        knownvalue.SetExact(nil),
+		"stands_for":           knownvalue.SetExact(nil),
+		"context_json":         knownvalue.StringRegexp(regexp.MustCompile(`"request":"first"`)),
+		"cause":                knownvalue.Null(),
+		"closed_by":            knownvalue.Null(),
+		"closed_at":            knownvalue.Null(),
 		"previous_approval_id": knownvalue.Null(),
 		"subject_json":         knownvalue.StringExact(compact(t, waiting.Subject)),
 		"digest":               knownvalue.StringExact(waiting.Digest),
@@ -83,9 +89,19 @@ func TestApproval_OfAnEdit(t *testing.T) {
 	second := edit(t, c, gated.ID, spec)
 
 	run(t, resource.TestStep{
+		Config: as(t, s, "vera", readApproval(first.ID)),
+		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
+			"state":      knownvalue.StringExact("cancelled"),
+			"decided_by": knownvalue.Null(),
+			"cause":      knownvalue.StringExact("approval_withdrawn"),
+			"closed_by":  knownvalue.StringExact("terraform"),
+			"closed_at":  knownvalue.NotNull(),
+		}),
+	}, resource.TestStep{
 		Config: as(t, s, "vera", readApproval(second.ID)),
 		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
 			"kind":                 knownvalue.StringExact("profile_edit"),
+			"context_json":         knownvalue.Null(),
 			"certificate_id":       knownvalue.Null(),
 			"common_name":          knownvalue.Null(),
 			"job_id":               knownvalue.Null(),

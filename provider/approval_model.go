@@ -36,6 +36,12 @@ type wholeApprovalModel struct {
 	DecidedBy          *string           `tfsdk:"decided_by"`
 	DecidedAt          timetypes.RFC3339 `tfsdk:"decided_at"`
 	Note               string            `tfsdk:"note"`
+	Cause              *string           `tfsdk:"cause"`
+	ClosedBy           *string           `tfsdk:"closed_by"`
+	ClosedAt           timetypes.RFC3339 `tfsdk:"closed_at"`
+	AlsoExcluded       []string          `tfsdk:"also_excluded"`
+	StandsFor          []string          `tfsdk:"stands_for"`
+	ContextJSON        *string           `tfsdk:"context_json"`
 	UpdatedAt          timetypes.RFC3339 `tfsdk:"updated_at"`
 }
 
@@ -78,10 +84,23 @@ func newWholeApprovalModel(a api.Approval) (wholeApprovalModel, error) {
 		DecidedBy:          a.DecidedBy,
 		DecidedAt:          timetypes.NewRFC3339Null(),
 		Note:               a.Note,
+		Cause:              (*string)(a.Cause),
+		ClosedBy:           a.ClosedBy,
+		ClosedAt:           timetypes.NewRFC3339Null(),
+		AlsoExcluded:       a.AlsoExcluded,
+		StandsFor:          a.StandsFor,
 		UpdatedAt:          timestamp(a.UpdatedAt),
 	}
 	if a.DecidedAt != nil {
 		m.DecidedAt = timestamp(*a.DecidedAt)
 	}
+	if a.ClosedAt != nil {
+		m.ClosedAt = timestamp(*a.ClosedAt)
+	}
+	if a.Context == nil || err != nil {
+		return m, err
+	}
+	text, err := json.Marshal(a.Context)
+	m.ContextJSON = new(string(text))
 	return m, err
 }

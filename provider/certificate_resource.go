@@ -139,7 +139,7 @@ func (r *certificateResource) update(ctx context.Context, plan, state certificat
 		return c, nil
 	}
 	// A request that is under way already is the one that was wanted.
-	if _, err := r.client.RenewCertificate(ctx, id, api.Renew{Reason: r.reason}); err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
+	if _, err := r.client.RenewCertificate(ctx, id, api.Renew{Reason: r.reason, AlsoExcluded: r.authors}); err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
 		return c, err
 	}
 	return r.client.GetCertificate(ctx, id)
@@ -150,6 +150,9 @@ func (r *certificateResource) issue() []client.RequestOption {
 	opts := []client.RequestOption{client.Query("issue", "true")}
 	if r.reason != "" {
 		opts = append(opts, client.Query("reason", r.reason))
+	}
+	if len(r.authors) > 0 {
+		opts = append(opts, client.AlsoExclude(r.authors...))
 	}
 	return opts
 }

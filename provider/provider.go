@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -33,6 +37,10 @@ const (
 	reasonVariable   = "CERTCTL_CHANGE_REASON"
 	resubmitVariable = "CERTCTL_RESUBMIT_REJECTED"
 )
+
+// authorsVariable names the authors of a change, who may not approve the certificates that it asks for. No attribute
+// stands for it: a configuration does not know who changed it, and the pipeline does.
+const authorsVariable = "CERTCTL_CHANGE_AUTHORS"
 
 type certctlProvider struct{ version string }
 
@@ -109,6 +117,8 @@ type connection struct {
 	client *client.Client
 	edits  []client.RequestOption // of an edit that may have to wait for a second person
 	reason string                 // why changes are made; kept on approvals
+	// authors are handles of people who may not approve a certificate that is asked for, beside those the server knows.
+	authors []string
 }
 
 func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
@@ -131,7 +141,9 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 	}
 	edits, diags := m.edits()
 	resp.Diagnostics.Append(diags...)
-	conn := connection{client: c, edits: edits, reason: setting(m.ChangeReason, reasonVariable)}
+	authors, authorDiags := changeAuthors()
+	resp.Diagnostics.Append(authorDiags...)
+	conn := connection{client: c, edits: edits, reason: setting(m.ChangeReason, reasonVariable), authors: authors}
 	resp.DataSourceData = conn
 	resp.ResourceData = conn
 	resp.ActionData = conn
@@ -193,6 +205,23 @@ func (m providerModel) edits() (opts []client.RequestOption, diags diag.Diagnost
 		opts = append(opts, client.Query("resubmit", "true"))
 	}
 	return opts, diags
+}
+
+var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
+
+// changeAuthors reads the handles of authorsVariable, which commas or white space separate.
+func changeAuthors() (authors []string, diags diag.Diagnostics) {
+	for _, author := range strings.FieldsFunc(os.Getenv(authorsVariable), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		if !handle.MatchString(author) {
+			diags.AddError("Invalid value of "+authorsVariable,
+				fmt.Sprintf("%q is no handle of a certctl principal. Give the handles of the people who wrote the change, such as alice,bob.", author))
+			continue
+		}
+		if !slices.Contains(authors, author) {
+			authors = append(authors, author)
+		}
+	}
+	return authors, diags
 }
 
 // setting is the attribute, or the variable if it is not set.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,26 @@ func TestProvider_EditsAsTheEnvironmentSays(t *testing.T) {
 		},
 		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 500)) }, Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
 		resource.TestStep{Config: as(t, s, "terraform", gated)},
+	)
+}
+
+// The pipeline names the authors of a change: they may not approve the certificate that it asks for.
+func TestProvider_ExcludesTheAuthorsOfAChange(t *testing.T) {
+	s := servertest.New(t)
+	gated := s.Profile(t, true)
+	config := as(t, s, "terraform", certificate(gated.ID, servertest.CSR(t), www, ""))
+	t.Setenv("CERTCTL_CHANGE_AUTHORS", "Bob")
+	run(t,
+		resource.TestStep{Config: config, ExpectError: regexp.MustCompile(`CERTCTL_CHANGE_AUTHORS(?s).*"Bob" is\s+no\s+handle`)},
+		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_AUTHORS", "bob, carol bob") }, Config: config, Check: func(*terraform.State) error {
+			waiting, err := s.Client(t, "vera").GetApprovalSummary(t.Context(), client.GetApprovalSummaryOptions{})
+			if err != nil || waiting.TotalCount != 1 || !slices.Equal(waiting.Approvals[0].AlsoExcluded, []string{"bob", "carol"}) {
+				return fmt.Errorf("%w, %+v", err, waiting)
+			}
+			_, err = s.Client(t, "bob").ApproveApproval(t.Context(), waiting.Approvals[0].ID, api.Decision{})
+			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			return nil
+		}},
 	)
 }
 

@@ -80,7 +80,7 @@ func (r *renewCertificateAction) renew(ctx context.Context, a attempt, m renewCe
 	if m.Reason.IsNull() {
 		reason = r.reason
 	}
-	j, err := r.client.RenewCertificate(finish(ctx), id, api.Renew{Reason: reason})
+	j, err := r.client.RenewCertificate(finish(ctx), id, api.Renew{Reason: reason, AlsoExcluded: r.authors})
 	if p, open := openJob(err); open {
 		say("Job %s of %s is under way already: taking it for this renewal", p.JobID, id)
 		j, err = r.client.GetJob(ctx, p.JobID)

@@ -15,7 +15,7 @@ const variablePrefix = "CERTCTL_"
 // variables are the environment variables that the configuration has, in order. The provider's are known too: both
 // may run in one environment.
 func variables() []string {
-	names := []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_RESUBMIT_REJECTED"}
+	names := []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_CHANGE_AUTHORS", "CERTCTL_RESUBMIT_REJECTED"}
 	for _, config := range []any{Config{}, ServeConfig{}} {
 		for field := range reflect.TypeOf(config).Fields() {
 			if name := field.Tag.Get("env"); name != "" {

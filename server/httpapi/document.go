@@ -24,7 +24,10 @@ func complete(doc *huma.OpenAPI) {
 	for _, answer := range []string{"Certificate", "Profile"} {
 		schemas[answer].Required = slices.Sorted(maps.Keys(schemas[answer].Properties))
 	}
-	for _, nullable := range [][2]string{{"Certificate", "current"}, {"Certificate", "job"}, {"EditPreview", "problem"}} {
+	for _, nullable := range [][2]string{
+		{"Certificate", "current"}, {"Certificate", "job"}, {"EditPreview", "problem"},
+		{"Approval", "context"}, {"Approval", "previous"}, {"IssuanceContext", "current"}, {"RenewalPreview", "context"}, {"RenewalPreview", "problem"},
+	} {
 		fields, name := schemas[nullable[0]].Properties, nullable[1]
 		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}
 	}
