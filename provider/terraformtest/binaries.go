@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
 // Binaries says that a test works with the binaries. Call it before t.Parallel: parallel tests begin when all that
@@ -17,6 +19,7 @@ func Binaries(t testing.TB) {
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("needs Terraform: set TF_ACC=1")
 	}
+	servertest.NeedSQLite(t) // the binaries are no business of the race detector
 	built.Lock()
 	defer built.Unlock()
 	if built.users == 0 {

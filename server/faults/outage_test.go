@@ -36,6 +36,7 @@ type cluster struct {
 // killed.
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
+	servertest.NeedPostgres(t)
 	cmd := exec.Command(filepath.Join("..", "..", "scripts", "with-postgres"), "sh", "-c", `echo "$CERTCTL_TEST_POSTGRES_URL"; cat`)
 	cmd.Env = []string{"CERTCTL_TEST_POSTGRES_DURABLE=1"}
 	for _, variable := range os.Environ() {

@@ -18,6 +18,7 @@ const postgresVariable = "CERTCTL_TEST_POSTGRES_URL"
 // freshDatabase makes a database of a migrated template and drops it when the test ends.
 func freshDatabase(t testing.TB) string {
 	t.Helper()
+	NeedPostgres(t)
 	base := os.Getenv(postgresVariable)
 	if base == "" {
 		t.Fatalf("%s is not set: run the tests with make test, or with scripts/with-postgres go test ...", postgresVariable)

@@ -14,6 +14,7 @@ import (
 // freshFile makes a SQLite file of a migrated template.
 func freshFile(t testing.TB) string {
 	t.Helper()
+	NeedSQLite(t)
 	template, err := sqliteTemplate()
 	if err != nil {
 		t.Fatal(err)

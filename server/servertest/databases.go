@@ -1,0 +1,32 @@
+package servertest
+
+import (
+	"os"
+	"testing"
+)
+
+// databaseVariable names the one database of a run, sqlite or postgres. If it is not set, a run has both.
+const databaseVariable = "CERTCTL_TEST_DATABASE"
+
+// NeedSQLite skips a test in a run without SQLite.
+func NeedSQLite(t testing.TB) {
+	t.Helper()
+	need(t, "sqlite")
+}
+
+// NeedPostgres skips a test in a run without PostgreSQL.
+func NeedPostgres(t testing.TB) {
+	t.Helper()
+	need(t, "postgres")
+}
+
+func need(t testing.TB, database string) {
+	t.Helper()
+	switch only := os.Getenv(databaseVariable); only {
+	case "", database:
+	case "sqlite", "postgres":
+		t.Skipf("this run has %s=%s", databaseVariable, only)
+	default:
+		t.Fatalf("%s=%s is neither sqlite nor postgres", databaseVariable, only)
+	}
+}
