@@ -31,6 +31,10 @@ func complete(doc *huma.OpenAPI) {
 		fields, name := schemas[nullable[0]].Properties, nullable[1]
 		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}
 	}
+	for _, any := range [][2]string{{"Change", "before"}, {"RenewalPreview", "subject"}} {
+		fields, name := schemas[any[0]].Properties, any[1]
+		fields[name] = &huma.Schema{AnyOf: []*huma.Schema{{}, {Type: "null"}}, Description: fields[name].Description}
+	}
 	pem := doc.Paths["/api/v1/certificates/{id}/chain"].Get.Responses["200"]
 	pem.Headers = nil
 	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}}}
