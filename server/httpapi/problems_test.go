@@ -38,7 +38,7 @@ func newScene(t *testing.T, s *servertest.Server) scene {
 	}
 	sc.fresh = s.Certificate(t, sc.open.ID).ID
 	for i, p := range []api.Profile{sc.edited, sc.refused} {
-		sc.edits[i] = succeeded[api.Approval](t, ask(t, s, "alice", "PUT", "/api/v1/profiles/"+p.ID, widened(p, "alice's")), 202)
+		sc.edits[i] = succeeded[api.Approval](t, ask(t, s, "alice", "PUT", "/api/v1/profiles/"+p.ID, widened(p, "alice")), 202)
 	}
 	if _, err := s.Client(t, "bob").RejectApproval(ctx, sc.edits[1].ID, api.Decision{Note: "too wide"}); err != nil {
 		t.Fatal(err)
@@ -60,8 +60,8 @@ func newScene(t *testing.T, s *servertest.Server) scene {
 }
 
 // widened is an edit that must wait.
-func widened(p api.Profile, description string) string {
-	p.Description, p.AllowedDNSNames = description, []string{"**"}
+func widened(p api.Profile, whose string) string {
+	p.AllowedDNSNames = []string{"**", whose + ".example"}
 	return toJSON(p.ProfileSpec)
 }
 
@@ -137,8 +137,8 @@ func TestProblems(t *testing.T) {
 		fill := strings.NewReplacer(
 			"{open}", sc.open.ID, "{fresh}", sc.fresh, "{disabled}", sc.disabled, "{waiting}", *sc.waiting.ApprovalID,
 			"{decided}", *sc.decided.ApprovalID, "{late}", sc.late, "{withdrawn}", sc.withdrawn, "{waiting-certificate}", sc.waiting.CertificateID,
-			"{edited}", sc.edited.ID, "{olga's edit}", widened(sc.edited, "olga's"),
-			"{refused}", sc.refused.ID, "{rejected edit}", widened(sc.refused, "alice's"),
+			"{edited}", sc.edited.ID, "{olga's edit}", widened(sc.edited, "olga"),
+			"{refused}", sc.refused.ID, "{rejected edit}", widened(sc.refused, "alice"),
 			"{waiting-of-bob}", *s.Waiting(t, "bob").ApprovalID,
 		)
 		for _, c := range cases {
