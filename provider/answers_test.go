@@ -278,7 +278,11 @@ func refusals() map[string]refusal {
 			Type: "urn:certctl:problem:edit_rejected", Detail: serversWords, ApprovalID: "ar-other", DecidedBy: "bob", DecidedAt: &at, Note: "not on a Friday",
 		}, []string{"bob rejected", "ar-other", "not on a Friday", "CERTCTL_RESUBMIT_REJECTED"}, "Edit rejected by bob"},
 		"profile disabled": refuse(409, "profile_disabled"),
-		"a newer server's": refuse(409, "name_protected"),
+		"approval required": {409, api.Problem{
+			Type: "urn:certctl:problem:approval_required", Detail: "errors lists what needs it",
+			Errors: []api.Fault{{Pointer: "/sans/0", Detail: serversWords}, {Pointer: "/extended_key_usages/0", Detail: serversWords}},
+		}, []string{serversWords, "requires_approval = true", "ungated-names"}, ""},
+		"a newer server's": refuse(409, "not_known_yet"),
 		"stale":            refuse(412, "precondition_failed", "Somebody else changed it"),
 		"too large":        refuse(413, "body_too_large"),
 		"media type":       refuse(415, "unsupported_media_type"),

@@ -88,7 +88,11 @@ func (a attempt) summary() string { return "Could not " + a.what }
 func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagnostics) {
 	for _, f := range p.Errors {
 		at, place, ok := a.locate(ctx, f.Pointer)
-		detail := fmt.Sprintf("%s: %s.\n\nRequest id: %s", place, strings.TrimSuffix(f.Detail, "."), p.RequestID)
+		detail := fmt.Sprintf("%s: %s.", place, strings.TrimSuffix(f.Detail, "."))
+		if advice := a.advice(p); advice != "" {
+			detail += "\n\n" + advice
+		}
+		detail += "\n\nRequest id: " + p.RequestID
 		if ok {
 			diags.AddAttributeError(at, a.summary(), detail)
 		} else {
@@ -116,6 +120,8 @@ func (a attempt) advice(p *api.Problem) string {
 	case api.CodeForbidden:
 		return fmt.Sprintf("The key in api_key (%s) belongs to principal %q, which needs one of these roles: %s. Whoever runs the server can give it, with the command principal roles.",
 			apiKeyVariable, p.Principal, join(p.RequiredRoles))
+	case api.CodeApprovalRequired:
+		return "Use a certificate profile with requires_approval = true. Whoever runs the server can also allow it without approval, with the command ungated-names."
 	case api.CodePreconditionFailed:
 		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
 	case api.CodeEditAlreadyPending:
