@@ -186,6 +186,17 @@ func (c Config) CreateCA(now time.Time) (string, error) {
 
 // LoadCA reads the CA. On SQLite a missing one is made; replicas on PostgreSQL must share one, so it must be given.
 func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
+	certFile, _ := c.caFiles()
+	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" && c.CAKeyFile == "" && c.DatabaseURL == "" {
+		if _, err := c.CreateCA(now); err != nil {
+			return nil, fmt.Errorf("CERTCTL_DATA_DIR: make the CA: %w", err)
+		}
+	}
+	return c.ReadCA(now)
+}
+
+// ReadCA reads the CA, which must be there and in force.
+func (c Config) ReadCA(now time.Time) (*localca.CA, error) {
 	if (c.CACertFile == "") != (c.CAKeyFile == "") {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE belong together: set both")
 	}
@@ -196,13 +207,7 @@ func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 	if c.CACertFile == "" {
 		variables = "CERTCTL_DATA_DIR"
 	}
-	certFile, keyFile := c.caFiles()
-	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" {
-		if _, err := c.CreateCA(now); err != nil {
-			return nil, fmt.Errorf("%s: make the CA: %w", variables, err)
-		}
-	}
-	ca, err := localca.Load(certFile, keyFile)
+	ca, err := localca.Load(c.caFiles())
 	if err == nil {
 		err = ca.InForce(now)
 	}
@@ -210,4 +215,15 @@ func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 		return nil, fmt.Errorf("%s: %w", variables, err)
 	}
 	return ca, nil
+}
+
+// warnOfOpenKey warns if others than its owner can read the file of the CA's key.
+func (c Config) warnOfOpenKey(ctx context.Context, log *slog.Logger) {
+	_, keyFile := c.caFiles()
+	info, err := os.Stat(keyFile)
+	if err != nil || info.Mode().Perm()&0o044 == 0 {
+		return
+	}
+	log.WarnContext(ctx, "others can read the CA's key, and the key alone signs anything",
+		"file", keyFile, "mode", fmt.Sprintf("%#o", info.Mode().Perm()), "run", "chmod 600 "+keyFile)
 }

@@ -25,12 +25,15 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	if err != nil {
 		return err
 	}
+	config.warnOfOpenKey(ctx, log)
 	if err := config.prepare(ctx, db); err != nil {
 		return err
 	}
-	server, err := New(serving, Options{
-		Store: db, Issuers: map[string]gate.Issuer{LocalIssuerID: ca}, Log: log, Version: version,
-	})
+	issuers := map[string]gate.Issuer{LocalIssuerID: ca}
+	if err := gate.RegisterIssuers(ctx, db, issuers); err != nil {
+		return err
+	}
+	server, err := New(serving, Options{Store: db, Issuers: issuers, Log: log, Version: version})
 	if err != nil {
 		return err
 	}
@@ -41,4 +44,22 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 func Idle(db *store.Store, log *slog.Logger) (*Server, error) {
 	config := ServeConfig{Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Second, Workers: 1, ReaperInterval: time.Second, RenewalInterval: time.Hour}
 	return New(config, Options{Store: db, Log: log})
+}
+
+// ReplaceCA makes the configured CA the one of the database, for all servers. It returns the fingerprint of the CA, too.
+func ReplaceCA(ctx context.Context, config Config) (done gate.Replacement, fingerprint string, err error) {
+	db, err := config.Open(ctx, config.Logger())
+	if err != nil {
+		return done, "", err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	ca, err := config.ReadCA(db.Now())
+	if err != nil {
+		return done, "", err
+	}
+	err = db.Write(ctx, func(tx *store.Tx) error {
+		done, err = gate.ReplaceIssuer(tx, LocalIssuerID, ca.Fingerprint())
+		return err
+	})
+	return done, ca.Fingerprint(), err
 }

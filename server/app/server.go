@@ -81,9 +81,17 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		Profiles:     profiles,
 		Certificates: &certificate.Service{Approvals: approvals},
 		Approvals:    approvals, Issuance: s.issuance,
-		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: (&readiness{check: opts.Store.Ready}).Ready,
+		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: (&readiness{check: opts.ready}).Ready,
 	})
 	return s, nil
+}
+
+// ready says whether the server can write, and has the issuers that the database knows.
+func (o Options) ready(ctx context.Context) error {
+	if err := o.Store.Ready(ctx); err != nil {
+		return err
+	}
+	return gate.CheckIssuers(ctx, o.Store, o.Issuers)
 }
 
 func issuerIDs(issuers map[string]gate.Issuer) []string {

@@ -188,6 +188,8 @@ var forbidden = []string{
 	"UPDATE ungated_names SET spec = NULL",
 	"INSERT INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
 	"INSERT INTO ungated_names " + like("ungated_names", "", "id", "2"),
+	"UPDATE issuers SET fingerprint_sha256 = fingerprint_sha256",
+	"DELETE FROM issuers",
 	// The trail.
 	"UPDATE audit_events SET actor = 'carol'",
 	"UPDATE audit_events SET occurred_at = occurred_at WHERE action = 'approval_approved'",
@@ -197,7 +199,7 @@ var forbidden = []string{
 
 var forbiddenOnPostgres = []string{
 	"TRUNCATE audit_events", "TRUNCATE intents CASCADE", "TRUNCATE leaves", "TRUNCATE jobs CASCADE", "TRUNCATE approvals CASCADE",
-	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes", "TRUNCATE principals CASCADE", "TRUNCATE keys",
+	"TRUNCATE certificates CASCADE", "TRUNCATE certificate_changes", "TRUNCATE profile_changes", "TRUNCATE principals CASCADE", "TRUNCATE keys", "TRUNCATE issuers",
 	"TRUNCATE ungated_names",
 	"INSERT INTO audit_events SELECT * FROM audit_events ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
@@ -215,6 +217,7 @@ var forbiddenOnSQLite = []string{
 	"REPLACE INTO certificate_changes " + like("certificate_changes", "", "accountable", "'bob'"),
 	"REPLACE INTO profile_changes " + like("profile_changes", "", "accountable", "'bob'"),
 	"REPLACE INTO principals " + like("principals", "vera", "roles", "'[\"approver\"]'"),
+	"REPLACE INTO issuers " + like("issuers", "", "created_at", "created_at"),
 	"REPLACE INTO keys " + like("keys", "", "revoked_at", "NULL"),
 	"REPLACE INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
 	"UPDATE OR REPLACE audit_events SET id = id",

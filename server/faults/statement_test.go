@@ -68,7 +68,7 @@ func uncommitted(action string) fault {
 
 var tables = []string{
 	"profiles", "certificates", "profile_changes", "certificate_changes", "approvals", "profile_edits", "jobs", "intents", "leaves",
-	"audit_events", "principals", "keys",
+	"audit_events", "principals", "keys", "issuers",
 }
 
 // rows are all rows of some tables, as text, in an order that does not change.

@@ -34,7 +34,7 @@ func TestGate_Refuses(t *testing.T) {
 		}), "does not allow it: /csr_pem"},
 		{"another lifetime", false, editProfile(func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }), "subject changed"},
 		{"another use", false, editProfile(func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth"} }), "subject changed"},
-		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.UseIssuer(anotherCA(t)) }, "subject changed"},
+		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.ReplaceIssuer(t, anotherCA(t)) }, "subject changed"},
 		{"names changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
 			s.Exec(t, `UPDATE certificates SET spec = replace(spec, '"host-', '"evil-') WHERE id = ?`, j.CertificateID)
 		}, "subject changed"},

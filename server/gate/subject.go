@@ -47,9 +47,14 @@ func (p Proposal) isDisabled() bool { return p.ProfileID != "" && !p.Profile.Ena
 func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certificate.SPKISHA256 }
 
 // Propose says what would be signed now for a certificate that is given by its uid, with the key of csrPEM, and
-// keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells.
+// keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells. If the
+// issuer was replaced while this server ran, Propose returns an UnavailableError.
 func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
-	return g.propose(tx, certificateUID, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+	p, err := g.propose(tx, certificateUID, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+	if err == nil {
+		err = g.mustBeCurrent(tx, p.Subject.IssuerID)
+	}
+	return p, err
 }
 
 // Look is Propose without keeping anything as it is.
@@ -65,8 +70,8 @@ func (g *Gate) propose(tx *store.Tx, certificateUID, csrPEM, locking string) (Pr
 }
 
 // Unchanged says whether what a job asks for is still what would be signed, and keeps it that way until the
-// transaction ends. Under a disabled profile it returns ErrProfileDisabled. The job's request never changes, so it
-// needs no lock.
+// transaction ends. Under a disabled profile it returns ErrProfileDisabled. If this server's issuer is out of date, it
+// returns an UnavailableError instead of a change. The job's request never changes, so it needs no lock.
 func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, error) {
 	// One statement: approve has few round trips to spend.
 	now, err := g.find(tx, findProposal+`, j.csr_pem AS job_csr_pem
@@ -82,7 +87,10 @@ func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, err
 	case err != nil:
 		return false, err
 	}
-	return standing(now, subject, digest) == "", nil
+	if standing(now, subject, digest) == "" {
+		return true, nil
+	}
+	return false, g.mustBeCurrent(tx, now.Subject.IssuerID)
 }
 
 // find reads a certificate, its profile and, where the query has it, the request of the job.

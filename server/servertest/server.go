@@ -148,6 +148,9 @@ func (s *Server) open(t testing.TB) {
 	if err := db.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	if err := gate.RegisterIssuers(context.Background(), db, s.options.issuers); err != nil {
+		t.Fatal(err)
+	}
 	server, err := app.New(s.options.serve, app.Options{Store: db, Issuers: s.options.issuers, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -270,8 +273,21 @@ func (s *Server) Query(t testing.TB, dest any, sql string, args ...any) {
 // EndBypass turns the bypass off, from the next Restart on.
 func (s *Server) EndBypass() { s.options.serve.ApprovalBypass = false }
 
-// UseIssuer puts another issuer in the place of the one that is there, from the next Restart on.
+// UseIssuer puts another issuer in the place of the one that is there, from the next Restart on. One with another
+// certificate needs ReplaceIssuer.
 func (s *Server) UseIssuer(i gate.Issuer) { Issuer(i)(&s.options) }
+
+// ReplaceIssuer is UseIssuer for an issuer with another certificate, which the database must know.
+func (s *Server) ReplaceIssuer(t testing.TB, i gate.Issuer) gate.Replacement {
+	t.Helper()
+	s.UseIssuer(i)
+	var done gate.Replacement
+	s.Write(t, func(tx *store.Tx) (err error) {
+		done, err = gate.ReplaceIssuer(tx, app.LocalIssuerID, i.Fingerprint())
+		return err
+	})
+	return done
+}
 
 // NewKey makes another key for a principal.
 func (s *Server) NewKey(t testing.TB, principalID string) string {

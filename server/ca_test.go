@@ -1,0 +1,110 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// A server with another CA than the database knows does not start. ca replace makes the change, for all servers.
+func TestCAReplace(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]string{"sqlite": "", "postgres": "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			base := []string{"CERTCTL_LOG_LEVEL=warn"}
+			if database != "" {
+				base = append(base, "CERTCTL_DATABASE_URL="+newRoles(t).owner)
+			}
+			before, after := append(newCA(t), base...), append(newCA(t), base...)
+			works := func(env []string, args ...string) string {
+				t.Helper()
+				got := certctl(t, dir, env, args...)
+				if got.failed || got.stderr != "" {
+					t.Fatalf("%v: %s", args, got.stderr)
+				}
+				return strings.TrimSpace(got.stdout)
+			}
+			works(before, "principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "auditor")
+			key := works(before, "key", "create", "alice")
+			info := func(env []string) []string { return append(env[:len(env):len(env)], "CERTCTL_LOG_LEVEL=info") }
+			server := serve(t, dir, info(before)...)
+			alice := server.client(t, key)
+			profile, err := alice.CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: gated("profile")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			certificate, err := alice.CreateCertificate(t.Context(), certificateUnder(t, profile.ID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting, err := alice.RenewCertificate(t.Context(), certificate.ID, api.Renew{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server.stop()
+
+			fingerprint := "[0-9a-f]{64}"
+			refused := regexp.MustCompile("^certctl: error: the database knows issuer iss-local by the certificate with the SHA-256 " + fingerprint +
+				", and this server has the one with " + fingerprint + ": .* certctl ca replace .*\n$")
+			if got := certctl(t, dir, after, "serve"); !got.failed || !refused.MatchString(got.stderr) {
+				t.Errorf("another CA: %+v", got)
+			}
+			if got := works(before, "ca", "replace"); !regexp.MustCompile("^nothing changed: the CA is " + fingerprint + " already$").MatchString(got) {
+				t.Errorf("the same CA: %s", got)
+			}
+			told := works(after, "ca", "replace")
+			for _, says := range []string{"restart every server with it", waiting.ID, certificate.ID, *waiting.ApprovalID, "AwaitingApproval"} {
+				if !strings.Contains(told, says) {
+					t.Errorf("ca replace does not say %q:\n%s", says, told)
+				}
+			}
+			if got := certctl(t, dir, before, "serve"); !got.failed || !refused.MatchString(got.stderr) {
+				t.Errorf("the CA before: %+v", got)
+			}
+			server = serve(t, dir, info(after)...)
+			alice = server.client(t, key)
+			servertest.Eventually(t, func() error { return alice.GetReady(t.Context()) })
+			var actions []string
+			for e, err := range alice.ListAuditEvents(t.Context(), client.ListAuditEventsOptions{ResourceID: "iss-local"}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				actions = append(actions, e.Actor+" "+e.Action)
+			}
+			if got := strings.Join(actions, ", "); got != "system-cli issuer_replaced, system-issuer issuer_added" {
+				t.Errorf("the audit trail: %s", got)
+			}
+		})
+	}
+}
+
+// A key that others can read is warned of, with what to do.
+func TestCAKeyFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := filepath.Join(dir, "certctl-data", "ca-key.pem")
+	for _, c := range []struct {
+		mode  os.FileMode
+		warns bool
+	}{{0o600, false}, {0o640, true}, {0o604, true}} {
+		if _, err := os.Stat(key); err == nil {
+			if err := os.Chmod(key, c.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server := serve(t, dir)
+		server.stop()
+		warned := strings.Contains(server.log.String(), `"run":"chmod 600 certctl-data/ca-key.pem"`)
+		if warned != c.warns {
+			t.Errorf("mode %o: warned %t:\n%s", c.mode, warned, server.log)
+		}
+	}
+}

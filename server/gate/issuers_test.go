@@ -1,0 +1,120 @@
+package gate_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// A server with another CA does not start, and takes nothing from what was approved.
+func TestIssuers_AnotherCA(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		j, other := ready(t, s, true), anotherCA(t)
+		err := gate.RegisterIssuers(t.Context(), s.Store, map[string]gate.Issuer{app.LocalIssuerID: other})
+		for _, says := range []string{servertest.CA(t).Fingerprint(), other.Fingerprint(), "certctl ca replace"} {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("the error does not say %q: %v", says, err)
+			}
+		}
+		s.Restart(t)
+		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+			t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
+		}
+	}, servertest.NoWorkers())
+}
+
+// A server whose CA was replaced while it runs signs nothing, asks for nothing and ends nothing. A server with the new
+// CA does.
+func TestIssuers_ReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &lines{}
+			s := start(t, servertest.NoWorkers(), servertest.Log(log))
+			approved, waiting, other := ready(t, s, true), s.Waiting(t, "alice"), anotherCA(t)
+			replaced := s.ReplaceIssuer(t, other)
+			if len(replaced.Stale) != 2 || replaced.Stale[0].ID != approved.ID || replaced.Stale[1].ID != waiting.ID {
+				t.Errorf("stale are %+v", replaced.Stale)
+			}
+			_, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.Certificate(t, s.Profile(t, true).ID).ID, api.Renew{})
+			servertest.RefusedWith(t, err, api.CodeUnavailable)
+			servertest.Eventually(t, func() error {
+				if err := s.Client(t, "vera").GetReady(t.Context()); err == nil {
+					return errors.New("it is ready")
+				}
+				return nil
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			working := make(chan struct{})
+			go func() {
+				defer close(working)
+				s.App.Work(ctx)
+			}()
+			servertest.Eventually(t, func() error {
+				if !strings.Contains(log.String(), "certctl ca replace") {
+					return fmt.Errorf("no worker tried: %s", log.String())
+				}
+				return nil
+			})
+			stop()
+			<-working
+			if j, err := s.Client(t, "vera").GetJob(t.Context(), approved.ID); err != nil || j.FinishedAt != nil {
+				t.Errorf("the server with the CA before ended the job: %v, %+v", err, j)
+			}
+			s.Restart(t)
+			if ended := s.Ended(t, approved.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "subject changed" {
+				t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
+			}
+		})
+	}
+}
+
+// A replica whose CA was replaced closes no request for the new one.
+func TestIssuers_StaleReplicaDecides(t *testing.T) {
+	t.Parallel()
+	s := servertest.Postgres(t, servertest.NoWorkers())
+	other := anotherCA(t)
+	s.Write(t, func(tx *store.Tx) error {
+		_, err := gate.ReplaceIssuer(tx, app.LocalIssuerID, other.Fingerprint())
+		return err
+	})
+	current := s.Second(t, servertest.Issuer(other))
+	waiting := current.Waiting(t, "alice")
+	_, err := s.Client(t, "bob").ApproveApproval(t.Context(), *waiting.ApprovalID, api.Decision{})
+	servertest.RefusedWith(t, err, api.CodeUnavailable)
+	if _, err := current.Client(t, "bob").ApproveApproval(t.Context(), *waiting.ApprovalID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	if ended := current.Ended(t, waiting.ID); ended.Status != api.JobCompleted {
+		t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
+	}
+}
+
+// lines collect a log.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
