@@ -59,6 +59,8 @@ type principalCommand struct {
 	Enable  principalEnable  `cmd:"" help:"Let a disabled principal act again, with new keys."`
 	Roles   principalRoles   `cmd:"" help:"Replace a principal's roles."`
 	Owner   principalOwner   `cmd:"" help:"Give a service to another human, revoke its keys and cancel its open requests."`
+
+	Handover principalHandover `cmd:"" help:"Give a person's services, and what the scheduler asks for in their name, to another person."`
 }
 
 type principalCreate struct {
@@ -146,6 +148,24 @@ func (c *principalOwner) Run(ctx context.Context, config *app.Config) error {
 		return err
 	}
 	return tell(c.ID+" belongs to "+c.Owner, done)
+}
+
+type principalHandover struct {
+	From string `arg:"" help:"The person who was accountable until now."`
+	To   string `arg:"" help:"The person who is from now on."`
+}
+
+// Run implements the command.
+func (c *principalHandover) Run(ctx context.Context, config *app.Config) error {
+	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) { return s.HandOver(tx, c.From, c.To) })
+	if err != nil {
+		return err
+	}
+	if err := tell(c.To+" is the successor of "+c.From, done); err != nil {
+		return err
+	}
+	_, err = fmt.Printf("services moved: %s\n", count(done.MovedServices))
+	return err
 }
 
 type keyCommand struct {

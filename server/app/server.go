@@ -112,6 +112,25 @@ func (s *Server) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, e
 	return done, err
 }
 
+// HandOver gives a person's services, and what the scheduler asks for in their name, to another person.
+func (s *Server) HandOver(tx *store.Tx, from, to string) (principal.Effects, error) {
+	var done principal.Effects
+	services, err := principal.Services(tx, from)
+	if err != nil {
+		return done, err
+	}
+	for _, id := range services {
+		changed, err := s.ChangeOwner(tx, id, to)
+		if err != nil {
+			return done, err
+		}
+		done.RevokedKeys = append(done.RevokedKeys, changed.RevokedKeys...)
+		done.CancelledRequests = append(done.CancelledRequests, changed.CancelledRequests...)
+	}
+	done.MovedServices = services
+	return done, principal.HandOver(tx, from, to)
+}
+
 // ChangeOwner gives a service to another human, revokes its keys and cancels its open requests: the former owner is
 // accountable for those, and the service acts for somebody else now.
 func (s *Server) ChangeOwner(tx *store.Tx, id, owner string) (principal.Effects, error) {

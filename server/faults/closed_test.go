@@ -145,6 +145,8 @@ var forbidden = []string{
 	"DELETE FROM jobs WHERE id = '@pending'",
 	"DELETE FROM jobs WHERE id = '@done'",
 	"DELETE FROM certificates",
+	"UPDATE handovers SET to_id = 'bob'",
+	"DELETE FROM handovers",
 	// New rows that would stand for a decision.
 	"INSERT INTO jobs " + like("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "'$rejected'", "certificate_uid", "(SELECT certificate_uid FROM jobs WHERE id = '@rejected')"),
 	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "status", "'Running'", "lease_until", "run_at", "finished_at", "NULL", "approval_id", "NULL"),
@@ -259,6 +261,7 @@ func TestForbiddenStatements(t *testing.T) {
 		})
 		s.NewKey(t, "dora")
 		s.Disable(t, "dora")
+		s.Write(t, func(tx *store.Tx) error { return principal.HandOver(tx, "dora", "vera") })
 		var names []string
 		for name, w := range worlds {
 			names = append(names, "$"+name, *w.job.ApprovalID, "@"+name, w.job.ID)

@@ -69,12 +69,16 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if err != nil {
 			return err
 		}
-		_, err = s.Renew(tx, identity.Scheduler(before.Accountable), Unprepared(c.ID, api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}))
+		accountable, err := principal.Successor(tx, before.Accountable, before.CreatedAt)
+		if err != nil {
+			return err
+		}
+		_, err = s.Renew(tx, identity.Scheduler(accountable), Unprepared(c.ID, api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}))
 		return err
 	})
 	switch {
 	case errors.Is(err, principal.ErrUnauthenticated):
-		return errors.New("the person accountable for it is disabled: someone must renew it")
+		return errors.New("the person accountable for it is disabled: someone must renew it, or see certctl principal handover")
 	case api.Is(err, api.CodeJobAlreadyOpen, api.CodeProfileDisabled):
 		return nil // asked for already, or not to be asked for
 	}

@@ -178,6 +178,33 @@ func (d *drafting) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([
 	return d.Issuer.Draft(s, serial, v)
 }
 
+// The scheduler asks in the name of the successor of a person who left.
+func TestRenewDue_Handover(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		first := s.Waiting(t, "alice")
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Ended(t, first.ID)
+		if done := s.HandOver(t, "alice", "carol"); len(done.MovedServices) != 1 || done.MovedServices[0] != "terraform" {
+			t.Errorf("it did %+v", done)
+		}
+		s.Disable(t, "alice")
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		jobs := jobsOf(t, s, first.CertificateID)
+		if len(jobs) != 2 || jobs[0].Accountable != "carol" {
+			t.Fatalf("due: %+v", jobs)
+		}
+		_, err := s.Client(t, "carol").ApproveApproval(ctx, *jobs[0].ApprovalID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *jobs[0].ApprovalID, api.Decision{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A panic over one certificate stops no other renewal.
 func TestRenewDue_Panic(t *testing.T) {
 	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {

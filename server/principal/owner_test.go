@@ -3,6 +3,7 @@ package principal_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
@@ -124,6 +125,38 @@ func TestDisable_RevokesForGood(t *testing.T) {
 		servertest.RefusedWith(t, err, api.CodeUnauthenticated)
 		if _, err := terraform.RenewCertificate(ctx, id, api.Renew{}); err != nil {
 			t.Error(err)
+		}
+	}, servertest.NoWorkers())
+}
+
+// What was handed over goes to the last of the successors; what came later is still the person's own.
+func TestSuccessor(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		since := map[string]time.Time{"start": s.Store.Now()}
+		for _, step := range [][2]string{{"alice", "bob"}, {"carol", "vera"}, {"bob", "alice"}, {"alice", "olga"}} {
+			s.Clock.Advance(time.Minute)
+			s.HandOver(t, step[0], step[1])
+			s.Clock.Advance(time.Minute)
+			since[step[0]+" to "+step[1]] = s.Store.Now()
+		}
+		for _, c := range []struct{ who, when, want string }{
+			{"alice", "start", "olga"}, // by bob, and back by alice
+			{"alice", "alice to bob", "olga"},
+			{"alice", "alice to olga", "alice"},
+			{"bob", "alice to bob", "olga"},
+			{"bob", "bob to alice", "bob"},
+			{"carol", "start", "vera"},
+			{"vera", "start", "vera"},
+			{"olga", "start", "olga"},
+		} {
+			var got string
+			s.Write(t, func(tx *store.Tx) (err error) {
+				got, err = principal.Successor(tx, c.who, since[c.when])
+				return err
+			})
+			if got != c.want {
+				t.Errorf("the successor of %s since %s is %s, not %s", c.who, c.when, got, c.want)
+			}
 		}
 	}, servertest.NoWorkers())
 }

@@ -120,7 +120,7 @@ func List(tx *store.Tx) ([]Principal, error) {
 
 // Effects are what a command on a principal did beside the change that it was asked for: the ids.
 type Effects struct {
-	RevokedKeys, StoppedServices, CancelledRequests []string
+	RevokedKeys, StoppedServices, MovedServices, CancelledRequests []string
 }
 
 // Disable stops a principal and revokes their keys for good. The services that they own stop with them, and keep their

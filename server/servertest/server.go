@@ -312,6 +312,12 @@ func (s *Server) ChangeOwner(t testing.TB, service, owner string) principal.Effe
 	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.ChangeOwner(tx, service, owner) })
 }
 
+// HandOver runs principal handover.
+func (s *Server) HandOver(t testing.TB, from, to string) principal.Effects {
+	t.Helper()
+	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.HandOver(tx, from, to) })
+}
+
 func (s *Server) administer(t testing.TB, f func(*store.Tx) (principal.Effects, error)) (done principal.Effects) {
 	t.Helper()
 	s.Write(t, func(tx *store.Tx) (err error) {

@@ -19,7 +19,7 @@ var grants = []struct {
 }{
 	{
 		[]string{"SELECT", "INSERT"},
-		[]string{"audit_events", "intents", "leaves", "profile_edits", "profile_changes", "certificate_changes", "issuers", "approval_names", "principals", "keys"},
+		[]string{"audit_events", "intents", "leaves", "profile_edits", "profile_changes", "certificate_changes", "issuers", "approval_names", "handovers", "principals", "keys"},
 	},
 	{
 		[]string{"SELECT", "INSERT", "DELETE"},

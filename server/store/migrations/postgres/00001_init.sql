@@ -28,6 +28,15 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_principal ON keys (principal_id);
 
+-- Who took over what somebody was accountable for until then: the scheduler asks in the name of the successor.
+CREATE TABLE handovers (
+    from_id   text NOT NULL REFERENCES principals (id),
+    to_id     text NOT NULL REFERENCES principals (id),
+    handed_at timestamptz NOT NULL,
+    PRIMARY KEY (from_id, handed_at),
+    CHECK (from_id <> to_id)
+);
+
 CREATE TABLE profiles (
     id                text PRIMARY KEY,
     spec              text NOT NULL,
@@ -316,6 +325,7 @@ CREATE TRIGGER intents_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON intents 
 CREATE TRIGGER profile_edits_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON profile_edits FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER issuers_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON issuers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER leaves_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER handovers_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON handovers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER principals_kept BEFORE DELETE OR TRUNCATE ON principals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER keys_kept BEFORE DELETE OR TRUNCATE ON keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER approval_names_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON approval_names FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

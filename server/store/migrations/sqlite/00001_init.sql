@@ -24,6 +24,15 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_principal ON keys (principal_id);
 
+-- Who took over what somebody was accountable for until then: the scheduler asks in the name of the successor.
+CREATE TABLE handovers (
+    from_id   text NOT NULL REFERENCES principals (id),
+    to_id     text NOT NULL REFERENCES principals (id),
+    handed_at timestamp NOT NULL,
+    PRIMARY KEY (from_id, handed_at),
+    CHECK (from_id <> to_id)
+);
+
 CREATE TABLE profiles (
     id                text PRIMARY KEY,
     spec              text NOT NULL,
@@ -517,6 +526,25 @@ CREATE TRIGGER leaves_no_replace BEFORE INSERT ON leaves WHEN EXISTS (SELECT 1 F
         OR (serial_number = NEW.serial_number AND (issuer_id = NEW.issuer_id OR certificate_uid = NEW.certificate_uid)))
 BEGIN
     SELECT RAISE(ABORT, 'REPLACE on leaves is refused');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER handovers_no_update BEFORE UPDATE ON handovers
+BEGIN
+    SELECT RAISE(ABORT, 'UPDATE on handovers is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER handovers_no_delete BEFORE DELETE ON handovers
+BEGIN
+    SELECT RAISE(ABORT, 'DELETE on handovers is refused');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER handovers_no_replace BEFORE INSERT ON handovers WHEN EXISTS (SELECT 1 FROM handovers WHERE from_id = NEW.from_id AND handed_at = NEW.handed_at)
+BEGIN
+    SELECT RAISE(ABORT, 'REPLACE on handovers is refused');
 END;
 -- +goose StatementEnd
 
