@@ -51,7 +51,7 @@ func TestServeRole(t *testing.T) {
 	refuses(env, nothing, "principal", "list")
 
 	works(owner, "migrate")
-	refuses(env, fmt.Sprintf("the role %q lacks rights (INSERT on audit_events, SELECT on audit_events, INSERT on certificate_changes, and more): %s owns the tables", db.role, again), "serve")
+	refuses(env, fmt.Sprintf("the role %q lacks rights (INSERT on approval_names, SELECT on approval_names, INSERT on audit_events, and more): %s owns the tables", db.role, again), "serve")
 	refuses(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
 	refuses(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
 	works(owner, "migrate", "--serve-role", db.role)
