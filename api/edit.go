@@ -2,29 +2,44 @@ package api
 
 import "encoding/json"
 
-// EditOutcome is what a PUT of a profile would do.
+// EditOutcome is what a POST or a PUT of a profile would do.
 type EditOutcome string
 
 // The outcomes.
 const (
+	EditCreates EditOutcome = "creates" // a new profile
 	EditNone    EditOutcome = "none"    // it says what is stored
 	EditApplies EditOutcome = "applies" // at once
 	EditWaits   EditOutcome = "waits"   // for a second person
 	EditRefused EditOutcome = "refused" // see the problem
 )
 
-// EditPreview is the answer to a dry run.
+// EditPreview is what would happen to a profile. Nothing of it has happened.
 type EditPreview struct {
-	Outcome            EditOutcome `json:"outcome" enum:"none,applies,waits,refused"`
+	Outcome            EditOutcome `json:"outcome" enum:"creates,none,applies,waits,refused"`
 	ApprovalID         *string     `json:"approval_id" doc:"the same edit waits already"`
 	PreviousApprovalID *string     `json:"previous_approval_id" doc:"the same edit was asked for before"`
 	Changes            []Change    `json:"changes"`
+	Effects            EditEffects `json:"effects" doc:"once the edit applies"`
+	Warnings           []string    `json:"warnings"`
 	Problem            *Problem    `json:"problem" doc:"why it is refused; null unless it is"`
 }
 
-// Change is one field that an edit changes. Sets are sorted.
+// Change is one field that an edit changes. Sets are sorted. A new profile has no field before: they are null.
 type Change struct {
 	Pointer string          `json:"pointer"`
 	Before  json.RawMessage `json:"before"`
 	After   json.RawMessage `json:"after"`
+}
+
+// EditEffects is what an edit of a profile does to the jobs and certificates under it.
+type EditEffects struct {
+	JobsCancelled   int `json:"jobs_cancelled" doc:"open jobs that can no longer be signed"`
+	RenewalsBlocked int `json:"renewals_blocked" doc:"live certificates that can be renewed now, and could not be after the edit"`
+}
+
+// EditedProfile is the answer to a PUT of a profile.
+type EditedProfile struct {
+	Profile
+	Effects *EditEffects `json:"effects,omitempty" doc:"what the edit does to jobs and certificates; only if it turned the gate on, or has effects"`
 }

@@ -33,29 +33,29 @@ func (c *Client) GetProfile(ctx context.Context, id string) (api.Profile, error)
 
 // ReplaceProfile writes all writable fields of a profile. An edit that awaits a second person is an
 // *AwaitingApprovalError: nothing has changed yet.
-func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.Profile, error) {
+func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.EditedProfile, error) {
 	r := request{
 		method: http.MethodPut, path: profilesPath(id), body: spec,
 		want: http.StatusOK, also: http.StatusAccepted, media: "application/json",
 	}
 	a, err := c.send(ctx, r.with(opts))
 	if err != nil {
-		return api.Profile{}, err
+		return api.EditedProfile{}, err
 	}
 	if a.status == http.StatusAccepted {
 		waiting, err := decode[api.Approval](c, r, a)
 		if err != nil {
-			return api.Profile{}, err
+			return api.EditedProfile{}, err
 		}
-		return api.Profile{}, &AwaitingApprovalError{Approval: waiting, Endpoint: c.endpoint}
+		return api.EditedProfile{}, &AwaitingApprovalError{Approval: waiting, Endpoint: c.endpoint}
 	}
-	return decode[api.Profile](c, r, a)
+	return decode[api.EditedProfile](c, r, a)
 }
 
-// PreviewProfile tells what ReplaceProfile would do, and does nothing.
-func (c *Client) PreviewProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.EditPreview, error) {
-	r := request{method: http.MethodPut, path: profilesPath(id), body: spec, want: http.StatusOK}
-	return call[api.EditPreview](ctx, c, r.with(append(opts, Query("dry_run", "true"))))
+// PreviewProfile tells what ReplaceProfile would do, or CreateProfile if no profile has the id, and does nothing.
+func (c *Client) PreviewProfile(ctx context.Context, p api.CreateProfile, opts ...RequestOption) (api.EditPreview, error) {
+	r := request{method: http.MethodPost, path: profilesPath("preview"), body: p, want: http.StatusOK}
+	return call[api.EditPreview](ctx, c, r.with(opts))
 }
 
 // DeleteProfile deletes a profile that no certificate uses.

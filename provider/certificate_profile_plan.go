@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -36,8 +37,8 @@ func (r *certificateProfileResource) ModifyPlan(ctx context.Context, req resourc
 	resp.Diagnostics.Append(r.foresee(ctx, a, plan, req.Private)...)
 }
 
-// foresee asks the server what it would do with the edit. Whatever the answer, the plan goes on: an apply may
-// be days away, and is told the truth of that day.
+// foresee asks the server what it would do with the edit. The plan never fails because of this preview. The apply asks
+// the server again.
 func (r *certificateProfileResource) foresee(ctx context.Context, a attempt, plan certificateProfileModel, private privateState) diag.Diagnostics {
 	ctx, cancel := context.WithTimeout(ctx, foresight)
 	defer cancel()
@@ -46,7 +47,7 @@ func (r *certificateProfileResource) foresee(ctx context.Context, a attempt, pla
 		opts = append(opts, match)
 	}
 	id := plan.ID.ValueString()
-	preview, err := r.client.PreviewProfile(ctx, id, plan.spec(), opts...)
+	preview, err := r.client.PreviewProfile(ctx, plan.create(), opts...)
 	switch problem, _ := errors.AsType[*api.Problem](err); {
 	case problem != nil && problem.Code() == api.CodeInvalidRequest:
 		return willBeRefused(ctx, a, id, problem)
@@ -57,7 +58,34 @@ func (r *certificateProfileResource) foresee(ctx context.Context, a attempt, pla
 	case preview.Outcome == api.EditRefused && preview.Problem != nil:
 		return willBeRefused(ctx, a, id, preview.Problem)
 	}
-	return nil
+	return hasEffects(id, preview)
+}
+
+// hasEffects warns of an edit that applies at once, if open jobs or certificates feel it.
+func hasEffects(id string, p api.EditPreview) diag.Diagnostics {
+	detail := effects(p)
+	if detail == "" {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewWarningDiagnostic(fmt.Sprintf("This edit of certificate profile %s has effects beyond it", id), detail)}
+}
+
+// effects says what open jobs and certificates feel of an edit, empty if nothing.
+func effects(p api.EditPreview) string {
+	var lines []string
+	if n := p.Effects.JobsCancelled; n > 0 {
+		lines = append(lines, fmt.Sprintf("As things are, it cancels open jobs: %d.", n))
+	}
+	if n := p.Effects.RenewalsBlocked; n > 0 {
+		lines = append(lines, fmt.Sprintf("As things are, certificates that could not be renewed any more: %d.", n))
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	for _, w := range p.Warnings {
+		lines = append(lines, upperFirst(w)+".")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func willBeRefused(ctx context.Context, a attempt, id string, p *api.Problem) diag.Diagnostics {
@@ -76,6 +104,9 @@ func needsApproval(id string, p api.EditPreview) diag.Diagnostics {
 	detail += "\n\nWhat the edit changes:\n"
 	for _, c := range p.Changes {
 		detail += fmt.Sprintf("\n  %s: %s -> %s", c.Pointer, brief(c.Before), brief(c.After))
+	}
+	if more := effects(p); more != "" {
+		detail += "\n\n" + more
 	}
 	return diag.Diagnostics{diag.NewWarningDiagnostic(fmt.Sprintf("This edit of certificate profile %s needs an approval", id), detail)}
 }

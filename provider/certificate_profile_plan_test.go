@@ -143,7 +143,7 @@ func says(t *testing.T, warnings string, words ...string) {
 // which the configuration no longer asks for.
 func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t)
+	s := servertest.New(t, servertest.NoWorkers())
 	open, profile := s.Profile(t, false).ID, s.Profile(t, true)
 	gated := profile.ID
 	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
@@ -166,6 +166,15 @@ func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 		"/requires_approval: true -> false", "ends with an error that names it")
 	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
 		"the server will refuse this edit", "issuer_id")
+
+	// Of an edit that applies at once the plan tells what else feels it.
+	certificate := s.Certificate(t, open)
+	if _, err := alice.RenewCertificate(t.Context(), certificate.ID, api.Renew{}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, w.plan(t, w.refresh(t, open), gateTo(true)), "has effects beyond it", "it cancels open jobs: 1.")
+	disabled := map[string]tftypes.Value{"enabled": tftypes.NewValue(tftypes.Bool, false)}
+	says(t, w.plan(t, w.refresh(t, open), disabled), "has effects beyond it", "could not be renewed any more: 1.")
 
 	first := edit(alice, "new")
 	says(t, w.plan(t, w.refresh(t, gated), named("new")), "awaits it already: approval "+first, `/name: "`+profile.Name+`" -> "new"`)

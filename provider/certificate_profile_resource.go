@@ -88,7 +88,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(a.save(ctx, p.Profile, id, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

@@ -65,7 +65,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	approvals := approval.New(config.JobAwaitingApprovalTimeout, config.ApprovalBypass, approval.NewMetrics(registry), opts.Log)
 	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
 	profiles := &profile.Service{
-		Approvals: approvals, Issuers: issuerIDs(opts.Issuers), Users: certificate.Users, RunJobs: queue.RunNow,
+		Approvals: approvals, Issuers: issuerIDs(opts.Issuers), Users: certificate.Users, Effects: gate.Effects, RunJobs: queue.RunNow,
 	}
 	approvals.Register(api.ApprovalProfileEdit, profile.Kind{Service: profiles})
 	s := &Server{

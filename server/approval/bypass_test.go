@@ -35,7 +35,7 @@ func TestBypass(t *testing.T) {
 			t.Error(diff)
 		}
 		p.RequiresApproval = false
-		if preview, err := alice.PreviewProfile(ctx, p.ID, p.ProfileSpec); err != nil || preview.Outcome != api.EditApplies {
+		if preview, err := alice.PreviewProfile(ctx, api.CreateProfile{ID: p.ID, ProfileSpec: p.ProfileSpec}); err != nil || preview.Outcome != api.EditApplies {
 			t.Errorf("the preview of the edit: %v, %+v", err, preview)
 		}
 		if after, err := alice.ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil || after.RequiresApproval || after.Version != 2 {

@@ -21,7 +21,7 @@ func TestRoles(t *testing.T) {
 		"get-me": readers, "list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
 		"list-certificate-versions": readers, "get-certificate-chain": readers, "list-jobs": readers, "get-job": readers,
 		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "get-ungated-names": readers, "list-audit-events": {"audrey"},
-		"list-principals": {"adam"}, "get-principal": {"adam"}, "preview-renewal": readers,
+		"list-principals": {"adam"}, "get-principal": {"adam"}, "preview-renewal": readers, "preview-profile": readers,
 		"create-profile": operators, "replace-profile": operators, "delete-profile": operators,
 		"create-certificate": operators, "replace-certificate": operators, "delete-certificate": operators,
 		"renew-certificate": operators, "withdraw-approval": operators,
@@ -63,12 +63,6 @@ func TestRoles(t *testing.T) {
 					}
 				}
 			}
-		}
-		// Any reader may ask what an edit would do, and only that.
-		const edit = `{"name":"x","requires_approval":true}`
-		refused(t, ask(t, s, "vera", "PUT", "/api/v1/profiles/p-absent?dry_run=true", edit), api.CodeNotFound)
-		for _, query := range []string{"?dry_run=false", "?dry_run=false&dry_run=true", "?resubmit=true", "?Dry_run=true"} {
-			refused(t, ask(t, s, "vera", "PUT", "/api/v1/profiles/p-absent"+query, edit), api.CodeForbidden)
 		}
 	}, servertest.NoWorkers())
 }
@@ -151,7 +145,7 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 				continue
 			}
 			for _, op := range operations(t) {
-				if op.method == "GET" || op.id == "approve-approval" || op.id == "reject-approval" {
+				if op.method == "GET" || strings.HasPrefix(op.id, "preview-") || op.id == "approve-approval" || op.id == "reject-approval" {
 					continue
 				}
 				path := strings.ReplaceAll(op.path, "{id}", "absent")

@@ -28,12 +28,8 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	if err == nil && !declared {
 		err = errors.New("an operation does not say who may call it")
 	}
-	roles := allowed.roles
-	if allowed.dryRun != nil && ctx.Query("dry_run") == "true" {
-		roles = allowed.dryRun
-	}
-	if err == nil && len(roles) > 0 && !who.Has(roles...) {
-		err = forbidden(who, roles)
+	if err == nil && len(allowed.roles) > 0 && !who.Has(allowed.roles...) {
+		err = forbidden(who, allowed.roles)
 	}
 	if err != nil {
 		s.refuse(ctx, err)

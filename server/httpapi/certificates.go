@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -122,10 +123,14 @@ func (s *server) createCertificate(ctx context.Context, in *createCertificateInp
 	return &created[api.Certificate]{Location: "/api/v1/certificates/" + c.ID, ETag: etag(c.Version), Body: c}, nil
 }
 
-// replaceCertificateBody is what a caller writes, and the certificate's id if he likes.
 type replaceCertificateBody struct {
 	api.CertificateSpec
-	ID *string `json:"id,omitempty"`
+	Echo
+}
+
+// TransformSchema implements huma.SchemaTransformer.
+func (replaceCertificateBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	return allowSentBack(r, s, reflect.TypeFor[api.Certificate]())
 }
 
 func (b *replaceCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
@@ -138,11 +143,12 @@ type replaceCertificateInput struct {
 }
 
 func (s *server) replaceCertificate(ctx context.Context, in *replaceCertificateInput) (*versioned[api.Certificate], error) {
-	if faults := unchanged("/id", in.value.ID, in.ID); len(faults) > 0 {
-		return nil, api.Invalid(faults...)
+	if err := in.value.check(in.ID); err != nil {
+		return nil, err
 	}
+	based := in.value.precondition(in.precondition())
 	c, err := write(ctx, s, func(tx *store.Tx, who identity.Actor) (api.Certificate, error) {
-		c, err := s.Certificates.Replace(tx, who, in.ID, in.value.CertificateSpec, in.precondition())
+		c, err := s.Certificates.Replace(tx, who, in.ID, in.value.CertificateSpec, based)
 		return s.issued(tx, who, in.Issue, c, err)
 	})
 	if err != nil {
@@ -217,14 +223,11 @@ func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepte
 }
 
 func (s *server) previewRenewal(ctx context.Context, in *renewInput) (*plain[api.RenewalPreview], error) {
-	preview, err := read(ctx, s, func(tx *store.Tx) (api.RenewalPreview, error) {
-		return s.Issuance.Preview(tx, identity.From(ctx), in.ID, in.value)
+	return preview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.RenewalPreview, error) {
+		told, err := s.Issuance.Preview(tx, who, in.ID, in.value)
+		if told.Problem != nil {
+			told.Problem = document(*told.Problem, identity.RequestID(ctx))
+		}
+		return told, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if preview.Problem != nil {
-		preview.Problem = document(*preview.Problem, identity.RequestID(ctx))
-	}
-	return &plain[api.RenewalPreview]{preview}, nil
 }

@@ -21,9 +21,11 @@ func OpenAPI(version string) ([]byte, error) {
 // leave out, which objects may be null, and that a chain is PEM.
 func complete(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
-	for _, answer := range []string{"Certificate", "Profile"} {
+	for _, answer := range []string{"Certificate", "Profile", "EditedProfile"} {
 		schemas[answer].Required = slices.Sorted(maps.Keys(schemas[answer].Properties))
 	}
+	edited := schemas["EditedProfile"]
+	edited.Required = slices.DeleteFunc(edited.Required, func(name string) bool { return name == "effects" })
 	for _, nullable := range [][2]string{
 		{"Certificate", "current"}, {"Certificate", "job"}, {"EditPreview", "problem"},
 		{"Approval", "context"}, {"Approval", "previous"}, {"IssuanceContext", "current"}, {"RenewalPreview", "context"}, {"RenewalPreview", "problem"},
@@ -31,9 +33,9 @@ func complete(doc *huma.OpenAPI) {
 		fields, name := schemas[nullable[0]].Properties, nullable[1]
 		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}
 	}
-	for _, any := range [][2]string{{"Change", "before"}, {"RenewalPreview", "subject"}} {
-		fields, name := schemas[any[0]].Properties, any[1]
-		fields[name] = &huma.Schema{AnyOf: []*huma.Schema{{}, {Type: "null"}}, Description: fields[name].Description}
+	for _, free := range [][2]string{{"Change", "before"}, {"Change", "after"}, {"RenewalPreview", "subject"}} {
+		field := schemas[free[0]].Properties[free[1]]
+		*field = huma.Schema{AnyOf: []*huma.Schema{{}, {Type: "null"}}, Description: field.Description}
 	}
 	pem := doc.Paths["/api/v1/certificates/{id}/chain"].Get.Responses["200"]
 	pem.Headers = nil
@@ -44,11 +46,10 @@ func complete(doc *huma.OpenAPI) {
 func describeEdit(h huma.API) {
 	put := h.OpenAPI().Paths["/api/v1/profiles/{id}"].Put
 	schemas := h.OpenAPI().Components.Schemas
-	profile := schemas.Schema(reflect.TypeFor[api.Profile](), true, "")
-	preview := schemas.Schema(reflect.TypeFor[api.EditPreview](), true, "")
+	edited := schemas.Schema(reflect.TypeFor[api.EditedProfile](), true, "")
 	waiting := schemas.Schema(reflect.TypeFor[api.Approval](), true, "")
-	put.Responses["200"].Description = "The profile; or, for a dry run, what would happen"
-	put.Responses["200"].Content = jsonOf(&huma.Schema{OneOf: []*huma.Schema{profile, preview}})
+	put.Responses["200"].Description = "The profile"
+	put.Responses["200"].Content = jsonOf(edited)
 	put.Responses["202"] = &huma.Response{
 		Description: "The edit of a gated profile awaits this approval", Headers: put.Responses["200"].Headers, Content: jsonOf(waiting),
 	}

@@ -162,9 +162,12 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		p := succeeded[api.Profile](t, call("olga", "create-profile", "", `{"name":"x","allowed_dns_names":["**.example.com"]}`), 201)
 		call("olga", "replace-profile", p.ID, `{"name":"gated","requires_approval":true,"allowed_dns_names":["**.example.com"],"labels":{"a":"b"}}`)
 		wider := `{"name":"gated","requires_approval":false,"allowed_dns_names":["**"]}`
-		documented(t, ops["replace-profile"], ask(t, s, "vera", "PUT", "/api/v1/profiles/"+p.ID+"?dry_run=true", wider))
+		preview := strings.Replace(wider, "{", `{"id":"`+p.ID+`",`, 1)
+		call("vera", "preview-profile", "", preview)
 		edit := succeeded[api.Approval](t, call("olga", "replace-profile", p.ID, wider), 202)
-		documented(t, ops["replace-profile"], ask(t, s, "bob", "PUT", "/api/v1/profiles/"+p.ID+"?dry_run=true", `{"name":"x","requires_approval":false}`))
+		for _, body := range []string{preview, strings.Replace(preview, "gated", "x", 1), `{"name":"new"}`} {
+			call("bob", "preview-profile", "", body)
+		}
 		call("vera", "get-approval", edit.ID, "")
 		call("vera", "get-profile", p.ID, "")
 		body := certificateBody(t, p.ID, "")

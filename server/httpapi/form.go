@@ -98,6 +98,8 @@ func (c *checker) value(at jsontext.Pointer, s *huma.Schema) {
 	}
 	kind := c.decoder.PeekKind()
 	switch {
+	case s.Type == "": // any value
+		c.skip()
 	case kind == 'n' && s.Nullable:
 		c.next()
 	case s.Type == huma.TypeObject && kind == '{':

@@ -86,6 +86,19 @@ func write[T any](ctx context.Context, s *server, f func(*store.Tx, identity.Act
 	})
 }
 
+// preview tells what a verb would do: on one snapshot, for whom the door believes, and no more than so often.
+func preview[T any](ctx context.Context, s *server, f func(*store.Tx, identity.Actor) (T, error)) (*plain[T], error) {
+	who := identity.From(ctx)
+	if err := s.limitPreviews(who.ID); err != nil {
+		return nil, err
+	}
+	told, err := read(ctx, s, func(tx *store.Tx) (T, error) { return f(tx, who) })
+	if err != nil {
+		return nil, err
+	}
+	return &plain[T]{told}, nil
+}
+
 func transact[T any](ctx context.Context, run func(context.Context, func(*store.Tx) error) error, f func(*store.Tx) (T, error)) (T, error) {
 	var result T
 	err := run(ctx, func(tx *store.Tx) (err error) {

@@ -2,9 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
-	"slices"
-	"time"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,35 +18,32 @@ type createProfileBody struct{ api.CreateProfile }
 
 func (b *createProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
-// replaceProfileBody is a profile as it was got: what the server sets may be sent back if it is unchanged.
 type replaceProfileBody struct {
 	api.ProfileSpec
-	ID                *string    `json:"id,omitempty"`
-	Version           *int64     `json:"version,omitempty"`
-	PendingApprovalID *string    `json:"pending_approval_id,omitempty" nullable:"true"`
-	CreatedAt         *time.Time `json:"created_at,omitempty"`
-	UpdatedAt         *time.Time `json:"updated_at,omitempty"`
+	Echo
 }
 
 // TransformSchema implements huma.SchemaTransformer. A PUT that leaves the gate out must not be taken for one that
 // opens it.
-func (replaceProfileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+func (replaceProfileBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
 	s.Required = append(s.Required, "requires_approval")
-	return s
+	return allowSentBack(r, s, reflect.TypeFor[api.EditedProfile]())
 }
 
 func (b *replaceProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
-// sameAsStored are faults at the fields that the server sets and the caller sent with another value.
-func (b replaceProfileBody) sameAsStored(stored api.Profile) []api.Fault {
-	return slices.Concat(
-		unchanged("/id", b.ID, stored.ID),
-		unchanged("/version", b.Version, stored.Version),
-		unchangedTime("/created_at", b.CreatedAt, stored.CreatedAt),
-		unchangedTime("/updated_at", b.UpdatedAt, stored.UpdatedAt),
-		unchangedPointer("/pending_approval_id", b.PendingApprovalID, stored.PendingApprovalID),
-	)
+// previewProfileBody is the body of a create or of an edit.
+type previewProfileBody struct {
+	api.CreateProfile
+	SentVersion
 }
+
+// TransformSchema implements huma.SchemaTransformer.
+func (previewProfileBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	return allowSentBack(r, s, reflect.TypeFor[api.EditedProfile]())
+}
+
+func (b *previewProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
 type listProfilesInput struct {
 	Paged
@@ -108,17 +105,20 @@ func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*cr
 	return &created[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p}, nil
 }
 
+// EditQuery is the query of an edit.
+type EditQuery struct {
+	Reason   string `query:"reason" maxLength:"500" doc:"kept on the approval, if the edit needs one"`
+	Resubmit bool   `query:"resubmit" doc:"ask again for an edit that was rejected"`
+}
+
 type replaceProfileInput struct {
 	ByID
 	IfMatch
-	DryRun   bool   `query:"dry_run" doc:"tell what would happen, for any reader; store nothing"`
-	Reason   string `query:"reason" maxLength:"500" doc:"kept on the approval, if the edit needs one"`
-	Resubmit bool   `query:"resubmit" doc:"ask again for an edit that was rejected"`
+	EditQuery
 	Sent[replaceProfileBody]
 }
 
-// replaced is what became of a PUT: 200 and the profile, 202 and the approval that the edit waits for, or the preview
-// of a dry run.
+// replaced is the answer to a PUT: 200 and the profile, or 202 and the approval that the edit waits for.
 type replaced struct {
 	Status   int
 	Location string `header:"Location" doc:"with 202: the approval"`
@@ -127,14 +127,13 @@ type replaced struct {
 }
 
 func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*replaced, error) {
-	if in.DryRun {
-		return s.previewProfile(ctx, in)
+	if err := in.value.check(in.ID); err != nil {
+		return nil, err
+	}
+	edit := profile.Edit{
+		Spec: in.value.ProfileSpec, Based: in.value.precondition(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
 	}
 	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (*replaced, error) {
-		edit, err := in.edit(tx)
-		if err != nil {
-			return nil, err
-		}
 		result, err := s.Profiles.Replace(tx, who, in.ID, edit)
 		if err != nil {
 			return nil, err
@@ -143,51 +142,48 @@ func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*
 			return &replaced{Status: http.StatusAccepted, Location: "/api/v1/approvals/" + a.ID, Body: a.API()}, nil
 		}
 		p, err := viewedProfile(tx, result.Profile, nil)
-		return &replaced{Status: http.StatusOK, ETag: etag(p.Version), Body: p}, err
+		return &replaced{Status: http.StatusOK, ETag: etag(p.Version), Body: api.EditedProfile{Profile: p, Effects: result.Effects}}, err
 	})
 }
 
-func (s *server) previewProfile(ctx context.Context, in *replaceProfileInput) (*replaced, error) {
-	return read(ctx, s, func(tx *store.Tx) (*replaced, error) {
-		edit, err := in.edit(tx)
-		if err != nil {
-			return nil, err
+type previewProfileInput struct {
+	IfMatch
+	EditQuery
+	Sent[previewProfileBody]
+}
+
+func (s *server) previewProfile(ctx context.Context, in *previewProfileInput) (*plain[api.EditPreview], error) {
+	edit := profile.Edit{
+		Spec: in.value.ProfileSpec, Based: in.value.precondition(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
+	}
+	return preview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.EditPreview, error) {
+		if err := in.checkGate(tx); err != nil {
+			return api.EditPreview{}, err
 		}
-		preview, err := s.Profiles.DryRun(tx, identity.From(ctx), in.ID, edit)
-		if err != nil {
-			return nil, err
+		told, err := s.Profiles.Preview(tx, who, in.value.ID, edit)
+		if told.Problem != nil {
+			told.Problem = document(*told.Problem, identity.RequestID(ctx))
 		}
-		if preview.Problem != nil {
-			preview.Problem = document(*preview.Problem, identity.RequestID(ctx))
-		}
-		return &replaced{Status: http.StatusOK, Body: preview}, nil
+		return told, err
 	})
 }
 
-func (in *replaceProfileInput) edit(tx *store.Tx) (profile.Edit, error) {
-	based, err := in.basedOn(tx)
-	return profile.Edit{Spec: in.value.ProfileSpec, Based: based, Reason: in.Reason, Resubmit: in.Resubmit}, err
-}
-
-// basedOn is the version that the edit may be applied to. What the server sets is compared to what is stored, unless
-// the edit is out of date: then the precondition says so, or, if it is a retry, that it was applied.
-func (in *replaceProfileInput) basedOn(tx *store.Tx) (store.Precondition, error) {
-	based := in.precondition()
-	p, err := profile.Get(tx, in.ID)
-	if err != nil || based.Check(p.Version) != nil {
-		return based, err
+// checkGate refuses an edit that leaves the gate out, as a PUT does. A new profile has a default.
+func (in *previewProfileInput) checkGate(tx *store.Tx) error {
+	var sent struct {
+		RequiresApproval *bool `json:"requires_approval"`
 	}
-	stored, err := viewedProfile(tx, p, nil)
-	if err != nil {
-		return based, err
+	if err := json.Unmarshal(in.RawBody, &sent); err != nil || sent.RequiresApproval != nil {
+		return err
 	}
-	if faults := in.value.sameAsStored(stored); len(faults) > 0 {
-		return based, api.Invalid(faults...)
+	switch _, err := profile.Get(tx, in.value.ID); {
+	case err == nil:
+		return api.Invalid(api.Fault{Pointer: "/requires_approval", Detail: "is required"})
+	case api.Is(err, api.CodeNotFound):
+		return nil
+	default:
+		return err
 	}
-	if in.value.Version != nil {
-		based = store.Precondition{stored.Version} // nobody may come in between
-	}
-	return based, nil
 }
 
 type deleteInput struct {
@@ -199,26 +195,4 @@ func (s *server) deleteProfile(ctx context.Context, in *deleteInput) (*struct{},
 	return write(ctx, s, func(tx *store.Tx, who identity.Actor) (*struct{}, error) {
 		return &struct{}{}, s.Profiles.Delete(tx, who, in.ID, in.precondition())
 	})
-}
-
-// unchanged is a fault when a value was sent that is not the stored one.
-func unchanged[T comparable](pointer string, sent *T, stored T) []api.Fault {
-	if sent == nil || *sent == stored {
-		return nil
-	}
-	return []api.Fault{{Pointer: pointer, Detail: "is set by the server: leave it out, or send what is stored"}}
-}
-
-func unchangedPointer(pointer string, sent, stored *string) []api.Fault {
-	if stored == nil {
-		stored = new(string)
-	}
-	return unchanged(pointer, sent, *stored)
-}
-
-func unchangedTime(pointer string, sent *time.Time, stored time.Time) []api.Fault {
-	if sent == nil || sent.Equal(stored) {
-		return nil
-	}
-	return unchanged(pointer, sent, stored)
 }

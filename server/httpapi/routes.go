@@ -14,7 +14,6 @@ type access struct {
 	public bool
 	roles  []api.Role // any of them; none: every principal, and the room decides
 	inRoom []api.Role // what the room asks for
-	dryRun []api.Role // any of them, for a call that only tells what would happen
 }
 
 var (
@@ -23,7 +22,6 @@ var (
 	auditors  = access{roles: []api.Role{api.RoleAuditor}}
 	admins    = access{roles: []api.Role{api.RoleAdmin}}
 	operators = access{roles: []api.Role{api.RoleOperator}}
-	editors   = access{roles: []api.Role{api.RoleOperator}, dryRun: []api.Role{api.RoleViewer}}
 	// The approval room decides who may decide: it tells a requester about the two-person rule whatever his roles.
 	deciders = access{inRoom: []api.Role{api.RoleApprover}}
 )
@@ -35,7 +33,8 @@ func (s *server) routes(h huma.API) {
 	get(s, h, readers, "/api/v1/profiles", "list-profiles", "List profiles", s.listProfiles)
 	get(s, h, readers, "/api/v1/profiles/{id}", "get-profile", "Get a profile", s.getProfile)
 	post(s, h, operators, "/api/v1/profiles", "create-profile", "Create a profile", http.StatusCreated, s.createProfile)
-	put(s, h, editors, "/api/v1/profiles/{id}", "replace-profile", "Replace a profile", s.replaceProfile)
+	post(s, h, readers, "/api/v1/profiles/preview", "preview-profile", "Tell what creating or replacing a profile would do", http.StatusOK, s.previewProfile)
+	put(s, h, operators, "/api/v1/profiles/{id}", "replace-profile", "Replace a profile", s.replaceProfile)
 	remove(s, h, operators, "/api/v1/profiles/{id}", "delete-profile", "Delete a profile that no certificate uses", s.deleteProfile)
 
 	get(s, h, readers, "/api/v1/certificates", "list-certificates", "List certificates", s.listCertificates)

@@ -15,6 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/issuance"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/ratelimit"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -34,7 +35,10 @@ type Rooms struct {
 	Ready func(context.Context) error
 }
 
-type server struct{ Rooms }
+type server struct {
+	Rooms
+	previews *ratelimit.Limiter
+}
 
 const (
 	maxBodyBytes   = 1 << 20
@@ -48,7 +52,7 @@ func New(rooms Rooms) http.Handler {
 }
 
 func build(rooms Rooms) (http.Handler, huma.API) {
-	s := &server{Rooms: rooms}
+	s := &server{Rooms: rooms, previews: newPreviewLimiter()}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true

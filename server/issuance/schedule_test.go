@@ -317,3 +317,31 @@ func TestRenew_Overdue(t *testing.T) {
 		}
 	}, servertest.NoWorkers())
 }
+
+// Turning the gate on cancels what nobody approved, and the scheduler asks for it again in its next tick, not after a
+// day: this time somebody has to approve.
+func TestRenewDue_AfterTheGateWasTurnedOn(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := context.Background()
+		p := s.Profile(t, false)
+		c := s.Certificate(t, p.ID)
+		if _, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Drain(t)
+		s.Clock.Advance(61 * 24 * time.Hour)
+		renewDue(t, s)
+		p.RequiresApproval = true
+		if answer, err := s.Client(t, "olga").ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil || answer.Effects == nil || answer.Effects.JobsCancelled != 1 {
+			t.Fatalf("%+v, %v", answer.Effects, err)
+		}
+		s.Drain(t)
+		if j := jobsOf(t, s, c.ID)[0]; j.Status != api.JobCancelled || j.Cause == nil || *j.Cause != api.CauseGateRefused {
+			t.Fatalf("the job is %+v", j)
+		}
+		renewDue(t, s)
+		if j := jobsOf(t, s, c.ID)[0]; j.Status != api.JobAwaitingApproval || j.RequestedBy != "system-scheduler" {
+			t.Errorf("the job is %+v", j)
+		}
+	}, servertest.NoWorkers())
+}

@@ -21,9 +21,11 @@ type Edit struct {
 	Resubmit bool // ask again for an edit that was rejected
 }
 
-// Result is what became of an edit: the profile, and the approval that the edit waits for, if it does.
+// Result is what became of an edit: the profile, and the approval that the edit waits for, if it does. Effects are
+// those of an edit that applied at once, if it turned the gate on or has any.
 type Result struct {
 	Profile Profile
+	Effects *api.EditEffects
 	Waiting *approval.Approval
 }
 
@@ -46,7 +48,7 @@ type rules struct {
 
 func rulesOf(spec api.ProfileSpec) rules { return rules{ProfileSpec: withoutNotes(Sorted(spec))} }
 
-// plan is what an edit would do now. One plan serves the PUT, which does it, and the dry run, which tells.
+// plan is what an edit would do now. One plan serves the PUT, which does it, and the preview, which tells.
 type plan struct {
 	outcome  api.EditOutcome
 	stored   Profile
@@ -179,13 +181,25 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	case api.EditNone:
 		return Result{Profile: stored}, s.takeBack(tx, who, p)
 	case api.EditApplies:
-		after, err := s.apply(tx, who, authorOf(who), stored, e.Spec)
-		return Result{Profile: after}, err
+		return s.applyNow(tx, who, stored, e.Spec)
 	case api.EditWaits:
 		return s.ask(tx, who, p)
 	default:
 		return Result{}, p.refusal
 	}
+}
+
+// applyNow applies an edit that needs no approval. Its effects are counted before the jobs feel them.
+func (s *Service) applyNow(tx *store.Tx, who identity.Actor, stored Profile, spec api.ProfileSpec) (Result, error) {
+	effects, _, err := s.Effects(tx, stored, spec)
+	if err != nil {
+		return Result{}, err
+	}
+	after, err := s.apply(tx, who, authorOf(who), stored, spec)
+	if !turnsGateOn(stored.Spec.V, spec) && effects == (api.EditEffects{}) {
+		return Result{Profile: after}, err
+	}
+	return Result{Profile: after, Effects: &effects}, err
 }
 
 // takeBack cancels the waiting edit of whoever says now that the profile shall stay what it is.
@@ -241,9 +255,12 @@ func (p plan) renote(tx *store.Tx, who identity.Actor) error {
 	return storeEdited(tx, p.waiting.ID, before.Number+1, p.edit.Spec, p.stored.Spec.V)
 }
 
-// DryRun tells what Replace would do. It writes nothing.
-func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (api.EditPreview, error) {
+// Preview tells what Replace would do with the edit, or Create if there is no such profile. It writes nothing.
+func (s *Service) Preview(tx *store.Tx, who identity.Actor, id string, e Edit) (api.EditPreview, error) {
 	stored, err := Get(tx, id)
+	if api.Is(err, api.CodeNotFound) {
+		return s.previewCreate(tx, id, e, err)
+	}
 	if err != nil {
 		return api.EditPreview{}, err
 	}
@@ -251,7 +268,7 @@ func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (a
 	if err != nil {
 		return api.EditPreview{}, err
 	}
-	preview := api.EditPreview{Outcome: p.outcome, Problem: p.refusal}
+	preview := api.EditPreview{Outcome: p.outcome, Warnings: []string{}, Problem: p.refusal}
 	if p.previous != nil {
 		preview.PreviousApprovalID = &p.previous.ID
 	}
@@ -261,15 +278,46 @@ func (s *Service) DryRun(tx *store.Tx, who identity.Actor, id string, e Edit) (a
 	case p.outcome == api.EditWaits && s.Approvals.Bypasses():
 		preview.Outcome = api.EditApplies
 	}
-	preview.Changes, err = changes(stored.Spec.V, e.Spec)
+	if preview.Changes, err = changes(&stored.Spec.V, e.Spec); err != nil {
+		return preview, err
+	}
+	return preview, s.foresee(tx, stored, e.Spec, &preview)
+}
+
+// foresee adds the effects that an edit has when it applies.
+func (s *Service) foresee(tx *store.Tx, stored Profile, after api.ProfileSpec, preview *api.EditPreview) error {
+	if preview.Outcome == api.EditRefused || preview.Outcome == api.EditNone {
+		return nil
+	}
+	effects, warnings, err := s.Effects(tx, stored, after)
+	preview.Effects, preview.Warnings = effects, append(preview.Warnings, warnings...)
+	return err
+}
+
+// previewCreate tells what Create would do. An edit that is based on a version of an absent profile is refused.
+func (s *Service) previewCreate(tx *store.Tx, id string, e Edit, absent error) (api.EditPreview, error) {
+	preview := api.EditPreview{Outcome: api.EditCreates, Warnings: []string{}}
+	err := absent
+	if len(e.Based) == 0 {
+		err = s.checkNew(tx, api.CreateProfile{ID: id, ProfileSpec: e.Spec})
+	}
+	if errors.As(err, &preview.Problem) {
+		preview.Outcome = api.EditRefused
+	} else if err != nil {
+		return preview, err
+	}
+	preview.Changes, err = changes(nil, e.Spec)
 	return preview, err
 }
 
-// changes lists the fields that differ, in the order of their names.
-func changes(before, after api.ProfileSpec) ([]api.Change, error) {
-	old, err := fields(before)
-	if err != nil {
-		return nil, err
+// changes lists the fields that differ, in the order of their names: all of them where there was nothing before.
+func changes(before *api.ProfileSpec, after api.ProfileSpec) ([]api.Change, error) {
+	var old map[string]json.RawMessage
+	var err error
+	if before != nil {
+		if old, err = fields(*before); err != nil {
+			return nil, err
+		}
 	}
 	wanted, err := fields(after)
 	if err != nil {

@@ -215,7 +215,7 @@ func TestEdit_Overdue(t *testing.T) {
 		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		s.Clock.Advance(200 * time.Hour)
 		bobs := allowing(p.ProfileSpec, "bob.example.com")
-		if preview, err := s.Client(t, "bob").PreviewProfile(t.Context(), p.ID, bobs); err != nil || preview.Outcome != api.EditWaits || preview.ApprovalID != nil {
+		if preview, err := s.Client(t, "bob").PreviewProfile(t.Context(), api.CreateProfile{ID: p.ID, ProfileSpec: bobs}); err != nil || preview.Outcome != api.EditWaits || preview.ApprovalID != nil {
 			t.Errorf("%v, %+v", err, preview)
 		}
 		second := waits(t, s, "bob", p.ID, bobs)

@@ -35,6 +35,8 @@ type Service struct {
 	Issuers []string
 	// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
 	Users func(tx *store.Tx, profileID string) ([]api.Ref, int, error)
+	// Effects counts what an edit does to the jobs and certificates under a profile; the warnings say what it left out.
+	Effects func(tx *store.Tx, p Profile, after api.ProfileSpec) (api.EditEffects, []string, error)
 	// RunJobs makes the pending jobs under a profile due.
 	RunJobs func(tx *store.Tx, profileID string) error
 }
@@ -75,17 +77,11 @@ func List(tx *store.Tx, name string, page store.Page) ([]Profile, error) {
 
 // Create stores a new profile.
 func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile) (Profile, error) {
-	faults := Validate(in.ProfileSpec, s.Issuers)
+	if err := s.checkNew(tx, in); err != nil {
+		return Profile{}, err
+	}
 	if in.ID == "" {
 		in.ID = store.NewID("p-")
-	} else if !wellFormedID.MatchString(in.ID) {
-		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
-	}
-	if len(faults) > 0 {
-		return Profile{}, api.Invalid(faults...)
-	}
-	if err := unique(tx, in.ID, in.Name); err != nil {
-		return Profile{}, err
 	}
 	p := Profile{ID: in.ID, Spec: store.JSON[api.ProfileSpec]{V: in.ProfileSpec}, Version: 1, RulesVersion: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 	if err := tx.DB.Create(&p).Error; err != nil {
@@ -100,6 +96,18 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 // authorOf is the author of a change that applies at once.
 func authorOf(who identity.Actor) history.Author {
 	return history.Author{Principal: who.ID, Accountable: who.Accountable()}
+}
+
+// checkNew refuses a new profile that breaks the rules, or whose id or name another profile has.
+func (s *Service) checkNew(tx *store.Tx, in api.CreateProfile) error {
+	faults := Validate(in.ProfileSpec, s.Issuers)
+	if in.ID != "" && !wellFormedID.MatchString(in.ID) {
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+	}
+	if len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	return unique(tx, in.ID, in.Name)
 }
 
 // unique refuses an id or a name that another profile has. Two creators at once meet in the unique index, and the
@@ -171,11 +179,14 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 // a retry when the gate is turned on, run too: the gate refuses them now, not at the end of their back-off.
 func (s *Service) runJobs(tx *store.Tx, before Profile, after api.ProfileSpec) error {
 	enabled := !before.Spec.V.Enabled && after.Enabled
-	gated := !before.Spec.V.RequiresApproval && after.RequiresApproval
-	if !enabled && !gated {
+	if !enabled && !turnsGateOn(before.Spec.V, after) {
 		return nil
 	}
 	return s.RunJobs(tx, before.ID)
+}
+
+func turnsGateOn(before, after api.ProfileSpec) bool {
+	return !before.RequiresApproval && after.RequiresApproval
 }
 
 // closeWaiting cancels the edit of a profile that awaits its approval, if there is one.

@@ -43,9 +43,9 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 			spec := before.ProfileSpec
 			spec.AllowedKeyAlgorithms = slices.Clone(spec.AllowedKeyAlgorithms)
 			c.edit(&spec)
-			preview, err := s.Client(t, "vera").PreviewProfile(ctx, before.ID, spec)
+			preview, err := s.Client(t, "vera").PreviewProfile(ctx, api.CreateProfile{ID: before.ID, ProfileSpec: spec})
 			if err != nil || preview.Outcome != c.want || (preview.Problem != nil) != (c.want == api.EditRefused) {
-				t.Errorf("%s: the dry run says %+v, %v", c.name, preview, err)
+				t.Errorf("%s: the preview says %+v, %v", c.name, preview, err)
 			}
 			_, err = olga.ReplaceProfile(ctx, before.ID, spec)
 			var waiting *client.AwaitingApprovalError

@@ -1,0 +1,176 @@
+package profile_test
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) api.EditPreview {
+	t.Helper()
+	preview, err := s.Client(t, who).PreviewProfile(context.Background(), api.CreateProfile{ID: id, ProfileSpec: spec}, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return preview
+}
+
+// rows counts what a write would leave behind.
+func rows(t *testing.T, s *servertest.Server) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, table := range []string{"profiles", "profile_changes", "approvals", "audit_events", "replays"} {
+		n := 0
+		s.Query(t, &n, "SELECT count(*) FROM "+table)
+		counts[table] = n
+	}
+	return counts
+}
+
+// A preview of a new profile says what POST would answer, and writes nothing, not even for who may write.
+func TestPreview_Create(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		taken := s.Profile(t, true)
+		spec := taken.ProfileSpec
+		spec.Name = "new"
+		refusedWith := func(what string, preview api.EditPreview, code api.Code, pointers ...string) {
+			t.Helper()
+			if preview.Outcome != api.EditRefused || preview.Problem == nil || preview.Problem.Code() != code || preview.Problem.Status == 0 {
+				t.Errorf("%s: %+v", what, preview)
+				return
+			}
+			var at []string
+			for _, f := range preview.Problem.Errors {
+				at = append(at, f.Pointer)
+			}
+			if diff := cmp.Diff(pointers, at); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+		}
+		for _, who := range []string{"vera", "olga"} {
+			s.Key(t, who) // its making leaves a row of its own
+		}
+		before := rows(t, s)
+		for _, id := range []string{"", "p-new"} {
+			preview := foretold(t, s, "vera", id, spec, client.IdempotencyKey("k"))
+			if preview.Outcome != api.EditCreates || preview.Problem != nil || preview.Effects != (api.EditEffects{}) || preview.Warnings == nil {
+				t.Errorf("%q: %+v", id, preview)
+			}
+			if n := len(preview.Changes); n != reflect.TypeFor[api.ProfileSpec]().NumField() || string(preview.Changes[0].Before) != "null" || preview.Changes[0].Pointer != "/allow_wildcard_names" {
+				t.Errorf("%q: %d changes, %+v", id, n, preview.Changes)
+			}
+		}
+		if preview := foretold(t, s, "olga", "p-new", spec); preview.Outcome != api.EditCreates {
+			t.Errorf("%+v", preview)
+		}
+		wrong := spec
+		wrong.MaxTTLSeconds = 1
+		refusedWith("faults", foretold(t, s, "vera", "P-x", wrong), api.CodeInvalidRequest, "/max_ttl_seconds", "/id")
+		refusedWith("a name that is taken", foretold(t, s, "vera", "p-new", taken.ProfileSpec), api.CodeAlreadyExists)
+		refusedWith("an edit of what is gone", foretold(t, s, "vera", "p-gone", spec, client.IfMatch(1)), api.CodeNotFound)
+		refusedWith("a stale edit", foretold(t, s, "vera", taken.ID, spec, client.IfMatch(7)), api.CodePreconditionFailed)
+		if diff := cmp.Diff(before, rows(t, s)); diff != "" {
+			t.Errorf("a preview wrote: %s", diff)
+		}
+	}, servertest.NoWorkers())
+}
+
+// The effects of an edit are told before and, if it applies at once, in the answer.
+func TestPreview_Effects(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := context.Background(), s.Client(t, "olga")
+		p := s.Profile(t, false)
+		var names []string
+		for i := range 3 {
+			c := s.Certificate(t, p.ID)
+			names = append(names, c.CommonName)
+			if i > 0 {
+				if _, err := olga.RenewCertificate(ctx, c.ID, api.Renew{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, c := range []struct {
+			name string
+			edit func(*api.ProfileSpec)
+			want api.EditEffects
+		}{
+			{"nothing", func(*api.ProfileSpec) {}, api.EditEffects{}},
+			{"label", func(p *api.ProfileSpec) { p.Labels = map[string]string{"a": "b"} }, api.EditEffects{}},
+			{"wider", func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditEffects{}},
+			{"gate on", func(p *api.ProfileSpec) { p.RequiresApproval = true }, api.EditEffects{JobsCancelled: 2}},
+			{"another lifetime", func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }, api.EditEffects{JobsCancelled: 2}},
+			{"fewer names", func(p *api.ProfileSpec) { p.AllowedDNSNames = names[:1] }, api.EditEffects{RenewalsBlocked: 2}},
+			{"another key", func(p *api.ProfileSpec) {
+				p.AllowedKeyAlgorithms = []api.KeyAlgorithm{{Algorithm: api.AlgorithmEd25519}}
+			}, api.EditEffects{RenewalsBlocked: 3}},
+			{"disable", func(p *api.ProfileSpec) { p.Enabled = false }, api.EditEffects{RenewalsBlocked: 3}},
+			{"refused", func(p *api.ProfileSpec) { p.MaxTTLSeconds, p.RequiresApproval = 1, true }, api.EditEffects{}},
+		} {
+			spec := p.ProfileSpec
+			c.edit(&spec)
+			if preview := foretold(t, s, "vera", p.ID, spec); preview.Effects != c.want || len(preview.Warnings) > 0 {
+				t.Errorf("%s: %+v", c.name, preview)
+			}
+		}
+
+		labelled := p.ProfileSpec
+		labelled.Labels = map[string]string{"a": "b"}
+		if answer, err := olga.ReplaceProfile(ctx, p.ID, labelled); err != nil || answer.Effects != nil {
+			t.Errorf("labels have the effects %+v, %v", answer.Effects, err)
+		}
+		gated := p.ProfileSpec
+		gated.RequiresApproval, gated.AllowedDNSNames = true, names[:2]
+		want := api.EditEffects{JobsCancelled: 2, RenewalsBlocked: 1}
+		answer, err := olga.ReplaceProfile(ctx, p.ID, gated)
+		if err != nil || answer.Effects == nil || *answer.Effects != want {
+			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
+		}
+		// What is blocked already is no effect of the next edit, and turning an idle gate on still says that it cancels nothing.
+		further := gated
+		further.AllowedDNSNames = names[:1]
+		if preview := foretold(t, s, "vera", p.ID, further); preview.Outcome != api.EditWaits || preview.Effects != (api.EditEffects{RenewalsBlocked: 1}) {
+			t.Errorf("%+v", preview)
+		}
+		idle := s.Profile(t, false)
+		idle.RequiresApproval = true
+		if answer, err := olga.ReplaceProfile(ctx, idle.ID, idle.ProfileSpec); err != nil || answer.Effects == nil || *answer.Effects != (api.EditEffects{}) {
+			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
+		}
+		// Drained, the jobs are what was foretold.
+		s.Drain(t)
+		cancelled := 0
+		s.Query(t, &cancelled, `SELECT count(*) FROM jobs WHERE profile_id = ? AND status = 'Cancelled'`, p.ID)
+		if cancelled != want.JobsCancelled {
+			t.Errorf("%d jobs were cancelled", cancelled)
+		}
+	}, servertest.NoWorkers())
+}
+
+// A profile with more certificates than are looked at says so.
+func TestPreview_ManyCertificates(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, false)
+		c := s.Certificate(t, p.ID)
+		s.Exec(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+			INSERT INTO certificates (uid, id, spec, version, spki_sha256, created_at, updated_at)
+			SELECT uid || '-' || i, id || '-' || i, spec, version, spki_sha256, created_at, updated_at FROM certificates, n WHERE id = ?`, c.ID)
+		p.AllowedDNSNames = []string{"elsewhere.example.com"}
+		preview := foretold(t, s, "vera", p.ID, p.ProfileSpec)
+		warning := "the profile has 1001 certificates; the edit was held against the oldest 1000 of them"
+		if preview.Effects.RenewalsBlocked != 1000 || fmt.Sprint(preview.Warnings) != "["+warning+"]" {
+			t.Errorf("%+v", preview)
+		}
+		p.Enabled = false
+		if preview := foretold(t, s, "vera", p.ID, p.ProfileSpec); preview.Effects.RenewalsBlocked != 1001 || len(preview.Warnings) > 0 {
+			t.Errorf("%+v", preview)
+		}
+	}, servertest.NoWorkers(), servertest.Tampered())
+}
