@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
@@ -47,8 +48,9 @@ func (p Proposal) isDisabled() bool { return p.ProfileID != "" && !p.Profile.Ena
 func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certificate.SPKISHA256 }
 
 // Propose says what would be signed now for a certificate that is given by its uid, with the key of csrPEM, and
-// keeps it that way until the transaction ends. An archived certificate is proposed too: its ArchivedAt tells. If the
-// issuer was replaced while this server ran, Propose returns an UnavailableError.
+// keeps it that way until the transaction ends. Without a csrPEM it is the certificate's own key. An archived
+// certificate is proposed too: its ArchivedAt tells. If the issuer was replaced while this server ran, Propose returns
+// an UnavailableError.
 func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
 	p, err := g.propose(tx, certificateUID, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
 	if err == nil {
@@ -109,9 +111,8 @@ func (g *Gate) find(tx *store.Tx, query, csrPEM, id string) (Proposal, error) {
 	if !found {
 		return Proposal{}, ErrNothingToSign
 	}
-	if csrPEM == "" {
-		csrPEM = row.JobCSRPEM
-	}
+	// The certificate's own request is read here, under the lock: a PUT may have replaced the one that the caller knows.
+	csrPEM = cmp.Or(csrPEM, row.JobCSRPEM, row.Spec.V.CSRPEM)
 	p := Proposal{
 		Certificate: row.Certificate, Profile: row.ProfileSpec.V, ProfileID: row.ProfileID,
 		ProfileVersion: row.ProfileVersion, CSRPEM: csrPEM,

@@ -44,7 +44,7 @@ func (s *Service) Prepare(ctx context.Context, certificateID string, request api
 		if err != nil {
 			return err
 		}
-		proposal, err := s.Gate.Look(tx, c.UID, csrOf(request, c))
+		proposal, err := s.Gate.Look(tx, c.UID, request.CSRPEM)
 		subject = proposal.Subject
 		return err
 	})
@@ -60,13 +60,6 @@ func (s *Service) Prepare(ctx context.Context, certificateID string, request api
 // Unprepared is a request that is linted in its transaction: for a certificate that this transaction writes.
 func Unprepared(certificateID string, request api.Renew) Prepared {
 	return Prepared{certificateID: certificateID, request: request}
-}
-
-func csrOf(request api.Renew, c certificate.Certificate) string {
-	if request.CSRPEM != "" {
-		return request.CSRPEM
-	}
-	return c.Spec.V.CSRPEM
 }
 
 // Renew opens the job that issues a certificate, or the first one. Under a gated profile the job awaits an
@@ -104,7 +97,7 @@ func (s *Service) propose(tx *store.Tx, p Prepared, look func(tx *store.Tx, cert
 	if err != nil {
 		return gate.Proposal{}, err
 	}
-	proposal, err := look(tx, c.UID, csrOf(p.request, c))
+	proposal, err := look(tx, c.UID, p.request.CSRPEM)
 	if errors.Is(err, gate.ErrNothingToSign) {
 		return proposal, api.NotFound("certificate", c.ID) // it was archived just now
 	}
