@@ -213,9 +213,8 @@ func TestRenewWithFailingStatement(t *testing.T) {
 func TestEditWithFailingStatement(t *testing.T) {
 	asked := []fault{inserted("approvals"), inserted("profile_edits"), audited("approval_requested")}
 	closed := []fault{updated("approvals", "NEW.state = 'cancelled'"), audited("approval_cancelled")}
-	applied := []fault{
-		updated("profiles", "NEW.version > OLD.version"), inserted("profile_changes"), audited("profile_updated"), uncommitted("profile_updated"),
-	}
+	applied := []fault{updated("profiles", "NEW.version > OLD.version"), audited("profile_updated"), uncommitted("profile_updated")}
+	signed := append([]fault{inserted("profile_changes")}, applied...) // what changes a signed field has an author
 	for _, edit := range []struct {
 		name         string
 		gated, waits bool // before
@@ -236,10 +235,10 @@ func TestEditWithFailingStatement(t *testing.T) {
 			updated("approvals", "NEW.state = 'rejected'"), audited("approval_rejected"), uncommitted("approval_rejected"),
 		}, 1, api.ApprovalRejected},
 		{"apply", false, false, nil, func(s *scene) error {
-			return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval = true })
-		}, applied, 2, ""},
+			return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = true, 3600 })
+		}, signed, 2, ""},
 		{"apply while another waits", true, true, nil, (*scene).disableProfile, slices.Concat(closed, applied), 2, api.ApprovalCancelled},
-		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*scene).gateOff, slices.Concat(asked, applied, []fault{
+		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*scene).replaceEdit, slices.Concat(asked, signed, []fault{
 			updated("approvals", "NEW.state = 'approved'"), audited("approval_bypassed"), uncommitted("approval_bypassed"),
 		}), 2, api.ApprovalApproved},
 	} {
