@@ -116,12 +116,18 @@ func TestUngatedNames_OnePersonAlone(t *testing.T) {
 			{"an unlisted usage", client.ID, "", []string{"a.dev.example.com"}, []string{"/extended_key_usages/0"}},
 			{"an unlisted usage and name", client.ID, "", []string{"a.example.com"}, []string{"/sans/0", "/extended_key_usages/0"}},
 		} {
-			cert := certificateOf(t, s, fmt.Sprintf("mc-attack-%d", i), c.profile, c.commonName, c.sans...)
-			for _, who := range []string{"olga", "terraform"} {
-				_, err := s.Client(t, who).RenewCertificate(ctx, cert.ID, api.Renew{CSRPEM: servertest.CSR(t)})
-				t.Log(c.name)
-				approvalRequired(t, err, c.pointers...)
-			}
+			t.Run(c.name, func(t *testing.T) {
+				cert := certificateOf(t, s, fmt.Sprintf("mc-attack-%d", i), c.profile, c.commonName, c.sans...)
+				preview, err := s.Client(t, "vera").PreviewRenewal(ctx, cert.ID, api.Renew{})
+				if err != nil || preview.Outcome != api.RenewalRefused || preview.Problem == nil {
+					t.Fatalf("the preview: %v %+v", err, preview)
+				}
+				approvalRequired(t, preview.Problem, c.pointers...)
+				for _, who := range []string{"olga", "terraform"} {
+					_, err := s.Client(t, who).RenewCertificate(ctx, cert.ID, api.Renew{CSRPEM: servertest.CSR(t)})
+					approvalRequired(t, err, c.pointers...)
+				}
+			})
 		}
 
 		// The gated profile deleted, and made again under its id without a gate; its certificate archived and made again.
