@@ -18,11 +18,12 @@ const believedFor = 3 * time.Second
 
 const maxBelieved = 10_000
 
-// An address may fail this often; past that its look-ups of keys that nobody knows share a few slots.
+// An address may fail this often. If it failed lately, its look-ups share a few slots with those of others like it, so
+// that they cannot take all connections of the database.
 const (
 	failuresPerSecond = 5
 	failuresAtOnce    = 30
-	slotsOverLimit    = 2
+	slotsOfFailing    = 2
 )
 
 // ErrTooManyFailures says that an address failed too often: ErrUnauthenticated, and a reason to wait.
@@ -46,7 +47,7 @@ type belief struct {
 // NewAuthenticator makes an Authenticator on a store.
 func NewAuthenticator(s *store.Store) *Authenticator {
 	return &Authenticator{
-		store: s, failures: ratelimit.New(failuresPerSecond, failuresAtOnce), slots: make(chan struct{}, slotsOverLimit),
+		store: s, failures: ratelimit.New(failuresPerSecond, failuresAtOnce), slots: make(chan struct{}, slotsOfFailing),
 		believed: map[[sha256.Size]byte]belief{},
 	}
 }
@@ -69,13 +70,13 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented, address str
 	return actor, nil
 }
 
-// lookUp asks the database for the holder of a key. What is no key costs nothing, and an address over its limit waits
-// for a slot.
+// lookUp asks the database for the holder of a key. What is no key costs nothing, and an address that failed
+// lately waits for a slot.
 func (a *Authenticator) lookUp(ctx context.Context, presented, address string) (actor identity.Actor, err error) {
 	if !keyFormat.MatchString(presented) {
 		return actor, ErrUnauthenticated
 	}
-	if a.failures.IsExhausted(address) {
+	if !a.failures.IsFresh(address) {
 		select {
 		case a.slots <- struct{}{}:
 			defer func() { <-a.slots }()

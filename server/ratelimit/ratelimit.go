@@ -37,16 +37,18 @@ func New(perSecond, burst int) *Limiter {
 // Allow counts an event of a key and says whether it is within the limit.
 func (l *Limiter) Allow(key string) bool { return l.of(key).Allow() }
 
-// IsExhausted says whether the next event of a key would be over the limit. It counts nothing.
-func (l *Limiter) IsExhausted(key string) bool {
+// IsFresh says whether a key has its whole burst: it had no event lately. It counts nothing.
+func (l *Limiter) IsFresh(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limiter, ok := l.keys[key]
 	if !ok && len(l.keys) >= maxKeys {
 		limiter, ok = l.others, true
 	}
-	return ok && limiter.Tokens() < 1
+	return !ok || l.isFresh(limiter)
 }
+
+func (l *Limiter) isFresh(limiter *rate.Limiter) bool { return limiter.Tokens() >= float64(l.burst) }
 
 func (l *Limiter) of(key string) *rate.Limiter {
 	l.mu.Lock()
@@ -72,7 +74,7 @@ func (l *Limiter) sweep() {
 	}
 	l.swept = time.Now()
 	for key, limiter := range l.keys {
-		if limiter.Tokens() >= float64(l.burst) {
+		if l.isFresh(limiter) {
 			delete(l.keys, key)
 		}
 	}

@@ -11,7 +11,7 @@ func TestLimiter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := New(2, 5)
-		if n := allowed(l, "a", 20); n != 5 || !l.IsExhausted("a") || l.IsExhausted("b") {
+		if n := allowed(l, "a", 20); n != 5 || l.IsFresh("a") || !l.IsFresh("b") {
 			t.Errorf("%d at once", n)
 		}
 		if n := allowed(l, "b", 20); n != 5 {
@@ -20,6 +20,10 @@ func TestLimiter(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if n := allowed(l, "a", 20); n != 4 {
 			t.Errorf("%d after two seconds", n)
+		}
+		time.Sleep(3 * time.Second)
+		if !l.IsFresh("a") || !l.Allow("a") || l.IsFresh("a") {
+			t.Error("after five seconds the key does not have its whole burst, or keeps it")
 		}
 	})
 }
@@ -34,7 +38,7 @@ func TestLimiter_IsBounded(t *testing.T) {
 		for i := range 2 * maxKeys {
 			all += allowed(l, strconv.Itoa(i), 1)
 		}
-		if len(l.keys) != maxKeys || all != maxKeys-1+5 || !l.IsExhausted("a") || !l.IsExhausted("another") {
+		if len(l.keys) != maxKeys || all != maxKeys-1+5 || l.IsFresh("a") || l.IsFresh("another") {
 			t.Errorf("%d keys, %d allowed", len(l.keys), all)
 		}
 		time.Sleep(time.Minute)
