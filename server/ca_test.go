@@ -15,14 +15,17 @@ import (
 // A server with another CA than the database knows does not start. ca replace makes the change, for all servers.
 func TestCAReplace(t *testing.T) {
 	t.Parallel()
-	for name, database := range map[string]string{"sqlite": "", "postgres": "postgres"} {
+	for name, database := range map[string]func(*testing.T) []string{
+		"sqlite": func(t *testing.T) []string {
+			servertest.NeedSQLite(t)
+			return nil
+		},
+		"postgres": func(t *testing.T) []string { return []string{"CERTCTL_DATABASE_URL=" + newRoles(t).owner} },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			base := []string{"CERTCTL_LOG_LEVEL=warn"}
-			if database != "" {
-				base = append(base, "CERTCTL_DATABASE_URL="+newRoles(t).owner)
-			}
+			base := append(database(t), "CERTCTL_LOG_LEVEL=warn")
 			before, after := append(newCA(t), base...), append(newCA(t), base...)
 			works := func(env []string, args ...string) string {
 				t.Helper()
@@ -88,6 +91,7 @@ func TestCAReplace(t *testing.T) {
 
 // A key that others can read is warned of, with what to do.
 func TestCAKeyFile(t *testing.T) {
+	servertest.NeedSQLite(t)
 	t.Parallel()
 	dir := t.TempDir()
 	key := filepath.Join(dir, "certctl-data", "ca-key.pem")

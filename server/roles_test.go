@@ -226,6 +226,7 @@ type roles struct {
 
 func newRoles(t *testing.T) roles {
 	t.Helper()
+	servertest.NeedPostgres(t)
 	base := os.Getenv("CERTCTL_TEST_POSTGRES_URL")
 	if base == "" {
 		t.Fatal("CERTCTL_TEST_POSTGRES_URL is not set: run the tests with make test, or with scripts/with-postgres go test ...")
