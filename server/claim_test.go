@@ -45,7 +45,7 @@ func checkClaims(t *testing.T, dir string, env []string, database store.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // the test ends
+	defer db.Close()
 	var rows []audit.Row
 	if err := db.Read(context.Background(), func(tx *store.Tx) error { return tx.DB.Find(&rows).Error }); err != nil {
 		t.Fatal(err)

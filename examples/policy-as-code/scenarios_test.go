@@ -83,10 +83,6 @@ func all(steps ...func(testing.TB, *scene)) func(testing.TB, *scene) {
 	}
 }
 
-func clock(moved time.Duration) func(testing.TB, *scene) {
-	return func(_ testing.TB, s *scene) { s.Clock.Advance(moved) }
-}
-
 const (
 	fresh = time.Minute
 	long  = 30 * time.Hour

@@ -59,7 +59,7 @@ func rocaPrime() *big.Int {
 			found++
 		}
 	}
-	k := new(big.Int).Lsh(big.NewInt(3), uint(1024-m.BitLen()-2)) //nolint:gosec // M has 971 bits
+	k := new(big.Int).Lsh(big.NewInt(3), uint(1024-m.BitLen()-2))
 	for {
 		random := must(rand.Int(rand.Reader, big.NewInt(1<<40)))
 		p := new(big.Int).Exp(big.NewInt(65537), random, m)

@@ -91,7 +91,7 @@ func (g *Gate) Authorship(tx *store.Tx, p Proposal) (Authorship, error) {
 		ofCertificate = slices.DeleteFunc(ofCertificate, func(c history.Change) bool { return c.Field == "key" })
 	}
 	certificates, profiles := differing(ofCertificate, ofProfile, b, rules)
-	a.Differing = append(certificates, profiles...)
+	a.Differing = slices.Concat(certificates, profiles)
 	a.Authors = authors(certificates, profiles, ofProfile, rules)
 	return a, nil
 }

@@ -101,7 +101,7 @@ func Open(changes []Change, settled func(Change) bool) []Change {
 func Accountable(changes []Change) []string {
 	people := make([]string, len(changes))
 	for i, c := range changes {
-		people[i] = c.Author.Accountable
+		people[i] = c.Accountable
 	}
 	slices.Sort(people)
 	return slices.Compact(people)

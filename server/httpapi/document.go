@@ -27,8 +27,14 @@ func complete(doc *huma.OpenAPI) {
 	edited := schemas["EditedProfile"]
 	edited.Required = slices.DeleteFunc(edited.Required, func(name string) bool { return name == "effects" })
 	for _, nullable := range [][2]string{
-		{"Certificate", "current"}, {"Certificate", "job"}, {"EditPreview", "problem"},
-		{"Approval", "context"}, {"Approval", "previous"}, {"IssuanceContext", "current"}, {"RenewalPreview", "context"}, {"RenewalPreview", "problem"},
+		{"Certificate", "current"},
+		{"Certificate", "job"},
+		{"EditPreview", "problem"},
+		{"Approval", "context"},
+		{"Approval", "previous"},
+		{"IssuanceContext", "current"},
+		{"RenewalPreview", "context"},
+		{"RenewalPreview", "problem"},
 	} {
 		fields, name := schemas[nullable[0]].Properties, nullable[1]
 		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}

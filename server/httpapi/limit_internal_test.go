@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,10 +29,12 @@ func TestPreviewLimiter(t *testing.T) {
 		t.Error(err)
 	}
 	answer := s.problem(t.Context(), err)
-	if h, ok := answer.(huma.HeadersError); !ok || h.GetHeaders().Get("Retry-After") == "" {
+	var h huma.HeadersError
+	if !errors.As(answer, &h) || h.GetHeaders().Get("Retry-After") == "" {
 		t.Errorf("no Retry-After: %v", answer)
 	}
-	if p, ok := answer.(huma.StatusError); ok && p.GetStatus() != 429 {
-		t.Errorf("status %d", p.GetStatus())
+	var p huma.StatusError
+	if !errors.As(answer, &p) || p.GetStatus() != 429 {
+		t.Errorf("it is no 429: %v", answer)
 	}
 }

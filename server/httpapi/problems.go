@@ -195,6 +195,7 @@ func pointer(location string) string {
 		return at
 	}
 	if name, ok := strings.CutPrefix(location, "query."); ok {
+		name, _, _ = strings.Cut(name, "[") // an element of a parameter that may be repeated
 		return "?" + name
 	}
 	return location

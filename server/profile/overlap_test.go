@@ -96,8 +96,10 @@ func TestUngatedNames_Overlaps(t *testing.T) {
 			AllowedDNSNames: []string{"other.example.com", "**.example.com", "**"}, AllowedIPRanges: []string{"10.1.0.0/16"},
 			AllowedURIs: []string{"spiffe://dev.example.com/*"}, AllowedEmailDomains: []string{"dev.example.com"},
 		}, []Overlap{
-			{"**.example.com", "*.dev.example.com"}, {"10.1.0.0/16", "10.0.0.0/8"},
-			{"spiffe://dev.example.com/*", "spiffe://dev.example.com/**"}, {"dev.example.com", "dev.example.com"},
+			{"**.example.com", "*.dev.example.com"},
+			{"10.1.0.0/16", "10.0.0.0/8"},
+			{"spiffe://dev.example.com/*", "spiffe://dev.example.com/**"},
+			{"dev.example.com", "dev.example.com"},
 		}},
 		"a range that cannot be read": {api.ProfileSpec{AllowedIPRanges: []string{"?"}}, []Overlap{{"?", "10.0.0.0/8"}}},
 	} {

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -98,7 +99,11 @@ func TestListUngated(t *testing.T) {
 		AllowedEKUs: []string{"serverauth", "anyExtendedKeyUsage"},
 	})
 	var got []string
-	for _, f := range err.(*api.Problem).Errors {
+	var refusal *api.Problem
+	if !errors.As(err, &refusal) {
+		t.Fatal(err)
+	}
+	for _, f := range refusal.Errors {
 		got = append(got, f.Pointer)
 	}
 	want := []string{
