@@ -82,10 +82,11 @@ func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
 	return rows, err
 }
 
-// StoreLeaf stores a leaf and makes it the certificate's current one. csrPEM is the request that gave its key; author
-// asked for it. If the certificate had another request, csrPEM becomes the certificate's, as a new version by the
-// author. The caller ends the job in the same transaction, after this.
-func StoreLeaf(tx *store.Tx, l Leaf, csrPEM string, author history.Author) error {
+// StoreLeaf stores a leaf and makes it the certificate's current one. ownCSR is the request that came with the renewal;
+// author asked for it. If the certificate has another one, ownCSR becomes the certificate's, as a new version by the
+// author. An empty ownCSR leaves the certificate its request, which a PUT may have replaced by one with the same key.
+// The caller ends the job in the same transaction, after this.
+func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error {
 	var c Certificate
 	found, err := tx.Find(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID)
 	if err != nil {
@@ -94,7 +95,7 @@ func StoreLeaf(tx *store.Tx, l Leaf, csrPEM string, author history.Author) error
 	if !found {
 		return fmt.Errorf("the certificate of job %s is missing", l.JobID)
 	}
-	if err := adoptRequest(tx, &c, csrPEM, author); err != nil {
+	if err := adoptRequest(tx, &c, ownCSR, author); err != nil {
 		return err
 	}
 	l.CertificateVersion = c.Version
@@ -113,15 +114,15 @@ func StoreLeaf(tx *store.Tx, l Leaf, csrPEM string, author history.Author) error
 
 // adoptRequest gives the certificate the request of a renewal. That is a change of what a caller writes, so that a PUT
 // based on the version before is refused.
-func adoptRequest(tx *store.Tx, c *Certificate, csrPEM string, author history.Author) error {
-	if c.Spec.V.CSRPEM == csrPEM {
+func adoptRequest(tx *store.Tx, c *Certificate, ownCSR string, author history.Author) error {
+	if ownCSR == "" || c.Spec.V.CSRPEM == ownCSR {
 		return nil
 	}
 	before, err := contentOf(c.Spec.V)
 	if err != nil {
 		return err
 	}
-	c.Spec.V.CSRPEM, c.UpdatedAt = csrPEM, tx.Now
+	c.Spec.V.CSRPEM, c.UpdatedAt = ownCSR, tx.Now
 	c.Version++
 	after, err := contentOf(c.Spec.V)
 	if err != nil {

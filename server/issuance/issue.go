@@ -109,10 +109,14 @@ func (s *Service) finish(ctx context.Context, c job.Claim, chain gate.Chain) err
 	if err != nil {
 		return err
 	}
+	ownCSR := ""
+	if c.OwnCSR {
+		ownCSR = c.CSRPEM
+	}
 	return s.Store.Write(ctx, func(tx *store.Tx) error {
 		leaf.CreatedAt = tx.Now
 		author := history.Author{Principal: c.RequestedBy, Accountable: c.Accountable}
-		if err := certificate.StoreLeaf(tx, leaf, c.CSRPEM, author); err != nil {
+		if err := certificate.StoreLeaf(tx, leaf, ownCSR, author); err != nil {
 			return err
 		}
 		return s.Queue.Complete(tx, c, leaf.SerialNumber)

@@ -81,7 +81,7 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, p Prepared) (job.Job, 
 			return job.Job{}, err
 		}
 	}
-	j, err := s.describe(tx, who, proposal)
+	j, err := s.describe(tx, who, proposal, p.request)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -225,7 +225,7 @@ func profileDisabled(id string) *api.Problem {
 	return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", id)
 }
 
-func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (job.New, error) {
+func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal, r api.Renew) (job.New, error) {
 	first, err := job.First(tx, p.Certificate.UID)
 	if err != nil {
 		return job.New{}, err
@@ -237,7 +237,7 @@ func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal) (j
 	return job.New{
 		ID: job.NewID(), Type: kind, CertificateUID: p.Certificate.UID, CertificateID: p.Certificate.ID, ProfileID: p.ProfileID,
 		RequestedBy: who.ID, Accountable: who.Accountable(),
-		CSRPEM: p.CSRPEM, Subject: p.Subject.Canonical, Digest: p.Subject.Digest,
+		CSRPEM: p.CSRPEM, OwnCSR: r.CSRPEM != "", Subject: p.Subject.Canonical, Digest: p.Subject.Digest,
 	}, nil
 }
 

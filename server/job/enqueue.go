@@ -20,7 +20,8 @@ type New struct {
 	ApprovalID     *string
 	RequestedBy    string
 	Accountable    string
-	CSRPEM         string // empty: the certificate's own
+	CSRPEM         string
+	OwnCSR         bool // CSRPEM came with the renewal
 	Subject        string
 	Digest         string
 }
@@ -48,7 +49,7 @@ func (q *Queue) Enqueue(tx *store.Tx, n New) (Job, error) {
 	j := Job{
 		ID: n.ID, Type: n.Type, CertificateUID: n.CertificateUID, CertificateID: n.CertificateID, ProfileID: n.ProfileID,
 		ApprovalID: n.ApprovalID, Status: api.JobPending, MaxAttempts: maxAttempts,
-		RequestedBy: n.RequestedBy, Accountable: n.Accountable, CSRPEM: n.CSRPEM, Subject: n.Subject, Digest: n.Digest,
+		RequestedBy: n.RequestedBy, Accountable: n.Accountable, CSRPEM: n.CSRPEM, OwnCSR: n.OwnCSR, Subject: n.Subject, Digest: n.Digest,
 		RunAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
 	if n.ApprovalID != nil {

@@ -27,6 +27,7 @@ type Job struct {
 	RequestedBy    string
 	Accountable    string
 	CSRPEM         string `gorm:"column:csr_pem"`
+	OwnCSR         bool   `gorm:"column:own_csr"` // it came with the renewal, and becomes the certificate's
 	Subject        string // RFC 8785 JSON
 	Digest         string
 	RunAt          time.Time

@@ -212,6 +212,7 @@ CREATE TABLE jobs (
     requested_by    text NOT NULL,
     accountable     text NOT NULL,
     csr_pem         text NOT NULL,
+    own_csr         boolean NOT NULL, -- the request came with the renewal, and becomes the certificate's
     subject         text NOT NULL,
     digest          text NOT NULL,
     run_at          timestamptz NOT NULL,
@@ -364,10 +365,10 @@ BEGIN
         RAISE EXCEPTION 'job % is final', OLD.id;
     END IF;
     IF ROW(NEW.id, NEW.type, NEW.certificate_uid, NEW.certificate_id, NEW.profile_id, NEW.approval_id, NEW.requested_by,
-           NEW.accountable, NEW.csr_pem, NEW.subject, NEW.digest, NEW.created_at)
+           NEW.accountable, NEW.csr_pem, NEW.own_csr, NEW.subject, NEW.digest, NEW.created_at)
        IS DISTINCT FROM
        ROW(OLD.id, OLD.type, OLD.certificate_uid, OLD.certificate_id, OLD.profile_id, OLD.approval_id, OLD.requested_by,
-           OLD.accountable, OLD.csr_pem, OLD.subject, OLD.digest, OLD.created_at) THEN
+           OLD.accountable, OLD.csr_pem, OLD.own_csr, OLD.subject, OLD.digest, OLD.created_at) THEN
         RAISE EXCEPTION 'what job % is about cannot change', OLD.id;
     END IF;
     IF NOT (OLD.status = NEW.status

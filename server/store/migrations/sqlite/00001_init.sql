@@ -208,6 +208,7 @@ CREATE TABLE jobs (
     requested_by    text NOT NULL,
     accountable     text NOT NULL,
     csr_pem         text NOT NULL,
+    own_csr         boolean NOT NULL, -- the request came with the renewal, and becomes the certificate's
     subject         text NOT NULL,
     digest          text NOT NULL,
     run_at          timestamp NOT NULL,
@@ -412,7 +413,7 @@ BEGIN
     SELECT RAISE(ABORT, 'what a job is about cannot change') WHERE NOT (
         NEW.id IS OLD.id AND NEW.type IS OLD.type AND NEW.certificate_uid IS OLD.certificate_uid
         AND NEW.certificate_id IS OLD.certificate_id AND NEW.profile_id IS OLD.profile_id AND NEW.approval_id IS OLD.approval_id
-        AND NEW.requested_by IS OLD.requested_by AND NEW.accountable IS OLD.accountable AND NEW.csr_pem IS OLD.csr_pem
+        AND NEW.requested_by IS OLD.requested_by AND NEW.accountable IS OLD.accountable AND NEW.csr_pem IS OLD.csr_pem AND NEW.own_csr IS OLD.own_csr
         AND NEW.subject IS OLD.subject AND NEW.digest IS OLD.digest AND NEW.created_at IS OLD.created_at);
     SELECT RAISE(ABORT, 'a job cannot go this way') WHERE NOT (OLD.status = NEW.status
         OR (OLD.status = 'AwaitingApproval' AND NEW.status IN ('Pending', 'Cancelled'))
