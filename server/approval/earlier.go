@@ -34,12 +34,14 @@ func newest(chosen *gorm.DB) (*Approval, error) {
 	return &rows[0], nil
 }
 
-// Rejections lists the requests for any of the names that were rejected since a time, newest first.
-func Rejections(tx *store.Tx, names []string, since time.Time) ([]api.Rejection, error) {
+// Rejections lists the requests for any of the names that were rejected, newest first: since a time, and at any time
+// for those of the names that were added.
+func Rejections(tx *store.Tx, names []string, since time.Time, added []string) ([]api.Rejection, error) {
 	rejections := []api.Rejection{}
 	err := tx.DB.Raw(`SELECT id AS approval_id, certificate_id, decided_by, decided_at, note FROM approvals
-		WHERE state = 'rejected' AND decided_at > ? AND id IN (SELECT approval_id FROM approval_names WHERE name IN ?)
-		ORDER BY decided_at DESC, id DESC LIMIT ?`, since, names, maxRejections).Scan(&rejections).Error
+		WHERE state = 'rejected' AND id IN (SELECT approval_id FROM approval_names WHERE name IN ?)
+			AND (decided_at > ? OR id IN (SELECT approval_id FROM approval_names WHERE name IN ?))
+		ORDER BY decided_at DESC, id DESC LIMIT ?`, names, since, added, maxRejections).Scan(&rejections).Error
 	if err != nil {
 		return nil, fmt.Errorf("look for rejected requests: %w", err)
 	}

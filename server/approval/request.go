@@ -31,7 +31,7 @@ type Request struct {
 	StandsFor      []string  // the authors whom the requester stands for
 	Previous       *Approval // what became of an earlier request; nil if there was none
 	Rejections     []api.Rejection
-	Names          []string // what would be signed, to find the rejections of later requests
+	Names          []string // by which later requests find its rejection
 	Context        *api.IssuanceContext
 	Reason         string
 	Subject        string

@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -71,6 +72,13 @@ func Others(tx *store.Tx, uid string, content api.CertificateContent) (api.Other
 		err = fmt.Errorf("find certificates of the same names: %w", err)
 	}
 	return others, err
+}
+
+// WithWildcards lists the names and the wildcards that cover them: a request for such a wildcard asks for the name too.
+func WithWildcards(sans []string) []string {
+	names, _ := covered(sans)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // covered lists the names to look for: each san and the wildcard that covers it; and the parents whose children a

@@ -225,6 +225,30 @@ func TestRejections(t *testing.T) {
 	})
 }
 
+// What was approved meanwhile washes off no rejection of another name, and a wildcard hides none of a name that it
+// covers.
+func TestRejections_OfNamesThatNobodyApproved(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := t.Context()
+		secret := newScene(t, s, "olga", true)
+		secret.editProfile("olga", "bob", func(p *api.ProfileSpec) { p.AllowWildcardNames = true })
+		secret.addName("olga", "secret.prod.example.com")
+		rejected := secret.renew("olga", api.Renew{})
+		secret.must(secret.as("bob").RejectApproval(ctx, rejected.ID, api.Decision{}))
+		for _, name := range []string{"secret.prod.example.com", "*.prod.example.com"} {
+			c := &scene{t, s, secret.p, s.Certificate(t, secret.p.ID)}
+			c.issue("olga", "bob", api.Renew{}) // a harmless one
+			if a := c.renew("olga", api.Renew{}); len(a.Rejections) > 0 {
+				t.Errorf("the harmless one has %+v", a.Rejections)
+			}
+			c.addName("olga", name)
+			if a := c.renew("olga", api.Renew{}); len(a.Rejections) != 1 || a.Rejections[0].ApprovalID != rejected.ID {
+				t.Errorf("%s: %+v", name, a.Rejections)
+			}
+		}
+	})
+}
+
 // The scheduler says what changed, in no words of a user.
 func TestRenewDue_Reason(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {

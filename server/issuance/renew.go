@@ -129,10 +129,10 @@ func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.
 		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
 		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
 		Accountable: who.Accountable(), Excluded: excluded(who, authorship.Authors, r), AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
-		Context: &context, Names: p.Subject.SANs, Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
+		Context: &context, Names: certificate.WithWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
 		Subject: j.Subject, Digest: j.Digest,
 	}
-	if err := addEarlier(tx, &request, authorship); err != nil {
+	if err := addEarlier(tx, &request, p, authorship); err != nil {
 		return job.Job{}, err
 	}
 	a, err := s.Approvals.Request(tx, who, request)
@@ -160,8 +160,9 @@ func (s *Service) review(tx *store.Tx, who identity.Actor, p gate.Proposal) (gat
 	return authorship, context, err
 }
 
-// addEarlier adds what became of earlier requests since a human approved the certificate last.
-func addEarlier(tx *store.Tx, r *approval.Request, a gate.Authorship) error {
+// addEarlier adds what became of earlier requests since a human approved the certificate last. That approval settles
+// nothing for the names that were added to it.
+func addEarlier(tx *store.Tx, r *approval.Request, p gate.Proposal, a gate.Authorship) error {
 	var since time.Time
 	if a.Baseline != nil {
 		since = a.Baseline.ApprovedAt
@@ -171,7 +172,7 @@ func addEarlier(tx *store.Tx, r *approval.Request, a gate.Authorship) error {
 	if r.Previous, err = approval.Previous(tx, filter, since); err != nil {
 		return err
 	}
-	r.Rejections, err = approval.Rejections(tx, r.Names, since)
+	r.Rejections, err = approval.Rejections(tx, p.Subject.SANs, since, r.Context.NamesAdded)
 	return err
 }
 
