@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -58,7 +59,7 @@ type plan struct {
 	same     bool               // and it says the same
 	text     string             // the subject of the approval that the edit needs
 	digest   string
-	previous *approval.Approval // the approval of the very same edit before
+	previous *approval.Approval // what became of an earlier edit
 	refusal  *api.Problem
 }
 
@@ -123,34 +124,66 @@ func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 			return nil
 		}
 	}
-	before, found, err := p.before(tx)
-	if err != nil || !found {
+	before, err := p.before(tx)
+	if err != nil || before == nil {
 		return err
 	}
-	if before.State == api.ApprovalRejected && !p.edit.Resubmit {
-		p.refuse(rejected(before))
+	if before.State == api.ApprovalRejected && before.Digest == p.digest && !p.edit.Resubmit {
+		p.refuse(rejected(*before))
 		return nil
 	}
-	p.previous = &before
+	p.previous = before
 	return nil
 }
 
-// before finds what became of this very edit, or of the last one if it would have made the profile the same.
-func (p *plan) before(tx *store.Tx) (approval.Approval, bool, error) {
+// before finds what an approver must know: the rejection of this very edit, which nothing that was asked for later
+// washes off; else the newest rejection since a human approved an edit; else what became of this very edit, or of the
+// last one if it would have made the profile the same. nil if there is none.
+func (p *plan) before(tx *store.Tx) (*approval.Approval, error) {
 	edits := approval.Filter{Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID}
-	before, found, err := approval.Newest(tx, edits, p.digest, p.stored.CreatedAt)
-	if err != nil || found {
-		return before, found, err
+	rejections := edits
+	rejections.States = []api.ApprovalState{api.ApprovalRejected}
+	approvedAt, err := p.lastApproved(tx)
+	if err != nil {
+		return nil, err
 	}
-	before, found, err = approval.Newest(tx, edits, "", p.stored.CreatedAt)
+	for _, sought := range []struct {
+		among  approval.Filter
+		digest string
+		since  time.Time
+	}{{rejections, p.digest, p.stored.CreatedAt}, {rejections, "", approvedAt}, {edits, p.digest, p.stored.CreatedAt}} {
+		before, found, err := approval.Newest(tx, sought.among, sought.digest, sought.since)
+		if err != nil || found {
+			return &before, err
+		}
+	}
+	return p.sameAsLast(tx, edits)
+}
+
+// lastApproved is when the last edit that a human approved was asked for, or else when the profile was created.
+func (p *plan) lastApproved(tx *store.Tx) (time.Time, error) {
+	edits := approval.Filter{Kind: api.ApprovalProfileEdit, ProfileID: p.stored.ID, States: []api.ApprovalState{api.ApprovalApproved}}
+	last, found, err := approval.Newest(tx, edits, "", p.stored.CreatedAt)
+	if err != nil || !found || last.Decider().Kind != identity.Human {
+		return p.stored.CreatedAt, err
+	}
+	return last.CreatedAt, nil
+}
+
+// sameAsLast is the last edit, if it was cancelled or expired and would have made the profile the same.
+func (p *plan) sameAsLast(tx *store.Tx, edits approval.Filter) (*approval.Approval, error) {
+	before, found, err := approval.Newest(tx, edits, "", p.stored.CreatedAt)
 	if err != nil || !found || before.State != api.ApprovalCancelled && before.State != api.ApprovalExpired {
-		return before, false, err
+		return nil, err
 	}
 	var other subject
 	if err := json.Unmarshal([]byte(before.Subject), &other); err != nil {
-		return before, false, fmt.Errorf("read the subject of approval %s: %w", before.ID, err)
+		return nil, fmt.Errorf("read the subject of approval %s: %w", before.ID, err)
 	}
-	return before, SameRules(other.After.ProfileSpec, p.edit.Spec), nil
+	if !SameRules(other.After.ProfileSpec, p.edit.Spec) {
+		return nil, nil //nolint:nilnil // there may be none
+	}
+	return &before, nil
 }
 
 func (p *plan) refuse(refusal *api.Problem) { p.outcome, p.refusal = api.EditRefused, refusal }
@@ -342,10 +375,12 @@ func fields(spec api.ProfileSpec) (map[string]json.RawMessage, error) {
 	return byName, json.Unmarshal(text, &byName)
 }
 
+// waitingEdit finds the edit that waits. Deleting a profile cancels its edit, so none is of an earlier profile with the
+// id; the clocks of two servers need not agree which one came first.
 func waitingEdit(tx *store.Tx, p Profile) (approval.Approval, bool, error) {
 	return approval.Newest(tx, approval.Filter{
 		Kind: api.ApprovalProfileEdit, ProfileID: p.ID, States: []api.ApprovalState{api.ApprovalPending},
-	}, "", p.CreatedAt)
+	}, "", time.Time{})
 }
 
 // View shows profiles as callers see them, each with the approval that its edit waits for.

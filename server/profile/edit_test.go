@@ -344,3 +344,52 @@ func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
 		}
 	})
 }
+
+// A rejection does not wash off: neither by asking again and withdrawing, nor by asking for something else.
+func TestEdit_RejectionStays(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ctx := t.Context()
+		p := s.Profile(t, true)
+		edit := gateOff(p.ProfileSpec)
+		rejected := waits(t, s, "alice", p.ID, edit)
+		if _, err := s.Client(t, "bob").RejectApproval(ctx, rejected.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		withdraw := func(a api.Approval) {
+			t.Helper()
+			if a.PreviousApprovalID == nil || *a.PreviousApprovalID != rejected.ID || a.Previous == nil || a.Previous.State != api.ApprovalRejected {
+				t.Errorf("previous: %v, %+v", a.PreviousApprovalID, a.Previous)
+			}
+			if _, err := s.Client(t, "alice").WithdrawApproval(ctx, a.ID, api.Withdrawal{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		withdraw(waits(t, s, "alice", p.ID, edit, client.Query("resubmit", "true")))
+		_, err := put(t, s, "alice", p.ID, edit)
+		if refusal := servertest.RefusedWith(t, err, api.CodeEditRejected); refusal.ApprovalID != rejected.ID {
+			t.Errorf("the refusal says %+v", refusal)
+		}
+		edit.MaxSANs++
+		withdraw(waits(t, s, "alice", p.ID, edit))
+		other := waits(t, s, "alice", p.ID, allowing(p.ProfileSpec, "new.example.com"))
+		if _, err := s.Client(t, "bob").ApproveApproval(ctx, other.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		if a := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec)); a.PreviousApprovalID != nil {
+			t.Errorf("previous, after an approved edit: %v", *a.PreviousApprovalID)
+		}
+	})
+}
+
+// The edit of a profile waits, too, if it was asked of a server whose clock is behind the one that made the profile.
+func TestEdit_ClockBehind(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, true)
+		s.Clock.Advance(-time.Second)
+		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
+		waits(t, s, "alice", p.ID, allowing(p.ProfileSpec, "new.example.com"))
+		if a := stateOf(t, s, first.ID); a.State != api.ApprovalCancelled || *a.Cause != api.CauseEditReplaced {
+			t.Errorf("the edit that was replaced is %s", a.State)
+		}
+	})
+}
