@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -23,12 +24,12 @@ func freshDatabase(t testing.TB) string {
 	if base == "" {
 		t.Fatalf("%s is not set: run the tests with make test, or with scripts/with-postgres go test ...", postgresVariable)
 	}
-	template, err := theTemplate()
+	copying, err := copyOfTemplate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := store.NewID("t")
-	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q TEMPLATE %q`, name, template)); err != nil {
+	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q %s`, name, copying)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -39,8 +40,9 @@ func freshDatabase(t testing.TB) string {
 	return databaseURL(base, name)
 }
 
-// theTemplate is one for each test binary; the private PostgreSQL goes away with it.
-var theTemplate = sync.OnceValues(func() (string, error) {
+// copyOfTemplate is the clause of CREATE DATABASE that copies a migrated template. Each test binary has one template. The
+// private PostgreSQL goes away with it.
+var copyOfTemplate = sync.OnceValues(func() (string, error) {
 	base, name := os.Getenv(postgresVariable), store.NewID("template")
 	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q`, name)); err != nil {
 		return "", err
@@ -49,8 +51,23 @@ var theTemplate = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer db.Close()
-	return name, db.Migrate(context.Background())
+	if err := errors.Join(db.Migrate(context.Background()), db.Close()); err != nil {
+		return "", err
+	}
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	// Since version 15, PostgreSQL writes every page of a copy into its log, unless it is told to copy the files.
+	clause := fmt.Sprintf("TEMPLATE %q", name)
+	var strategies bool
+	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int >= 150000`).Scan(&strategies)
+	if strategies {
+		clause += " STRATEGY FILE_COPY"
+	}
+	return clause, err
 })
 
 func databaseURL(base, name string) string {
@@ -62,12 +79,7 @@ func databaseURL(base, name string) string {
 	return parsed.String()
 }
 
-// One at a time: two copies of a template at once are refused.
-var creating sync.Mutex
-
 func execute(base, sql string) error {
-	creating.Lock()
-	defer creating.Unlock()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, base)
 	if err != nil {
