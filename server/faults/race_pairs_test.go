@@ -485,13 +485,13 @@ func (s *scene) settled(t *testing.T, what string) {
 		LEFT JOIN audit_events e ON e.resource_id = a.id AND e.action IN ('approval_cancelled', 'approval_withdrawn')
 		WHERE j.certificate_id = ?`, s.certificate.ID)
 	for _, j := range jobs {
-		var details struct{ Cause string }
+		var details struct{ Cause api.Cause }
 		if err := json.Unmarshal([]byte(j.Details), &details); err != nil {
 			t.Error(err)
 		}
 		want := map[string]string{
 			"": "Completed ", "pending": "AwaitingApproval ", "approved": "Completed ", "rejected": "Cancelled approval rejected",
-			"expired": "Cancelled approval expired", "cancelled": "Cancelled " + details.Cause,
+			"expired": "Cancelled approval expired", "cancelled": "Cancelled " + details.Cause.Words(),
 		}[j.State]
 		if j.Action == "approval_withdrawn" {
 			want = "Cancelled approval withdrawn"

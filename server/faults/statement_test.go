@@ -383,7 +383,7 @@ func TestRefusalWithFailingStatement(t *testing.T) {
 			// Another CA, so that what was approved is no longer what would be signed.
 			issuer := newDouble(t, nil)
 			issuer.Issuer = anotherCA(t)
-			s.UseIssuer(issuer)
+			s.ReplaceIssuer(t, issuer)
 			s.Restart(t)
 			stuck(t, s, j.ID, false)
 			if n := count(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID); n != 0 || len(issuer.calls(j.ID)) != 0 {
@@ -395,7 +395,7 @@ func TestRefusalWithFailingStatement(t *testing.T) {
 			if n := count(t, s, "SELECT count(*) FROM audit_events WHERE action = 'issuance_refused' AND resource_id = ?", j.ID); n != 1 {
 				t.Errorf("%d refusals in the trail", n)
 			}
-			s.UseIssuer(servertest.CA(t))
+			s.ReplaceIssuer(t, servertest.CA(t))
 			s.Drain(t)
 			p = peopleOf(t, s)
 		}
