@@ -37,6 +37,24 @@ func TestRenew_AlsoExcluded(t *testing.T) {
 	})
 }
 
+// The owner of a service that is named as an author may not decide either: nobody is two people.
+func TestRenew_AlsoExcludedService(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		at := newScene(t, s, "olga", true)
+		request := api.Renew{AlsoExcluded: []string{"terraform"}}
+		preview, err := at.as("olga").PreviewRenewal(t.Context(), at.cert.ID, request)
+		at.must(preview, err)
+		a := at.renew("olga", request)
+		for _, got := range [][]string{preview.Excluded, a.Excluded} {
+			if diff := cmp.Diff([]string{"alice", "olga", "terraform"}, got); diff != "" {
+				t.Errorf("excluded: %s", diff)
+			}
+		}
+		_, err = at.as("alice").ApproveApproval(t.Context(), a.ID, api.Decision{})
+		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+	})
+}
+
 // A human who saw what would be signed may stand for its author, who may decide then. Nobody else can say so.
 func TestRenew_StandsFor(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {

@@ -52,7 +52,7 @@ func (s *Service) fillPreview(tx *store.Tx, who identity.Actor, preview *api.Ren
 		preview.Outcome = api.RenewalWaits
 	}
 	if p.Profile.RequiresApproval {
-		preview.Excluded = excluded(who, authorship.Authors, r)
+		preview.Excluded, err = excluded(tx, who, authorship.Authors, r)
 	}
-	return nil
+	return err
 }

@@ -125,10 +125,14 @@ func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.
 	if err != nil {
 		return job.Job{}, err
 	}
+	people, err := excluded(tx, who, authorship.Authors, r)
+	if err != nil {
+		return job.Job{}, err
+	}
 	request := approval.Request{
 		Kind: api.ApprovalIssuance, ProfileID: p.ProfileID, ProfileName: p.Profile.Name,
 		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
-		Accountable: who.Accountable(), Excluded: excluded(who, authorship.Authors, r), AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
+		Accountable: who.Accountable(), Excluded: people, AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
 		Context: &context, Names: certificate.WithWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
 		Subject: j.Subject, Digest: j.Digest,
 	}

@@ -25,6 +25,18 @@ func Services(tx *store.Tx, owner string) ([]string, error) {
 	return ids, nil
 }
 
+// Owners lists the owners of the services among principals. A handle that nobody has is none.
+func Owners(tx *store.Tx, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var owners []string
+	if err := tx.DB.Raw("SELECT DISTINCT owner FROM principals WHERE owner IS NOT NULL AND id IN ?", ids).Scan(&owners).Error; err != nil {
+		return nil, fmt.Errorf("find the owners of the services: %w", err)
+	}
+	return owners, nil
+}
+
 // HandOver makes one person the successor of another in what the scheduler asks for. Their services are given away by
 // SetOwner, before.
 func HandOver(tx *store.Tx, from, to string) error {
