@@ -3,6 +3,7 @@ package issuance_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -277,4 +278,29 @@ func replace(t *testing.T, s *servertest.Server, who, id string, spec api.Certif
 	if _, err := s.Client(t, who).ReplaceCertificate(context.Background(), id, spec); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A rule that is back at the certificate's baseline has no author there, though a human approved another value for
+// another certificate since.
+func TestExcluded_RuleBackAtTheBaseline(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		at := newScene(t, s, "olga", true)
+		at.issue("olga", "carol", api.Renew{})
+		at.ungate("olga", "carol")
+		at.editProfile("olga", "", clientAuth)
+		at.gate("olga")
+		other := &scene{t, s, at.p, s.Certificate(t, at.p.ID)}
+		other.issue("olga", "carol", api.Renew{})
+		at.ungate("olga", "carol")
+		at.editProfile("bob", "", serverAuth)
+		at.gate("olga")
+		if a := other.renew("olga", api.Renew{}); !slices.Contains(a.Excluded, "bob") {
+			t.Errorf("the other one: excluded %q", a.Excluded)
+		}
+		a := at.renew("olga", api.Renew{})
+		if slices.Contains(a.Excluded, "bob") || a.Context.Request != api.RequestRenewal {
+			t.Errorf("excluded %q, a %s", a.Excluded, a.Context.Request)
+		}
+		at.must(at.as("bob").ApproveApproval(t.Context(), a.ID, api.Decision{}))
+	})
 }

@@ -40,7 +40,10 @@ var Invariants = []struct{ Name, Query string }{
 		WITH requests AS (SELECT a.id, a.profile_id, a.decided_by, a.created_at, COALESCE((SELECT max(i.profile_version)
 				FROM intents i JOIN leaves l ON l.job_id = i.job_id JOIN approvals b ON b.job_id = i.job_id
 				WHERE b.profile_id = a.profile_id AND b.created_at >= p.created_at AND l.created_at <= a.created_at
-					AND b.state = 'approved' AND b.decided_by NOT LIKE 'system-%'), 1) AS base
+					AND b.state = 'approved' AND b.decided_by NOT LIKE 'system-%'), 1) AS base,
+				COALESCE((SELECT i.profile_version FROM leaves l JOIN intents i ON i.job_id = l.job_id JOIN approvals b ON b.job_id = l.job_id
+					WHERE l.certificate_uid = a.certificate_uid AND l.created_at <= a.created_at AND b.state = 'approved' AND b.decided_by NOT LIKE 'system-%'
+					ORDER BY l.certificate_version DESC, l.created_at DESC LIMIT 1), 1) AS own
 			FROM approvals a JOIN profiles p ON p.id = a.profile_id AND p.created_at <= a.created_at
 			WHERE a.kind = 'issuance' AND a.state IN ('approved', 'rejected') AND a.decided_by NOT LIKE 'system-%'
 				AND replace(a.stands_for, '"' || a.decided_by || '"', '') = a.stands_for)
@@ -49,7 +52,9 @@ var Invariants = []struct{ Name, Query string }{
 			WHERE NOT EXISTS (SELECT 1 FROM profile_changes back WHERE back.profile_id = r.profile_id AND back.field = c.field
 				AND back.version >= c.version AND back.changed_at <= r.created_at
 				AND (back.approved_by IS NOT NULL OR back.value = (SELECT b.value FROM profile_changes b
-					WHERE b.profile_id = r.profile_id AND b.field = c.field AND b.version <= r.base ORDER BY b.version DESC LIMIT 1)))`},
+					WHERE b.profile_id = r.profile_id AND b.field = c.field AND b.version <= r.base ORDER BY b.version DESC LIMIT 1)
+				OR back.value = (SELECT b.value FROM profile_changes b
+					WHERE b.profile_id = r.profile_id AND b.field = c.field AND b.version <= r.own ORDER BY b.version DESC LIMIT 1)))`},
 	{"only a person approves or rejects", `
 		SELECT a.id FROM approvals a LEFT JOIN principals p ON p.id = a.decided_by
 			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human') AND a.decided_by <> 'system-bypass'`},
