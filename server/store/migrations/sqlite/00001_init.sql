@@ -159,8 +159,8 @@ CREATE TABLE approvals (
     CHECK (state NOT IN ('approved', 'rejected')
         OR (decided_by <> accountable AND decided_by <> requested_by AND instr(excluded, '"' || decided_by || '"') = 0)),
     CHECK (state NOT IN ('approved', 'rejected') OR decided_at < expires_at),
-    -- A decision comes after its request, but for clocks that differ a little.
-    CHECK (decided_at IS NULL OR julianday(decided_at) >= julianday(created_at) - 2.001 / 86400)
+    -- A decision comes after its request, but for the clocks of two servers, each at most two seconds off the database's.
+    CHECK (decided_at IS NULL OR julianday(decided_at) >= julianday(created_at) - 5.001 / 86400)
 );
 CREATE INDEX approvals_state ON approvals (state, created_at, id);
 CREATE UNIQUE INDEX approvals_one_waiting_edit ON approvals (profile_id) WHERE kind = 'profile_edit' AND state = 'pending';
