@@ -250,6 +250,30 @@ func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
 	}
 }
 
+// A renewal brings another key between a plan of a label and its apply: the plan is refused, and the new key stays.
+func TestInterrupted_KeyReplacedBetweenPlanAndApply(t *testing.T) {
+	terraformtest.Binaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	profile, old, replacement := s.Profile(t, false).ID, servertest.CSR(t), servertest.CSR(t)
+	w := newWorkspace(t, s, s.URL, certificate(profile, old, www, ""))
+	w.Run(t, 0, terraformtest.Apply...)
+	w.Configure(t, certificate(profile, old, www, `labels = { team = "web" }`))
+	w.Run(t, 0, "plan", "-no-color", "-out=labels")
+	servertest.Eventually(t, func() error { // the first job may still be open
+		j, err := s.Client(t, "olga").RenewCertificate(t.Context(), "mc-www", api.Renew{CSRPEM: replacement})
+		if err == nil {
+			s.Ended(t, j.ID)
+		}
+		return err
+	})
+	says(t, terraformtest.Prose(w.Run(t, 1, "apply", "-no-color", "labels")), "Could not update certificate mc-www", "Somebody else changed it")
+	c, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
+	if err != nil || c.CSRPEM != replacement || len(c.Labels) != 0 || c.OpenJobID != nil {
+		t.Errorf("%v: the key is the new one: %t, labels %v, job %v", err, c.CSRPEM == replacement, c.Labels, c.OpenJobID)
+	}
+}
+
 // Ctrl-C while an apply waits for a person: it ends with what it has, and the next one waits for the same request.
 func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	terraformtest.Binaries(t)
