@@ -44,9 +44,9 @@ func waitingElsewhere(n int) func(testing.TB, *scene) {
 		const layout = "2006-01-02 15:04:05.000000+00:00"
 		now := s.Clock.Now().UTC()
 		s.Exec(t, `WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ?)
-			INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, job_id, requested_by, accountable, excluded, reason,
-				subject, digest, expires_at, note, created_at, updated_at)
-			SELECT 'ar-' || i, 'issuance', 'pending', 'p-other', 'Other', 'mc-' || i, 'job-' || i, 'olga', 'olga', '["olga"]', '',
+			INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, job_id, requested_by, accountable, excluded,
+				also_excluded, stands_for, rejections, csr_ignored, reason, subject, digest, expires_at, note, created_at, updated_at)
+			SELECT 'ar-' || i, 'issuance', 'pending', 'p-other', 'Other', 'mc-' || i, 'job-' || i, 'olga', 'olga', '["olga"]', '[]', '[]', '[]', '[]', '',
 				'{}', 'sha256:0', ?, '', ?, ? FROM numbers`,
 			n, now.Add(long).Format(layout), now.Add(-long).Format(layout), now.Add(-long).Format(layout))
 	}

@@ -217,14 +217,14 @@ func TestPipeline_ApplyFails(t *testing.T) {
 func TestPipeline_Forgeries(t *testing.T) {
 	terraformtest.Binaries(t)
 	t.Parallel()
-	p := newPipeline(t, web("name = \"W | <img src=x> \\n| [a](https://b)\"")+reading)
+	p := newPipeline(t, web("name = \"W | <img src=x> | [a](https://b)\"")+reading)
 	p.env = append(p.env, "TF_CLI_ARGS_plan=-target=data.certctl_pending_approvals.all", "TF_CLI_ARGS=-help")
 	p.run(t, 0, "--apply")
 	if !p.has(t, "p-web") {
 		t.Fatal("a part of the configuration was planned")
 	}
 	request("mc-www", fresh)(t, p.scene)
-	if _, summary := p.run(t, 0); !strings.Contains(summary, "| W &#124; &#60;img src=x&#62; &#10;&#124; &#91;a&#93;(https&#58;//b) |") {
+	if _, summary := p.run(t, 0); !strings.Contains(summary, "| W &#124; &#60;img src=x&#62; &#124; &#91;a&#93;(https&#58;//b) |") {
 		t.Error(summary)
 	}
 }
