@@ -121,7 +121,7 @@ func (a attempt) advice(p *api.Problem) string {
 		return fmt.Sprintf("The key in api_key (%s) belongs to principal %q, which needs one of these roles: %s. Whoever runs the server can give it, with the command principal roles.",
 			apiKeyVariable, p.Principal, join(p.RequiredRoles))
 	case api.CodeApprovalRequired:
-		return "Use a certificate profile with requires_approval = true. Whoever runs the server can also allow it without approval, with the command ungated-names."
+		return "Use a certificate profile with requires_approval = true. The server's operator can also allow it without approval, with the command ungated-names."
 	case api.CodePreconditionFailed:
 		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
 	case api.CodeEditAlreadyPending:

@@ -195,7 +195,7 @@ func moves(from, to any) part {
 	return change("certctl_certificate", "www", aCertificate(from, object{"status": "issued"}), aCertificate(to), "delete", "create")
 }
 
-// Whatever the builder writes, Terraform writes too.
+// Terraform writes everything that the builder writes.
 func TestBuilder(t *testing.T) {
 	t.Parallel()
 	gone, later := aProfile(object{"requires_approval": false}), aProfile(object{"max_sans": unknownValue{}})

@@ -117,7 +117,7 @@ func (c *scene) issue(who, approver string, request api.Renew) {
 }
 
 // The people who may not decide a request: the accountable person, and the authors of every signed field that differs
-// from what a human approved last, whoever asks.
+// from what a human approved last. The rule is the same for every requester.
 func TestExcluded(t *testing.T) {
 	cases := []struct {
 		name     string

@@ -154,7 +154,7 @@ func TestUngatedNames_OnePersonAlone(t *testing.T) {
 	})
 }
 
-// What is listed is signed without approval, of every kind; and what a second person approved, whatever the list says.
+// Listed names of every kind are signed without approval. A name that a second person approved needs no list.
 func TestUngatedNames_Signed(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()

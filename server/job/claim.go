@@ -61,7 +61,7 @@ func (q *Queue) Hold(tx *store.Tx, c Claim) error {
 // Release gives the job back, to be tried again after a while. It was no fault of the issuer, so it is no attempt.
 func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
-		tx.WakeWorkers() // whoever waits for the next job must learn when that is
+		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
 		return q.move(tx, c, `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
 			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(after), tx.Now)
 	})
@@ -70,7 +70,7 @@ func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error
 // Postpone gives the job back until after, because it may not run now. reason tells people; it is no attempt.
 func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reason string) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
-		tx.WakeWorkers() // whoever waits for the next job must learn when that is
+		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
 		return q.move(tx, c, `UPDATE jobs SET status = 'Pending', run_at = ?, error_message = ?, lease_until = NULL, updated_at = ?
 			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(after), reason, tx.Now)
 	})

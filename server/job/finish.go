@@ -30,7 +30,7 @@ func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err erro
 			lease_until = NULL, finished_at = ?, updated_at = ?
 			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now, tx.Now)
 	}
-	tx.WakeWorkers() // whoever waits for the next job must learn when that is
+	tx.WakeWorkers() // a worker that waits for the next job must learn when that is
 	return false, q.move(tx, c, `UPDATE jobs SET status = 'Pending', attempt = attempt + 1, error_message = ?, run_at = ?,
 		lease_until = NULL, updated_at = ?
 		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now.Add(backoff(attempt)), tx.Now)
