@@ -32,7 +32,7 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 
 // A page costs the same wherever it stands: every list walks an index from where the page begins, and none reads the
 // whole table or sorts it. What waits is counted without what was decided. Shown by the databases' own plans, PostgreSQL's
-// on 100,000 rows of each kind.
+// on 20,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 	pending := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
@@ -107,7 +107,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 		},
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		rows := 100_000
+		rows := 20_000
 		if s.Store.IsSQLite() {
 			rows = 5_000 // its plans do not depend on the number, and pure Go under the race detector is slow
 		}
