@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,23 +179,26 @@ func TestCertificate_Waits(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
-	patient := as(t, s, "terraform", certificate(profile, key, www, "wait_for_issuance = true\n  timeouts = { create = \"100ms\", update = \"20s\" }"))
+	p := newProxy(t, s)
+	patient := providerBlock(p.URL, s.Key(t, "terraform")) +
+		certificate(profile, key, www, "wait_for_issuance = true\n  timeouts = { create = \"100ms\", update = \"5m\" }")
 	var asked string
+	approveOnce := sync.OnceFunc(func() {
+		if _, err := s.Client(t, "carol").ApproveApproval(t.Context(), asked, api.Decision{}); err != nil {
+			t.Error(err)
+		}
+	})
+	approve := duringPlan(func(context.Context) error { // it comes while the apply waits
+		p.onAnswer("GET /api/v1/certificates/mc-www", approveOnce)
+		return nil
+	})
 	run(t,
 		resource.TestStep{Config: patient, ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))}, ExpectNonEmptyPlan: true},
 		resource.TestStep{
-			PreConfig: func() {
-				a := newest(t, s)
-				asked = a.ID
-				time.AfterFunc(2*time.Second, func() {
-					if _, err := s.Client(t, "carol").ApproveApproval(t.Context(), a.ID, api.Decision{}); err != nil {
-						t.Error(err)
-					}
-				})
-			},
-			Config: patient,
+			PreConfig: func() { asked = newest(t, s).ID },
+			Config:    patient,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plancheck.ExpectResourceAction(certificateAddress, plancheck.ResourceActionUpdate),
+				plancheck.ExpectResourceAction(certificateAddress, plancheck.ResourceActionUpdate), approve,
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{is("status", text("issued")), is("serial_number", knownvalue.NotNull())},
 		},
@@ -253,26 +257,41 @@ func TestCertificate_Refusals(t *testing.T) {
 	}
 }
 
-// slow takes its time to sign.
-type slow struct{ signing.Issuer }
+// held signs once it may.
+type held struct {
+	signing.Issuer
+	open <-chan struct{}
+}
 
-func (s slow) Sign(ctx context.Context, permit signing.Permit) (signing.Chain, error) {
-	time.Sleep(1500 * time.Millisecond)
-	return s.Issuer.Sign(ctx, permit)
+func (h held) Sign(ctx context.Context, permit signing.Permit) (signing.Chain, error) {
+	<-h.open
+	return h.Issuer.Sign(ctx, permit)
 }
 
 // A destroy comes while the certificate is being signed: it waits for the end of that, and no longer than it may.
 func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, servertest.Issuer(slow{servertest.CA(t)}))
+	open := make(chan struct{})
+	release := sync.OnceFunc(func() { close(open) })
+	s := servertest.New(t, servertest.Issuer(held{servertest.CA(t), open}))
+	t.Cleanup(release) // before the server stops
+	p := newProxy(t, s)
 	profile, key := s.Profile(t, false).ID, servertest.CSR(t)
 	with := func(patience string) string {
-		return as(t, s, "terraform", certificate(profile, key, www, "timeouts = { delete = \""+patience+"\" }"))
+		return providerBlock(p.URL, s.Key(t, "terraform")) + certificate(profile, key, www, "timeouts = { delete = \""+patience+"\" }")
 	}
+	releaseWhenRefused := duringPlan(func(context.Context) error {
+		p.onAnswer("DELETE /api/v1/certificates/mc-www", release)
+		return nil
+	})
 	run(t,
 		resource.TestStep{Config: with("1ms"), ConfigStateChecks: []statecheck.StateCheck{is("status", text("issuing"))}},
 		resource.TestStep{Config: with("1ms"), Destroy: true, ExpectError: regexp.MustCompile(`(?s)Could not delete certificate mc-www.*In use by job job-`)},
-		resource.TestStep{Config: with("20s")},
+		resource.TestStep{Config: with("5m")},
+		resource.TestStep{
+			Config: with("5m"), Destroy: true,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{releaseWhenRefused}},
+		},
 	)
 }
 

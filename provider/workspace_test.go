@@ -98,6 +98,16 @@ func (p *proxy) then(answers func(r *http.Request, nth int) error) {
 	p.answers = answers
 }
 
+// onAnswer calls f before each answer to this kind of request goes on.
+func (p *proxy) onAnswer(key string, f func()) {
+	p.then(func(r *http.Request, _ int) error {
+		if r.Method+" "+r.URL.RequestURI() == key {
+			f()
+		}
+		return nil
+	})
+}
+
 // count gives how many requests of this kind the server has done.
 func (p *proxy) count(key string) int {
 	p.mu.Lock()

@@ -29,7 +29,7 @@ func TestServe_TLS(t *testing.T) {
 	trusted.AppendCertsFromPEM(text)
 	for version, works := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		// The client itself would go as low as it is told.
-		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: version, MaxVersion: version},
 		}}
 		resp, err := client.Get("https://127.0.0.1:" + port + "/healthz")

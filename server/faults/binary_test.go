@@ -119,7 +119,7 @@ func (v *victim) live(t testing.TB) people {
 		v.URL = "http://" + address
 	case <-v.read:
 		t.Fatalf("the server did not start:\n%s", v.log)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the server does not listen")
 	}
 	return peopleOf(t, v.Server)

@@ -20,9 +20,9 @@ func TestMain(m *testing.M) {
 }
 
 // leftBehind gives the goroutines that still run something of this module or of its databases after every server was
-// stopped. They have some seconds to end.
+// stopped. They have a minute to end.
 func leftBehind() string {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		var left []string
 		stacks := make([]byte, 4<<20)

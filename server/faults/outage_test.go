@@ -177,6 +177,12 @@ func TestPostgresGoesAway(t *testing.T) {
 			close(release) // the signature is there, and there is nowhere to put it
 
 			fresh := door.URL + "/api/v1/approvals/" + *one.job.ApprovalID
+			servertest.Eventually(t, func() error { // an answer may be a second old
+				if err := p.vera.GetReady(context.Background()); err == nil {
+					return errors.New("the server is ready without a database")
+				}
+				return nil
+			})
 			for again := range 2 {
 				for what, err := range map[string]error{"approve": one.approve(), "reject": two.reject(), "renew": one.renew(), "rename": one.rename()} {
 					if answered(t, what, err, api.CodeUnavailable) == "" {
@@ -220,14 +226,16 @@ func TestPostgresGoesAway(t *testing.T) {
 				t.Errorf("reject afterwards: %v", err)
 			}
 			listening(t, workers)
-			began := time.Now()
-			if err := one.approve(); err != nil {
-				t.Errorf("approve afterwards: %v", err)
-			}
-			ended(t, door, one.job.ID, api.JobCompleted, "")
-			if took := time.Since(began); took > prompt {
-				t.Errorf("the other server was not woken: %v", took)
-			}
+			wakes(t, func() time.Duration {
+				began := time.Now()
+				if err := one.approve(); err != nil {
+					t.Errorf("approve afterwards: %v", err)
+				}
+				ended(t, door, one.job.ID, api.JobCompleted, "")
+				took := time.Since(began)
+				one = next()
+				return took
+			})
 			expireLeases(t, door) // of the worker that could not say what it had
 			if done := ended(t, door, unsigned.job.ID, api.JobCompleted, ""); done.Attempt != 0 {
 				t.Error("a lost database counted as an attempt")
@@ -270,7 +278,7 @@ func unavailable(t *testing.T, method, url, key string) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if took := time.Since(began); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || took > 6*time.Second {
+	if took := time.Since(began); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || took > 20*time.Second {
 		t.Errorf("%s %s: %s with Retry-After %q after %v", method, request.URL.Path, answer.Status, answer.Header.Get("Retry-After"), took)
 	}
 }

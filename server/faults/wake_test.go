@@ -12,8 +12,20 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Less than a poll takes: whoever is done within it was woken.
+// prompt is less than a poll takes, so what took no longer was woken.
 const prompt = 2 * time.Second
+
+// wakes has something done until it was prompt. A worker that polls is late each time, a slow machine only now and then.
+func wakes(t *testing.T, do func() (took time.Duration)) {
+	t.Helper()
+	var took [5]time.Duration
+	for i := range took {
+		if took[i] = do(); took[i] <= prompt {
+			return
+		}
+	}
+	t.Errorf("nobody was woken: it took %v", took)
+}
 
 // From approval to certificate nobody waits for a poll.
 func TestWokenByApproval(t *testing.T) {
@@ -32,18 +44,19 @@ func TestWokenByOtherServer(t *testing.T) {
 	woken(t, door, rounds)
 
 	// Also when the server that took the decision is gone with the answer.
-	p := peopleOf(t, door)
-	c, j := renewed(t, door, p, door.Profile(t, true).ID)
-	if err := (world{p, door, c, j}).approve(); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	door.Stop()
-	ended(t, workers, j.ID, api.JobCompleted, "")
-	if took := time.Since(began); took > prompt {
-		t.Errorf("it took %v", took)
-	}
-	door.Restart(t)
+	wakes(t, func() time.Duration {
+		p := peopleOf(t, door)
+		c, j := renewed(t, door, p, door.Profile(t, true).ID)
+		if err := (world{p, door, c, j}).approve(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		door.Stop()
+		ended(t, workers, j.ID, api.JobCompleted, "")
+		took := time.Since(began)
+		door.Drain(t) // it has no workers again
+		return took
+	})
 }
 
 func woken(t *testing.T, s *servertest.Server, times int) {
@@ -58,12 +71,14 @@ func woken(t *testing.T, s *servertest.Server, times int) {
 			t.Fatal(err)
 		}
 		ended(t, s, j.ID, api.JobCompleted, "")
-		if took[i] = time.Since(began); took[i] > prompt {
-			t.Errorf("from approval to certificate it took %v", took[i])
-		}
+		took[i] = time.Since(began)
 	}
 	slices.Sort(took)
-	t.Logf("from approval to certificate: median %v, at most %v", took[len(took)/2], took[len(took)-1])
+	median := took[len(took)/2]
+	t.Logf("from approval to certificate: median %v, at most %v", median, took[len(took)-1])
+	if median > prompt {
+		t.Error("nobody was woken")
+	}
 }
 
 // A job that is tried again has a timer: it waits no longer than it should.
@@ -75,12 +90,16 @@ func TestRetryOnTime(t *testing.T) {
 			}
 			return real.Sign(ctx, c.Permit)
 		})))
-		p := peopleOf(t, s)
-		j := approved(t, s, p, s.Profile(t, true).ID)
-		due := attempted(t, s, p, j.ID, 1).RunAt
-		ended(t, s, j.ID, api.JobCompleted, "")
-		if late := s.Clock.Now().Sub(due); late < 0 || late > prompt {
-			t.Errorf("tried again %v after it was due", late)
-		}
+		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		wakes(t, func() time.Duration {
+			j := approved(t, s, p, profile)
+			due := attempted(t, s, p, j.ID, 1).RunAt
+			ended(t, s, j.ID, api.JobCompleted, "")
+			late := s.Clock.Now().Sub(due)
+			if late < 0 {
+				t.Errorf("tried again %v before it was due", -late)
+			}
+			return late
+		})
 	})
 }

@@ -104,10 +104,10 @@ func (s *Server) Ended(t testing.TB, jobID string) api.Job {
 	return j
 }
 
-// Eventually tries f until it returns nil.
+// Eventually tries f until it returns nil. The limit is for a machine that has much else to do.
 func Eventually(t testing.TB, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := f()
 		if err == nil {
