@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
 // The test binary is the command itself when it is told so.
@@ -48,6 +51,10 @@ func certctl(t *testing.T, dir string, env []string, args ...string) run {
 
 func command(t *testing.T, ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
+	onPostgres := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "CERTCTL_DATABASE_URL=postgres") })
+	if !onPostgres && args[0] != "ca" { // making a CA takes no database
+		servertest.NeedSQLite(t)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -14,113 +14,105 @@ import (
 
 // The commands, one after the other: what each must say, and what is stored after it.
 func TestUngatedNames(t *testing.T) {
-	t.Parallel()
-	for name, env := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			const all = "Any name may be signed without approval, under a profile that is not gated.\n"
-			const some = "dns    *.dev.example.com\ndns    **.test.example.com\nip     10.0.0.0/8\nuri    spiffe://dev.example.com/a,b/*\nemail  dev.example.com\neku    serverAuth\neku    clientAuth\n"
-			for _, c := range []struct {
-				args string
-				ok   bool
-				says string // on standard output, or of a failure on standard error
-				show string
-			}{
-				{"show", true, all, all},
-				{"set", false, "or --none to allow nothing", all},
-				{"set --yes", false, "or --none to allow nothing", all},
-				{"set --none --dns a.example.com", false, "leave the lists out", all},
-				{"set --dns UPPER.example.com --ip 10.0.0.1/8 --eku anyExtendedKeyUsage", false, `--dns: "UPPER.example.com" has upper-case letters; write "upper.example.com"; --ip: "10.0.0.1/8" has bits set after its prefix; write "10.0.0.0/8"; --eku: anyExtendedKeyUsage is refused`, all},
-				{"set --dns a.example.com,b.example.com", false, `"a.example.com,b.example.com"`, all},
-				{"set --dns a.example.com", true, "", "dns  a.example.com\neku  serverAuth\n"},
-				{
-					"set --dns *.dev.example.com --dns **.test.example.com --ip 10.0.0.0/8 --uri spiffe://dev.example.com/a,b/* --email dev.example.com --eku serverAuth --eku clientAuth",
-					true, "", some,
-				},
-				{"allow-all", false, "sign any name alone, give --yes to do that", some},
-				{"set --none", true, "", "No name may be signed without approval.\n"},
-				{"allow-all --yes", true, "", all},
-				{"allow-all --yes", true, "", all},
-			} {
-				got := certctl(t, dir, env, append([]string{"ungated-names"}, strings.Fields(c.args)...)...)
-				said := got.stdout
-				if !c.ok {
-					said = got.stderr
-				}
-				if got.failed == c.ok || !strings.Contains(said, c.says) {
-					t.Errorf("%s: failed %t\n%s%s", c.args, got.failed, got.stdout, got.stderr)
-				}
-				if show := certctl(t, dir, env, "ungated-names", "show"); show.failed || show.stdout != c.show {
-					t.Errorf("%s: show prints\n%s%s", c.args, show.stdout, show.stderr)
-				}
+	eachDatabase(t, func(t *testing.T, env []string) {
+		dir := t.TempDir()
+		const all = "Any name may be signed without approval, under a profile that is not gated.\n"
+		const some = "dns    *.dev.example.com\ndns    **.test.example.com\nip     10.0.0.0/8\nuri    spiffe://dev.example.com/a,b/*\nemail  dev.example.com\neku    serverAuth\neku    clientAuth\n"
+		for _, c := range []struct {
+			args string
+			ok   bool
+			says string // on standard output, or of a failure on standard error
+			show string
+		}{
+			{"show", true, all, all},
+			{"set", false, "or --none to allow nothing", all},
+			{"set --yes", false, "or --none to allow nothing", all},
+			{"set --none --dns a.example.com", false, "leave the lists out", all},
+			{"set --dns UPPER.example.com --ip 10.0.0.1/8 --eku anyExtendedKeyUsage", false, `--dns: "UPPER.example.com" has upper-case letters; write "upper.example.com"; --ip: "10.0.0.1/8" has bits set after its prefix; write "10.0.0.0/8"; --eku: anyExtendedKeyUsage is refused`, all},
+			{"set --dns a.example.com,b.example.com", false, `"a.example.com,b.example.com"`, all},
+			{"set --dns a.example.com", true, "", "dns  a.example.com\neku  serverAuth\n"},
+			{
+				"set --dns *.dev.example.com --dns **.test.example.com --ip 10.0.0.0/8 --uri spiffe://dev.example.com/a,b/* --email dev.example.com --eku serverAuth --eku clientAuth",
+				true, "", some,
+			},
+			{"allow-all", false, "sign any name alone, give --yes to do that", some},
+			{"set --none", true, "", "No name may be signed without approval.\n"},
+			{"allow-all --yes", true, "", all},
+			{"allow-all --yes", true, "", all},
+		} {
+			got := certctl(t, dir, env, append([]string{"ungated-names"}, strings.Fields(c.args)...)...)
+			said := got.stdout
+			if !c.ok {
+				said = got.stderr
 			}
-			// Each change is in the audit trail, with before and after; what changed nothing is not.
-			changes := auditedChanges(t, dir, env)
-			if len(changes) != 4 {
-				t.Fatalf("%d changes: %v", len(changes), changes)
+			if got.failed == c.ok || !strings.Contains(said, c.says) {
+				t.Errorf("%s: failed %t\n%s%s", c.args, got.failed, got.stdout, got.stderr)
 			}
-			first := changes[0].Details
-			for _, words := range []string{`"before":{"allow_all":true`, `"after":{"allow_all":false,"allowed_dns_names":["a.example.com"]`} {
-				if changes[0].Actor != "system-cli" || !strings.Contains(string(first), words) {
-					t.Errorf("%s: %s", changes[0].Actor, first)
-				}
+			if show := certctl(t, dir, env, "ungated-names", "show"); show.failed || show.stdout != c.show {
+				t.Errorf("%s: show prints\n%s%s", c.args, show.stdout, show.stderr)
 			}
-		})
-	}
+		}
+		// Each change is in the audit trail, with before and after; what changed nothing is not.
+		changes := auditedChanges(t, dir, env)
+		if len(changes) != 4 {
+			t.Fatalf("%d changes: %v", len(changes), changes)
+		}
+		first := changes[0].Details
+		for _, words := range []string{`"before":{"allow_all":true`, `"after":{"allow_all":false,"allowed_dns_names":["a.example.com"]`} {
+			if changes[0].Actor != "system-cli" || !strings.Contains(string(first), words) {
+				t.Errorf("%s: %s", changes[0].Actor, first)
+			}
+		}
+	})
 }
 
 // What the list would open or stop is printed, and nothing is changed without an answer.
 func TestUngatedNames_Warns(t *testing.T) {
-	t.Parallel()
-	for name, env := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			certctl(t, dir, env, "principal", "create", "olga", "--kind", "human", "--role", "operator")
-			key := strings.TrimSpace(certctl(t, dir, env, "key", "create", "olga").stdout)
-			server := serve(t, dir, env...)
-			warnedProfiles(t, server.client(t, key))
-			if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "1" {
-				t.Errorf("the gauge is %q", value)
-			}
-			server.stop()
-			if !strings.Contains(server.log.String(), `"WARN","msg":"any name may be signed without approval`) {
-				t.Errorf("no warning at the start:\n%s", server.log)
-			}
+	eachDatabase(t, func(t *testing.T, env []string) {
+		dir := t.TempDir()
+		certctl(t, dir, env, "principal", "create", "olga", "--kind", "human", "--role", "operator")
+		key := strings.TrimSpace(certctl(t, dir, env, "key", "create", "olga").stdout)
+		server := serve(t, dir, env...)
+		warnedProfiles(t, server.client(t, key))
+		if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "1" {
+			t.Errorf("the gauge is %q", value)
+		}
+		server.stop()
+		if !strings.Contains(server.log.String(), `"WARN","msg":"any name may be signed without approval`) {
+			t.Errorf("no warning at the start:\n%s", server.log)
+		}
 
-			const overlap = "These gated profiles allow names that could also be signed without approval:\n  p-prod (Prod): *.dev.example.com overlaps **.example.com\n"
-			const blocked = "These certificates could not be renewed, because their profiles are not gated:\n" +
-				`  mc-open (p-open): the DNS name "www.example.org" needs approval: it is not among the ungated names` + "\n"
-			set := func(args ...string) run {
-				return certctl(t, dir, env, append([]string{"ungated-names", "set"}, args...)...)
-			}
-			show := func() string { return certctl(t, dir, env, "ungated-names", "show").stdout }
-			if got := set("--dns", "*.dev.example.com"); !got.failed || got.stdout != overlap+blocked || !strings.Contains(got.stderr, "give --yes") {
-				t.Errorf("%+v", got)
-			}
-			if got := set("--dns", "*.example.net"); !got.failed || got.stdout != blocked {
-				t.Errorf("%+v", got)
-			}
-			if got := show(); !strings.HasPrefix(got, "Any name") {
-				t.Errorf("refused, and changed: %s", got)
-			}
-			if got := set("--dns", "*.example.org", "--dns", "other.example.net"); got.failed || got.stdout != "" {
-				t.Errorf("nothing to warn of: %+v", got)
-			}
-			if got := set("--dns", "*.dev.example.com", "--yes"); got.failed || got.stdout != overlap+blocked || show() != "dns  *.dev.example.com\neku  serverAuth\n" {
-				t.Errorf("%+v %s", got, show())
-			}
-			server = serve(t, dir, env...)
-			if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "0" {
-				t.Errorf("the gauge is %q", value)
-			}
-			server.stop()
-			if strings.Contains(server.log.String(), "without approval") {
-				t.Errorf("a warning without a reason:\n%s", server.log)
-			}
-		})
-	}
+		const overlap = "These gated profiles allow names that could also be signed without approval:\n  p-prod (Prod): *.dev.example.com overlaps **.example.com\n"
+		const blocked = "These certificates could not be renewed, because their profiles are not gated:\n" +
+			`  mc-open (p-open): the DNS name "www.example.org" needs approval: it is not among the ungated names` + "\n"
+		set := func(args ...string) run {
+			return certctl(t, dir, env, append([]string{"ungated-names", "set"}, args...)...)
+		}
+		show := func() string { return certctl(t, dir, env, "ungated-names", "show").stdout }
+		if got := set("--dns", "*.dev.example.com"); !got.failed || got.stdout != overlap+blocked || !strings.Contains(got.stderr, "give --yes") {
+			t.Errorf("%+v", got)
+		}
+		if got := set("--dns", "*.example.net"); !got.failed || got.stdout != blocked {
+			t.Errorf("%+v", got)
+		}
+		if got := show(); !strings.HasPrefix(got, "Any name") {
+			t.Errorf("refused, and changed: %s", got)
+		}
+		if got := set("--dns", "*.example.org", "--dns", "other.example.net"); got.failed || got.stdout != "" {
+			t.Errorf("nothing to warn of: %+v", got)
+		}
+		if got := set("--dns", "*.dev.example.com", "--yes"); got.failed || got.stdout != overlap+blocked || show() != "dns  *.dev.example.com\neku  serverAuth\n" {
+			t.Errorf("%+v %s", got, show())
+		}
+		server = serve(t, dir, env...)
+		if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "0" {
+			t.Errorf("the gauge is %q", value)
+		}
+		server.stop()
+		if strings.Contains(server.log.String(), "without approval") {
+			t.Errorf("a warning without a reason:\n%s", server.log)
+		}
+	})
 }
 
 // warnedProfiles makes a gated profile, and certificates under profiles without a gate: one that stays, one archived.
@@ -169,10 +161,18 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// databases gives the environment of each database, empty.
-func databases(t *testing.T) map[string][]string {
+// eachDatabase runs a test with the environment of each database, empty.
+func eachDatabase(t *testing.T, test func(t *testing.T, env []string)) {
 	t.Helper()
-	return map[string][]string{"sqlite": nil, "postgres": append(newCA(t), "CERTCTL_DATABASE_URL="+newRoles(t).owner)}
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, nil)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, append(newCA(t), "CERTCTL_DATABASE_URL="+newRoles(t).owner))
+	})
 }
 
 // auditedChanges are the changes of the list in the audit trail, oldest first.
