@@ -106,9 +106,9 @@ func TestInterrupted_AnswerLost(t *testing.T) {
 }
 
 const (
-	many  = 100
-	early = 20 // profiles whose answers arrive before the interruption
-	width = 20 // requests at once
+	many  = 60
+	early = 10 // profiles whose answers arrive before the interruption
+	width = 15 // requests at once
 )
 
 // profiles is a configuration of as many.
