@@ -17,7 +17,7 @@ import (
 // certificate, and who can decide. Where nobody can, the author asks, or the asker stands for the author.
 func TestTeamOfTwo(t *testing.T) {
 	cases := []struct {
-		asks   string // alice, her service, or the scheduler for her
+		asks   string // alice, alice's service, or the scheduler for alice
 		wrote  []string
 		decide []string
 	}{
