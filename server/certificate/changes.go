@@ -38,10 +38,15 @@ func recordAuthor(tx *store.Tx, author history.Author, before any, c Certificate
 	if err != nil {
 		return err
 	}
-	for _, each := range changes {
-		if err := tx.DB.Omit("approved_by").Create(&change{c.UID, each}).Error; err != nil {
-			return fmt.Errorf("record who changed certificate %s: %w", c.ID, err)
-		}
+	if len(changes) == 0 {
+		return nil
+	}
+	rows := make([]change, len(changes))
+	for i, each := range changes {
+		rows[i] = change{c.UID, each}
+	}
+	if err := tx.DB.Omit("approved_by").Create(&rows).Error; err != nil {
+		return fmt.Errorf("record who changed certificate %s: %w", c.ID, err)
 	}
 	return nil
 }

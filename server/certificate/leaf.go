@@ -65,8 +65,13 @@ func Current(tx *store.Tx, id string) (Leaf, error) {
 	if err != nil {
 		return Leaf{}, err
 	}
+	return CurrentOf(tx, c)
+}
+
+// CurrentOf finds the current leaf of a certificate that was looked up before.
+func CurrentOf(tx *store.Tx, c Certificate) (Leaf, error) {
 	if c.CurrentSerial == nil {
-		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s has not been issued yet", id)
+		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s has not been issued yet", c.ID)
 	}
 	return leafOf(tx, c.UID, *c.CurrentSerial)
 }

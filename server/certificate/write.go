@@ -48,14 +48,10 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := storeNames(tx, c.UID, in.SANs); err != nil {
 		return Certificate{}, err
 	}
-	if err := recordAuthor(tx, authorOf(who), nil, c, content); err != nil {
+	if err := recordAuthor(tx, history.AuthorOf(who), nil, c, content); err != nil {
 		return Certificate{}, err
 	}
 	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V, content.Key)})
-}
-
-func authorOf(who identity.Actor) history.Author {
-	return history.Author{Principal: who.ID, Accountable: who.Accountable()}
 }
 
 // check locks the profile's rules and holds the certificate against them.
@@ -91,13 +87,15 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if err := s.check(tx, spec, nil); err != nil {
 		return Certificate{}, err
 	}
-	old, err := contentOf(before.Spec.V)
-	if err != nil {
-		return Certificate{}, err
-	}
 	content, err := contentOf(spec)
 	if err != nil {
 		return Certificate{}, err
+	}
+	old := Content(before.Spec.V, content.Key)
+	if before.Spec.V.CSRPEM != spec.CSRPEM { // the same request has the same key
+		if old, err = contentOf(before.Spec.V); err != nil {
+			return Certificate{}, err
+		}
 	}
 	if !reflect.DeepEqual(old, content) {
 		if err := s.closeStale(tx, who, before); err != nil {
@@ -123,7 +121,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 			return Certificate{}, err
 		}
 	}
-	if err := recordAuthor(tx, authorOf(who), old, after, content); err != nil {
+	if err := recordAuthor(tx, history.AuthorOf(who), old, after, content); err != nil {
 		return Certificate{}, err
 	}
 	return after, record(tx, who, "certificate_updated", after, audit.Details{

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/certctl/terraform-provider-certctl/server/identity"
 )
 
 // Author is who wrote a change.
@@ -16,6 +18,11 @@ type Author struct {
 	Accountable string
 	// ApprovedBy is the human who approved the change before it applied; nil if nobody had to, or the bypass did.
 	ApprovedBy *string
+}
+
+// AuthorOf is the author of a change that applies at once.
+func AuthorOf(who identity.Actor) Author {
+	return Author{Principal: who.ID, Accountable: who.Accountable()}
 }
 
 // Change is one signed field that a version changed.

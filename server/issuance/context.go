@@ -127,7 +127,7 @@ func currentLeaf(tx *store.Tx, c certificate.Certificate, a gate.Authorship) (*a
 	if c.CurrentSerial == nil {
 		return nil, nil //nolint:nilnil // there may be none
 	}
-	leaf, err := certificate.Current(tx, c.ID)
+	leaf, err := certificate.CurrentOf(tx, c)
 	if err != nil {
 		return nil, err
 	}

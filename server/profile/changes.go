@@ -34,10 +34,15 @@ func recordAuthor(tx *store.Tx, author history.Author, before *api.ProfileSpec, 
 	if err != nil {
 		return err
 	}
-	for _, c := range changes {
-		if err := tx.DB.Create(&change{p.ID, c}).Error; err != nil {
-			return fmt.Errorf("record who changed profile %s: %w", p.ID, err)
-		}
+	if len(changes) == 0 {
+		return nil
+	}
+	rows := make([]change, len(changes))
+	for i, c := range changes {
+		rows[i] = change{p.ID, c}
+	}
+	if err := tx.DB.Create(&rows).Error; err != nil {
+		return fmt.Errorf("record who changed profile %s: %w", p.ID, err)
 	}
 	return nil
 }

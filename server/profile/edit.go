@@ -10,6 +10,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -228,7 +229,7 @@ func (s *Service) applyNow(tx *store.Tx, who identity.Actor, stored Profile, spe
 	if err != nil {
 		return Result{}, err
 	}
-	after, err := s.apply(tx, who, authorOf(who), stored, spec)
+	after, err := s.apply(tx, who, history.AuthorOf(who), stored, spec)
 	if !turnsGateOn(stored.Spec.V, spec) && effects == (api.EditEffects{}) {
 		return Result{Profile: after}, err
 	}

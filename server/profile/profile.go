@@ -87,15 +87,10 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
-	if err := recordAuthor(tx, authorOf(who), nil, p); err != nil {
+	if err := recordAuthor(tx, history.AuthorOf(who), nil, p); err != nil {
 		return Profile{}, err
 	}
 	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
-}
-
-// authorOf is the author of a change that applies at once.
-func authorOf(who identity.Actor) history.Author {
-	return history.Author{Principal: who.ID, Accountable: who.Accountable()}
 }
 
 // checkNew refuses a new profile that breaks the rules, or whose id or name another profile has.
