@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/app"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
@@ -29,7 +30,7 @@ type ungatedShow struct{}
 
 // Run implements the command.
 func (ungatedShow) Run(ctx context.Context, config *app.Config) error {
-	var names profile.UngatedNames
+	var names rules.UngatedNames
 	err := look(ctx, config, func(tx *store.Tx) (err error) {
 		names, err = profile.GetUngatedNames(tx)
 		return err
@@ -40,7 +41,7 @@ func (ungatedShow) Run(ctx context.Context, config *app.Config) error {
 	return showUngated(os.Stdout, names)
 }
 
-func showUngated(out io.Writer, names profile.UngatedNames) error {
+func showUngated(out io.Writer, names rules.UngatedNames) error {
 	if names.AllowAll {
 		_, err := fmt.Fprintln(out, "Any name may be signed without approval, under a profile that is not gated.")
 		return err
@@ -98,20 +99,20 @@ func (c *ungatedSet) Run(ctx context.Context, config *app.Config) error {
 	return setUngated(ctx, db, names)
 }
 
-func (c *ungatedSet) names() (profile.UngatedNames, error) {
+func (c *ungatedSet) names() (rules.UngatedNames, error) {
 	given := len(c.DNS)+len(c.IP)+len(c.URI)+len(c.Email)+len(c.EKU) > 0
 	switch {
 	case given && c.None:
-		return profile.UngatedNames{}, errors.New("--none allows nothing: leave the lists out")
+		return rules.UngatedNames{}, errors.New("--none allows nothing: leave the lists out")
 	case c.None:
-		return profile.ListUngated(api.UngatedLists{})
+		return rules.ListUngated(api.UngatedLists{})
 	case !given:
-		return profile.UngatedNames{}, errors.New("set needs the whole list (--dns, --ip, --uri, --email, --eku), or --none to allow nothing")
+		return rules.UngatedNames{}, errors.New("set needs the whole list (--dns, --ip, --uri, --email, --eku), or --none to allow nothing")
 	}
 	if len(c.EKU) == 0 {
 		c.EKU = []string{"serverAuth"}
 	}
-	names, err := profile.ListUngated(api.UngatedLists{
+	names, err := rules.ListUngated(api.UngatedLists{
 		AllowedDNSNames: c.DNS, AllowedIPRanges: c.IP, AllowedURIs: c.URI, AllowedEmailDomains: c.Email, AllowedEKUs: c.EKU,
 	})
 	return names, explainFaults(err)
@@ -134,7 +135,7 @@ func explainFaults(err error) error {
 }
 
 // foresee describes what the names would open and what they would stop; empty if neither.
-func foresee(ctx context.Context, db *store.Store, names profile.UngatedNames) (string, error) {
+func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (string, error) {
 	var overlapped []profile.Overlapped
 	var blocked []certificate.Blocked
 	err := db.Read(ctx, func(tx *store.Tx) (err error) {
@@ -209,10 +210,10 @@ func (c *ungatedAllowAll) Run(ctx context.Context, config *app.Config) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	return setUngated(ctx, db, profile.AllUngated())
+	return setUngated(ctx, db, rules.AllUngated())
 }
 
-func setUngated(ctx context.Context, db *store.Store, names profile.UngatedNames) error {
+func setUngated(ctx context.Context, db *store.Store, names rules.UngatedNames) error {
 	err := db.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, names) })
 	if store.IsForbidden(err) {
 		return errors.New("nothing was changed: the database role may not write the ungated names, use the role that owns the tables")

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
@@ -46,7 +47,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	var pending map[string]int64
 	var jobs map[api.JobStatus]int64
-	var ungated profile.UngatedNames
+	var ungated rules.UngatedNames
 	age := 0.0
 	err := c.store.Read(ctx, func(tx *store.Tx) error {
 		byProfile, oldest, err := approval.Pending(tx)

@@ -1,12 +1,7 @@
 package approval
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
@@ -118,18 +113,4 @@ func record(tx *store.Tx, who identity.Actor, action string, a Approval, details
 	return audit.Append(tx, audit.Event{
 		Actor: who, Action: action, ResourceType: "approval", ResourceID: a.ID, Details: details,
 	})
-}
-
-// Canonical is a subject as RFC 8785 JSON, and its digest: sha256: and the SHA-256 over that text in hexadecimal.
-func Canonical(subject any) (text, digest string, err error) {
-	encoded, err := json.Marshal(subject)
-	if err != nil {
-		return "", "", fmt.Errorf("encode the subject: %w", err)
-	}
-	canonical := jsontext.Value(encoded)
-	if err := canonical.Canonicalize(); err != nil {
-		return "", "", fmt.Errorf("canonical JSON: %w", err)
-	}
-	sum := sha256.Sum256(canonical)
-	return string(canonical), "sha256:" + hex.EncodeToString(sum[:]), nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -33,7 +34,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 			return 0, nil, fmt.Errorf("look at the certificates of profile %s: %w", p.ID, err)
 		}
 		for _, c := range rows {
-			if len(Check(c.Spec.V, after)) > 0 && len(Check(c.Spec.V, before)) == 0 {
+			if len(rules.CheckCertificate(c.Spec.V, after)) > 0 && len(rules.CheckCertificate(c.Spec.V, before)) == 0 {
 				blocked++
 			}
 		}

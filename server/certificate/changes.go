@@ -4,23 +4,18 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/history"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Content is what a certificate gives to its subject, with the key of a request.
-func Content(spec api.CertificateSpec, key api.Key) api.CertificateContent {
-	return api.CertificateContent{CommonName: spec.CommonName, SANs: profile.SortedSet(spec.SANs), Key: key}
-}
-
 // contentOf is the content with the certificate's own key.
 func contentOf(spec api.CertificateSpec) (api.CertificateContent, error) {
-	csr, err := ParseCSR(spec.CSRPEM)
+	csr, err := rules.ParseCSR(spec.CSRPEM)
 	if err != nil {
 		return api.CertificateContent{}, fmt.Errorf("read the stored request: %w", err)
 	}
-	return Content(spec, csr.Key), nil
+	return rules.CertificateContent(spec, csr.Key), nil
 }
 
 // change is a row of certificate_changes.

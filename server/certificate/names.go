@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -40,8 +40,8 @@ func storeNames(tx *store.Tx, uid string, sans []string) error {
 
 // parent is what follows the first label of a DNS name; empty for every other name.
 func parent(san string) string {
-	n, err := profile.ParseName(san)
-	if err != nil || n.Kind() != profile.DNS {
+	n, err := rules.ParseName(san)
+	if err != nil || n.Kind() != rules.DNS {
 		return ""
 	}
 	_, rest, _ := strings.Cut(san, ".")

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -18,7 +18,7 @@ const blockedAtOnce = 500
 
 // BlockedBy finds the live certificates under profiles without a gate that could not be renewed if these were the
 // ungated names.
-func BlockedBy(tx *store.Tx, names profile.UngatedNames) ([]Blocked, error) {
+func BlockedBy(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
 	var blocked []Blocked
 	for after := ""; ; {
 		var rows []struct {
@@ -32,7 +32,7 @@ func BlockedBy(tx *store.Tx, names profile.UngatedNames) ([]Blocked, error) {
 		}
 		for _, c := range rows {
 			faults := names.Faults(api.IssuanceSubject{
-				CertificateContent: Content(c.Spec.V, api.Key{}), ProfileContent: profile.Content(c.ProfileSpec.V),
+				CertificateContent: rules.CertificateContent(c.Spec.V, api.Key{}), ProfileContent: rules.ProfileContent(c.ProfileSpec.V),
 			})
 			if len(faults) > 0 {
 				blocked = append(blocked, Blocked{ID: c.ID, ProfileID: c.Spec.V.ProfileID, Faults: faults})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/history"
@@ -63,7 +64,7 @@ func (s *Service) check(tx *store.Tx, spec api.CertificateSpec, faults []api.Fau
 	if err != nil {
 		return err
 	}
-	if faults = append(faults, Check(spec, p.Spec.V)...); len(faults) > 0 {
+	if faults = append(faults, rules.CheckCertificate(spec, p.Spec.V)...); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
 	return nil
@@ -91,7 +92,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if err != nil {
 		return Certificate{}, err
 	}
-	old := Content(before.Spec.V, content.Key)
+	old := rules.CertificateContent(before.Spec.V, content.Key)
 	if before.Spec.V.CSRPEM != spec.CSRPEM { // the same request has the same key
 		if old, err = contentOf(before.Spec.V); err != nil {
 			return Certificate{}, err
@@ -206,7 +207,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 
 // equal says whether two certificates say the same: order in a set carries no meaning.
 func equal(a, b api.CertificateSpec) bool {
-	a.SANs, b.SANs = profile.SortedSet(a.SANs), profile.SortedSet(b.SANs)
+	a.SANs, b.SANs = rules.SortedSet(a.SANs), rules.SortedSet(b.SANs)
 	return reflect.DeepEqual(a, b)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
@@ -214,7 +215,7 @@ func (s *scene) put(who *client.Client, change func(*api.ProfileSpec)) error {
 			return fmt.Errorf("it waits for %+v", waits.Approval)
 		}
 		return nil
-	case err == nil && !profile.Equal(stored.ProfileSpec, spec):
+	case err == nil && !rules.SameProfile(stored.ProfileSpec, spec):
 		return fmt.Errorf("it is %+v", stored)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/zmap/zlint/v3/lint"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
@@ -191,7 +192,7 @@ func inOneLine(faults []api.Fault) string {
 
 // approved holds the job against its approval. A gated profile needs one, and a job that has one needs it approved.
 // What no human approved must be among the ungated names.
-func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job, names profile.UngatedNames) (string, error) {
+func (g *Gate) approved(tx *store.Tx, now Proposal, j job.Job, names rules.UngatedNames) (string, error) {
 	if j.ApprovalID == nil {
 		if now.Profile.RequiresApproval {
 			return "the profile requires approval and nobody approved", nil

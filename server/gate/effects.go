@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -30,7 +31,7 @@ const countOpenJobs = `SELECT count(*) FROM jobs j WHERE j.profile_id = ? AND j.
 func countCancelled(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, error) {
 	before, query := p.Spec.V, countOpenJobs
 	switch {
-	case !reflect.DeepEqual(profile.Content(before), profile.Content(after)):
+	case !reflect.DeepEqual(rules.ProfileContent(before), rules.ProfileContent(after)):
 	case !before.RequiresApproval && after.RequiresApproval:
 		query += ` AND j.approval_id IS NULL`
 	default:

@@ -7,10 +7,9 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/job"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -38,7 +37,7 @@ type Proposal struct {
 func (p Proposal) Faults() []api.Fault {
 	spec := p.Certificate.Spec.V
 	spec.CSRPEM = p.CSRPEM
-	return certificate.Check(spec, p.Profile)
+	return rules.CheckCertificate(spec, p.Profile)
 }
 
 // isDisabled reports whether the profile was found and is disabled.
@@ -130,7 +129,7 @@ type UnsignableError struct{ Fault api.Fault }
 func (e *UnsignableError) Error() string { return e.Fault.Detail }
 
 func (g *Gate) subject(p Proposal) (Subject, error) {
-	csr, err := certificate.ParseCSR(p.CSRPEM)
+	csr, err := rules.ParseCSR(p.CSRPEM)
 	if err != nil {
 		return Subject{}, &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
 	}
@@ -140,8 +139,8 @@ func (g *Gate) subject(p Proposal) (Subject, error) {
 	}
 	return digested(api.IssuanceSubject{
 		CertificateID: p.Certificate.ID, ProfileID: p.ProfileID, IssuerFingerprintSHA256: issuer.Fingerprint(),
-		CertificateContent: certificate.Content(p.Certificate.Spec.V, csr.Key),
-		ProfileContent:     profile.Content(p.Profile),
+		CertificateContent: rules.CertificateContent(p.Certificate.Spec.V, csr.Key),
+		ProfileContent:     rules.ProfileContent(p.Profile),
 	}, csr)
 }
 
@@ -159,7 +158,7 @@ func stored(j job.Job) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	csr, err := certificate.ParseCSR(j.CSRPEM)
+	csr, err := rules.ParseCSR(j.CSRPEM)
 	if err != nil {
 		return Subject{}, fmt.Errorf("read the stored request: %w", err)
 	}
@@ -172,7 +171,7 @@ func stored(j job.Job) (Subject, error) {
 // ReadSubject is what a job asks for, as it was stored.
 func ReadSubject(j job.Job) (api.IssuanceSubject, error) { return readSubject(j.Subject) }
 
-func digested(s api.IssuanceSubject, csr *certificate.CSR) (Subject, error) {
-	text, digest, err := approval.Canonical(s)
+func digested(s api.IssuanceSubject, csr *rules.CSR) (Subject, error) {
+	text, digest, err := rules.Canonical(s)
 	return Subject{IssuanceSubject: s, PublicKey: csr.PublicKey, Canonical: text, Digest: digest}, err
 }

@@ -10,7 +10,7 @@ import (
 	"net/url"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // Template is the certificate that a subject describes, for issuers that build one with crypto/x509.
@@ -27,7 +27,7 @@ func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, e
 		t.KeyUsage |= x509.KeyUsageKeyEncipherment
 	}
 	for _, name := range s.ExtendedKeyUsages {
-		usage, ok := profile.EKU(name)
+		usage, ok := rules.EKU(name)
 		if !ok {
 			return nil, fmt.Errorf("unknown extended key usage %q", name)
 		}
@@ -45,18 +45,18 @@ func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, e
 
 func addNames(t *x509.Certificate, sans []string) error {
 	for _, san := range sans {
-		name, err := profile.ParseName(san)
+		name, err := rules.ParseName(san)
 		if err != nil {
 			return err
 		}
 		switch name.Kind() {
-		case profile.DNS:
+		case rules.DNS:
 			t.DNSNames = append(t.DNSNames, san)
-		case profile.IP:
+		case rules.IP:
 			t.IPAddresses = append(t.IPAddresses, net.IP(name.Addr().AsSlice()))
-		case profile.Email:
+		case rules.Email:
 			t.EmailAddresses = append(t.EmailAddresses, san)
-		case profile.URI:
+		case rules.URI:
 			parsed, err := url.Parse(san)
 			if err != nil {
 				return err

@@ -2,19 +2,19 @@ package gate
 
 import (
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // NeedsApproval names what of the proposal may not be signed without a human's approval. The pointers lead into the
 // certificate as it was written.
-func (p Proposal) NeedsApproval(names profile.UngatedNames) []api.Fault {
+func (p Proposal) NeedsApproval(names rules.UngatedNames) []api.Fault {
 	s := p.Subject.IssuanceSubject
 	s.SANs = p.Certificate.Spec.V.SANs
 	return names.Faults(s)
 }
 
 // unlisted returns a reason if a job that no human approved must be refused. It judges what gets signed.
-func unlisted(names profile.UngatedNames, now Proposal) string {
+func unlisted(names rules.UngatedNames, now Proposal) string {
 	faults := names.Faults(now.Subject.IssuanceSubject)
 	if len(faults) == 0 {
 		return ""

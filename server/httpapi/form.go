@@ -15,7 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/text"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // form is what a body must look like: the schema of the OpenAPI document, and the rules for every text. It stands in
@@ -140,7 +140,7 @@ func (c *checker) object(at jsontext.Pointer, s *huma.Schema) {
 			seen[name] = true
 			c.value(inside, known)
 		} else if free, ok := s.AdditionalProperties.(*huma.Schema); ok {
-			if fault := text.LineFault(name); fault != "" {
+			if fault := rules.LineFault(name); fault != "" {
 				c.fault(inside, "the name %s", fault)
 			}
 			c.value(inside, free)
@@ -177,11 +177,11 @@ var severalLines = []jsontext.Pointer{"/description", "/note", "/reason"}
 func textFault(at jsontext.Pointer, s string) string {
 	switch {
 	case at == "/csr_pem": // it is no text: it may have carriage returns, and is checked as what it is
-		return text.Fault(strings.ReplaceAll(s, "\r", ""))
+		return rules.TextFault(strings.ReplaceAll(s, "\r", ""))
 	case slices.Contains(severalLines, at):
-		return text.Fault(s)
+		return rules.TextFault(s)
 	}
-	return text.LineFault(s)
+	return rules.LineFault(s)
 }
 
 func (c *checker) text(at jsontext.Pointer, s *huma.Schema, value string) {

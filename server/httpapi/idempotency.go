@@ -15,9 +15,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
-	"github.com/certctl/terraform-provider-certctl/server/text"
 )
 
 // How long an answer is kept for a retry.
@@ -37,7 +37,7 @@ func (o *Once) Resolve(ctx huma.Context) []error {
 	if len(request.Header.Values("Idempotency-Key")) > 1 {
 		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "given more than once"}}
 	}
-	if fault := text.LineFault(o.IdempotencyKey); fault != "" {
+	if fault := rules.LineFault(o.IdempotencyKey); fault != "" {
 		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: fault}}
 	}
 	o.target = request.Method + " " + request.URL.RequestURI()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -341,7 +342,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 	s := servertest.Postgres(t)
 	ctx := context.Background()
 	c := s.Certificate(t, s.Profile(t, false).ID)
-	names, err := profile.ListUngated(ungatedDev())
+	names, err := rules.ListUngated(ungatedDev())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +383,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 	<-shared
 	set := make(chan error, 1)
 	go func() {
-		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, profile.AllUngated()) })
+		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, rules.AllUngated()) })
 	}()
 	waitForLock(t, s)
 	if now, err := s.Client(t, "vera").GetUngatedNames(ctx); err != nil || now.AllowAll {

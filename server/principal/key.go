@@ -14,10 +14,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
-	"github.com/certctl/terraform-provider-certctl/server/text"
 )
 
 // Key is a credential of a principal, without its secret.
@@ -56,7 +56,7 @@ func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (
 	if n := utf8.RuneCountInString(name); n > maxNameLength {
 		return "", fmt.Errorf("the name of the key has %d characters; at most %d are allowed", n, maxNameLength)
 	}
-	if fault := text.LineFault(name); fault != "" {
+	if fault := rules.LineFault(name); fault != "" {
 		return "", fmt.Errorf("the name of the key %s", fault)
 	}
 	random := make([]byte, 32)

@@ -4,16 +4,10 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
-
-// Content is what a profile gives to the subject of each certificate under it.
-func Content(spec api.ProfileSpec) api.ProfileContent {
-	return api.ProfileContent{
-		IssuerID: spec.IssuerID, ValiditySeconds: spec.MaxTTLSeconds, ExtendedKeyUsages: SortedSet(spec.AllowedEKUs),
-	}
-}
 
 // change is a row of profile_changes.
 type change struct {
@@ -28,9 +22,9 @@ func (change) TableName() string { return "profile_changes" }
 func recordAuthor(tx *store.Tx, author history.Author, before *api.ProfileSpec, p Profile) error {
 	var old any
 	if before != nil {
-		old = Content(*before)
+		old = rules.ProfileContent(*before)
 	}
-	changes, err := history.Changes(p.Version, author, tx.Now, old, Content(p.Spec.V))
+	changes, err := history.Changes(p.Version, author, tx.Now, old, rules.ProfileContent(p.Spec.V))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
@@ -34,21 +35,23 @@ type Result struct {
 // subject is what an approval of an edit is about. BaseVersion is the profile's rules version, so a change of its
 // description or labels makes no other subject.
 type subject struct {
-	ProfileID   string `json:"profile_id"`
-	BaseVersion int64  `json:"base_version"`
-	Before      rules  `json:"before"`
-	After       rules  `json:"after"`
+	ProfileID   string  `json:"profile_id"`
+	BaseVersion int64   `json:"base_version"`
+	Before      ruleSet `json:"before"`
+	After       ruleSet `json:"after"`
 }
 
-// rules are the written fields of a profile but its description and labels, with sets sorted.
-type rules struct {
+// ruleSet are the written fields of a profile but its description and labels, with sets sorted.
+type ruleSet struct {
 	api.ProfileSpec
 	// These replace the fields of the same JSON name, so that they are left out.
 	Description string            `json:"description,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 }
 
-func rulesOf(spec api.ProfileSpec) rules { return rules{ProfileSpec: withoutNotes(Sorted(spec))} }
+func rulesOf(spec api.ProfileSpec) ruleSet {
+	return ruleSet{ProfileSpec: withoutNotes(rules.SortedProfile(spec))}
+}
 
 // plan is what an edit would do now. One plan serves the PUT, which does it, and the preview, which tells.
 type plan struct {
@@ -77,7 +80,7 @@ func (s *Service) plan(tx *store.Tx, who identity.Actor, stored Profile, e Edit)
 	case found:
 		p.waiting = &waiting
 	}
-	if Equal(stored.Spec.V, e.Spec) {
+	if rules.SameProfile(stored.Spec.V, e.Spec) {
 		p.outcome = api.EditNone
 		return p, nil
 	}
@@ -100,7 +103,7 @@ func (s *Service) allows(tx *store.Tx, stored Profile, e Edit) error {
 	if err := e.Based.Check(stored.Version); err != nil {
 		return err
 	}
-	if faults := Validate(e.Spec, s.Issuers); len(faults) > 0 {
+	if faults := rules.CheckProfile(e.Spec, s.Issuers); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
 	return renamed(tx, stored, e.Spec.Name)
@@ -109,7 +112,7 @@ func (s *Service) allows(tx *store.Tx, stored Profile, e Edit) error {
 // wait says which approval the edit needs, or why it may not be asked for.
 func (p *plan) wait(tx *store.Tx, who identity.Actor) error {
 	var err error
-	p.text, p.digest, err = approval.Canonical(subject{
+	p.text, p.digest, err = rules.Canonical(subject{
 		ProfileID: p.stored.ID, BaseVersion: p.stored.RulesVersion, Before: rulesOf(p.stored.Spec.V), After: rulesOf(p.edit.Spec),
 	})
 	if err != nil {
@@ -283,7 +286,7 @@ func (p plan) renote(tx *store.Tx, who identity.Actor) error {
 		return nil
 	}
 	before, found, err := findEdited(tx, p.waiting.ID)
-	if err != nil || !found || Equal(before.Spec.V, p.edit.Spec) {
+	if err != nil || !found || rules.SameProfile(before.Spec.V, p.edit.Spec) {
 		return err
 	}
 	return storeEdited(tx, p.waiting.ID, before.Number+1, p.edit.Spec, p.stored.Spec.V)
@@ -368,7 +371,7 @@ func changes(before *api.ProfileSpec, after api.ProfileSpec) ([]api.Change, erro
 }
 
 func fields(spec api.ProfileSpec) (map[string]json.RawMessage, error) {
-	text, err := json.Marshal(Sorted(spec))
+	text, err := json.Marshal(rules.SortedProfile(spec))
 	if err != nil {
 		return nil, err
 	}

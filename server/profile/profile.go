@@ -3,10 +3,10 @@ package profile
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/history"
@@ -95,7 +95,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 
 // checkNew refuses a new profile that breaks the rules, or whose id or name another profile has.
 func (s *Service) checkNew(tx *store.Tx, in api.CreateProfile) error {
-	faults := Validate(in.ProfileSpec, s.Issuers)
+	faults := rules.CheckProfile(in.ProfileSpec, s.Issuers)
 	if in.ID != "" && !wellFormedID.MatchString(in.ID) {
 		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
 	}
@@ -222,14 +222,4 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 
 func record(tx *store.Tx, who identity.Actor, action, id string, details audit.Details) error {
 	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "profile", ResourceID: id, Details: details})
-}
-
-// SameSet says whether two lists hold the same elements: order carries no meaning.
-func SameSet(a, b []string) bool { return slices.Equal(SortedSet(a), SortedSet(b)) }
-
-// SortedSet is a list in the order of its bytes, as it stands in the subject of an approval.
-func SortedSet(list []string) []string {
-	copied := slices.Clone(list)
-	slices.Sort(copied)
-	return copied
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // Waits reports whether an edit needs a second person. Every edit of a gated profile does, unless it changes nothing
@@ -20,7 +21,7 @@ func Waits(before, after api.ProfileSpec) bool {
 }
 
 // SameRules reports whether two profiles differ in nothing but their description and labels.
-func SameRules(a, b api.ProfileSpec) bool { return Equal(withoutNotes(a), withoutNotes(b)) }
+func SameRules(a, b api.ProfileSpec) bool { return rules.SameProfile(withoutNotes(a), withoutNotes(b)) }
 
 // withoutNotes removes what no approval covers: it permits nothing and changes nothing that is signed.
 func withoutNotes(spec api.ProfileSpec) api.ProfileSpec {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -51,7 +52,7 @@ func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
 // SetUngatedNames lists what may be signed without approval, as the command does.
 func (s *Server) SetUngatedNames(t testing.TB, lists api.UngatedLists) {
 	t.Helper()
-	names, err := profile.ListUngated(lists)
+	names, err := rules.ListUngated(lists)
 	if err != nil {
 		t.Fatal(err)
 	}

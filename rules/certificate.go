@@ -1,38 +1,30 @@
-package certificate
+package rules
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 )
 
 const (
 	// maxCommonNameLength is X.520's upper bound.
 	maxCommonNameLength = 64
-	// maxSANs is the most that any profile allows; a longer list is not looked at name by name.
-	maxSANs = 1000
 	// maxSANBytes bounds what a list of certificates can make the server hold.
 	maxSANBytes = 64 << 10
 )
 
-// Check returns every fault of a certificate under a profile, in the order of its fields; none means that
+// CheckCertificate returns every fault of a certificate under a profile, in the order of its fields; none means that
 // the profile allows all of it. The gate asks it again before each signature.
-func Check(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
+func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
 	return slices.Concat(
 		checkCommonName(spec),
 		checkSANs(spec.SANs, p),
 		checkCSR(spec, p),
 		checkRenewBefore(spec.RenewBeforeSeconds, p.MaxTTLSeconds),
-		profile.Labels(spec.Labels),
+		CheckLabels(spec.Labels),
 	)
-}
-
-func fault(pointer, format string, args ...any) api.Fault {
-	return api.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}
 }
 
 // checkCommonName leaves the spelling of the name to the check of the sans, of which it must be one.
@@ -48,7 +40,7 @@ func checkCommonName(spec api.CertificateSpec) []api.Fault {
 	if !slices.Contains(spec.SANs, spec.CommonName) {
 		out = append(out, fault(pointer, "the common name is not one of the sans"))
 	}
-	if n, err := profile.ParseName(spec.CommonName); err == nil && n.Kind() == profile.URI {
+	if n, err := ParseName(spec.CommonName); err == nil && n.Kind() == URI {
 		out = append(out, fault(pointer, "a URI cannot be the common name; use a DNS name, an IP address or an e-mail address"))
 	}
 	return out
@@ -62,7 +54,7 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	case len(sans) > p.MaxSANs:
 		out = append(out, fault("/sans", "there are %d names; the profile allows at most %d", len(sans), p.MaxSANs))
 	}
-	if len(sans) > maxSANs {
+	if len(sans) > maxListLength { // more than any profile allows: not looked at name by name
 		return out
 	}
 	bytes := 0
@@ -72,7 +64,7 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	if bytes > maxSANBytes {
 		return append(out, fault("/sans", "the names have %d bytes; at most %d are allowed", bytes, maxSANBytes))
 	}
-	allowed := profile.NamesOf(p)
+	allowed := NamesOf(p)
 	first := make(map[string]int, len(sans))
 	for i, s := range sans {
 		pointer := "/sans/" + strconv.Itoa(i)
@@ -88,8 +80,8 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	return out
 }
 
-func checkSAN(s string, allowed *profile.Names) error {
-	n, err := profile.ParseName(s)
+func checkSAN(s string, allowed *Names) error {
+	n, err := ParseName(s)
 	if err != nil {
 		return err
 	}
@@ -103,7 +95,7 @@ func checkCSR(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
 		return []api.Fault{fault(pointer, "%s", err)}
 	}
 	var out []api.Fault
-	for _, err := range []error{csr.Within(spec.CommonName, spec.SANs, p.AllowedEKUs), profile.PermitsKey(p, csr.Key)} {
+	for _, err := range []error{csr.Within(spec.CommonName, spec.SANs, p.AllowedEKUs), PermitsKey(p, csr.Key)} {
 		if err != nil {
 			out = append(out, fault(pointer, "%s", err))
 		}

@@ -1,4 +1,4 @@
-package profile
+package rules
 
 import (
 	"crypto/x509"
@@ -19,8 +19,6 @@ const (
 	maxListLength       = 1000
 	minTTLSeconds       = 3600
 	maxTTLSeconds       = 315360000 // ten years
-	minRSASize          = 2048
-	maxRSASize          = 8192
 	maxLabels           = 64
 	maxLabelKeyLength   = 63
 	maxLabelValueLength = 255
@@ -28,9 +26,9 @@ const (
 	maxBytes = 64 << 10
 )
 
-// Validate returns every fault of a profile, in the order of its fields; none means that it may be
+// CheckProfile returns every fault of a profile, in the order of its fields; none means that it may be
 // stored. issuers are the ids of the issuers that this server has.
-func Validate(spec api.ProfileSpec, issuers []string) []api.Fault {
+func CheckProfile(spec api.ProfileSpec, issuers []string) []api.Fault {
 	return slices.Concat(
 		checkName(spec.Name),
 		checkIssuer(spec.IssuerID, issuers),
@@ -42,7 +40,7 @@ func Validate(spec api.ProfileSpec, issuers []string) []api.Fault {
 		checkSet("/allowed_email_domains", spec.AllowedEmailDomains, checkEmailDomain),
 		checkRange("/max_sans", int64(spec.MaxSANs), 1, maxListLength),
 		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, minTTLSeconds, maxTTLSeconds),
-		Labels(spec.Labels),
+		CheckLabels(spec.Labels),
 		checkSize(spec),
 	)
 }
@@ -87,8 +85,8 @@ var refusedEKUs = map[string]string{
 	"OCSPSigning":         "OCSPSigning is refused: such a certificate answers for its issuer on revocation",
 }
 
-// Labels returns every fault of an object's labels. Certificates have the same rules as profiles.
-func Labels(labels map[string]string) []api.Fault {
+// CheckLabels returns every fault of an object's labels. Certificates have the same rules as profiles.
+func CheckLabels(labels map[string]string) []api.Fault {
 	var out []api.Fault
 	if len(labels) > maxLabels {
 		out = append(out, fault("/labels", "there are %d labels; at most %d are allowed", len(labels), maxLabels))

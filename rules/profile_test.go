@@ -1,4 +1,4 @@
-package profile
+package rules
 
 import (
 	"fmt"
@@ -105,7 +105,7 @@ func TestPermits_NeverBySubstring(t *testing.T) {
 	})
 }
 
-func TestValidate(t *testing.T) {
+func TestCheckProfile(t *testing.T) {
 	long := make([]string, 1001)
 	many := map[string]string{}
 	for i := range 65 {
@@ -183,7 +183,7 @@ func TestValidate(t *testing.T) {
 			spec := api.DefaultProfileSpec()
 			spec.Name = "Production"
 			c.change(&spec)
-			faults := Validate(spec, []string{"iss-local"})
+			faults := CheckProfile(spec, []string{"iss-local"})
 			if len(faults)*2 != len(c.want) {
 				t.Fatalf("got %q, want %q", faults, c.want)
 			}

@@ -1,4 +1,4 @@
-package certificate
+package rules
 
 import (
 	"crypto/elliptic"
@@ -11,7 +11,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-func TestCheck(t *testing.T) {
+func TestCheckCertificate(t *testing.T) {
 	p := api.DefaultProfileSpec()
 	p.AllowedDNSNames = []string{"**.example.com"}
 	p.AllowedURIs = []string{"spiffe://example.com/*"}
@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 			spec.CommonName, spec.CSRPEM = "a.example.com", pemText
 			spec.SANs = []string{"a.example.com", "b.c.example.com", "spiffe://example.com/a"}
 			c.change(&spec)
-			faults := Check(spec, p)
+			faults := CheckCertificate(spec, p)
 			if len(faults)*2 != len(c.want) {
 				t.Fatalf("got %s, want %q", fmt.Sprintf("%q", faults), c.want)
 			}

@@ -1,7 +1,4 @@
-// Package text owns the rules for what people write: what approvers read must be what is stored.
-//
-// It is a leaf: no tables, no other package of certctl.
-package text
+package rules
 
 import (
 	"unicode"
@@ -10,14 +7,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fault says why certctl refuses a text of several lines; empty if it does not. Newlines and tabs are allowed.
-func Fault(s string) string { return check(s, faultOf) }
+// TextFault says why certctl refuses a text of several lines; empty if it does not. Newlines and tabs are allowed.
+func TextFault(s string) string { return checkText(s, faultOf) }
 
-// LineFault says why certctl refuses a name or another text of one line; empty if it does not. Beside what Fault
+// LineFault says why certctl refuses a name or another text of one line; empty if it does not. Beside what TextFault
 // refuses, nothing in it may be invisible but the plain space, so that no two look the same.
-func LineFault(s string) string { return check(s, lineFaultOf) }
+func LineFault(s string) string { return checkText(s, lineFaultOf) }
 
-func check(s string, faultOf func(rune) string) string {
+func checkText(s string, faultOf func(rune) string) string {
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
 	}

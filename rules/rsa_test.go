@@ -1,4 +1,4 @@
-package certificate
+package rules
 
 import (
 	"crypto/rand"

@@ -1,13 +1,13 @@
-package text_test
+package rules_test
 
 import (
 	"testing"
 	"unicode"
 
-	"github.com/certctl/terraform-provider-certctl/server/text"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-func TestFault(t *testing.T) {
+func TestTextFault(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]struct{ several, line bool }{
 		"":               {true, true},
@@ -39,7 +39,7 @@ func TestFault(t *testing.T) {
 	}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if unicode.Is(unicode.Cf, r) || r != ' ' && unicode.In(r, unicode.Z) {
-			if text.LineFault(string(r)) == "" {
+			if rules.LineFault(string(r)) == "" {
 				t.Errorf("%U is allowed in a line", r)
 			}
 		}
@@ -48,10 +48,10 @@ func TestFault(t *testing.T) {
 
 func check(t *testing.T, s string, several, line bool) {
 	t.Helper()
-	if fault := text.Fault(s); (fault == "") != several {
+	if fault := rules.TextFault(s); (fault == "") != several {
 		t.Errorf("%+q in several lines: %q", s, fault)
 	}
-	if fault := text.LineFault(s); (fault == "") != line {
+	if fault := rules.LineFault(s); (fault == "") != line {
 		t.Errorf("%+q in a line: %q", s, fault)
 	}
 }

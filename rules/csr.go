@@ -1,4 +1,4 @@
-package certificate
+package rules
 
 import (
 	"bytes"
@@ -22,7 +22,6 @@ import (
 	tags "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 )
 
 // CSR is a certificate signing request that was read to its last byte and whose signature was verified.
@@ -42,7 +41,7 @@ type CSR struct {
 
 // requestedName is a name that a CSR asks for. Its kind counts: a DNS name that reads 10.0.0.1 is no IP address.
 type requestedName struct {
-	kind profile.NameKind
+	kind NameKind
 	text string
 }
 
@@ -251,11 +250,11 @@ func (c *CSR) readSANs(value cryptobyte.String) error {
 }
 
 // sanKinds are the general names that a certificate may have, by their tag in RFC 5280.
-var sanKinds = map[tags.Tag]profile.NameKind{
-	tags.Tag(1).ContextSpecific(): profile.Email,
-	tags.Tag(2).ContextSpecific(): profile.DNS,
-	tags.Tag(6).ContextSpecific(): profile.URI,
-	tags.Tag(7).ContextSpecific(): profile.IP,
+var sanKinds = map[tags.Tag]NameKind{
+	tags.Tag(1).ContextSpecific(): Email,
+	tags.Tag(2).ContextSpecific(): DNS,
+	tags.Tag(6).ContextSpecific(): URI,
+	tags.Tag(7).ContextSpecific(): IP,
 }
 
 func generalName(tag tags.Tag, value []byte) (requestedName, error) {
@@ -263,7 +262,7 @@ func generalName(tag tags.Tag, value []byte) (requestedName, error) {
 	if !ok {
 		return requestedName{}, errors.New("the CSR requests a subject alternative name of another kind than DNS name, IP address, URI and e-mail address")
 	}
-	if kind != profile.IP {
+	if kind != IP {
 		return requestedName{kind, string(value)}, nil
 	}
 	addr, ok := netip.AddrFromSlice(value)
@@ -459,7 +458,7 @@ func (c *CSR) Within(commonName string, sans []string, ekus []string) error {
 func signedNames(sans []string) map[requestedName]bool {
 	out := make(map[requestedName]bool, len(sans))
 	for _, s := range sans {
-		if n, err := profile.ParseName(s); err == nil {
+		if n, err := ParseName(s); err == nil {
 			out[requestedName{n.Kind(), n.String()}] = true
 		}
 	}
