@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -181,11 +181,11 @@ func (c Config) CreateCA(now time.Time) (string, error) {
 		}
 	}
 	certFile, keyFile := c.caFiles()
-	return certFile, localca.Create(certFile, keyFile, now)
+	return certFile, ca.Create(certFile, keyFile, now)
 }
 
 // LoadCA reads the CA. On SQLite a missing one is made; replicas on PostgreSQL must share one, so it must be given.
-func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
+func (c Config) LoadCA(now time.Time) (*ca.CA, error) {
 	certFile, _ := c.caFiles()
 	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" && c.CAKeyFile == "" && c.DatabaseURL == "" {
 		if _, err := c.CreateCA(now); err != nil {
@@ -196,7 +196,7 @@ func (c Config) LoadCA(now time.Time) (*localca.CA, error) {
 }
 
 // ReadCA reads the CA, which must be there and in force.
-func (c Config) ReadCA(now time.Time) (*localca.CA, error) {
+func (c Config) ReadCA(now time.Time) (*ca.CA, error) {
 	if (c.CACertFile == "") != (c.CAKeyFile == "") {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE belong together: set both")
 	}
@@ -207,14 +207,14 @@ func (c Config) ReadCA(now time.Time) (*localca.CA, error) {
 	if c.CACertFile == "" {
 		variables = "CERTCTL_DATA_DIR"
 	}
-	ca, err := localca.Load(c.caFiles())
+	built, err := ca.Load(c.caFiles())
 	if err == nil {
-		err = ca.InForce(now)
+		err = built.InForce(now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variables, err)
 	}
-	return ca, nil
+	return built, nil
 }
 
 // warnOfOpenKey warns if others than its owner can read the file of the CA's key.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
-	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -328,17 +328,17 @@ func checkRefused(t *testing.T, s *servertest.Server, jobID string) {
 	}
 }
 
-func anotherCA(t *testing.T) *localca.CA {
+func anotherCA(t *testing.T) *ca.CA {
 	t.Helper()
 	certFile, keyFile := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "key.pem")
-	if err := localca.Create(certFile, keyFile, time.Now()); err != nil {
+	if err := ca.Create(certFile, keyFile, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	ca, err := localca.Load(certFile, keyFile)
+	built, err := ca.Load(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ca
+	return built
 }
 
 // longName drafts what breaks RFC 5280: a common name of more than 64 characters.

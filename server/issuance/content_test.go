@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/gate/localca"
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -51,7 +51,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 	}
 }
 
-func caOf(t *testing.T, key crypto.Signer) (*localca.CA, *x509.Certificate) {
+func caOf(t *testing.T, key crypto.Signer) (*ca.CA, *x509.Certificate) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA", Organization: []string{"Test"}},
@@ -66,11 +66,11 @@ func caOf(t *testing.T, key crypto.Signer) (*localca.CA, *x509.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca, err := localca.New(root, key)
+	made, err := ca.New(root, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ca, root
+	return made, root
 }
 
 func checkContent(t *testing.T, s *servertest.Server, root *x509.Certificate, key crypto.Signer) {

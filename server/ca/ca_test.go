@@ -1,4 +1,4 @@
-package localca_test
+package ca_test
 
 import (
 	"context"

@@ -1,8 +1,8 @@
-// Package localca is the built-in certification authority. It holds its key in memory and signs what a permit of
+// Package ca is the built-in certification authority. It holds its key in memory and signs what a permit of
 // the gate holds: those very bytes, deterministically, so that a repeated signature is the same certificate.
 //
-// Only the app room makes one; nothing else imports this package.
-package localca
+// Only app and the commands make one; no other package imports this one.
+package ca
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package localca
+package ca
 
 import (
 	"crypto"
