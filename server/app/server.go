@@ -18,13 +18,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
-	"github.com/certctl/terraform-provider-certctl/server/httpapi"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/issuance"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/server/web"
+	"github.com/certctl/terraform-provider-certctl/server/web/rest"
 )
 
 // LocalIssuerID is the issuer that a profile has unless it names another.
@@ -76,12 +77,12 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		},
 	}
 	registry.MustRegister(&stateCollector{store: opts.Store, bypass: config.ApprovalBypass, log: opts.Log})
-	s.Handler = httpapi.New(httpapi.Rooms{
-		Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store),
-		Profiles:     profiles,
-		Certificates: &certificate.Service{Approvals: approvals},
-		Approvals:    approvals, Issuance: s.issuance,
-		Metrics: httpapi.NewMetrics(registry), Log: opts.Log, Version: opts.Version, Ready: (&readiness{check: opts.ready}).Ready,
+	s.Handler = rest.New(rest.Rooms{
+		Server: &web.Server{
+			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
+		},
+		Profiles: profiles, Certificates: &certificate.Service{Approvals: approvals}, Approvals: approvals, Issuance: s.issuance,
+		Version: opts.Version, Ready: (&readiness{check: opts.ready}).Ready,
 	})
 	return s, nil
 }

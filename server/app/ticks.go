@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/server/httpapi"
+	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
 // As much is done in one tick; the rest comes with the next.
@@ -38,7 +38,7 @@ func (s *Server) reap(ctx context.Context) {
 	s.step(ctx, "expire approvals", s.Expire)
 	s.step(ctx, "look for lost jobs", s.reapJobs)
 	s.step(ctx, "forget answers kept for retries", func(ctx context.Context) error {
-		return httpapi.ForgetReplays(ctx, s.store, forgetAtOnce)
+		return web.ForgetReplays(ctx, s.store, forgetAtOnce)
 	})
 }
 

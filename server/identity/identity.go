@@ -107,16 +107,3 @@ func ClaimOf(ctx context.Context) (Claim, bool) {
 	c, ok := ctx.Value(claimKey{}).(Claim)
 	return c, ok
 }
-
-type actorKey struct{}
-
-// WithActor puts the authenticated caller into the context.
-func WithActor(ctx context.Context, a Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
-}
-
-// From is the authenticated caller; the zero Actor when there is none.
-func From(ctx context.Context) Actor {
-	a, _ := ctx.Value(actorKey{}).(Actor)
-	return a
-}

@@ -1,0 +1,37 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// A code without a status would be told as an internal error, and one that the API's page leaves out surprises.
+func TestEveryCodeHasAStatus(t *testing.T) {
+	page, err := os.ReadFile("../../docs/server/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("../../api/problems.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`Code\w+\s+Code = "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) != len(known) {
+		t.Errorf("there are %d codes, and %d have a status", len(codes), len(known))
+	}
+	for _, code := range codes {
+		k := known[api.Code(code[1])]
+		if http.StatusText(k.status) == "" || k.title == "" {
+			t.Errorf("%s has status %d and title %q", code[1], k.status, k.title)
+		}
+		if !strings.Contains(string(page), fmt.Sprintf("| `%s` | %d |", code[1], k.status)) {
+			t.Errorf("the page does not have %s with %d", code[1], k.status)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/audit"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/server/web"
+)
+
+type listAuditEventsInput struct {
+	Paged
+	Actor      string    `query:"actor" maxLength:"64"`
+	Action     string    `query:"action" maxLength:"64"`
+	ResourceID string    `query:"resource_id" maxLength:"80"`
+	Since      time.Time `query:"since" doc:"at or after this"`
+	Until      time.Time `query:"until" doc:"before this"`
+}
+
+func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*list[api.AuditEvent], error) {
+	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]audit.Row, error) {
+		return audit.List(tx, audit.Filter{
+			Actor: in.Actor, Action: in.Action, ResourceID: in.ResourceID, Since: in.Since.UTC(), Until: in.Until.UTC(),
+		}, in.page(true))
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(r audit.Row) store.Cursor { return store.Cursor{At: r.OccurredAt, ID: r.ID} }
+	return listed(&in.Paged, rows, place, audit.Row.API), nil
+}

@@ -1,0 +1,377 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/web"
+)
+
+// This file has every workaround for huma.
+
+// The switches of huma that are the whole process's: arrays are never null, and errors are certctl's problems.
+func init() { //nolint:gochecknoinits // huma has these as package variables
+	huma.DefaultArrayNullable = false
+	huma.NewError = newError
+	huma.NewErrorWithContext = newErrorWithContext
+}
+
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("certctl", version)
+	c.Info.Description = "Issues certificates; under a gated profile only after a second person approved."
+	c.Info.License = &huma.License{Name: "MPL-2.0", Identifier: "MPL-2.0"}
+	c.CreateHooks = nil
+	c.DocsPath = ""
+	c.SchemasPath = ""
+	c.Formats = map[string]huma.Format{ // json: for types that end in +json
+		"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
+	}
+	c.DefaultFormat = "application/json"
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key": {Type: "http", Scheme: "bearer", Description: "An API key, ctl_..."},
+	}
+	return c
+}
+
+const accessKey = "access"
+
+func register[I, O any](s *server, h huma.API, a web.Access, method, path, id, summary string, status int, f handler[I, O]) {
+	op := huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
+		MaxBodyBytes: maxBodyBytes + 1, // huma refuses a body of exactly its limit
+		Metadata:     map[string]any{accessKey: a},
+		Responses:    map[string]*huma.Response{"default": problemResponse(h)},
+	}
+	if !a.Public {
+		op.Security = []map[string][]string{{"key": {}}}
+	}
+	var body *huma.RequestBody
+	if in, has := any(new(I)).(bodied); has {
+		schemas := h.OpenAPI().Components.Schemas
+		body, op.RequestBody, op.SkipValidateBody = in.describe(schemas), &huma.RequestBody{}, true
+		op.Metadata[formKey] = form{body.Content["application/json"].Schema, schemas}
+	}
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		if faults := queryFaults(ctx); len(faults) > 0 {
+			return nil, s.problem(ctx, api.Invalid(faults...))
+		}
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+	if body != nil {
+		*op.RequestBody = *body // huma takes a raw body for a string that must be there
+	}
+}
+
+// problem makes of a room's error what the caller is told. Only refusals are passed on; any other error is
+// logged and hidden.
+func (s *server) problem(ctx context.Context, err error) error {
+	told, headers := s.Problem(ctx, err)
+	p := web.Document(*told, identity.RequestID(ctx))
+	if len(headers) == 0 {
+		return p
+	}
+	return huma.ErrorWithHeaders(p, headers)
+}
+
+// newError makes huma's own refusals certctl's.
+func newError(status int, message string, errs ...error) huma.StatusError {
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		return web.Document(*api.Refuse(api.CodeBodyTooLarge, "the body is larger than %d bytes", maxBodyBytes), "")
+	case status == http.StatusUnsupportedMediaType:
+		return web.Document(*api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"), "")
+	case status == http.StatusBadRequest, status == http.StatusRequestTimeout, message == unreadable:
+		return web.Document(*api.Refuse(api.CodeMalformedRequest, "%s", message), "")
+	case status >= http.StatusInternalServerError:
+		return web.Document(*api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), "")
+	}
+	return web.Document(*invalid(errs), "")
+}
+
+// unreadable is how huma names a body that broke off, which is nothing that the server did.
+const unreadable = "cannot read request body"
+
+// newErrorWithContext adds what only the request knows: its id, and the faults of its query. A parameter that has such a
+// fault is not looked at further.
+func newErrorWithContext(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	faults := queryFaults(ctx.Context())
+	errs = slices.DeleteFunc(errs, func(err error) bool {
+		var detail *huma.ErrorDetail
+		return errors.As(err, &detail) && slices.ContainsFunc(faults, func(f api.Fault) bool { return f.Pointer == pointer(detail.Location) })
+	})
+	errs = append(asErrors(faults), errs...)
+	err := newError(status, message, errs...)
+	if p, ok := err.(*api.Problem); ok {
+		p.RequestID = identity.RequestID(ctx.Context())
+	}
+	return err
+}
+
+// invalid lists every fault of form. One of them may be a refusal of the whole body instead.
+func invalid(errs []error) *api.Problem {
+	var faults []api.Fault
+	for _, err := range errs {
+		var refusal *api.Problem
+		if errors.As(err, &refusal) {
+			return refusal
+		}
+		var detail *huma.ErrorDetail
+		if !errors.As(err, &detail) {
+			detail = &huma.ErrorDetail{Message: "is not valid"}
+		}
+		if strings.HasPrefix(detail.Location, "path.") {
+			return api.Refuse(api.CodeNoSuchRoute, "there is no such route: a part of the path is empty")
+		}
+		if strings.HasPrefix(detail.Message, "invalid date/time") { // it goes on with Go's way to write a format
+			detail.Message = "is no time: write it like 2026-01-05T09:00:00Z"
+		}
+		faults = append(faults, api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message})
+	}
+	return api.Invalid(faults...)
+}
+
+// pointerLocation marks a location that is a pointer already.
+const pointerLocation = "pointer."
+
+// pointer turns huma's location of a parameter, such as query.limit, into ?limit.
+func pointer(location string) string {
+	if at, ok := strings.CutPrefix(location, pointerLocation); ok {
+		return at
+	}
+	if name, ok := strings.CutPrefix(location, "query."); ok {
+		name, _, _ = strings.Cut(name, "[") // an element of a parameter that may be repeated
+		return "?" + name
+	}
+	return location
+}
+
+// Sent is a JSON body that must be there. It is read to the letter: see form.go.
+type Sent[T any] struct {
+	RawBody []byte `contentType:"application/json"`
+
+	value T
+}
+
+// Optional is a JSON body that may be left out.
+type Optional[T any] struct{ Sent[T] }
+
+// Resolve implements huma.Resolver. It stands here so that an input that embeds something else with a Resolve has two of
+// the same depth, and so none of its own: huma then calls each.
+func (b *Optional[T]) Resolve(ctx huma.Context) []error { return b.Sent.Resolve(ctx) }
+
+// bodied is an input that has a body.
+type bodied interface {
+	describe(huma.Registry) *huma.RequestBody
+}
+
+func (b *Sent[T]) describe(r huma.Registry) *huma.RequestBody {
+	return &huma.RequestBody{
+		Required: true,
+		Content:  map[string]*huma.MediaType{"application/json": {Schema: r.Schema(reflect.TypeFor[T](), true, "")}},
+	}
+}
+
+func (b *Optional[T]) describe(r huma.Registry) *huma.RequestBody {
+	described := b.Sent.describe(r)
+	described.Required = false
+	return described
+}
+
+// defaulted is a body whose missing fields have defaults. A field that is there replaces its default, also with
+// false or an empty list.
+type defaulted interface{ setDefaults() }
+
+// Resolve implements huma.Resolver: it checks the body's form beside that of the parameters, so that all faults of
+// form are told together, and reads it.
+func (b *Sent[T]) Resolve(ctx huma.Context) []error {
+	if len(b.RawBody) == 0 {
+		return nil // where it is required, that has been refused
+	}
+	faults, err := ctx.Operation().Metadata[formKey].(form).check(b.RawBody)
+	if err != nil {
+		return []error{err}
+	}
+	if len(faults) > 0 {
+		return asErrors(faults)
+	}
+	if d, ok := any(&b.value).(defaulted); ok {
+		d.setDefaults()
+	}
+	if err := json.Unmarshal(b.RawBody, &b.value); err != nil {
+		return asErrors([]api.Fault{{Detail: "the body does not have the form of the schema"}})
+	}
+	return nil
+}
+
+func asErrors(faults []api.Fault) []error {
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = &huma.ErrorDetail{Location: pointerLocation + f.Pointer, Message: f.Detail}
+	}
+	return errs
+}
+
+// Resolve implements huma.Resolver: huma itself reads the first line of a header only, and takes an empty one for
+// none.
+func (m *IfMatch) Resolve(ctx huma.Context) []error {
+	m.sent = humagin.Unwrap(ctx).Request.Header.Values("If-Match")
+	return nil
+}
+
+// Resolve implements huma.Resolver.
+func (o *Once) Resolve(ctx huma.Context) []error {
+	request := humagin.Unwrap(ctx).Request
+	if len(request.Header.Values("Idempotency-Key")) > 1 {
+		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "given more than once"}}
+	}
+	if fault := rules.LineFault(o.IdempotencyKey); fault != "" {
+		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: fault}}
+	}
+	o.target = request.Method + " " + request.URL.RequestURI()
+	return nil
+}
+
+// authenticate lets in who may call the operation, before the body is read.
+func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	access, declared := ctx.Operation().Metadata[accessKey].(web.Access)
+	if declared && access.Public {
+		next(ctx)
+		return
+	}
+	caller, err := s.Authenticate(humagin.Unwrap(ctx).Request, access)
+	if err == nil && !declared {
+		err = errors.New("an operation does not say who may call it")
+	}
+	if err != nil {
+		s.refuse(ctx, err)
+		return
+	}
+	next(huma.WithContext(ctx, web.WithCaller(ctx.Context(), caller)))
+}
+
+func (s *server) refuse(ctx huma.Context, err error) {
+	problem, headers := s.Problem(ctx.Context(), err)
+	c := humagin.Unwrap(ctx)
+	for name, values := range headers {
+		c.Writer.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	web.Send(c, problem)
+}
+
+// bound refuses a body that is no JSON, and looks for parameters of the query that the operation does not have or
+// that do not say one thing. Their faults are told together with those of the values and of the body.
+func bound(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	if ctx.Operation().RequestBody != nil {
+		has, err := hasBody(c.Request)
+		if err != nil {
+			web.Send(c, api.Refuse(api.CodeMalformedRequest, "the body could not be read"))
+			return
+		}
+		if has && !isJSON(c.GetHeader("Content-Type")) {
+			web.Send(c, api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"))
+			return
+		}
+	}
+	faults, err := checkQuery(c.Request.URL.RawQuery, ctx.Operation())
+	if err != nil {
+		web.Send(c, api.Refuse(api.CodeMalformedRequest, "the query cannot be read"))
+		return
+	}
+	next(huma.WithValue(ctx, queryFaultsKey{}, faults))
+}
+
+type queryFaultsKey struct{}
+
+func queryFaults(ctx context.Context) []api.Fault {
+	faults, _ := ctx.Value(queryFaultsKey{}).([]api.Fault)
+	return faults
+}
+
+func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, err
+	}
+	var faults []api.Fault
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		detail := parameterFault(op.Parameters, name, query[name])
+		if detail != "" {
+			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: detail})
+		}
+	}
+	return faults, nil
+}
+
+// hasBody looks at the first byte of a body whose length is not known, and puts it back.
+func hasBody(r *http.Request) (bool, error) {
+	if r.Body == nil || r.ContentLength == 0 {
+		return false, nil
+	}
+	if r.ContentLength > 0 {
+		return true, nil
+	}
+	first := make([]byte, 1)
+	n, err := io.ReadFull(r.Body, first)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	rest := r.Body
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(first[:n]), rest), rest}
+	return true, err
+}
+
+func isJSON(contentType string) bool {
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	return err == nil && mediaType == "application/json" && (charset == "" || charset == "utf-8" || charset == "UTF-8")
+}
+
+func parameterFault(known []*huma.Param, name string, values []string) string {
+	at := slices.IndexFunc(known, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+	if at < 0 {
+		return "is no parameter here"
+	}
+	if list := known[at].Schema.Type == huma.TypeArray; len(values) > 1 && !list {
+		return "is given more than once"
+	}
+	for i, value := range values {
+		if value == "" {
+			return "has no value"
+		}
+		if slices.Contains(values[:i], value) {
+			return "is given twice with the same value"
+		}
+		if fault := textFault(jsontext.Pointer("/"+name), value); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}

@@ -1,0 +1,45 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/server/web"
+)
+
+type listJobsInput struct {
+	Paged
+	CertificateID string        `query:"certificate_id" maxLength:"66"`
+	Status        api.JobStatus `query:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
+	Type          api.JobType   `query:"type" enum:"Issuance,Renewal"`
+}
+
+func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job], error) {
+	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]job.Job, error) {
+		filter := job.Filter{Status: in.Status, Type: in.Type}
+		if in.CertificateID != "" {
+			uid, err := certificate.UIDOf(tx, in.CertificateID)
+			if err != nil || uid == "" {
+				return nil, err
+			}
+			filter.CertificateUID = uid
+		}
+		return job.List(tx, filter, in.page(true))
+	})
+	if err != nil {
+		return nil, err
+	}
+	place := func(j job.Job) store.Cursor { return store.Cursor{At: j.CreatedAt, ID: j.ID} }
+	return listed(&in.Paged, rows, place, job.Job.API), nil
+}
+
+func (s *server) getJob(ctx context.Context, in *ByID) (*plain[api.Job], error) {
+	j, err := web.Read(ctx, s.Store, func(tx *store.Tx) (job.Job, error) { return job.Get(tx, in.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &plain[api.Job]{j.API()}, nil
+}

@@ -1,0 +1,208 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+var relativeLink = regexp.MustCompile(`^<(/api/v1/[^<>"\s]+)>; rel="next"$`)
+
+// walk reads a list to its end, page by page, and gives the ids. between runs after each page.
+func walk(t *testing.T, s *servertest.Server, path string, between func(page int, ids []string)) []string {
+	t.Helper()
+	first, err := url.Parse(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for page := 1; path != ""; page++ {
+		a := ask(t, s, "audrey", "GET", path, "")
+		for _, row := range succeeded[[]struct{ ID string }](t, a, 200) {
+			ids = append(ids, row.ID)
+		}
+		path = ""
+		if link := a.header.Get("Link"); link != "" {
+			found := relativeLink.FindStringSubmatch(link)
+			if found == nil {
+				t.Fatalf("the link is %s", link)
+			}
+			path = found[1]
+			next, err := url.Parse(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range first.Query() {
+				if next.Query().Get(name) != first.Query().Get(name) && name != "after" {
+					t.Errorf("the next page has lost %s: %s", name, path)
+				}
+			}
+		}
+		between(page, ids)
+	}
+	return ids
+}
+
+// Rows of one moment, rows that come and rows that go while a list is read: each row that was there all the time is
+// given once, and the order holds.
+func TestList_Paging(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		moment := time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
+		var profiles, approvals []string
+		for range 7 {
+			profiles = append(profiles, s.Profile(t, false).ID)
+			approvals = append(approvals, *s.Waiting(t, "alice").ApprovalID)
+		}
+		s.Exec(t, "UPDATE profiles SET created_at = ? WHERE NOT requires_approval", moment)
+		slices.Sort(profiles)
+
+		var later string
+		got := walk(t, s, "/api/v1/profiles?limit=2", func(page int, ids []string) {
+			switch page {
+			case 1:
+				later = s.Profile(t, false).ID
+			case 2: // the row that the next page begins after
+				if err := s.Client(t, "olga").DeleteProfile(t.Context(), ids[len(ids)-1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		if len(got) != 15 || got[14] != later {
+			t.Errorf("the new row is not the last of %v", got)
+		}
+		if diff := cmp.Diff(profiles, got[:7]); diff != "" {
+			t.Errorf("oldest first: %s", diff)
+		}
+
+		decided := approvals[3]
+		got = walk(t, s, "/api/v1/approvals?state=pending&order=newest&limit=1", func(page int, _ []string) {
+			if page == 2 {
+				s.Waiting(t, "alice")
+				succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+decided+"/reject", ""), 200)
+			}
+		})
+		want := slices.DeleteFunc(slices.Clone(approvals), func(id string) bool { return id == decided })
+		slices.Reverse(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("newest first: %s", diff)
+		}
+		if got := walk(t, s, "/api/v1/approvals?limit=3", func(int, []string) {}); !slices.Equal(got[:7], approvals) {
+			t.Errorf("oldest first: %v", got)
+		}
+
+		// Those that are newest first give each row once, however many fit on a page. The people's audit rows are of one
+		// moment.
+		for _, path := range []string{"/api/v1/jobs", "/api/v1/audit-events"} {
+			whole := walk(t, s, path+"?limit=500", func(int, []string) {})
+			paged := walk(t, s, path+"?limit=3", func(int, []string) { s.Profile(t, false) })
+			if !slices.Equal(whole, paged) || len(whole) < 7 {
+				t.Errorf("%s: %v is not %v", path, paged, whole)
+			}
+		}
+	}, servertest.NoWorkers())
+}
+
+func TestList_Limits(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		for i := range 51 {
+			succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", fmt.Sprintf(`{"name":"p%d"}`, i)), 201)
+		}
+		for query, want := range map[string]int{"": 50, "?limit=1": 1, "?limit=51": 51, "?limit=500": 51, "?name=p7": 1, "?name=P7": 0} {
+			a := ask(t, s, "vera", "GET", "/api/v1/profiles"+query, "")
+			if rows := succeeded[[]api.Profile](t, a, 200); len(rows) != want || (a.header.Get("Link") != "") != (want == 50 || want == 1 && query == "?limit=1") {
+				t.Errorf("%s: %d rows, link %q", query, len(rows), a.header.Get("Link"))
+			}
+		}
+		// A cursor is taken as it was given or not at all.
+		link := relativeLink.FindStringSubmatch(ask(t, s, "vera", "GET", "/api/v1/profiles?limit=1", "").header.Get("Link"))[1]
+		u, err := url.Parse(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor := u.Query().Get("after")
+		flipped := []byte(cursor)
+		flipped[3] ^= 1
+		for _, bad := range []string{cursor + "A", cursor + "=", cursor[1:], cursor[:len(cursor)-2], string(flipped), cursor + "%0A", strings.ToLower(cursor), "%20" + cursor} {
+			p := refused(t, ask(t, s, "vera", "GET", "/api/v1/profiles?after="+bad, ""), api.CodeInvalidRequest)
+			if !slices.Equal(pointers(p), []string{"?after"}) {
+				t.Errorf("%s: %+v", bad, p.Errors)
+			}
+		}
+	}, servertest.NoWorkers())
+}
+
+// A list without rows is [], and so is a list inside an object.
+func TestList_Empty(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		for _, path := range []string{"profiles", "certificates", "certificates?archived=true", "approvals", "jobs", "jobs?certificate_id=mc-absent", "audit-events?actor=nobody"} {
+			if a := ask(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.body != "[]\n" || a.header.Get("Link") != "" || a.header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s: %v %s", path, a.header, a.body)
+			}
+		}
+		c := s.Certificate(t, s.Profile(t, false).ID)
+		if a := ask(t, s, "vera", "GET", "/api/v1/certificates/"+c.ID+"/versions", ""); a.body != "[]\n" {
+			t.Errorf("versions: %s", a.body)
+		}
+		summary := members(t, ask(t, s, "vera", "GET", "/api/v1/approvals/summary", "").body)
+		delete(summary, "evaluated_at")
+		want := map[string]any{
+			"total_count": json.Number("0"), "oldest_requested_at": nil, "count_by_kind": map[string]any{"issuance": json.Number("0"), "profile_edit": json.Number("0")},
+			"count_by_profile": map[string]any{}, "approval_bypass": false, "server_version": "test", "approvals": []any{},
+		}
+		if diff := cmp.Diff(want, summary); diff != "" {
+			t.Errorf("summary: %s", diff)
+		}
+		got := members(t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"name":"x"}`).body)
+		for _, list := range []string{"allowed_dns_names", "allowed_ip_ranges", "allowed_uris", "allowed_email_domains"} {
+			if elements, ok := got[list].([]any); !ok || len(elements) != 0 {
+				t.Errorf("%s is %v", list, got[list])
+			}
+		}
+	}, servertest.NoWorkers())
+}
+
+// Approvals are found by several states, by who decided, by when they were made and by when they expire.
+func TestListApprovals_Filters(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		decide := func(verb, who string) string {
+			id := *s.Waiting(t, "alice").ApprovalID
+			s.Clock.Advance(time.Hour)
+			succeeded[api.Approval](t, ask(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, ""), 200)
+			return id
+		}
+		approved, rejected, withdrawn := decide("approve", "bob"), decide("reject", "carol"), decide("withdraw", "alice")
+		since := s.Clock.Now().UTC().Format(time.RFC3339Nano)
+		first, second := *s.Waiting(t, "alice").ApprovalID, *s.Waiting(t, "alice").ApprovalID
+		for query, want := range map[string][]string{
+			"?state=approved&state=rejected":                  {approved, rejected},
+			"?state=cancelled&state=pending&order=newest":     {second, first, withdrawn},
+			"?decided_by=carol":                               {rejected},
+			"?since=" + url.QueryEscape(since):                {first, second},
+			"?order=expires_at":                               {approved, rejected, withdrawn, first, second},
+			"?state=pending&order=expires_at":                 {first, second},
+			"?decided_by=bob&state=rejected":                  nil,
+			"?since=" + url.QueryEscape(since) + "&limit=500": {first, second},
+			"?state=pending&state=approved&order=expires_at":  {approved, first, second},
+		} {
+			if got := walk(t, s, "/api/v1/approvals"+query+map[bool]string{true: "", false: "&limit=1"}[strings.Contains(query, "limit")], func(int, []string) {}); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", query, got, want)
+			}
+		}
+		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=pending", ""), api.CodeInvalidRequest)
+		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=open", ""), api.CodeInvalidRequest)
+		summary := succeeded[api.ApprovalSummary](t, ask(t, s, "vera", "GET", "/api/v1/approvals/summary?state=approved&state=pending", ""), 200)
+		if summary.TotalCount != 3 {
+			t.Errorf("the summary counts %d", summary.TotalCount)
+		}
+	}, servertest.NoWorkers())
+}

@@ -1,0 +1,108 @@
+package rest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+// logged collects what a server logs.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// line finds the one line that was logged with a message under a request id.
+func (l *logged) line(t *testing.T, message, requestID string) map[string]any {
+	t.Helper()
+	var found map[string]any
+	for text := range strings.Lines(l.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("the log is no JSON: %s", text)
+		}
+		if strings.Contains(line["msg"].(string), message) && line["request_id"] == requestID {
+			if found != nil {
+				t.Errorf("%q is logged twice for %s", message, requestID)
+			}
+			found = line
+		}
+	}
+	if found == nil {
+		t.Fatalf("%q is not logged for %s: %s", message, requestID, l)
+	}
+	return found
+}
+
+func TestLog(t *testing.T) {
+	for database, open := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			log := &logged{}
+			s := open(t, servertest.Log(log))
+			j := s.Waiting(t, "alice")
+			approve := "/api/v1/approvals/" + *j.ApprovalID + "/approve"
+
+			refused(t, ask(t, s, "alice", "POST", approve, "", "X-Request-ID", "same-person"), api.CodeTwoPersonIntegrity)
+			warned := log.line(t, "two-person integrity", "same-person")
+			if warned["level"] != "WARN" || warned["approval_id"] != *j.ApprovalID || warned["principal"] != "alice" {
+				t.Errorf("the warning is %v", warned)
+			}
+			succeeded[api.Approval](t, ask(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
+			request := log.line(t, "request", "second-person")
+			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
+				t.Errorf("the request is logged as %v", request)
+			}
+			if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
+				t.Fatal(done)
+			}
+
+			// Keys, good and bad, wherever a caller may put them by mistake.
+			secret := s.Key(t, "vera")
+			wrong := secret[:21] + strings.Repeat("W", 43)
+			ask(t, s, "", "GET", "/api/v1/profiles?access_token="+secret, "")
+			ask(t, s, "vera", "GET", "/api/v1/profiles?access_token="+secret, "")
+			ask(t, s, "vera", "GET", "/api/v1/profiles/"+secret, "")
+			ask(t, s, "", "GET", "/"+secret, "", "X-API-Key", secret, "X-Request-ID", "no-route")
+			ask(t, s, "", "GET", "/api/v1/profiles", "", "Authorization", "Bearer "+wrong)
+			ask(t, s, "olga", "POST", "/api/v1/profiles", `{"api_key":"`+secret+`","name":1`)
+			ask(t, s, "bob", "POST", approve, `{"digest":"`+secret+`"}`)
+			ask(t, s, "alice", "POST", "/api/v1/approvals/"+secret+"/approve", "")
+			if line := log.line(t, "request", "no-route"); line["route"] != "none" || line["status"] != 404.0 {
+				t.Errorf("a path without a route is logged as %v", line)
+			}
+			var trail []string
+			s.Query(t, &trail, "SELECT actor || action || resource_id || request_id || details FROM audit_events")
+			for place, text := range map[string]string{"log": log.String(), "audit trail": strings.Join(trail, "\n")} {
+				if strings.Contains(text, "ctl_") || strings.Contains(text, "Bearer") {
+					t.Errorf("the %s has a key", place)
+				}
+				for _, who := range []string{"alice", "bob", "olga", "vera"} {
+					if key := s.Key(t, who); strings.Contains(text, key[21:]) {
+						t.Errorf("the %s has %s's secret", place, who)
+					}
+				}
+				if strings.Contains(text, wrong[21:]) {
+					t.Errorf("the %s has a wrong key", place)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,235 @@
+package rest_test
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/web/rest"
+)
+
+var update = flag.Bool("update", false, "write the golden file instead of comparing with it")
+
+const golden = "../../../api/openapi.yaml"
+
+func TestOpenAPI(t *testing.T) {
+	made, err := rest.OpenAPI("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(golden, made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.ReadFile(golden)
+	if err != nil || !bytes.Equal(made, kept) {
+		t.Errorf("%s is not what the code says: run make generate (%v)", golden, err)
+	}
+	if err := document(t).Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+var theDocument = sync.OnceValues(func() (*openapi3.T, error) {
+	made, err := rest.OpenAPI("dev")
+	if err != nil {
+		return nil, err
+	}
+	return openapi3.NewLoader().LoadFromData(made)
+})
+
+func document(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := theDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+type operation struct {
+	id, method, path string
+	*openapi3.Operation
+}
+
+// operations are all that the document has, in one order.
+func operations(t *testing.T) []operation {
+	t.Helper()
+	var all []operation
+	for path, item := range document(t).Paths.Map() {
+		for method, op := range item.Operations() {
+			all = append(all, operation{op.OperationID, method, path, op})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+func TestOpenAPI_EveryOperationHasAClientMethod(t *testing.T) {
+	for _, op := range operations(t) {
+		name := ""
+		for word := range strings.SplitSeq(op.id, "-") {
+			name += strings.ToUpper(word[:1]) + word[1:]
+		}
+		if _, ok := reflect.TypeFor[*client.Client]().MethodByName(name); !ok {
+			t.Errorf("%s: there is no client.%s", op.id, name)
+		}
+	}
+}
+
+// What the document says of every operation, for those who read it or make code of it.
+func TestOpenAPI_SaysWhatHolds(t *testing.T) {
+	optional := []string{"approve-approval", "reject-approval", "withdraw-approval", "renew-certificate", "preview-renewal"}
+	public := []string{"get-health", "get-ready"}
+	statuses := map[string][]string{
+		"create-profile": {"201"}, "create-certificate": {"201"}, "renew-certificate": {"202"}, "replace-profile": {"200", "202"},
+		"delete-profile": {"204"}, "delete-certificate": {"204"},
+	}
+	for _, op := range operations(t) {
+		want := append([]string{"default"}, statuses[op.id]...)
+		if len(want) == 1 {
+			want = append(want, "200")
+		}
+		if got := slices.Sorted(maps.Keys(op.Responses.Map())); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("%s answers %v", op.id, got)
+		}
+		if media := op.Responses.Default().Value.Content; len(media) != 1 || media["application/problem+json"] == nil {
+			t.Errorf("%s refuses with %v", op.id, media)
+		}
+		if (op.Security == nil) != slices.Contains(public, op.id) {
+			t.Errorf("%s has security %v", op.id, op.Security)
+		}
+		takes := op.method == http.MethodPost || op.method == http.MethodPut
+		if (op.RequestBody != nil) != takes {
+			t.Errorf("%s has body %v", op.id, op.RequestBody)
+		} else if takes {
+			body := op.RequestBody.Value
+			if len(body.Content) != 1 || body.Content["application/json"] == nil || body.Required == slices.Contains(optional, op.id) {
+				t.Errorf("%s takes %v, required %v", op.id, body.Content, body.Required)
+			}
+			if body.Content["application/json"].Schema.Value.AdditionalProperties.Has == nil {
+				t.Errorf("%s does not say that it takes no other fields", op.id)
+			}
+		}
+		if op.id == "replace-profile" {
+			if required := op.RequestBody.Value.Content["application/json"].Schema.Value.Required; !slices.Equal(required, []string{"name", "requires_approval"}) {
+				t.Errorf("a replacement requires %v", required)
+			}
+		}
+	}
+}
+
+// What every operation really answers, and refuses with, is what the document says.
+func TestAnswersAreAsDocumented(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		ops, seen := map[string]operation{}, map[string]bool{}
+		for _, op := range operations(t) {
+			ops[op.id] = op
+		}
+		call := func(who, id, object, body string) answer {
+			t.Helper()
+			op := ops[id]
+			seen[id] = true
+			a := ask(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", object), body)
+			if a.status >= 300 {
+				t.Errorf("%s: %d %s", id, a.status, a.body)
+			}
+			documented(t, op, a)
+			for _, query := range []string{"", "?bogus=1"} {
+				absent := strings.ReplaceAll(op.path, "{id}", "absent")
+				if query != "" || absent != op.path {
+					documented(t, op, ask(t, s, who, op.method, absent+query, body))
+				}
+			}
+			return a
+		}
+		p := succeeded[api.Profile](t, call("olga", "create-profile", "", `{"name":"x","allowed_dns_names":["**.example.com"]}`), 201)
+		call("olga", "replace-profile", p.ID, `{"name":"gated","requires_approval":true,"allowed_dns_names":["**.example.com"],"labels":{"a":"b"}}`)
+		wider := `{"name":"gated","requires_approval":false,"allowed_dns_names":["**"]}`
+		preview := strings.Replace(wider, "{", `{"id":"`+p.ID+`",`, 1)
+		call("vera", "preview-profile", "", preview)
+		edit := succeeded[api.Approval](t, call("olga", "replace-profile", p.ID, wider), 202)
+		for _, body := range []string{preview, strings.Replace(preview, "gated", "x", 1), `{"name":"new"}`} {
+			call("bob", "preview-profile", "", body)
+		}
+		call("vera", "get-approval", edit.ID, "")
+		call("vera", "get-profile", p.ID, "")
+		body := certificateBody(t, p.ID, "")
+		c := succeeded[api.Certificate](t, call("olga", "create-certificate", "", body), 201)
+		call("olga", "replace-certificate", c.ID, strings.Replace(body, "{", `{"renew_before_seconds":60,`, 1))
+		call("vera", "preview-renewal", c.ID, `{"digest":"sha256:0"}`)
+		call("vera", "preview-renewal", c.ID, "")
+		for _, verb := range []struct{ who, id string }{{"bob", "reject-approval"}, {"olga", "withdraw-approval"}, {"bob", "approve-approval"}} {
+			j := succeeded[api.Job](t, call("olga", "renew-certificate", c.ID, `{"reason":"r"}`), 202)
+			call("vera", "get-approval", *j.ApprovalID, "")
+			call(verb.who, verb.id, *j.ApprovalID, `{"note":"n"}`)
+			call("vera", "get-certificate", c.ID, "")
+			call("vera", "get-job", j.ID, "")
+		}
+		s.Drain(t)
+		for _, id := range []string{"get-certificate", "get-certificate-chain", "list-certificate-versions"} {
+			call("vera", id, c.ID, "")
+		}
+		for _, id := range []string{
+			"get-me", "list-profiles", "list-certificates", "list-jobs", "list-approvals", "get-approval-summary", "get-ungated-names", "list-audit-events", "get-health", "get-ready",
+		} {
+			call("audrey", id, "", "")
+		}
+		call("adam", "list-principals", "", "")
+		call("adam", "get-principal", "terraform", "")
+		call("vera", "get-profile", p.ID, "")
+		call("olga", "delete-certificate", c.ID, "")
+		call("olga", "delete-profile", p.ID, "")
+		for id := range ops {
+			if !seen[id] {
+				t.Errorf("%s is not part of the tour", id)
+			}
+		}
+		for _, path := range []string{"/openapi.json", "/openapi.yaml"} {
+			if a := ask(t, s, "", "GET", path, ""); a.status != 200 || !strings.Contains(a.body, "replace-profile") {
+				t.Errorf("%s: %d %.100s", path, a.status, a.body)
+			}
+		}
+	}, servertest.NoWorkers())
+}
+
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/pem-certificate-chain", openapi3filter.FileBodyDecoder)
+}
+
+// documented holds an answer against the document.
+func documented(t *testing.T, op operation, a answer) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), op.method, "http://localhost"+op.path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := document(t)
+	route := &routers.Route{Spec: doc, Path: op.path, PathItem: doc.Paths.Value(op.path), Method: op.method, Operation: op.Operation}
+	input := openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
+		Status:                 a.status,
+		Header:                 a.header,
+		Body:                   io.NopCloser(strings.NewReader(a.body)),
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	if err := openapi3filter.ValidateResponse(t.Context(), &input); err != nil {
+		t.Errorf("%s: %d %s: %v", op.id, a.status, a.body, err)
+	}
+}

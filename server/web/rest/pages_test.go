@@ -1,0 +1,278 @@
+package rest_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
+)
+
+const apiPage = "../../../docs/server/api.md"
+
+// Every example of the API's page is run, word for word, and prints what the page shows. Every operation has one.
+func TestPages_API(t *testing.T) {
+	kept, err := os.ReadFile(apiPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		page := readPage(string(kept))
+		reader := reader{epoch: s.Clock.Now(), numbers: map[string]string{}, made: map[string]int{}}
+		for i, output := range shell(t, s, page.commands()) {
+			page.parts[page.examples[i]].output = reader.sees(output)
+		}
+		made := page.String()
+		if *update && s.Store.IsSQLite() {
+			if err := os.WriteFile(apiPage, []byte(made), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if made != string(kept) && !*update {
+			t.Errorf("%s does not show what its examples print: run make generate\n%s", apiPage, firstDifference(string(kept), made))
+		}
+		answered := routesAnswered(t, s)
+		for _, op := range operations(t) {
+			if !slices.Contains(answered, op.method+" "+op.path) {
+				t.Errorf("%s has no example", op.id)
+			}
+		}
+	})
+}
+
+// The playbook of the README, word for word, but for the id of the approval that is its placeholder.
+func TestPages_Playbook(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## The playbook")
+	block, query := example.FindStringSubmatch(section), production.FindStringSubmatch(section)
+	if block == nil || query == nil {
+		t.Fatal("the README has no playbook")
+	}
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		waiting, approval := playbookScene(t, s)
+		steps := strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "ar-abc123", approval)), "\n")
+		outputs := shell(t, s, steps[:4])
+		s.Ended(t, waiting.ID)
+		outputs = append(outputs, shell(t, s, steps[4:])...)
+		for i, want := range [][]string{
+			{approval, `"state": "pending"`},
+			{approval, `"common_name": "foo.example.com"`, `"sans": [`, `"requested_by": "terraform"`},
+			{`"state":"approved"`, `"decided_by":"bob"`, `"note":"approved per ticket SECOPS-12345"`},
+			{`"id": "` + waiting.ID + `"`, `"type": "Issuance"`, `"status": "`},
+			{`"status":"AwaitingApproval"`, `"type":"Renewal"`, `"certificate_id":"mc-foo"`},
+			{`"name":"Production CDN"`, `"requires_approval":true`, `"version":2`},
+		} {
+			for _, words := range want {
+				if !strings.Contains(outputs[i], words) {
+					t.Errorf("%s\nprints no %s: %s", steps[i], words, outputs[i])
+				}
+			}
+		}
+		bypassed := -1
+		if s.Query(t, &bypassed, query[1]); bypassed != 0 {
+			t.Errorf("the production check says %d", bypassed)
+		}
+	})
+}
+
+var production = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
+
+// playbookScene is what the playbook speaks of: a request for mc-foo that waits, and a profile that is not gated yet.
+func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approvalID string) {
+	t.Helper()
+	gated := s.Profile(t, true)
+	for _, call := range []struct{ path, body string }{
+		{"/api/v1/profiles", `{"id":"p-prod-cdn","name":"CDN","allowed_dns_names":["**.example.com"]}`},
+		{"/api/v1/certificates", toJSON(map[string]any{
+			"id": "mc-foo", "profile_id": gated.ID, "common_name": "foo.example.com", "sans": []string{"foo.example.com"}, "csr_pem": servertest.CSR(t),
+		})},
+	} {
+		succeeded[any](t, ask(t, s, "terraform", "POST", call.path, call.body), 201)
+	}
+	waiting = succeeded[api.Job](t, ask(t, s, "terraform", "POST", "/api/v1/certificates/mc-foo/renew", ""), 202)
+	return waiting, *waiting.ApprovalID
+}
+
+// The operator's page has every metric.
+func TestPages_EveryMetric(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/server/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := make(chan *prometheus.Desc, 100)
+	servertest.New(t).App.Registry.Describe(described)
+	close(described)
+	name := regexp.MustCompile(`fqName: "(\w+)"`)
+	for desc := range described {
+		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").Match(page) {
+			t.Errorf("the page does not have %s", metric)
+		}
+	}
+}
+
+// page is a Markdown text whose examples are blocks of bash, each followed by a block of what it prints, if it prints.
+type page struct {
+	parts    []part
+	examples []int // the parts that are examples
+}
+
+type part struct{ text, output string }
+
+var example = regexp.MustCompile("(?s)```bash\n(.*?)```\n(?:\n```(?:json|text)\n.*?```\n)?")
+
+func readPage(text string) *page {
+	p := &page{}
+	for text != "" {
+		at := example.FindStringSubmatchIndex(text)
+		if at == nil {
+			break
+		}
+		p.parts = append(p.parts, part{text: text[:at[0]]}, part{text: text[at[2]:at[3]]})
+		p.examples = append(p.examples, len(p.parts)-1)
+		text = text[at[1]:]
+	}
+	p.parts = append(p.parts, part{text: text})
+	return p
+}
+
+func (p *page) commands() []string {
+	commands := make([]string, len(p.examples))
+	for i, at := range p.examples {
+		commands[i] = p.parts[at].text
+	}
+	return commands
+}
+
+func (p *page) String() string {
+	var b strings.Builder
+	for i, part := range p.parts {
+		switch {
+		case !slices.Contains(p.examples, i):
+			b.WriteString(part.text)
+		case part.output == "":
+			fmt.Fprintf(&b, "```bash\n%s```\n", part.text)
+		default:
+			language := "text"
+			if strings.HasPrefix(part.output, "{") || strings.HasPrefix(part.output, "[") {
+				language = "json"
+			}
+			fmt.Fprintf(&b, "```bash\n%s```\n\n```%s\n%s\n```\n", part.text, language, part.output)
+		}
+	}
+	return b.String()
+}
+
+// shell runs commands one after the other in one bash, as someone would who has set URL and the keys of four people,
+// and gives what each printed.
+func shell(t *testing.T, s *servertest.Server, commands []string) []string {
+	t.Helper()
+	const end = "==== end of the example ===="
+	script := "set -euo pipefail\n"
+	for _, command := range commands {
+		script += command + "\necho '" + end + "'\n"
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "URL="+s.URL,
+		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
+		"ADMIN_API_KEY="+s.Key(t, "adam"))
+	var failure bytes.Buffer
+	cmd.Stderr = &failure
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("bash, curl, jq or openssl: %v\n%s\n%s", err, out, failure.String())
+	}
+	outputs := strings.Split(string(out), end+"\n")
+	for i, output := range outputs {
+		outputs[i] = strings.TrimSpace(output)
+	}
+	return outputs[:len(commands)]
+}
+
+// reader makes what is new in every run the same in every run: times count from one day, made ids are numbered.
+type reader struct {
+	epoch   time.Time
+	numbers map[string]string // by id
+	made    map[string]int    // by prefix
+}
+
+var (
+	instant   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	madeID    = regexp.MustCompile(`\b(ar-|job-|ev-|req-)(?:[0-9a-f]{30}|[a-z2-7]{16})\b`)
+	keyID     = regexp.MustCompile(`"(key_id|id)": "[a-z2-7]{16}"`)
+	digits    = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`)
+	armour    = regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]+-----)(\\n|\n).*?(-----END)`)
+	cursor    = regexp.MustCompile(`after=[\w%-]+`)
+	published = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+)
+
+func (r *reader) sees(output string) string {
+	output = instant.ReplaceAllStringFunc(output, func(text string) string {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return text
+		}
+		return published.Add(at.Sub(r.epoch).Round(time.Hour)).Format(time.RFC3339)
+	})
+	output = madeID.ReplaceAllStringFunc(output, r.number)
+	output = keyID.ReplaceAllString(output, `"$1": "<key id>"`)
+	output = armour.ReplaceAllString(output, "$1$2…$2$3")
+	output = cursor.ReplaceAllString(output, "after=…")
+	return digits.ReplaceAllStringFunc(output, func(hex string) string { return fmt.Sprintf("<%d hex digits>", len(hex)) })
+}
+
+func (r *reader) number(id string) string {
+	if _, seen := r.numbers[id]; !seen {
+		prefix, _, _ := strings.Cut(id, "-")
+		r.made[prefix]++
+		r.numbers[id] = fmt.Sprintf("%s-%d", prefix, r.made[prefix])
+	}
+	return r.numbers[id]
+}
+
+func firstDifference(kept, made string) string {
+	a, b := strings.Split(kept, "\n"), strings.Split(made, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return fmt.Sprintf("line %d\n-%s\n+%s", i+1, a[i], b[i])
+		}
+	}
+	return fmt.Sprintf("%d and %d lines", len(a), len(b))
+}
+
+// routesAnswered are the routes that the server has answered with success, as "METHOD /template".
+func routesAnswered(t *testing.T, s *servertest.Server) []string {
+	t.Helper()
+	families, err := s.App.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answered []string
+	for _, family := range families {
+		if family.GetName() != "certctl_http_request_duration_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			labels := prometheus.Labels{}
+			for _, pair := range metric.GetLabel() {
+				labels[pair.GetName()] = pair.GetValue()
+			}
+			if strings.HasPrefix(labels["status"], "2") {
+				answered = append(answered, labels["method"]+" "+labels["route"])
+			}
+		}
+	}
+	return answered
+}

@@ -1,0 +1,17 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/web"
+)
+
+func (s *server) getUngatedNames(ctx context.Context, _ *struct{}) (*plain[api.UngatedNames], error) {
+	names, err := web.Read(ctx, s.Store, profile.GetUngatedNames)
+	if err != nil {
+		return nil, err
+	}
+	return &plain[api.UngatedNames]{api.UngatedNames(names)}, nil
+}
