@@ -26,7 +26,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(binaryDir, "certctl")
-	build := exec.Command("go", "build", "-o", path, "github.com/certctl/terraform-provider-certctl/server")
+	build := exec.Command("go", "build", "-o", path, "github.com/certctl/terraform-provider-certctl/server/cmd/certctl")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, said)

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("CERTCTL_RUN_MAIN") == "1" {
 		_ = os.Unsetenv("CERTCTL_RUN_MAIN")
-		main()
+		Main("dev")
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"crypto/ecdsa"
@@ -41,7 +41,7 @@ func TestConfiguration(t *testing.T) {
 	}
 	parse := func(args ...string) map[string]string {
 		t.Helper()
-		parser := newParser(t.Context(), &cli{})
+		parser := newParser(t.Context(), "dev", &cli{})
 		parsed, err := parser.Parse(append([]string{"serve"}, args...))
 		if err != nil {
 			t.Fatal(err)

@@ -1,56 +1,16 @@
-package main
+package commands
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/app"
-	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
-
-type cli struct {
-	app.Config
-
-	Serve     serveCommand     `cmd:"" help:"Run the server."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
-	Principal principalCommand `cmd:"" help:"Say who there is and what they may do."`
-	Key       keyCommand       `cmd:"" help:"Give out and revoke API keys."`
-	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Say what may be signed without approval."`
-	CA        caCommand        `cmd:"" name:"ca" help:"The built-in certification authority."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
-}
-
-type serveCommand struct{ app.ServeConfig }
-
-// Run implements the command.
-func (c *serveCommand) Run(ctx context.Context, config *app.Config) error {
-	return app.Serve(ctx, *config, c.ServeConfig, version)
-}
-
-type migrateCommand struct {
-	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also give this role the rights to serve, and no more. Every migration wants it again."`
-}
-
-// Run implements the command.
-func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	db, err := config.Open(ctx, config.Logger())
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // the process ends
-	if c.ServeRole == "" {
-		return nil
-	}
-	return db.GrantServing(ctx, c.ServeRole)
-}
 
 type principalCommand struct {
 	Create  principalCreate  `cmd:"" help:"Add a person or a service."`
@@ -168,118 +128,6 @@ func (c *principalHandover) Run(ctx context.Context, config *app.Config) error {
 	return err
 }
 
-type keyCommand struct {
-	Create keyCreate `cmd:"" help:"Make a key and print it, for the only time."`
-	List   keyList   `cmd:"" help:"List all keys, without their secrets."`
-	Revoke keyRevoke `cmd:"" help:"End a key."`
-}
-
-type keyCreate struct {
-	Principal string        `arg:"" help:"Whose key it is."`
-	Name      string        `help:"What the key is for."`
-	ExpiresIn time.Duration `help:"How long it is good for; 0 never ends."`
-}
-
-// Run implements the command.
-func (c *keyCreate) Run(ctx context.Context, config *app.Config) error {
-	if c.ExpiresIn < 0 {
-		return fmt.Errorf("--expires-in must not be negative")
-	}
-	var key string
-	err := change(ctx, config, func(tx *store.Tx) (err error) {
-		key, err = principal.CreateKey(tx, c.Principal, c.Name, c.ExpiresIn)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Println(key)
-	return err
-}
-
-type keyList struct{}
-
-// Run implements the command.
-func (keyList) Run(ctx context.Context, config *app.Config) error {
-	var rows []principal.Key
-	err := look(ctx, config, func(tx *store.Tx) (err error) {
-		rows, err = principal.Keys(tx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return table("ID\tPRINCIPAL\tNAME\tCREATED\tEXPIRES\tREVOKED", rows, func(k principal.Key) []any {
-		return []any{k.ID, k.PrincipalID, k.Name, k.CreatedAt.Format(time.RFC3339), timeOrDash(k.ExpiresAt), timeOrDash(k.RevokedAt)}
-	})
-}
-
-type keyRevoke struct {
-	ID string `arg:"" help:"The key's id: the part between the first and the second underscore of the key."`
-}
-
-// Run implements the command.
-func (c *keyRevoke) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return principal.RevokeKey(tx, c.ID) })
-}
-
-type caCommand struct {
-	Init    caInit    `cmd:"" help:"Make the CA's key and certificate. Nothing is overwritten."`
-	Replace caReplace `cmd:"" help:"Make the configured CA the one of all servers, and list the requests that this makes stale."`
-}
-
-type caInit struct{}
-
-// Run implements the command.
-func (caInit) Run(config *app.Config) error {
-	file, err := config.CreateCA(time.Now())
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Println(file)
-	return err
-}
-
-type caReplace struct{}
-
-// Run implements the command.
-func (caReplace) Run(ctx context.Context, config *app.Config) error {
-	done, fingerprint, err := app.ReplaceCA(ctx, *config)
-	switch {
-	case err != nil:
-		return err
-	case done.Before == fingerprint:
-		_, err = fmt.Printf("nothing changed: the CA is %s already\n", fingerprint)
-		return err
-	}
-	fmt.Printf("the CA is %s, and was %s: restart every server with it\n", fingerprint, cmp.Or(done.Before, "none"))
-	if len(done.Stale) == 0 {
-		return nil
-	}
-	fmt.Println("these requests were for the CA before and will be refused; renew their certificates again:")
-	return table("JOB\tCERTIFICATE\tSTATUS\tAPPROVAL\tREQUESTED BY", done.Stale, func(j job.Job) []any {
-		return []any{j.ID, j.CertificateID, j.Status, orDash(j.ApprovalID), j.RequestedBy}
-	})
-}
-
-type versionCommand struct{}
-
-// Run implements the command.
-func (versionCommand) Run() error {
-	_, err := fmt.Println(version)
-	return err
-}
-
-// change runs f in one transaction on the configured database, which it migrates first where it may.
-func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := config.Open(ctx, config.Logger())
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // the process ends
-	return db.Write(ctx, f)
-}
-
 // administer is change for what also ends requests.
 func administer(ctx context.Context, config *app.Config, f func(*app.Server, *store.Tx) (principal.Effects, error)) (done principal.Effects, err error) {
 	db, err := config.Open(ctx, config.Logger())
@@ -317,40 +165,6 @@ func count(ids []string) string {
 	}
 }
 
-// look runs f on one snapshot of the configured database.
-func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := config.Open(ctx, config.Logger())
-	if err != nil {
-		return err
-	}
-	defer db.Close() //nolint:errcheck // the process ends
-	return db.Read(ctx, f)
-}
-
-func table[T any](header string, rows []T, cells func(T) []any) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, header)
-	for _, row := range rows {
-		values := cells(row)
-		fmt.Fprintf(w, strings.Repeat("%v\t", len(values)-1)+"%v\n", values...)
-	}
-	return w.Flush()
-}
-
-func orDash(s *string) string {
-	if s == nil {
-		return "-"
-	}
-	return *s
-}
-
-func timeOrDash(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return t.Format(time.RFC3339)
-}
-
 // stateOf says whether a principal may act. A service stops with its owner.
 func stateOf(p principal.Principal, disabled map[string]*time.Time) string {
 	switch {
@@ -360,12 +174,4 @@ func stateOf(p principal.Principal, disabled map[string]*time.Time) string {
 		return "stopped: its owner is disabled since " + disabled[*p.Owner].Format(time.RFC3339)
 	}
 	return "enabled"
-}
-
-func join(roles []api.Role) string {
-	names := make([]string, len(roles))
-	for i, r := range roles {
-		names[i] = string(r)
-	}
-	return strings.Join(names, ",")
 }

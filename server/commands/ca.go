@@ -1,0 +1,50 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/job"
+)
+
+type caCommand struct {
+	Init    caInit    `cmd:"" help:"Make the CA's key and certificate. Nothing is overwritten."`
+	Replace caReplace `cmd:"" help:"Make the configured CA the one of all servers, and list the requests that this makes stale."`
+}
+
+type caInit struct{}
+
+// Run implements the command.
+func (caInit) Run(config *app.Config) error {
+	file, err := config.CreateCA(time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(file)
+	return err
+}
+
+type caReplace struct{}
+
+// Run implements the command.
+func (caReplace) Run(ctx context.Context, config *app.Config) error {
+	done, fingerprint, err := app.ReplaceCA(ctx, *config)
+	switch {
+	case err != nil:
+		return err
+	case done.Before == fingerprint:
+		_, err = fmt.Printf("nothing changed: the CA is %s already\n", fingerprint)
+		return err
+	}
+	fmt.Printf("the CA is %s, and was %s: restart every server with it\n", fingerprint, cmp.Or(done.Before, "none"))
+	if len(done.Stale) == 0 {
+		return nil
+	}
+	fmt.Println("these requests were for the CA before and will be refused; renew their certificates again:")
+	return table("JOB\tCERTIFICATE\tSTATUS\tAPPROVAL\tREQUESTED BY", done.Stale, func(j job.Job) []any {
+		return []any{j.ID, j.CertificateID, j.Status, orDash(j.ApprovalID), j.RequestedBy}
+	})
+}

@@ -1,0 +1,110 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+type cli struct {
+	app.Config
+
+	Serve     serveCommand     `cmd:"" help:"Run the server."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
+	Principal principalCommand `cmd:"" help:"Say who there is and what they may do."`
+	Key       keyCommand       `cmd:"" help:"Give out and revoke API keys."`
+	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Say what may be signed without approval."`
+	CA        caCommand        `cmd:"" name:"ca" help:"The built-in certification authority."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct{ app.ServeConfig }
+
+// Run implements the command.
+func (c *serveCommand) Run(ctx context.Context, config *app.Config, version Version) error {
+	return app.Serve(ctx, *config, c.ServeConfig, string(version))
+}
+
+type migrateCommand struct {
+	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also give this role the rights to serve, and no more. Every migration wants it again."`
+}
+
+// Run implements the command.
+func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
+	db, err := config.Open(ctx, config.Logger())
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	if c.ServeRole == "" {
+		return nil
+	}
+	return db.GrantServing(ctx, c.ServeRole)
+}
+
+type versionCommand struct{}
+
+// Run implements the command.
+func (versionCommand) Run(version Version) error {
+	_, err := fmt.Println(version)
+	return err
+}
+
+// change runs f in one transaction on the configured database, which it migrates first where it may.
+func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := config.Open(ctx, config.Logger())
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	return db.Write(ctx, f)
+}
+
+// look runs f on one snapshot of the configured database.
+func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := config.Open(ctx, config.Logger())
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the process ends
+	return db.Read(ctx, f)
+}
+
+func table[T any](header string, rows []T, cells func(T) []any) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, header)
+	for _, row := range rows {
+		values := cells(row)
+		fmt.Fprintf(w, strings.Repeat("%v\t", len(values)-1)+"%v\n", values...)
+	}
+	return w.Flush()
+}
+
+func orDash(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
+}
+
+func timeOrDash(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}
+
+func join(roles []api.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ",")
+}
