@@ -50,6 +50,7 @@ type Certificate struct {
 	Version       int64             `json:"version" doc:"counts changes of the written fields; also the ETag"`
 	Status        CertificateStatus `json:"status" enum:"unissued,awaiting_approval,issuing,issued,rejected,expired,failed,cancelled"`
 	Current       *Leaf             `json:"current" doc:"the newest leaf; null without one"`
+	UpToDate      bool              `json:"up_to_date" doc:"the current leaf is what would be signed now, and has not expired; false without one"`
 	Job           *JobSummary       `json:"job" doc:"the newest job, open or not; null without one"`
 	ApprovalID    *string           `json:"approval_id" doc:"of the newest job"`
 	ApprovalState *ApprovalState    `json:"approval_state" doc:"of the newest job"`

@@ -1,11 +1,15 @@
 package certificate
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -31,18 +35,25 @@ func View(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	}
 	views := make([]api.Certificate, len(rows))
 	for i, c := range rows {
-		views[i] = view(c, leaves, jobs, states)
+		if views[i], err = view(c, leaves, jobs, states, tx.Now); err != nil {
+			return nil, err
+		}
 	}
 	return views, nil
 }
 
-func view(c Certificate, leaves map[string]Leaf, jobs map[string]job.Job, states map[string]api.ApprovalState) api.Certificate {
+func view(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job, states map[string]api.ApprovalState, now time.Time) (api.Certificate, error) {
 	v := api.Certificate{
 		ID: c.ID, CertificateSpec: c.Spec.V, RenewAt: c.RenewAt, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
 	if c.CurrentSerial != nil {
-		leaf := leaves[c.UID].API()
+		current := leaves[c.UID]
+		leaf := current.API()
 		v.Current = &leaf
+		var err error
+		if v.UpToDate, err = current.isUpToDate(c, now); err != nil {
+			return v, err
+		}
 	}
 	newest, asked := jobs[c.UID]
 	if asked {
@@ -56,7 +67,7 @@ func view(c Certificate, leaves map[string]Leaf, jobs map[string]job.Job, states
 		}
 	}
 	v.Status = status(v.Current != nil, newest.Status, v.ApprovalState)
-	return v
+	return v, nil
 }
 
 // status is that of the newest request while there is no leaf; with one, a finished request leaves it issued.
@@ -81,20 +92,53 @@ func status(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.
 	}
 }
 
+// currentLeaf is the current leaf of a certificate, with the subject that was signed and what a new subject would take
+// from the profile and the issuer.
+type currentLeaf struct {
+	Leaf                    `gorm:"embedded"`
+	SignedSubject           string
+	ProfileSpec             store.JSON[api.ProfileSpec]
+	IssuerFingerprintSHA256 string `gorm:"column:issuer_fingerprint_sha256"`
+}
+
+// isUpToDate reports whether the leaf is what would be signed now, and has not expired. The certificate has the hash of
+// its key, so its request is not parsed.
+func (l currentLeaf) isUpToDate(c Certificate, now time.Time) (bool, error) {
+	var signed api.IssuanceSubject
+	if err := json.Unmarshal([]byte(l.SignedSubject), &signed); err != nil {
+		return false, fmt.Errorf("read the subject of job %s: %w", l.JobID, err)
+	}
+	if now.After(l.NotAfter) || signed.Key.SPKISHA256 != c.SPKISHA256 {
+		return false, nil
+	}
+	return reflect.DeepEqual(signed, api.IssuanceSubject{
+		CertificateID: c.ID, ProfileID: c.Spec.V.ProfileID, IssuerFingerprintSHA256: l.IssuerFingerprintSHA256,
+		CertificateContent: rules.CertificateContent(c.Spec.V, signed.Key),
+		ProfileContent:     rules.ProfileContent(l.ProfileSpec.V),
+	}), nil
+}
+
+// The profile of an archived certificate may be deleted. The fingerprint is that of the issuer's certificate in use; a
+// profile with another issuer differs from the signed subject anyway.
+const findCurrentLeaves = `SELECT l.*, j.subject AS signed_subject, p.spec AS profile_spec, COALESCE((
+		SELECT i.fingerprint_sha256 FROM issuers i WHERE i.id = l.issuer_id ORDER BY i.generation DESC LIMIT 1), '') AS issuer_fingerprint_sha256
+	FROM leaves l JOIN jobs j ON j.id = l.job_id JOIN certificates c ON c.uid = l.certificate_uid LEFT JOIN profiles p ON p.id = c.profile_id
+	WHERE l.certificate_uid IN ? AND l.serial_number IN ?`
+
 // currentLeaves finds the current leaf of each certificate, by the certificate's uid.
-func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]Leaf, error) {
+func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf, error) {
 	serials := map[string]string{}
 	for _, c := range rows {
 		if c.CurrentSerial != nil {
 			serials[c.UID] = *c.CurrentSerial
 		}
 	}
-	leaves := map[string]Leaf{}
+	leaves := map[string]currentLeaf{}
 	if len(serials) == 0 {
 		return leaves, nil
 	}
-	var found []Leaf
-	err := tx.DB.Where("certificate_uid IN ? AND serial_number IN ?", slices.Collect(maps.Keys(serials)), slices.Collect(maps.Values(serials))).Find(&found).Error
+	var found []currentLeaf
+	err := tx.DB.Raw(findCurrentLeaves, slices.Collect(maps.Keys(serials)), slices.Collect(maps.Values(serials))).Scan(&found).Error
 	if err != nil {
 		return nil, fmt.Errorf("look up leaves: %w", err)
 	}
