@@ -1,12 +1,6 @@
 package provider
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/hex"
-	"encoding/pem"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -164,48 +158,25 @@ func labels(m types.Map) map[string]string {
 	return values
 }
 
-// standing is what became of the request for what a certificate says now.
-type standing string
+// certificateState is what the plan needs to know of a certificate and its newest request.
+type certificateState string
 
 const (
-	standsIssued   standing = "issued"   // there is a usable leaf
-	standsWaiting  standing = "waiting"  // a job is open
-	standsRejected standing = "rejected" // asking again is for people to decide
-	standsAgain    standing = "again"    // the request came to nothing, or there was none
+	stateIssued   certificateState = "issued"   // the current leaf is up to date
+	stateWaiting  certificateState = "waiting"  // a job is open
+	stateRejected certificateState = "rejected" // only a person may ask again
+	stateUnmet    certificateState = "unmet"    // the newest request ended without the certificate, or there is none
 )
 
-func standingOf(c api.Certificate, now time.Time) standing {
+func certificateStateOf(c api.Certificate) certificateState {
 	switch {
 	case c.OpenJobID != nil:
-		return standsWaiting
-	case usable(c, now):
-		return standsIssued
+		return stateWaiting
+	case c.UpToDate:
+		return stateIssued
 	case c.ApprovalState != nil && *c.ApprovalState == api.ApprovalRejected:
-		return standsRejected
+		return stateRejected
 	default:
-		return standsAgain
+		return stateUnmet
 	}
-}
-
-// usable says whether the current leaf has the names and the key that the certificate says, and still holds.
-func usable(c api.Certificate, now time.Time) bool {
-	if c.Current == nil || !now.Before(c.Current.NotAfter) {
-		return false
-	}
-	key, err := publicKeyHash(c.CSRPEM)
-	return err == nil && key == c.Current.SPKISHA256 &&
-		slices.Equal(slices.Sorted(slices.Values(c.SANs)), slices.Sorted(slices.Values(c.Current.SANs)))
-}
-
-func publicKeyHash(csr string) (string, error) {
-	block, _ := pem.Decode(bytes.TrimSpace([]byte(csr)))
-	if block == nil {
-		return "", errNotPEM
-	}
-	request, err := x509.ParseCertificateRequest(block.Bytes)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(request.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:]), nil
 }

@@ -20,7 +20,7 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 	var plan, state certificateModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	stands, diags := lastStanding(ctx, req.Private)
+	last, diags := lastCertificateState(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() || !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
 		return // replaced: everything is new
@@ -28,7 +28,7 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 	waits := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
 	changed := !plan.sameContent(state) || !plan.sameTriggers(state)
 	switch {
-	case changed, stands == standsAgain, stands == standsWaiting && waits:
+	case changed, last == stateUnmet, last == stateWaiting && waits:
 		plan.outputs = unknownOutputs()
 	default:
 		plan.outputs = state.outputs
@@ -36,22 +36,23 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 			plan.RenewAt, plan.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
 		}
 	}
-	if stands == standsRejected && !changed {
+	if last == stateRejected && !changed {
 		resp.Diagnostics.Append(r.rejected(ctx, state)...)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-func lastStanding(ctx context.Context, private privateState) (standing, diag.Diagnostics) {
-	text, diags := private.GetKey(ctx, standingKey)
+// lastCertificateState returns the state that Read left, empty if it left none.
+func lastCertificateState(ctx context.Context, private privateState) (certificateState, diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, stateKey)
 	if text == nil {
 		return "", diags
 	}
-	var stands standing
-	if err := json.Unmarshal(text, &stands); err != nil {
+	var last certificateState
+	if err := json.Unmarshal(text, &last); err != nil {
 		diags.AddError("The state cannot be read", fmt.Sprintf("Its private part says %q. Run terraform apply -refresh-only, then try again.", text))
 	}
-	return stands, diags
+	return last, diags
 }
 
 // rejected reminds of a request that a person turned down: asking again by itself would not respect him.

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -21,8 +20,6 @@ var (
 	_ resource.ResourceWithModifyPlan  = (*certificateResource)(nil)
 	_ resource.ResourceWithIdentity    = (*certificateResource)(nil)
 )
-
-var errNotPEM = errors.New("no PEM block")
 
 const (
 	defaultWait   = 10 * time.Minute
@@ -135,7 +132,7 @@ func (r *certificateResource) update(ctx context.Context, plan, state certificat
 	if err != nil {
 		return c, err
 	}
-	if plan.sameTriggers(state) && standingOf(c, time.Now()) != standsAgain {
+	if plan.sameTriggers(state) && certificateStateOf(c) != stateUnmet {
 		return c, nil
 	}
 	// A request that is under way already is the one that was wanted.
@@ -195,17 +192,16 @@ func mustBeCSR(plan certificateModel) (diags diag.Diagnostics) {
 	return diags
 }
 
-// standingKey is where Read leaves for the plan what became of the request.
-const standingKey = "standing"
+// stateKey is where Read leaves the certificate's state for the plan.
+const stateKey = "certificate_state"
 
-// save keeps what the server has, its version, and how the request stands.
+// save stores the certificate, its version and its state.
 func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to place) diag.Diagnostics {
 	if c.ID != m.ID.ValueString() {
 		return a.foreign(aCertificate, c.ID)
 	}
-	now := time.Now()
-	diags := to.state.Set(ctx, m.stored(c, now))
+	diags := to.state.Set(ctx, m.stored(c, time.Now()))
 	diags.Append(identify(ctx, to.identity, c.ID)...)
-	diags.Append(to.remember(ctx, map[string]any{versionKey: c.Version, standingKey: standingOf(c, now)})...)
+	diags.Append(to.remember(ctx, map[string]any{versionKey: c.Version, stateKey: certificateStateOf(c)})...)
 	return diags
 }

@@ -65,10 +65,10 @@ func (r *certificateResource) wait(ctx context.Context, c api.Certificate, deadl
 
 // outcome tells what a person has to do, or why there is no certificate.
 func (r *certificateResource) outcome(ctx context.Context, c api.Certificate) (diags diag.Diagnostics) {
-	switch stands := standingOf(c, time.Now()); {
+	switch state := certificateStateOf(c); {
 	case c.Status == api.CertificateAwaitingApproval && c.ApprovalID != nil:
 		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.request(ctx, *c.ApprovalID))
-	case stands == standsRejected || stands == standsAgain:
+	case state == stateRejected || state == stateUnmet:
 		reason := string(c.Status)
 		if c.Job != nil && c.Job.ErrorMessage != "" {
 			reason = c.Job.ErrorMessage
