@@ -9,10 +9,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// CreateCertificate makes a certificate; nothing is signed until it is renewed.
-func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate, opts ...RequestOption) (api.Certificate, error) {
+// CreateCertificate makes a certificate. Nothing is signed until it is renewed, unless [IssueOptions] are given.
+func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate, opts ...IssueOption) (api.Certificate, error) {
 	r := request{method: http.MethodPost, path: certificatesPath(), body: b, want: http.StatusCreated}
-	return call[api.Certificate](ctx, c, r.with(opts))
+	return call[api.Certificate](ctx, c, r.withIssue(opts))
 }
 
 // ListCertificatesOptions filters certificates.
@@ -40,9 +40,9 @@ func (c *Client) GetCertificate(ctx context.Context, id string) (api.Certificate
 }
 
 // ReplaceCertificate writes all writable fields of a certificate.
-func (c *Client) ReplaceCertificate(ctx context.Context, id string, spec api.CertificateSpec, opts ...RequestOption) (api.Certificate, error) {
+func (c *Client) ReplaceCertificate(ctx context.Context, id string, spec api.CertificateSpec, opts ...IssueOption) (api.Certificate, error) {
 	r := request{method: http.MethodPut, path: certificatesPath(id), body: spec, want: http.StatusOK}
-	return call[api.Certificate](ctx, c, r.with(opts))
+	return call[api.Certificate](ctx, c, r.withIssue(opts))
 }
 
 // ListCertificateVersions gives every leaf that was issued for a certificate.

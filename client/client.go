@@ -96,23 +96,39 @@ func IdempotencyKey(key string) RequestOption {
 	return func(r *request) { r.header.Set(idempotencyKey, key) }
 }
 
-// Query sets a query parameter of a single request: reason and resubmit of an edit, say.
-func Query(name, value string) RequestOption {
-	return func(r *request) {
-		if r.query == nil {
-			r.query = url.Values{}
-		}
-		r.query.Set(name, value)
+// EditOption changes one edit of a profile: a [RequestOption] or [EditOptions].
+type EditOption interface{ changeEdit(r *request) }
+
+// EditOptions belongs to an edit of a profile that may have to wait for a second person.
+type EditOptions struct {
+	Reason   string // for the approvers
+	Resubmit bool   // asks again for an edit that was rejected
+}
+
+// IssueOption changes one write of a certificate: a [RequestOption] or [IssueOptions].
+type IssueOption interface{ changeIssue(r *request) }
+
+// IssueOptions asks for issuance with the write of a certificate, in one transaction. Without it nothing is issued.
+type IssueOptions struct {
+	Reason       string   // for the approvers
+	AlsoExcluded []string // handles of more people who may not decide
+}
+
+func (o RequestOption) changeEdit(r *request)  { o(r) }
+func (o RequestOption) changeIssue(r *request) { o(r) }
+
+func (o EditOptions) changeEdit(r *request) {
+	query(r.query).text("reason", o.Reason)
+	if o.Resubmit {
+		r.query.Set("resubmit", "true")
 	}
 }
 
-// AlsoExclude keeps more people from deciding on what a write with issue=true asks for.
-func AlsoExclude(handles ...string) RequestOption {
-	return func(r *request) {
-		if r.query == nil {
-			r.query = url.Values{}
-		}
-		r.query["also_excluded"] = handles
+func (o IssueOptions) changeIssue(r *request) {
+	r.query.Set("issue", "true")
+	query(r.query).text("reason", o.Reason)
+	if len(o.AlsoExcluded) > 0 {
+		r.query["also_excluded"] = o.AlsoExcluded
 	}
 }
 
@@ -129,12 +145,34 @@ func (r request) repeatable() bool {
 	}
 }
 
+// changeable returns the request with an empty header and query, which options add to.
+func (r request) changeable() *request {
+	r.header, r.query = http.Header{}, url.Values{}
+	return &r
+}
+
 func (r request) with(opts []RequestOption) request {
-	r.header = http.Header{}
-	for _, opt := range opts {
-		opt(&r)
+	changed := r.changeable()
+	for _, o := range opts {
+		o(changed)
 	}
-	return r
+	return *changed
+}
+
+func (r request) withEdit(opts []EditOption) request {
+	changed := r.changeable()
+	for _, o := range opts {
+		o.changeEdit(changed)
+	}
+	return *changed
+}
+
+func (r request) withIssue(opts []IssueOption) request {
+	changed := r.changeable()
+	for _, o := range opts {
+		o.changeIssue(changed)
+	}
+	return *changed
 }
 
 // answer is a success, read to its end.

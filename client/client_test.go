@@ -89,7 +89,7 @@ func TestRetry(t *testing.T) {
 		_, err := c.CreateProfile(ctx, api.CreateProfile{})
 		return err
 	}
-	put := func(opts ...client.RequestOption) func(context.Context, *client.Client) error {
+	put := func(opts ...client.EditOption) func(context.Context, *client.Client) error {
 		return func(ctx context.Context, c *client.Client) error {
 			_, err := c.ReplaceProfile(ctx, "p-a", api.ProfileSpec{Name: "<a>"}, opts...)
 			return err
@@ -234,6 +234,38 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	if own, none := s.calls[0].Header.Get("Idempotency-Key"), s.calls[1].Header.Get("Idempotency-Key"); own != "mine" || none != "" {
 		t.Errorf("the caller's key became %q, and without retries there is %q", own, none)
+	}
+}
+
+// The options of an edit and of an issuance become the query; those that are not set do not.
+func TestOptions_BecomeTheQuery(t *testing.T) {
+	edit := func(opts ...client.EditOption) func(*client.Client) error {
+		return func(c *client.Client) error {
+			_, err := c.PreviewProfile(t.Context(), api.CreateProfile{}, opts...)
+			return err
+		}
+	}
+	issue := func(opts ...client.IssueOption) func(*client.Client) error {
+		return func(c *client.Client) error {
+			_, err := c.ReplaceCertificate(t.Context(), "mc-a", api.CertificateSpec{}, opts...)
+			return err
+		}
+	}
+	for want, do := range map[string]func(*client.Client) error{
+		"/profiles/preview":                                                 edit(client.IfMatch(1), client.EditOptions{}),
+		"/profiles/preview?reason=a+b&resubmit=true":                        edit(client.EditOptions{Reason: "a b", Resubmit: true}),
+		"/certificates/mc-a":                                                issue(client.IfMatch(1)),
+		"/certificates/mc-a?issue=true":                                     issue(client.IssueOptions{}, client.IfMatch(1)),
+		"/certificates/mc-a?issue=true&reason=release":                      issue(client.IssueOptions{Reason: "release"}),
+		"/certificates/mc-a?also_excluded=bob&also_excluded=eve&issue=true": issue(client.IssueOptions{AlsoExcluded: []string{"bob", "eve"}}),
+	} {
+		s := &script{steps: []step{{status: 200, media: "application/json", body: "{}"}}}
+		if err := do(s.client(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.calls[0].URL.RequestURI(); got != "/api/v1"+want {
+			t.Errorf("the request is %s, want %s", got, want)
+		}
 	}
 }
 

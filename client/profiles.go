@@ -33,12 +33,12 @@ func (c *Client) GetProfile(ctx context.Context, id string) (api.Profile, error)
 
 // ReplaceProfile writes all writable fields of a profile. An edit that awaits a second person is an
 // *AwaitingApprovalError: nothing has changed yet.
-func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...RequestOption) (api.EditedProfile, error) {
+func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.ProfileSpec, opts ...EditOption) (api.EditedProfile, error) {
 	r := request{
 		method: http.MethodPut, path: profilesPath(id), body: spec,
 		want: http.StatusOK, also: http.StatusAccepted, media: "application/json",
 	}
-	a, err := c.send(ctx, r.with(opts))
+	a, err := c.send(ctx, r.withEdit(opts))
 	if err != nil {
 		return api.EditedProfile{}, err
 	}
@@ -53,9 +53,9 @@ func (c *Client) ReplaceProfile(ctx context.Context, id string, spec api.Profile
 }
 
 // PreviewProfile tells what ReplaceProfile would do, or CreateProfile if no profile has the id, and does nothing.
-func (c *Client) PreviewProfile(ctx context.Context, p api.CreateProfile, opts ...RequestOption) (api.EditPreview, error) {
+func (c *Client) PreviewProfile(ctx context.Context, p api.CreateProfile, opts ...EditOption) (api.EditPreview, error) {
 	r := request{method: http.MethodPost, path: profilesPath("preview"), body: p, want: http.StatusOK}
-	return call[api.EditPreview](ctx, c, r.with(opts))
+	return call[api.EditPreview](ctx, c, r.withEdit(opts))
 }
 
 // DeleteProfile deletes a profile that no certificate uses.

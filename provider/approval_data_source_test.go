@@ -131,7 +131,7 @@ func TestApproval_ErrorsNameTheID(t *testing.T) {
 // edit asks for a change of a gated profile, and gives the approval that it awaits.
 func edit(t *testing.T, c *client.Client, id string, spec api.ProfileSpec) api.Approval {
 	t.Helper()
-	_, err := c.ReplaceProfile(t.Context(), id, spec, client.Query("reason", "SECOPS-1"))
+	_, err := c.ReplaceProfile(t.Context(), id, spec, client.EditOptions{Reason: "SECOPS-1"})
 	waits, ok := errors.AsType[*client.AwaitingApprovalError](err)
 	if !ok {
 		t.Fatalf("the edit does not wait: %v", err)

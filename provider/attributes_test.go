@@ -508,7 +508,7 @@ func TestImport_WritesTheConfiguration(t *testing.T) {
 		CommonName: "a.example.com", SANs: []string{"b.example.com", "a.example.com"}, ProfileID: open.ID, CSRPEM: servertest.CSR(t),
 		RenewBeforeSeconds: &days, Labels: map[string]string{"example.com/tier": "${1}"},
 	}
-	issued, err := olga.CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: everything}, client.Query("issue", "true"))
+	issued, err := olga.CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: everything}, client.IssueOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

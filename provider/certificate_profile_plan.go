@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 )
 
 // foresight is how long a plan waits to be told what an apply would meet. The plan is right without it.
@@ -42,7 +42,7 @@ func (r *certificateProfileResource) ModifyPlan(ctx context.Context, req resourc
 func (r *certificateProfileResource) foresee(ctx context.Context, a attempt, plan certificateProfileModel, private privateState) diag.Diagnostics {
 	ctx, cancel := context.WithTimeout(ctx, foresight)
 	defer cancel()
-	opts := slices.Clone(r.edits)
+	opts := []client.EditOption{r.editOptions()}
 	if match, diags := ifMatch(ctx, private); !diags.HasError() {
 		opts = append(opts, match)
 	}

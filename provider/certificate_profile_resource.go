@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -83,7 +82,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 	}
 	id := plan.ID.ValueString()
 	a := attempt{what: "update certificate profile " + id, sent: plan.spec(), schema: req.Plan.Schema}
-	p, err := r.client.ReplaceProfile(finish(ctx), id, plan.spec(), append(slices.Clone(r.edits), match)...)
+	p, err := r.client.ReplaceProfile(finish(ctx), id, plan.spec(), r.editOptions(), match)
 	if err != nil {
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return

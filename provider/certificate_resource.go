@@ -57,7 +57,7 @@ func (r *certificateResource) Create(ctx context.Context, req resource.CreateReq
 	}
 	body := api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}
 	a := attempt{what: "create certificate " + body.ID, sent: body, schema: req.Plan.Schema}
-	c, err := r.client.CreateCertificate(finish(ctx), body, r.issue()...)
+	c, err := r.client.CreateCertificate(finish(ctx), body, r.issueOptions())
 	if err != nil {
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
@@ -121,7 +121,7 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 func (r *certificateResource) update(ctx context.Context, plan, state certificateModel, match client.RequestOption) (api.Certificate, error) {
 	id := plan.ID.ValueString()
 	if !plan.sameContent(state) {
-		return r.client.ReplaceCertificate(ctx, id, plan.spec(), append(r.issue(), match)...)
+		return r.client.ReplaceCertificate(ctx, id, plan.spec(), r.issueOptions(), match)
 	}
 	if !plan.sameSpec(state) {
 		if _, err := r.client.ReplaceCertificate(ctx, id, plan.spec(), match); err != nil {
@@ -140,18 +140,6 @@ func (r *certificateResource) update(ctx context.Context, plan, state certificat
 		return c, err
 	}
 	return r.client.GetCertificate(ctx, id)
-}
-
-// issue asks for issuance in the same request.
-func (r *certificateResource) issue() []client.RequestOption {
-	opts := []client.RequestOption{client.Query("issue", "true")}
-	if r.reason != "" {
-		opts = append(opts, client.Query("reason", r.reason))
-	}
-	if len(r.authors) > 0 {
-		opts = append(opts, client.AlsoExclude(r.authors...))
-	}
-	return opts
 }
 
 // Delete archives the certificate. A job that is signing ends by itself, so it is waited for.

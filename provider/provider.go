@@ -112,13 +112,20 @@ type providerModel struct {
 	MaxRetries       types.Int64          `tfsdk:"max_retries"`
 }
 
-// connection is what resources and data sources get: the server, and how it is asked for changes.
+// connection is the server, and how the provider asks it for changes. Configure makes it once.
 type connection struct {
-	client *client.Client
-	edits  []client.RequestOption // of an edit that may have to wait for a second person
-	reason string                 // why changes are made; kept on approvals
-	// authors are handles of people who may not approve a certificate that is asked for, beside those the server knows.
-	authors []string
+	client   *client.Client
+	reason   string   // for the approvers
+	resubmit bool     // ask again for edits of profiles that were rejected
+	authors  []string // handles of more people who may not decide on a certificate
+}
+
+func (c connection) editOptions() client.EditOptions {
+	return client.EditOptions{Reason: c.reason, Resubmit: c.resubmit}
+}
+
+func (c connection) issueOptions() client.IssueOptions {
+	return client.IssueOptions{Reason: c.reason, AlsoExcluded: c.authors}
 }
 
 func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
@@ -139,11 +146,13 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", upperFirst(err.Error())+".")
 		return
 	}
-	edits, diags := m.edits()
+	conn := connection{client: c}
+	conn.reason, diags = m.reason()
 	resp.Diagnostics.Append(diags...)
-	authors, authorDiags := changeAuthors()
-	resp.Diagnostics.Append(authorDiags...)
-	conn := connection{client: c, edits: edits, reason: setting(m.ChangeReason, reasonVariable), authors: authors}
+	conn.resubmit, diags = m.resubmit()
+	resp.Diagnostics.Append(diags...)
+	conn.authors, diags = changeAuthors()
+	resp.Diagnostics.Append(diags...)
 	resp.DataSourceData = conn
 	resp.ResourceData = conn
 	resp.ActionData = conn
@@ -187,24 +196,26 @@ func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) 
 	return opts, nil
 }
 
-// edits says why changes are made, and whether to insist on those that were rejected.
-func (m providerModel) edits() (opts []client.RequestOption, diags diag.Diagnostics) {
-	if reason := setting(m.ChangeReason, reasonVariable); utf8.RuneCountInString(reason) > maxReason {
+// reason returns the reason of changes. The schema checks the length of the attribute but not of the variable.
+func (m providerModel) reason() (reason string, diags diag.Diagnostics) {
+	reason = setting(m.ChangeReason, reasonVariable)
+	if utf8.RuneCountInString(reason) > maxReason {
 		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("It has more than %d characters.", maxReason))
-	} else if reason != "" {
-		opts = append(opts, client.Query("reason", reason))
 	}
-	resubmit := m.ResubmitRejected.ValueBool()
-	if text := os.Getenv(resubmitVariable); m.ResubmitRejected.IsNull() && text != "" {
-		var err error
-		if resubmit, err = strconv.ParseBool(text); err != nil {
-			diags.AddError("Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
-		}
+	return reason, diags
+}
+
+// resubmit reports whether to ask again for edits that were rejected.
+func (m providerModel) resubmit() (resubmit bool, diags diag.Diagnostics) {
+	text := os.Getenv(resubmitVariable)
+	if !m.ResubmitRejected.IsNull() || text == "" {
+		return m.ResubmitRejected.ValueBool(), nil
 	}
-	if resubmit {
-		opts = append(opts, client.Query("resubmit", "true"))
+	resubmit, err := strconv.ParseBool(text)
+	if err != nil {
+		diags.AddError("Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
 	}
-	return opts, diags
+	return resubmit, diags
 }
 
 var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)

@@ -66,7 +66,7 @@ func request(id string, since time.Duration) func(testing.TB, *scene) {
 		name := strings.TrimPrefix(id, "mc-") + ".example.com"
 		spec := api.DefaultCertificateSpec()
 		spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = name, []string{name}, "p-web", servertest.CSR(t)
-		_, err := s.Client(t, "olga").CreateCertificate(t.Context(), api.CreateCertificate{ID: id, CertificateSpec: spec}, client.Query("issue", "true"))
+		_, err := s.Client(t, "olga").CreateCertificate(t.Context(), api.CreateCertificate{ID: id, CertificateSpec: spec}, client.IssueOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestRenew_AlsoExcluded(t *testing.T) {
 
 		made, err := at.as("terraform").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: api.CertificateSpec{
 			SANs: []string{"issued.example.com"}, ProfileID: at.p.ID, CSRPEM: servertest.CSR(t), Labels: map[string]string{},
-		}}, client.Query("issue", "true"), client.AlsoExclude("bob", "carol"))
+		}}, client.IssueOptions{AlsoExcluded: []string{"bob", "carol"}})
 		at.must(nil, err)
 		if a, err := at.as("vera").GetApproval(ctx, *made.ApprovalID); err != nil || !cmp.Equal(a.Excluded, []string{"alice", "bob", "carol"}) {
 			t.Errorf("with ?issue=true: %v, %v", err, a.Excluded)

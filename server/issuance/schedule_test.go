@@ -272,7 +272,7 @@ func TestIssueWithTheWrite(t *testing.T) {
 		p := s.Profile(t, true)
 		spec := api.DefaultCertificateSpec()
 		spec.SANs, spec.ProfileID, spec.CSRPEM = []string{"a.example.com"}, p.ID, servertest.CSR(t)
-		c, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-a", CertificateSpec: spec}, client.Query("issue", "true"), client.Query("reason", "first"))
+		c, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-a", CertificateSpec: spec}, client.IssueOptions{Reason: "first"})
 		if err != nil || c.Status != api.CertificateAwaitingApproval || c.ApprovalID == nil {
 			t.Fatalf("%v, %+v", err, c)
 		}
@@ -280,7 +280,7 @@ func TestIssueWithTheWrite(t *testing.T) {
 			t.Errorf("%v, %+v", err, a)
 		}
 		spec.SANs = append(spec.SANs, "b.example.com")
-		changed, err := olga.ReplaceCertificate(ctx, c.ID, spec, client.Query("issue", "true"))
+		changed, err := olga.ReplaceCertificate(ctx, c.ID, spec, client.IssueOptions{})
 		if err != nil || changed.Status != api.CertificateAwaitingApproval || *changed.ApprovalID == *c.ApprovalID {
 			t.Fatalf("%v, %+v", err, changed)
 		}
@@ -288,7 +288,7 @@ func TestIssueWithTheWrite(t *testing.T) {
 		if _, err := olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
 			t.Fatal(err)
 		}
-		_, err = olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, client.Query("issue", "true"))
+		_, err = olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, client.IssueOptions{})
 		servertest.RefusedWith(t, err, api.CodeProfileDisabled)
 		_, err = olga.GetCertificate(ctx, "mc-b")
 		servertest.RefusedWith(t, err, api.CodeNotFound)

@@ -218,7 +218,7 @@ func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		s.SetUngatedNames(t, ungatedDev())
 		open := anyProfile(t, s, "p-open", nil)
-		issue := client.Query("issue", "true")
+		issue := client.IssueOptions{}
 		spec := specOf(t, open.ID, "", "z.dev.example.com", "b.example.com")
 		_, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
 		approvalRequired(t, err, "/sans/1")

@@ -15,7 +15,7 @@ import (
 )
 
 // put makes an edit and gives the approval that it waits for; nil if it applied.
-func put(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) (*api.Approval, error) {
+func put(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) (*api.Approval, error) {
 	t.Helper()
 	_, err := s.Client(t, who).ReplaceProfile(context.Background(), id, spec, opts...)
 	var waiting *client.AwaitingApprovalError
@@ -25,7 +25,7 @@ func put(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpe
 	return nil, err
 }
 
-func waits(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) api.Approval {
+func waits(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) api.Approval {
 	t.Helper()
 	a, err := put(t, s, who, id, spec, opts...)
 	if err != nil || a == nil {
@@ -66,7 +66,7 @@ func TestEdit_IsApproved(t *testing.T) {
 		p := s.Profile(t, true)
 		spec := gateOff(p.ProfileSpec)
 		spec.AllowedDNSNames = []string{"z.example.com", "a.example.com"} // their order is kept
-		a := waits(t, s, "terraform", p.ID, spec, client.IfMatch(p.Version), client.Query("reason", "release"))
+		a := waits(t, s, "terraform", p.ID, spec, client.IfMatch(p.Version), client.EditOptions{Reason: "release"})
 		if a.Kind != api.ApprovalProfileEdit || a.Reason != "release" || a.CertificateID != nil || a.JobID != nil {
 			t.Errorf("unexpected approval: %+v", a)
 		}
@@ -163,7 +163,7 @@ func TestEdit_Again(t *testing.T) {
 		if refusal.ApprovalID != rejected.ID || refusal.DecidedBy != "bob" || refusal.Note != "not on a Friday" {
 			t.Errorf("the refusal says %+v", refusal)
 		}
-		again := waits(t, s, "alice", p.ID, edit, client.Query("resubmit", "true"))
+		again := waits(t, s, "alice", p.ID, edit, client.EditOptions{Resubmit: true})
 		if again.PreviousApprovalID == nil || *again.PreviousApprovalID != rejected.ID {
 			t.Errorf("previous: %v", again.PreviousApprovalID)
 		}
@@ -298,7 +298,7 @@ func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
 		_, err = put(t, s, "alice", p.ID, gateOff(labelled(p.ProfileSpec, "washed off")))
 		servertest.RefusedWith(t, err, api.CodeEditRejected)
 
-		second := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "too early"), client.Query("resubmit", "true"))
+		second := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "too early"), client.EditOptions{Resubmit: true})
 		for _, again := range []struct{ who, team string }{{"alice", "alice's"}, {"bob", "bob's"}} {
 			if a := waits(t, s, again.who, p.ID, labelled(gateOff(p.ProfileSpec), again.team)); a.ID != second.ID {
 				t.Errorf("other labels of %s made another approval", again.who)
@@ -364,7 +364,7 @@ func TestEdit_RejectionStays(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		withdraw(waits(t, s, "alice", p.ID, edit, client.Query("resubmit", "true")))
+		withdraw(waits(t, s, "alice", p.ID, edit, client.EditOptions{Resubmit: true}))
 		_, err := put(t, s, "alice", p.ID, edit)
 		if refusal := servertest.RefusedWith(t, err, api.CodeEditRejected); refusal.ApprovalID != rejected.ID {
 			t.Errorf("the refusal says %+v", refusal)

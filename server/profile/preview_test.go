@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.RequestOption) api.EditPreview {
+func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) api.EditPreview {
 	t.Helper()
 	preview, err := s.Client(t, who).PreviewProfile(context.Background(), api.CreateProfile{ID: id, ProfileSpec: spec}, opts...)
 	if err != nil {
