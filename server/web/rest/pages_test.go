@@ -49,16 +49,16 @@ func TestPages_API(t *testing.T) {
 	})
 }
 
-// The playbook of the README, word for word, but for the id of the approval that is its placeholder.
+// The commands of the README, word for word, but for the id of the approval that is its placeholder.
 func TestPages_Playbook(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "## The playbook")
+	_, section, _ := strings.Cut(string(readme), "## Decide on requests")
 	block, query := example.FindStringSubmatch(section), production.FindStringSubmatch(section)
 	if block == nil || query == nil {
-		t.Fatal("the README has no playbook")
+		t.Fatal("the README has no commands to decide with")
 	}
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		waiting, approval := playbookScene(t, s)
@@ -89,7 +89,7 @@ func TestPages_Playbook(t *testing.T) {
 
 var production = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
 
-// playbookScene is what the playbook speaks of: a request for mc-foo that waits, and a profile that is not gated yet.
+// playbookScene is what the commands are about: a request for mc-foo that waits, and a profile that is not gated yet.
 func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approvalID string) {
 	t.Helper()
 	gated := s.Profile(t, true)
