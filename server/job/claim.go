@@ -54,16 +54,14 @@ func (q *Queue) Heartbeat(ctx context.Context, c Claim) error {
 
 // Hold makes sure, inside a transaction, that the claim holds until it commits, and prolongs it.
 func (q *Queue) Hold(tx *store.Tx, c Claim) error {
-	return q.move(tx, c, `UPDATE jobs SET lease_until = ?, updated_at = ?
-		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(Lease), tx.Now)
+	return q.move(tx, c, "lease_until = ?, updated_at = ?", tx.Now.Add(Lease), tx.Now)
 }
 
 // Release gives the job back, to be tried again after a while. It was no fault of the issuer, so it is no attempt.
 func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
 		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
-		return q.move(tx, c, `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
-			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(after), tx.Now)
+		return q.move(tx, c, "status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?", tx.Now.Add(after), tx.Now)
 	})
 }
 
@@ -71,8 +69,7 @@ func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error
 func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reason string) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
 		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
-		return q.move(tx, c, `UPDATE jobs SET status = 'Pending', run_at = ?, error_message = ?, lease_until = NULL, updated_at = ?
-			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, tx.Now.Add(after), reason, tx.Now)
+		return q.move(tx, c, "status = 'Pending', run_at = ?, error_message = ?, lease_until = NULL, updated_at = ?", tx.Now.Add(after), reason, tx.Now)
 	})
 }
 

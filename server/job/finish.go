@@ -9,16 +9,14 @@ import (
 
 // Complete ends the job with the certificate that it issued.
 func (q *Queue) Complete(tx *store.Tx, c Claim, serialNumber string) error {
-	return q.finish(tx, c, api.JobCompleted, `UPDATE jobs SET status = 'Completed', serial_number = ?, error_message = '',
-		lease_until = NULL, finished_at = ?, updated_at = ?
-		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, serialNumber, tx.Now, tx.Now)
+	return q.finish(tx, c, api.JobCompleted, "status = 'Completed', serial_number = ?, error_message = '', lease_until = NULL, finished_at = ?, updated_at = ?",
+		serialNumber, tx.Now, tx.Now)
 }
 
 // Refuse ends the job because the gate did not let it pass. Only the gate may call it.
 func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
-	return q.finish(tx, c, api.JobCancelled, `UPDATE jobs SET status = 'Cancelled', cause = 'gate_refused', error_message = ?,
-		lease_until = NULL, finished_at = ?, updated_at = ?
-		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now, tx.Now)
+	return q.finish(tx, c, api.JobCancelled, "status = 'Cancelled', cause = 'gate_refused', error_message = ?, lease_until = NULL, finished_at = ?, updated_at = ?",
+		reason, tx.Now, tx.Now)
 }
 
 // Fail counts an error of the issuer: the job is tried again later, or fails for good after the last attempt.
@@ -26,14 +24,13 @@ func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
 func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err error) {
 	attempt := c.Attempt + 1
 	if attempt >= c.MaxAttempts {
-		return true, q.finish(tx, c, api.JobFailed, `UPDATE jobs SET status = 'Failed', cause = 'issuer_failed', attempt = attempt + 1, error_message = ?,
-			lease_until = NULL, finished_at = ?, updated_at = ?
-			WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now, tx.Now)
+		return true, q.finish(tx, c, api.JobFailed,
+			"status = 'Failed', cause = 'issuer_failed', attempt = attempt + 1, error_message = ?, lease_until = NULL, finished_at = ?, updated_at = ?",
+			reason, tx.Now, tx.Now)
 	}
 	tx.WakeWorkers() // a worker that waits for the next job must learn when that is
-	return false, q.move(tx, c, `UPDATE jobs SET status = 'Pending', attempt = attempt + 1, error_message = ?, run_at = ?,
-		lease_until = NULL, updated_at = ?
-		WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *`, reason, tx.Now.Add(backoff(attempt)), tx.Now)
+	return false, q.move(tx, c, "status = 'Pending', attempt = attempt + 1, error_message = ?, run_at = ?, lease_until = NULL, updated_at = ?",
+		reason, tx.Now.Add(backoff(attempt)), tx.Now)
 }
 
 // backoff doubles from two seconds to five minutes.
@@ -42,8 +39,8 @@ func backoff(attempt int) time.Duration {
 }
 
 // finish is a move to a final state, which the metrics count.
-func (q *Queue) finish(tx *store.Tx, c Claim, to api.JobStatus, update string, args ...any) error {
-	if err := q.move(tx, c, update, args...); err != nil {
+func (q *Queue) finish(tx *store.Tx, c Claim, to api.JobStatus, set string, args ...any) error {
+	if err := q.move(tx, c, set, args...); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() { q.metrics.finished(c.Job, to, tx.Now) })

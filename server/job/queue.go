@@ -16,10 +16,12 @@ type Queue struct {
 // NewQueue makes a Queue on a store.
 func NewQueue(s *store.Store, m *Metrics) *Queue { return &Queue{store: s, metrics: m} }
 
-// move runs an update that is guarded by the claim's fence.
-func (q *Queue) move(tx *store.Tx, c Claim, update string, args ...any) error {
+// move sets columns of a claimed job. It adds the guard: the job is running, and nobody has claimed it since. set is a
+// constant of the caller.
+func (q *Queue) move(tx *store.Tx, c Claim, set string, args ...any) error {
 	var moved Job
-	held, err := tx.Guarded(&moved, update, append(args, c.ID, c.Fence)...)
+	held, err := tx.Guarded(&moved, "UPDATE jobs SET "+set+" WHERE id = ? AND status = 'Running' AND fence = ? RETURNING *",
+		append(args, c.ID, c.Fence)...)
 	if err == nil && !held {
 		err = ErrLost
 	}
