@@ -52,11 +52,10 @@ func (l Leaf) due(spec api.CertificateSpec) time.Time {
 
 func leafOf(tx *store.Tx, certificateUID, serial string) (Leaf, error) {
 	var l Leaf
-	found, err := tx.Find(&l, "SELECT * FROM leaves WHERE certificate_uid = ? AND serial_number = ?", certificateUID, serial)
-	if err == nil && !found {
-		err = fmt.Errorf("leaf %s is missing", serial)
+	if err := tx.Must(&l, "SELECT * FROM leaves WHERE certificate_uid = ? AND serial_number = ?", certificateUID, serial); err != nil {
+		return Leaf{}, fmt.Errorf("look up leaf %s: %w", serial, err)
 	}
-	return l, err
+	return l, nil
 }
 
 // Current finds the current leaf of a live certificate.
@@ -93,12 +92,8 @@ func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
 // The caller ends the job in the same transaction, after this.
 func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error {
 	var c Certificate
-	found, err := tx.Find(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID)
-	if err != nil {
-		return fmt.Errorf("look up the certificate: %w", err)
-	}
-	if !found {
-		return fmt.Errorf("the certificate of job %s is missing", l.JobID)
+	if err := tx.Must(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID); err != nil {
+		return fmt.Errorf("look up the certificate of job %s: %w", l.JobID, err)
 	}
 	if err := adoptRequest(tx, &c, ownCSR, author); err != nil {
 		return err
@@ -107,8 +102,9 @@ func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error
 	if err := tx.DB.Create(&l).Error; err != nil {
 		return fmt.Errorf("store the leaf: %w", err)
 	}
-	err = tx.DB.Exec(`UPDATE certificates SET spec = ?, spki_sha256 = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ? WHERE uid = ?`,
-		c.Spec, c.SPKISHA256, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID).Error
+	var current Certificate
+	err := tx.Must(&current, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ?
+		WHERE uid = ? RETURNING *`, c.Spec, c.SPKISHA256, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID)
 	if err != nil {
 		return fmt.Errorf("make the leaf current: %w", err)
 	}

@@ -71,7 +71,7 @@ func (s *Service) check(tx *store.Tx, spec api.CertificateSpec, faults []api.Fau
 }
 
 // Replace stores a certificate's new content. Equal content changes nothing, whatever the precondition.
-func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.CertificateSpec, based store.Precondition) (Certificate, error) {
+func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.CertificateSpec, based api.Precondition) (Certificate, error) {
 	before, err := s.locked(tx, id)
 	if err != nil {
 		return Certificate{}, err
@@ -108,14 +108,11 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 		return Certificate{}, err
 	}
 	var after Certificate
-	changed, err := tx.Guarded(&after, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = version + 1, renew_at = ?, updated_at = ?
+	err = tx.Must(&after, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = version + 1, renew_at = ?, updated_at = ?
 		WHERE uid = ? AND version = ? AND archived_at IS NULL RETURNING *`,
 		store.JSON[api.CertificateSpec]{V: spec}, content.Key.SPKISHA256, due, tx.Now, before.UID, before.Version)
 	if err != nil {
-		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
-	}
-	if !changed {
-		return Certificate{}, fmt.Errorf("certificate %s changed under its lock", id)
+		return Certificate{}, fmt.Errorf("store certificate %s: %w", id, err)
 	}
 	if !slices.Equal(old.SANs, content.SANs) {
 		if err := storeNames(tx, after.UID, spec.SANs); err != nil {
@@ -176,7 +173,7 @@ func AlreadyOpen(open job.Job) *api.Problem {
 }
 
 // Archive takes a certificate out of use and frees its id. Its past stays.
-func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based store.Precondition) error {
+func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api.Precondition) error {
 	c, err := s.locked(tx, id)
 	if err != nil {
 		return err
@@ -198,7 +195,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based sto
 		}
 	}
 	var archived Certificate
-	if _, err := tx.Guarded(&archived, `UPDATE certificates SET archived_at = ?, updated_at = ?
+	if err := tx.Must(&archived, `UPDATE certificates SET archived_at = ?, updated_at = ?
 		WHERE uid = ? AND archived_at IS NULL RETURNING *`, tx.Now, tx.Now, c.UID); err != nil {
 		return fmt.Errorf("archive certificate %s: %w", id, err)
 	}

@@ -282,10 +282,10 @@ func LastSigned(tx *store.Tx, c certificate.Certificate) (Intent, error) {
 	if c.CurrentSerial == nil {
 		return i, nil
 	}
-	found, err := tx.Find(&i, `SELECT i.* FROM intents i JOIN leaves l ON l.job_id = i.job_id
+	err := tx.Must(&i, `SELECT i.* FROM intents i JOIN leaves l ON l.job_id = i.job_id
 		WHERE l.certificate_uid = ? AND l.serial_number = ?`, c.UID, *c.CurrentSerial)
-	if err == nil && !found {
-		err = fmt.Errorf("the intent of leaf %s is missing", *c.CurrentSerial)
+	if err != nil {
+		err = fmt.Errorf("look up the intent of leaf %s: %w", *c.CurrentSerial, err)
 	}
 	return i, err
 }

@@ -31,13 +31,10 @@ func (q *Queue) move(tx *store.Tx, c Claim, set string, args ...any) error {
 // Approved lets a job that awaited its approval run.
 func (q *Queue) Approved(tx *store.Tx, id string) error {
 	var j Job
-	moved, err := tx.Guarded(&j, `UPDATE jobs SET status = 'Pending', run_at = ?, updated_at = ?
+	err := tx.Must(&j, `UPDATE jobs SET status = 'Pending', run_at = ?, updated_at = ?
 		WHERE id = ? AND status = 'AwaitingApproval' RETURNING *`, tx.Now, tx.Now, id)
 	if err != nil {
-		return fmt.Errorf("release job %s: %w", id, err)
-	}
-	if !moved {
-		return fmt.Errorf("job %s does not await an approval", id)
+		return fmt.Errorf("release job %s, which awaits its approval: %w", id, err)
 	}
 	tx.WakeWorkers()
 	return nil
@@ -57,13 +54,10 @@ func (q *Queue) RunNow(tx *store.Tx, profileID string) error {
 // Cancel ends a job that awaits its approval. It must be there to be ended.
 func (q *Queue) Cancel(tx *store.Tx, id string, cause api.Cause) error {
 	var j Job
-	moved, err := tx.Guarded(&j, `UPDATE jobs SET status = 'Cancelled', cause = ?, error_message = ?, finished_at = ?, updated_at = ?
+	err := tx.Must(&j, `UPDATE jobs SET status = 'Cancelled', cause = ?, error_message = ?, finished_at = ?, updated_at = ?
 		WHERE id = ? AND status = 'AwaitingApproval' RETURNING *`, cause, cause.Words(), tx.Now, tx.Now, id)
 	if err != nil {
-		return fmt.Errorf("cancel job %s: %w", id, err)
-	}
-	if !moved {
-		return fmt.Errorf("job %s does not await an approval", id)
+		return fmt.Errorf("cancel job %s, which awaits its approval: %w", id, err)
 	}
 	tx.AfterCommit(func() { q.metrics.finished(j, api.JobCancelled, tx.Now) })
 	return nil

@@ -160,8 +160,12 @@ func SetRoles(tx *store.Tx, id string, roles []api.Role) error {
 	if err := checkRoles(p.Kind, roles); err != nil {
 		return err
 	}
-	return change(tx, id, "principal_roles_changed", audit.Details{"before": p.Roles.V, "after": roles},
-		"UPDATE principals SET roles = ?, updated_at = ? WHERE id = ? RETURNING *", store.JSON[[]api.Role]{V: roles}, tx.Now, id)
+	var after Principal
+	err = tx.Must(&after, "UPDATE principals SET roles = ?, updated_at = ? WHERE id = ? RETURNING *", store.JSON[[]api.Role]{V: roles}, tx.Now, id)
+	if err != nil {
+		return fmt.Errorf("store the roles of %s: %w", id, err)
+	}
+	return record(tx, "principal_roles_changed", "principal", id, audit.Details{"before": p.Roles.V, "after": roles})
 }
 
 // SetOwner gives a service to another human and revokes its keys: the former owner may still have them, and the new
@@ -181,9 +185,12 @@ func SetOwner(tx *store.Tx, id, owner string) (Effects, error) {
 	if err != nil {
 		return Effects{}, err
 	}
-	return Effects{RevokedKeys: revoked}, change(tx, id, "principal_owner_changed",
-		audit.Details{"before": *p.Owner, "after": owner, "keys_revoked": len(revoked)},
-		"UPDATE principals SET owner = ?, updated_at = ? WHERE id = ? RETURNING *", owner, tx.Now, id)
+	var after Principal
+	if err := tx.Must(&after, "UPDATE principals SET owner = ?, updated_at = ? WHERE id = ? RETURNING *", owner, tx.Now, id); err != nil {
+		return Effects{}, fmt.Errorf("store the owner of %s: %w", id, err)
+	}
+	return Effects{RevokedKeys: revoked}, record(tx, "principal_owner_changed", "principal", id,
+		audit.Details{"before": *p.Owner, "after": owner, "keys_revoked": len(revoked)})
 }
 
 // lockWithKeys locks a principal's keys and then the principal: the order of Now, so that neither waits for the other.
@@ -204,7 +211,7 @@ func get(tx *store.Tx, id string) (Principal, error) {
 	return p, err
 }
 
-// change runs one guarded UPDATE and records it; nothing to change is nothing to record.
+// change runs one guarded UPDATE and records it. If the guard fails, it changes and records nothing.
 func change(tx *store.Tx, id, action string, details audit.Details, update string, args ...any) error {
 	var row Principal
 	changed, err := tx.Guarded(&row, update, args...)

@@ -19,7 +19,7 @@ import (
 // Edit is what someone wants a profile to be.
 type Edit struct {
 	Spec     api.ProfileSpec
-	Based    store.Precondition
+	Based    api.Precondition
 	Reason   string
 	Resubmit bool // ask again for an edit that was rejected
 }

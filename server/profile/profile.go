@@ -151,13 +151,10 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 		}
 	}
 	var after Profile
-	changed, err := tx.Guarded(&after, `UPDATE profiles SET spec = ?, version = version + 1, rules_version = ?, updated_at = ?
+	err := tx.Must(&after, `UPDATE profiles SET spec = ?, version = version + 1, rules_version = ?, updated_at = ?
 		WHERE id = ? AND version = ? RETURNING *`, store.JSON[api.ProfileSpec]{V: spec}, rulesVersion, tx.Now, p.ID, p.Version)
 	if err != nil {
-		return Profile{}, fmt.Errorf("store the profile: %w", err)
-	}
-	if !changed {
-		return Profile{}, fmt.Errorf("profile %s changed under its lock", p.ID)
+		return Profile{}, fmt.Errorf("store profile %s: %w", p.ID, err)
 	}
 	if err := recordAuthor(tx, author, &p.Spec.V, after); err != nil {
 		return Profile{}, err
@@ -194,7 +191,7 @@ func (s *Service) closeWaiting(tx *store.Tx, who identity.Actor, p Profile, caus
 }
 
 // Delete removes a profile that no live certificate refers to.
-func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based store.Precondition) error {
+func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based api.Precondition) error {
 	p, err := get(tx, id, tx.Locking("FOR UPDATE"))
 	if err != nil {
 		return err
@@ -214,7 +211,8 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based stor
 	if err := s.closeWaiting(tx, who, p, api.CauseProfileDeleted); err != nil {
 		return err
 	}
-	if err := tx.DB.Exec("DELETE FROM profiles WHERE id = ?", id).Error; err != nil {
+	var deleted Profile
+	if err := tx.Must(&deleted, "DELETE FROM profiles WHERE id = ? RETURNING *", id); err != nil {
 		return fmt.Errorf("delete profile %s: %w", id, err)
 	}
 	return record(tx, who, "profile_deleted", id, audit.Details{"profile": p.Spec.V})

@@ -12,6 +12,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
+// ungatedRow is the one row of ungated_names.
+type ungatedRow struct {
+	AllowAll  bool
+	Spec      store.JSON[api.UngatedLists]
+	UpdatedAt time.Time
+}
+
 // GetUngatedNames reads what may be signed without approval.
 func GetUngatedNames(tx *store.Tx) (rules.UngatedNames, error) { return ungatedNames(tx, "") }
 
@@ -22,17 +29,9 @@ func ShareUngatedNames(tx *store.Tx) (rules.UngatedNames, error) {
 }
 
 func ungatedNames(tx *store.Tx, locking string) (rules.UngatedNames, error) {
-	var row struct {
-		AllowAll  bool
-		Spec      store.JSON[api.UngatedLists]
-		UpdatedAt time.Time
-	}
-	found, err := tx.Find(&row, "SELECT * FROM ungated_names WHERE id = 1"+locking)
-	if err != nil {
+	var row ungatedRow
+	if err := tx.Must(&row, "SELECT * FROM ungated_names WHERE id = 1"+locking); err != nil {
 		return rules.UngatedNames{}, fmt.Errorf("look up the ungated names: %w", err)
-	}
-	if !found {
-		return rules.UngatedNames{}, fmt.Errorf("the row of the ungated names is missing")
 	}
 	return rules.UngatedNames{AllowAll: row.AllowAll, UngatedLists: rules.WithoutNulls(row.Spec.V), UpdatedAt: row.UpdatedAt}, nil
 }
@@ -48,8 +47,9 @@ func SetUngatedNames(tx *store.Tx, after rules.UngatedNames) error {
 		return nil
 	}
 	after.UpdatedAt = tx.Now
-	err = tx.DB.Exec("UPDATE ungated_names SET allow_all = ?, spec = ?, updated_at = ? WHERE id = 1",
-		after.AllowAll, store.JSON[api.UngatedLists]{V: after.UngatedLists}, tx.Now).Error
+	var stored ungatedRow
+	err = tx.Must(&stored, "UPDATE ungated_names SET allow_all = ?, spec = ?, updated_at = ? WHERE id = 1 RETURNING *",
+		after.AllowAll, store.JSON[api.UngatedLists]{V: after.UngatedLists}, tx.Now)
 	if err != nil {
 		return fmt.Errorf("store the ungated names: %w", err)
 	}

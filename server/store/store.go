@@ -131,10 +131,23 @@ func (tx *Tx) Find(dest any, query string, args ...any) (bool, error) {
 	return result.RowsAffected > 0, result.Error
 }
 
-// Guarded runs an UPDATE ... WHERE <the state it expects> ... RETURNING * and scans the new row into dest.
-// It reports whether the guard held: no row, no change.
+// Guarded runs an UPDATE ... WHERE <the state it expects> ... RETURNING * and scans the new row into dest. It reports
+// whether the guard held: no row, no change. It is for callers to whom both are an answer; the others use Must.
 func (tx *Tx) Guarded(dest any, update string, args ...any) (bool, error) {
 	return tx.Find(dest, update, args...)
+}
+
+// ErrNoRow is the error of Must when there was no row.
+var ErrNoRow = errors.New("no row was found or changed")
+
+// Must scans the first row of a statement into dest. If there is none, it returns ErrNoRow. A statement that changes
+// rows ends with RETURNING *.
+func (tx *Tx) Must(dest any, statement string, args ...any) error {
+	found, err := tx.Find(dest, statement, args...)
+	if err == nil && !found {
+		err = ErrNoRow
+	}
+	return err
 }
 
 // kept is an error that does not undo what was written before it.

@@ -80,7 +80,7 @@ func begin(tx *store.Tx, who identity.Actor, key, fingerprint string) (first boo
 		return false, err
 	}
 	var row replay
-	first, err = tx.Guarded(&row, `INSERT INTO replays (principal_id, idempotency_key, fingerprint, answer, expires_at) VALUES (?, ?, ?, '', ?)
+	first, err = tx.Find(&row, `INSERT INTO replays (principal_id, idempotency_key, fingerprint, answer, expires_at) VALUES (?, ?, ?, '', ?)
 		ON CONFLICT (principal_id, idempotency_key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = '', expires_at = excluded.expires_at
 		WHERE replays.expires_at <= ? RETURNING *`, who.ID, key, fingerprint, tx.Now.Add(replayFor), tx.Now)
 	var pg *pgconn.PgError
@@ -113,7 +113,12 @@ func keep(tx *store.Tx, who identity.Actor, key string, result any) error {
 	if err := encoder.Encode(result); err != nil {
 		return fmt.Errorf("keep the answer: %w", err)
 	}
-	return tx.DB.Exec("UPDATE replays SET answer = ? WHERE principal_id = ? AND idempotency_key = ?", answer.String(), who.ID, key).Error
+	var row replay
+	err := tx.Must(&row, "UPDATE replays SET answer = ? WHERE principal_id = ? AND idempotency_key = ? RETURNING *", answer.String(), who.ID, key)
+	if err != nil {
+		return fmt.Errorf("keep the answer: %w", err)
+	}
+	return nil
 }
 
 func forget(tx *store.Tx, who identity.Actor, key string) error {

@@ -7,7 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // Echo is part of the body of a PUT: an object may be sent back as it was read. Of what the server sets only these
@@ -46,13 +45,13 @@ func (e Echo) check(id string) error {
 }
 
 // precondition adds the version that was sent to that of the header. Both must hold.
-func (v SentVersion) precondition(header store.Precondition) store.Precondition {
+func (v SentVersion) precondition(header api.Precondition) api.Precondition {
 	switch {
 	case v.Version == nil:
 		return header
 	case len(header) == 0, slices.Contains(header, *v.Version):
-		return store.Precondition{*v.Version}
+		return api.Precondition{*v.Version}
 	default:
-		return store.Precondition{-1} // no version is both
+		return api.Precondition{-1} // no version is both
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/certctl/terraform-provider-certctl/server/store"
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
@@ -25,11 +25,11 @@ var strongTag = regexp.MustCompile(`^"([1-9][0-9]{0,17})"$`)
 
 // precondition holds the versions that are named. A weak or malformed tag, and one that certctl never gave, is
 // version -1, which nothing has.
-func (m *IfMatch) precondition() store.Precondition {
+func (m *IfMatch) precondition() api.Precondition {
 	if len(m.sent) == 0 || len(m.sent) == 1 && strings.TrimSpace(m.sent[0]) == "*" {
 		return nil
 	}
-	var versions store.Precondition
+	var versions api.Precondition
 	for tag := range strings.SplitSeq(strings.Join(m.sent, ","), ",") {
 		version := int64(-1)
 		if strong := strongTag.FindStringSubmatch(strings.TrimSpace(tag)); strong != nil {

@@ -1,20 +1,16 @@
-package store
+package api
 
-import (
-	"slices"
-
-	"github.com/certctl/terraform-provider-certctl/api"
-)
+import "slices"
 
 // Precondition holds the versions that a change may be based on, from If-Match. None given: any version.
 type Precondition []int64
 
-// Check refuses when the stored version is none of them.
+// Check returns a precondition_failed problem if the stored version is none of them.
 func (p Precondition) Check(version int64) error {
 	if len(p) == 0 || slices.Contains(p, version) {
 		return nil
 	}
-	refusal := api.Refuse(api.CodePreconditionFailed, "it was changed in the meantime: read it again, its version is %d", version)
+	refusal := Refuse(CodePreconditionFailed, "it was changed in the meantime: read it again, its version is %d", version)
 	refusal.Version = version
 	return refusal
 }
