@@ -144,7 +144,7 @@ func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
 // signed. It refuses while a worker has the job. A new key is stale also for a job that has a key of its own: that key
 // becomes the certificate's, and the caller's would be lost.
 func (s *Service) closeStale(tx *store.Tx, who identity.Actor, c Certificate) error {
-	open, found, err := job.Open(tx, c.UID)
+	open, found, err := job.FindOpen(tx, c.UID)
 	if err != nil || !found {
 		return err
 	}
@@ -181,7 +181,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api
 	if err := based.Check(c.Version); err != nil {
 		return err
 	}
-	open, found, err := job.Open(tx, c.UID)
+	open, found, err := job.FindOpen(tx, c.UID)
 	switch {
 	case err != nil:
 		return err

@@ -36,7 +36,7 @@ func (k Kind) Stands(tx *store.Tx, a approval.Approval) error {
 
 // Approved implements approval.Kind.
 func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
-	return k.Queue.Approved(tx, *a.JobID)
+	return k.Queue.Release(tx, *a.JobID)
 }
 
 // Closed implements approval.Kind.

@@ -105,7 +105,7 @@ func (s *Service) propose(tx *store.Tx, p Prepared, look func(tx *store.Tx, cert
 }
 
 // open makes a job that a worker may take at once. The accountable person must be enabled.
-func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason string) (job.Job, error) {
+func (s *Service) open(tx *store.Tx, who identity.Actor, j job.Request, reason string) (job.Job, error) {
 	if err := principal.MustStand(tx, j.Accountable); err != nil {
 		return job.Job{}, err
 	}
@@ -120,7 +120,7 @@ func (s *Service) open(tx *store.Tx, who identity.Actor, j job.New, reason strin
 }
 
 // openGated makes a job that waits, and the approval that it waits for.
-func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.New, p gate.Proposal, r api.Renew) (job.Job, error) {
+func (s *Service) openGated(tx *store.Tx, who identity.Actor, j job.Request, p gate.Proposal, r api.Renew) (job.Job, error) {
 	authorship, context, err := s.review(tx, who, p)
 	if err != nil {
 		return job.Job{}, err
@@ -209,7 +209,7 @@ func (s *Service) renewable(tx *store.Tx, proposal gate.Proposal, p Prepared) (o
 
 // openRequest refuses because of an open job, but gives back its request if the deadline has passed.
 func openRequest(tx *store.Tx, certificateUID string) (*approval.Approval, error) {
-	open, found, err := job.Open(tx, certificateUID)
+	open, found, err := job.FindOpen(tx, certificateUID)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -230,16 +230,16 @@ func profileDisabled(id string) *api.Problem {
 	return api.Refuse(api.CodeProfileDisabled, "profile %s is disabled: nothing is signed under it", id)
 }
 
-func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal, r api.Renew) (job.New, error) {
-	first, err := job.First(tx, p.Certificate.UID)
+func (s *Service) describe(tx *store.Tx, who identity.Actor, p gate.Proposal, r api.Renew) (job.Request, error) {
+	first, err := job.HasNone(tx, p.Certificate.UID)
 	if err != nil {
-		return job.New{}, err
+		return job.Request{}, err
 	}
 	kind := api.JobRenewal
 	if first {
 		kind = api.JobIssuance
 	}
-	return job.New{
+	return job.Request{
 		ID: job.NewID(), Type: kind, CertificateUID: p.Certificate.UID, CertificateID: p.Certificate.ID, ProfileID: p.ProfileID,
 		RequestedBy: who.ID, Accountable: who.Accountable(),
 		CSRPEM: p.CSRPEM, OwnCSR: r.CSRPEM != "", Subject: p.Subject.Canonical, Digest: p.Subject.Digest,

@@ -173,7 +173,7 @@ func (s *Service) handBack(ctx context.Context, c job.Claim, cause error) error 
 	if errors.Is(cause, gate.ErrProfileDisabled) {
 		return s.Queue.Postpone(ctx, c, disabledRetry, cause.Error())
 	}
-	return s.Queue.Release(ctx, c, c.GivenBack())
+	return s.Queue.GiveBack(ctx, c, c.RetryDelay())
 }
 
 // issue signs and stores. A panic is an error like another: it must not take the server down with it, nor come back

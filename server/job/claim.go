@@ -12,29 +12,29 @@ import (
 // Lease is how long a claim holds without a heartbeat.
 const Lease = 30 * time.Second
 
-// ErrLost says that a claim no longer holds: the lease ran out and the job went on without this worker.
+// ErrLost says that a claim no longer holds: its lease ran out, and the job was given back or claimed again.
 var ErrLost = errors.New("the job's lease was lost")
 
-// Claim is a running job in the hands of one worker. Its Fence must still be the row's for any write.
+// Claim is a job that one worker runs. The worker may write only while the row has the same Fence.
 type Claim struct{ Job }
 
-const claim = `UPDATE jobs SET status = 'Running', fence = fence + 1, lease_until = ?, started_at = COALESCE(started_at, ?), updated_at = ?
+const claimDue = `UPDATE jobs SET status = 'Running', fence = fence + 1, lease_until = ?, started_at = COALESCE(started_at, ?), updated_at = ?
 	WHERE id = (SELECT id FROM jobs WHERE status = 'Pending' AND run_at <= ? ORDER BY run_at, id LIMIT 1%s)
 	AND status = 'Pending' RETURNING *`
 
-// Claim takes the job that is due longest; false when none is.
+// Claim claims the job that is due longest. It reports whether there was one.
 func (q *Queue) Claim(ctx context.Context) (Claim, bool, error) {
 	var c Claim
 	var found bool
 	err := q.store.Write(ctx, func(tx *store.Tx) (err error) {
 		c = Claim{}
-		found, err = tx.Guarded(&c.Job, fmt.Sprintf(claim, tx.Locking("FOR UPDATE SKIP LOCKED")), tx.Now.Add(Lease), tx.Now, tx.Now, tx.Now)
+		found, err = tx.Guarded(&c.Job, fmt.Sprintf(claimDue, tx.Locking("FOR UPDATE SKIP LOCKED")), tx.Now.Add(Lease), tx.Now, tx.Now, tx.Now)
 		return err
 	})
 	return c, found && err == nil, err
 }
 
-// NextDue is how long it takes until the next job is due; false when none is pending.
+// NextDue says how long it takes until the next pending job is due. It reports whether there is one.
 func (q *Queue) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	var next Job
 	var found bool
@@ -47,25 +47,25 @@ func (q *Queue) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	return in, found && err == nil, err
 }
 
-// Heartbeat prolongs the claim.
+// Heartbeat extends the lease.
 func (q *Queue) Heartbeat(ctx context.Context, c Claim) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error { return q.Hold(tx, c) })
 }
 
-// Hold makes sure, inside a transaction, that the claim holds until it commits, and prolongs it.
+// Hold extends the lease inside a transaction. It locks the job, so the claim holds until the commit.
 func (q *Queue) Hold(tx *store.Tx, c Claim) error {
 	return q.move(tx, c, "lease_until = ?, updated_at = ?", tx.Now.Add(Lease), tx.Now)
 }
 
-// Release gives the job back, to be tried again after a while. It was no fault of the issuer, so it is no attempt.
-func (q *Queue) Release(ctx context.Context, c Claim, after time.Duration) error {
+// GiveBack makes the job pending again, due after a delay. It counts no attempt, as the issuer did not fail.
+func (q *Queue) GiveBack(ctx context.Context, c Claim, after time.Duration) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
 		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
 		return q.move(tx, c, "status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?", tx.Now.Add(after), tx.Now)
 	})
 }
 
-// Postpone gives the job back until after, because it may not run now. reason tells people; it is no attempt.
+// Postpone is GiveBack for a job that may not run now. reason is for people.
 func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reason string) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
 		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
@@ -73,9 +73,9 @@ func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reas
 	})
 }
 
-// GivenBack is when a job that could not be worked on is tried again: a second later, and later the more often
-// that happened, so that one which never works takes no time from the others.
-func (c Claim) GivenBack() time.Duration {
+// RetryDelay is the delay of a job that is given back. It doubles with each claim that led to nothing, from a second to
+// half a minute: a job that never succeeds leaves the workers to the others.
+func (c Claim) RetryDelay() time.Duration {
 	fruitless := c.Fence - int64(c.Attempt) - 1
 	return time.Second << min(max(fruitless, 0), 5)
 }

@@ -9,9 +9,9 @@ import (
 
 const maxAttempts = 5
 
-// New is what a job is made of. ID is made by NewID beforehand, because an approval names its job. A job with an
-// approval awaits it.
-type New struct {
+// Request is what a job is made of. ID comes from NewID, because the approval that is stored first names its job. A job
+// with an approval awaits it.
+type Request struct {
 	ID             string
 	Type           api.JobType
 	CertificateUID string
@@ -29,30 +29,30 @@ type New struct {
 // NewID makes a job's id.
 func NewID() string { return store.NewID("job-") }
 
-// Open finds the open job of a certificate: there is at most one.
-func Open(tx *store.Tx, certificateUID string) (Job, bool, error) {
+// FindOpen finds the open job of a certificate. There is at most one.
+func FindOpen(tx *store.Tx, certificateUID string) (Job, bool, error) {
 	var j Job
 	found, err := tx.Find(&j, `SELECT * FROM jobs WHERE certificate_uid = ?
 		AND status IN ('AwaitingApproval', 'Pending', 'Running')`, certificateUID)
 	return j, found, err
 }
 
-// First says whether the certificate never had a job.
-func First(tx *store.Tx, certificateUID string) (bool, error) {
+// HasNone says whether the certificate never had a job.
+func HasNone(tx *store.Tx, certificateUID string) (bool, error) {
 	var j Job
 	found, err := tx.Find(&j, "SELECT * FROM jobs WHERE certificate_uid = ? LIMIT 1", certificateUID)
 	return !found, err
 }
 
-// Enqueue adds a job. The caller has made sure, under a lock on the certificate, that none is open.
-func (q *Queue) Enqueue(tx *store.Tx, n New) (Job, error) {
+// Enqueue adds a job. The caller holds a lock on the certificate and has checked that no job is open.
+func (q *Queue) Enqueue(tx *store.Tx, r Request) (Job, error) {
 	j := Job{
-		ID: n.ID, Type: n.Type, CertificateUID: n.CertificateUID, CertificateID: n.CertificateID, ProfileID: n.ProfileID,
-		ApprovalID: n.ApprovalID, Status: api.JobPending, MaxAttempts: maxAttempts,
-		RequestedBy: n.RequestedBy, Accountable: n.Accountable, CSRPEM: n.CSRPEM, OwnCSR: n.OwnCSR, Subject: n.Subject, Digest: n.Digest,
+		ID: r.ID, Type: r.Type, CertificateUID: r.CertificateUID, CertificateID: r.CertificateID, ProfileID: r.ProfileID,
+		ApprovalID: r.ApprovalID, Status: api.JobPending, MaxAttempts: maxAttempts,
+		RequestedBy: r.RequestedBy, Accountable: r.Accountable, CSRPEM: r.CSRPEM, OwnCSR: r.OwnCSR, Subject: r.Subject, Digest: r.Digest,
 		RunAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
-	if n.ApprovalID != nil {
+	if r.ApprovalID != nil {
 		j.Status = api.JobAwaitingApproval
 	}
 	if err := tx.DB.Create(&j).Error; err != nil {

@@ -13,14 +13,14 @@ func (q *Queue) Complete(tx *store.Tx, c Claim, serialNumber string) error {
 		serialNumber, tx.Now, tx.Now)
 }
 
-// Refuse ends the job because the gate did not let it pass. Only the gate may call it.
+// Refuse cancels the job because the gate refused it. Only the gate may call it.
 func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
 	return q.finish(tx, c, api.JobCancelled, "status = 'Cancelled', cause = 'gate_refused', error_message = ?, lease_until = NULL, finished_at = ?, updated_at = ?",
 		reason, tx.Now, tx.Now)
 }
 
-// Fail counts an error of the issuer: the job is tried again later, or fails for good after the last attempt.
-// It reports whether it did.
+// Fail counts an error of the issuer. The job is tried again later; after the last attempt it has failed. Fail reports
+// whether it has.
 func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err error) {
 	attempt := c.Attempt + 1
 	if attempt >= c.MaxAttempts {
@@ -38,11 +38,11 @@ func backoff(attempt int) time.Duration {
 	return min(time.Second<<min(attempt, 20), 5*time.Minute)
 }
 
-// finish is a move to a final state, which the metrics count.
+// finish moves a job to a final state and counts that.
 func (q *Queue) finish(tx *store.Tx, c Claim, to api.JobStatus, set string, args ...any) error {
 	if err := q.move(tx, c, set, args...); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { q.metrics.finished(c.Job, to, tx.Now) })
+	tx.AfterCommit(func() { q.metrics.countFinished(c.Job, to, tx.Now) })
 	return nil
 }

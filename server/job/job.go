@@ -9,7 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Job is a row of the queue. What it is about is fixed when it is made.
+// Job is a row of the queue. Its request never changes.
 type Job struct {
 	ID             string
 	Type           api.JobType
@@ -27,7 +27,7 @@ type Job struct {
 	RequestedBy    string
 	Accountable    string
 	CSRPEM         string `gorm:"column:csr_pem"`
-	OwnCSR         bool   `gorm:"column:own_csr"` // it came with the renewal, and becomes the certificate's
+	OwnCSR         bool   `gorm:"column:own_csr"` // CSRPEM came with the renewal, and becomes the certificate's
 	Subject        string // RFC 8785 JSON
 	Digest         string
 	RunAt          time.Time
@@ -53,7 +53,7 @@ func (j Job) API() api.Job {
 
 var wellFormedID = regexp.MustCompile(`^job-[a-z0-9-]{1,64}$`)
 
-// Get finds a job by its id.
+// Get finds a job by its id, or returns a not_found problem.
 func Get(tx *store.Tx, id string) (Job, error) {
 	if !wellFormedID.MatchString(id) {
 		return Job{}, api.NotFound("job", id)
@@ -85,14 +85,14 @@ func Newest(tx *store.Tx, certificateUIDs []string) (map[string]Job, error) {
 	return newest, nil
 }
 
-// Filter chooses jobs; an empty field chooses all.
+// Filter chooses jobs. An empty field chooses all.
 type Filter struct {
 	CertificateUID string
 	Status         api.JobStatus
 	Type           api.JobType
 }
 
-// List gives a page of jobs.
+// List returns a page of jobs.
 func List(tx *store.Tx, f Filter, page store.Page) ([]Job, error) {
 	db := tx.DB
 	if f.CertificateUID != "" {

@@ -29,7 +29,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) finished(j Job, to api.JobStatus, at time.Time) {
+func (m *Metrics) countFinished(j Job, to api.JobStatus, at time.Time) {
 	m.done.WithLabelValues(string(to)).Inc()
 	if j.StartedAt != nil {
 		m.duration.Observe(at.Sub(*j.StartedAt).Seconds())

@@ -28,8 +28,8 @@ func (q *Queue) move(tx *store.Tx, c Claim, set string, args ...any) error {
 	return err
 }
 
-// Approved lets a job that awaited its approval run.
-func (q *Queue) Approved(tx *store.Tx, id string) error {
+// Release makes a job that awaits its approval pending.
+func (q *Queue) Release(tx *store.Tx, id string) error {
 	var j Job
 	err := tx.Must(&j, `UPDATE jobs SET status = 'Pending', run_at = ?, updated_at = ?
 		WHERE id = ? AND status = 'AwaitingApproval' RETURNING *`, tx.Now, tx.Now, id)
@@ -40,7 +40,7 @@ func (q *Queue) Approved(tx *store.Tx, id string) error {
 	return nil
 }
 
-// RunNow makes the pending jobs under a profile due, because the profile has changed what they waited for.
+// RunNow makes the pending jobs under a profile due at once, after a change of the profile.
 func (q *Queue) RunNow(tx *store.Tx, profileID string) error {
 	err := tx.DB.Exec(`UPDATE jobs SET run_at = ?, updated_at = ? WHERE profile_id = ? AND status = 'Pending' AND run_at > ?`,
 		tx.Now, tx.Now, profileID, tx.Now).Error
@@ -51,7 +51,7 @@ func (q *Queue) RunNow(tx *store.Tx, profileID string) error {
 	return nil
 }
 
-// Cancel ends a job that awaits its approval. It must be there to be ended.
+// Cancel cancels a job that awaits its approval. If there is no such job, it returns an error.
 func (q *Queue) Cancel(tx *store.Tx, id string, cause api.Cause) error {
 	var j Job
 	err := tx.Must(&j, `UPDATE jobs SET status = 'Cancelled', cause = ?, error_message = ?, finished_at = ?, updated_at = ?
@@ -59,6 +59,6 @@ func (q *Queue) Cancel(tx *store.Tx, id string, cause api.Cause) error {
 	if err != nil {
 		return fmt.Errorf("cancel job %s, which awaits its approval: %w", id, err)
 	}
-	tx.AfterCommit(func() { q.metrics.finished(j, api.JobCancelled, tx.Now) })
+	tx.AfterCommit(func() { q.metrics.countFinished(j, api.JobCancelled, tx.Now) })
 	return nil
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// As many lost jobs are taken back in one tick; the rest comes with the next.
+// reapAtOnce bounds one call of Reap. The next call does the rest.
 const reapAtOnce = 1000
 
-const reap = `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
+const reapExpired = `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
 	WHERE id = ? AND status = 'Running' AND lease_until < ? RETURNING *`
 
-// Reap gives back the jobs whose worker was not heard of for the length of a lease, each in a transaction of its
-// own, so that one bad row stops no other. Any replica may do it. It tells how many it gave back, and what failed.
+// Reap makes the jobs pending whose lease has expired, and returns how many. Each job has a transaction of its own, so
+// one that fails stops no other. Any replica may reap.
 func (q *Queue) Reap(ctx context.Context) (int, error) {
 	var lost []string
 	err := q.store.Read(ctx, func(tx *store.Tx) error {
@@ -31,7 +31,7 @@ func (q *Queue) Reap(ctx context.Context) (int, error) {
 		var found bool
 		err := q.store.Write(ctx, func(tx *store.Tx) (err error) {
 			var j Job
-			if found, err = tx.Guarded(&j, reap, tx.Now, tx.Now, id, tx.Now); found {
+			if found, err = tx.Guarded(&j, reapExpired, tx.Now, tx.Now, id, tx.Now); found {
 				tx.WakeWorkers()
 			}
 			return err
