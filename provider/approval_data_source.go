@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 )
 
@@ -37,13 +36,14 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 	found, err := d.client.GetApproval(ctx, id)
 	switch {
 	case gone(err, anApproval, id):
-		resp.Diagnostics.Append(d.noApproval(a, id))
+		resp.Diagnostics.AddAttributeError(path.Root("id"), a.summary(),
+			fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that the endpoint (%s) is the server that it was made on.", id, d.client.Endpoint(), endpointVariable))
 		return
 	case err != nil:
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
-	case found.ID != id: // some other JSON, whose state would be nobody's decision
-		resp.Diagnostics.Append(a.plain(fmt.Sprintf("The answer of %s is an approval of id %q.", d.client.Endpoint(), found.ID))...)
+	case found.ID != id:
+		resp.Diagnostics.Append(a.wrongObject(anApproval, found.ID)...)
 		return
 	}
 	m, err := newWholeApprovalModel(found)
@@ -52,9 +52,4 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-}
-
-func (d *approvalDataSource) noApproval(a attempt, id string) diag.Diagnostic {
-	return diag.NewAttributeErrorDiagnostic(path.Root("id"), a.summary(),
-		fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that the endpoint (%s) is the server that it was made on.", id, d.client.Endpoint(), endpointVariable))
 }

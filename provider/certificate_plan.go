@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/api"
 )
 
 // ModifyPlan makes the outputs unknown only in a plan that asks for issuance or goes on waiting for it. In any other
@@ -37,7 +39,7 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 		}
 	}
 	if last == stateRejected && !changed {
-		resp.Diagnostics.Append(r.rejected(ctx, state)...)
+		resp.Diagnostics.Append(r.warnOfRejection(ctx, state)...)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
@@ -55,8 +57,8 @@ func lastCertificateState(ctx context.Context, private privateState) (certificat
 	return last, diags
 }
 
-// rejected reminds of a request that a person turned down: asking again by itself would not respect him.
-func (r *certificateResource) rejected(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
+// warnOfRejection reminds of a request that a person turned down: asking again by itself would not respect him.
+func (r *certificateResource) warnOfRejection(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
 	id := state.ApprovalID.ValueString()
 	words := "Approval " + id + " was rejected."
 	if a, err := r.client.GetApproval(ctx, id); err == nil && a.DecidedBy != nil {
@@ -68,4 +70,53 @@ func (r *certificateResource) rejected(ctx context.Context, state certificateMod
 	diags.AddWarning("Certificate "+state.ID.ValueString()+" was rejected",
 		words+"\n\nNothing asks again by itself. Change names or CSR, or a value of renewal_triggers, to ask once more.")
 	return diags
+}
+
+// unknownOutputs are those of a plan that asks for issuance.
+func unknownOutputs() outputs {
+	return outputs{
+		Status: types.StringUnknown(), JobID: types.StringUnknown(), ApprovalID: types.StringUnknown(), ApprovalState: types.StringUnknown(),
+		SerialNumber: types.StringUnknown(), NotAfter: timetypes.NewRFC3339Unknown(), RenewAt: timetypes.NewRFC3339Unknown(),
+		ReadyForRenewal: types.BoolUnknown(), CertificatePEM: types.StringUnknown(), ChainPEM: types.StringUnknown(),
+	}
+}
+
+// sameContent says whether two have the same names and CSR: what is signed. What is not known yet is another.
+func (m certificateModel) sameContent(other certificateModel) bool {
+	return m.CommonName.Equal(other.CommonName) && m.SANs.Equal(other.SANs) && m.CSRPEM.Equal(other.CSRPEM)
+}
+
+// sameTriggers says whether no trigger asks for a renewal. Having none is the same, however it is written.
+func (m certificateModel) sameTriggers(other certificateModel) bool {
+	none := func(triggers types.Map) bool { return !triggers.IsUnknown() && len(triggers.Elements()) == 0 }
+	return m.RenewalTriggers.Equal(other.RenewalTriggers) || none(m.RenewalTriggers) && none(other.RenewalTriggers)
+}
+
+// sameSpec says whether there is nothing to write.
+func (m certificateModel) sameSpec(other certificateModel) bool {
+	return m.sameContent(other) && m.AutoRenew.Equal(other.AutoRenew) &&
+		m.RenewBeforeSeconds.Equal(other.RenewBeforeSeconds) && m.Labels.Equal(other.Labels)
+}
+
+// certificateState is what the plan needs to know of a certificate and its newest request.
+type certificateState string
+
+const (
+	stateIssued   certificateState = "issued"   // the current leaf is up to date
+	stateWaiting  certificateState = "waiting"  // a job is open
+	stateRejected certificateState = "rejected" // only a person may ask again
+	stateUnmet    certificateState = "unmet"    // the newest request ended without the certificate, or there is none
+)
+
+func certificateStateOf(c api.Certificate) certificateState {
+	switch {
+	case c.OpenJobID != nil:
+		return stateWaiting
+	case c.UpToDate:
+		return stateIssued
+	case c.ApprovalState != nil && *c.ApprovalState == api.ApprovalRejected:
+		return stateRejected
+	default:
+		return stateUnmet
+	}
 }

@@ -2,15 +2,16 @@ package provider
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/datasourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 )
 
 type certificateProfileDataSource struct{ connection }
@@ -27,20 +28,7 @@ func (d *certificateProfileDataSource) Metadata(_ context.Context, req datasourc
 }
 
 func (d *certificateProfileDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	attributes := certificateProfileAttributes()
-	attributes["id"] = alternative("Id of the profile, like `p-prod-cdn`. Give this or `name`.")
-	attributes["name"] = alternative("Name of the profile. Give this or `id`.")
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A certificate profile that is managed elsewhere. There being none is an error.",
-		Attributes:          attributes,
-	}
-}
-
-// alternative is an argument that is read from the server where it is not given.
-func alternative(description string) schema.StringAttribute {
-	a := argument(description)
-	a.Computed = true
-	return a
+	resp.Schema = certificateProfileDataSourceSchema()
 }
 
 func (d *certificateProfileDataSource) ConfigValidators(context.Context) []datasource.ConfigValidator {
@@ -77,7 +65,24 @@ func (c connection) find(ctx context.Context, schema typed, id, name string) (ap
 	case err != nil:
 		return p, a.failed(ctx, err)
 	case p.ID != id:
-		return p, a.foreign(aProfile, p.ID)
+		return p, a.wrongObject(aProfile, p.ID)
 	}
 	return p, nil
+}
+
+// profileNamed finds the one profile of a name.
+func (c connection) profileNamed(ctx context.Context, a attempt, name string) (api.Profile, diag.Diagnostics) {
+	if name == "" {
+		return api.Profile{}, a.plain("The name is empty. Give the name of a certificate profile, or its id.")
+	}
+	for p, err := range c.client.ListProfiles(ctx, client.ListProfilesOptions{Name: name}) {
+		if err != nil {
+			return p, a.failed(ctx, err)
+		}
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return api.Profile{}, a.plain(fmt.Sprintf("%s has no certificate profile with the name %q. Upper and lower case matter; the command curl \"%s/api/v1/profiles\" -H \"Authorization: Bearer $%s\" lists what there is.",
+		c.client.Endpoint(), name, c.client.Endpoint(), apiKeyVariable))
 }

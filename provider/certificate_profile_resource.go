@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -47,7 +48,7 @@ func (r *certificateProfileResource) Create(ctx context.Context, req resource.Cr
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, plan.ID.ValueString(), place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.save(ctx, a, p, plan.ID.ValueString(), place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -68,7 +69,7 @@ func (r *certificateProfileResource) Read(ctx context.Context, req resource.Read
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p, id, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.save(ctx, a, p, id, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 // Update leaves resp.State alone when it fails: the prior state stays, and the next plan shows the same change.
@@ -87,7 +88,7 @@ func (r *certificateProfileResource) Update(ctx context.Context, req resource.Up
 		resp.Diagnostics.Append(a.failed(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(a.save(ctx, p.Profile, id, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.save(ctx, a, p.Profile, id, place{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateProfileResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -118,9 +119,9 @@ func pendingEdit(ctx context.Context, private privateState) (approval string, di
 }
 
 // save keeps what the server stored, and the version of it. The id must be the one that was asked for, if any.
-func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) diag.Diagnostics {
+func (r *certificateProfileResource) save(ctx context.Context, a attempt, p api.Profile, id string, to place) diag.Diagnostics {
 	if p.ID == "" || id != "" && p.ID != id {
-		return a.foreign(aProfile, p.ID)
+		return a.wrongObject(aProfile, p.ID)
 	}
 	diags := to.state.Set(ctx, newCertificateProfileModel(p))
 	diags.Append(identify(ctx, to.identity, p.ID)...)
@@ -128,7 +129,24 @@ func (a attempt) save(ctx context.Context, p api.Profile, id string, to place) d
 	return diags
 }
 
-// foreign is the error of an answer that is about something else.
-func (a attempt) foreign(resourceType, id string) diag.Diagnostics {
-	return a.plain(fmt.Sprintf("The server answered with a %s of id %q. Is endpoint (%s) the address of a certctl server?%s", resourceType, id, endpointVariable, a.mayExist()))
+func (r *certificateProfileResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = idAlone("Id of the certificate profile.")
+}
+
+// byName is what an import gives instead of an id, followed by the name.
+const byName = "name:"
+
+// ImportState takes an id, an identity, or the name of a profile.
+func (r *certificateProfileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	name, ok := strings.CutPrefix(req.ID, byName)
+	if !ok {
+		resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+		return
+	}
+	a := attempt{what: "import " + req.ID, schema: resp.State.Schema}
+	p, diags := r.profileNamed(ctx, a, name)
+	resp.Diagnostics.Append(diags...)
+	if !diags.HasError() {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), p.ID)...)
+	}
 }

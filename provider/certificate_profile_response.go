@@ -1,9 +1,6 @@
 package provider
 
 import (
-	"time"
-
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -41,9 +38,4 @@ func keyAlgorithmModels(algorithms []api.KeyAlgorithm) []keyAlgorithmModel {
 		}
 	}
 	return out
-}
-
-// timestamp keeps the microseconds, which timetypes drops.
-func timestamp(t time.Time) timetypes.RFC3339 {
-	return timetypes.NewRFC3339ValueMust(t.UTC().Format(time.RFC3339Nano))
 }

@@ -3,14 +3,11 @@ package provider
 import (
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
+	datasourceschema "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -119,34 +116,53 @@ func keyAlgorithmSet(algorithms []api.KeyAlgorithm) types.Set {
 	return types.SetValueMust(types.ObjectType{AttrTypes: object}, elements)
 }
 
-func boolean(std bool, description string) schema.BoolAttribute {
-	return schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(std), MarkdownDescription: description}
-}
-
-func number(std int64, description string, v validator.Int64) schema.Int64Attribute {
-	return schema.Int64Attribute{
-		Optional: true, Computed: true, Default: int64default.StaticInt64(std),
-		MarkdownDescription: description, Validators: []validator.Int64{v},
+func certificateProfileDataSourceSchema() datasourceschema.Schema {
+	attributes := certificateProfileAttributes()
+	attributes["id"] = alternative("Id of the profile, like `p-prod-cdn`. Give this or `name`.")
+	attributes["name"] = alternative("Name of the profile. Give this or `id`.")
+	return datasourceschema.Schema{
+		MarkdownDescription: "A certificate profile that is managed elsewhere. There being none is an error.",
+		Attributes:          attributes,
 	}
 }
 
-func labelsAttribute() schema.MapAttribute {
-	return schema.MapAttribute{
-		ElementType:         types.StringType,
-		Optional:            true,
+// alternative is an argument that is read from the server where it is not given.
+func alternative(description string) datasourceschema.StringAttribute {
+	a := argument(description)
+	a.Computed = true
+	return a
+}
+
+// certificateProfileAttributes is a profile as a data source shows it: what the resource has, all of it read.
+func certificateProfileAttributes() map[string]datasourceschema.Attribute {
+	return map[string]datasourceschema.Attribute{
+		"id":                     text("Id of the profile."),
+		"name":                   text("Its name, which no other profile has."),
+		"description":            text("What it is for."),
+		"enabled":                yesOrNo("Whether anything is signed under it."),
+		"requires_approval":      yesOrNo("The gate: whether nothing is signed until a second person has approved exactly that request."),
+		"issuer_id":              text("The issuer that signs."),
+		"allowed_key_algorithms": readKeyAlgorithms(),
+		"allowed_ekus":           readTexts("Extended key usages that every certificate gets."),
+		"allowed_dns_names":      readTexts("Patterns of DNS names. `*` as the first label stands for exactly one label, `**` for one or more, `**` alone for any name."),
+		"allow_wildcard_names":   yesOrNo("Whether a certificate may hold a wildcard name."),
+		"allowed_ip_ranges":      readTexts("IP addresses as CIDR prefixes."),
+		"allowed_uris":           readTexts("Patterns of URIs. In the path `*` is one whole segment, and `**` at the end is one or more."),
+		"allowed_email_domains":  readTexts("What may stand after the `@` of an e-mail address."),
+		"max_sans":               datasourceschema.Int64Attribute{Computed: true, MarkdownDescription: "Most names in one certificate."},
+		"max_ttl_seconds":        datasourceschema.Int64Attribute{Computed: true, MarkdownDescription: "Validity of every certificate in seconds."},
+		"labels":                 datasourceschema.MapAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Its labels."},
+		"created_at":             moment("When it was made, in UTC."),
+	}
+}
+
+func readKeyAlgorithms() datasourceschema.SetNestedAttribute {
+	return datasourceschema.SetNestedAttribute{
 		Computed:            true,
-		Default:             mapdefault.StaticValue(textMap(nil)),
-		MarkdownDescription: "Labels of your own. Defaults to none.",
-		Validators:          []validator.Map{mapvalidator.NoNullValues()},
-	}
-}
-
-// texts is a set, since the server gives the order no meaning.
-func texts(std []string, description string, more ...validator.Set) schema.SetAttribute {
-	return schema.SetAttribute{
-		ElementType: types.StringType,
-		Optional:    true, Computed: true, Default: setdefault.StaticValue(textSet(std)),
-		MarkdownDescription: description,
-		Validators:          append(more, setvalidator.NoNullValues()),
+		MarkdownDescription: "Kinds of public key that may be certified.",
+		NestedObject: datasourceschema.NestedAttributeObject{Attributes: map[string]datasourceschema.Attribute{
+			"algorithm": text("`ECDSA`, `RSA` or `Ed25519`."),
+			"min_size":  datasourceschema.Int64Attribute{Computed: true, MarkdownDescription: "Smallest size in bits; null for `Ed25519`."},
+		}},
 	}
 }

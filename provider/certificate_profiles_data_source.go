@@ -4,9 +4,7 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/client"
 )
@@ -19,29 +17,12 @@ func newCertificateProfilesDataSource() datasource.DataSource {
 	return &certificateProfilesDataSource{}
 }
 
-type certificateProfilesModel struct {
-	Name     types.String              `tfsdk:"name"`
-	IDs      []string                  `tfsdk:"ids"`
-	Profiles []certificateProfileModel `tfsdk:"profiles"`
-}
-
 func (d *certificateProfilesDataSource) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_certificate_profiles"
 }
 
 func (d *certificateProfilesDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "All certificate profiles of the server. A server that cannot be reached or refuses is an error, never an empty list.",
-		Attributes: map[string]schema.Attribute{
-			"name": argument("Only the profile of exactly this name. There being none is an empty list."),
-			"ids":  schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Ids of the profiles listed."},
-			"profiles": schema.ListNestedAttribute{
-				Computed:            true,
-				NestedObject:        schema.NestedAttributeObject{Attributes: certificateProfileAttributes()},
-				MarkdownDescription: "The profiles, in the order of `ids`.",
-			},
-		},
-	}
+	resp.Schema = certificateProfilesSchema()
 }
 
 func (d *certificateProfilesDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {

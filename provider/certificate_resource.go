@@ -186,10 +186,61 @@ const stateKey = "certificate_state"
 // save stores the certificate, its version and its state.
 func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to place) diag.Diagnostics {
 	if c.ID != m.ID.ValueString() {
-		return a.foreign(aCertificate, c.ID)
+		return a.wrongObject(aCertificate, c.ID)
 	}
 	diags := to.state.Set(ctx, m.stored(c, time.Now()))
 	diags.Append(identify(ctx, to.identity, c.ID)...)
 	diags.Append(to.remember(ctx, map[string]any{versionKey: c.Version, stateKey: certificateStateOf(c)})...)
+	return diags
+}
+
+// follow waits for the open request if that is wanted, keeps what became of it, and tells of it. All that it has to say
+// is a warning: the certificate is in the state, and the next apply goes on.
+func (r *certificateResource) follow(ctx context.Context, m certificateModel, c api.Certificate, patience time.Duration, to place) (diags diag.Diagnostics) {
+	if m.WaitForIssuance.ValueBool() && c.OpenJobID != nil {
+		ended, err := r.wait(ctx, c, time.Now().Add(patience))
+		switch c = ended; {
+		case err != nil:
+			diags.AddWarning("Stopped waiting for certificate "+c.ID, upperFirst(err.Error())+". The next apply goes on waiting.")
+		case c.Status == api.CertificateIssuing:
+			diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+c.Job.ID+" is under way. The next apply goes on waiting.")
+		}
+		a := attempt{what: "wait for certificate " + c.ID}
+		diags.Append(r.save(ctx, a, m, c, to)...)
+	}
+	diags.Append(r.outcome(ctx, c)...)
+	return diags
+}
+
+// wait looks until the job that is open has ended, and gives what it saw last.
+func (r *certificateResource) wait(ctx context.Context, c api.Certificate, deadline time.Time) (api.Certificate, error) {
+	for c.OpenJobID != nil {
+		if !pause(ctx, deadline) {
+			return c, nil
+		}
+		now, err := r.client.GetCertificate(ctx, c.ID)
+		if ctx.Err() != nil {
+			return c, nil
+		}
+		if err != nil {
+			return c, err
+		}
+		c = now
+	}
+	return c, nil
+}
+
+// outcome tells what a person has to do, or why there is no certificate.
+func (r *certificateResource) outcome(ctx context.Context, c api.Certificate) (diags diag.Diagnostics) {
+	switch state := certificateStateOf(c); {
+	case c.Status == api.CertificateAwaitingApproval && c.ApprovalID != nil:
+		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.request(ctx, *c.ApprovalID))
+	case state == stateRejected || state == stateUnmet:
+		reason := string(c.Status)
+		if c.Job != nil && c.Job.ErrorMessage != "" {
+			reason = c.Job.ErrorMessage
+		}
+		diags.AddWarning("Certificate "+c.ID+" was not issued", upperFirst(reason)+". The next plan says how to go on.")
+	}
 	return diags
 }

@@ -101,10 +101,6 @@ func certificateSchema(ctx context.Context) schema.Schema {
 	}
 }
 
-func output(description string) schema.StringAttribute {
-	return schema.StringAttribute{Computed: true, MarkdownDescription: description}
-}
-
 // csrValidator lets through one CSR and nothing else. It never repeats what it was given: that may be a private key.
 type csrValidator struct{}
 

@@ -103,7 +103,7 @@ func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagno
 		return diags
 	}
 	if p.Code() == api.CodeEditRejected {
-		return rejected(p)
+		return explainRejectedEdit(p)
 	}
 	detail := upperFirst(strings.TrimSuffix(p.Detail, ".")) + "."
 	if advice := a.advice(p); advice != "" {
@@ -155,8 +155,8 @@ func importing(kind, id string) string {
   }`, kind, id)
 }
 
-// rejected says who turned down an edit of a gated profile, why, and how to go on.
-func rejected(p *api.Problem) diag.Diagnostics {
+// warnOfRejection says who turned down an edit of a gated profile, why, and how to go on.
+func explainRejectedEdit(p *api.Problem) diag.Diagnostics {
 	detail := fmt.Sprintf("The profile stays as it is, because %s rejected this edit (approval %s).\n\n", p.DecidedBy, p.ApprovalID)
 	if p.Note != "" {
 		detail += fmt.Sprintf("The note of %s: %s\n\n", p.DecidedBy, p.Note)
@@ -291,4 +291,36 @@ func upperFirst(s string) string {
 		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
 	}
 	return s
+}
+
+// wrongObject is the error of an answer that is about something else.
+func (a attempt) wrongObject(resourceType, id string) diag.Diagnostics {
+	return a.plain(fmt.Sprintf("The server answered with a %s of id %q. Is endpoint (%s) the address of a certctl server?%s", resourceType, id, endpointVariable, a.mayExist()))
+}
+
+// request says who decides until when, and how. Without the approval it says less.
+func (c connection) request(ctx context.Context, id string) string {
+	a, err := c.client.GetApproval(context.WithoutCancel(ctx), id)
+	if err != nil {
+		return fmt.Sprintf("A second person has to decide on approval %s.", id)
+	}
+	return fmt.Sprintf(`The profile requires approval, so a second person has to decide before anything is signed.
+
+%s
+
+Nothing is asked for twice meanwhile, and a later apply or refresh picks up the certificate.`, howToDecide(a, c.client.Endpoint()))
+}
+
+// The types that the server names in its not_found.
+const (
+	aProfile     = "profile"
+	aCertificate = "certificate"
+	anApproval   = "approval"
+)
+
+// gone says that the server knows no such object. Any other 404, a proxy's or one about something else, is an error
+// like the rest.
+func gone(err error, resourceType, id string) bool {
+	p, ok := errors.AsType[*api.Problem](err)
+	return ok && p.Code() == api.CodeNotFound && p.ResourceType == resourceType && p.ResourceID == id
 }

@@ -1,13 +1,10 @@
 package provider
 
 import (
-	"time"
-
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/client"
 )
 
 type pendingApprovalsModel struct {
@@ -34,59 +31,4 @@ type pendingApprovalsModel struct {
 type pendingApprovalModel struct {
 	approvalModel
 	AgeSeconds int64 `tfsdk:"age_seconds"`
-}
-
-func (m pendingApprovalsModel) options() client.GetApprovalSummaryOptions {
-	o := client.GetApprovalSummaryOptions{Limit: defaultApprovalLimit}
-	if !m.Limit.IsNull() {
-		o.Limit = int(m.Limit.ValueInt64())
-	}
-	o.States = []api.ApprovalState{api.ApprovalPending}
-	o.Kind = api.ApprovalKind(m.Kind.ValueString())
-	o.ProfileID = m.ProfileID.ValueString()
-	o.CertificateID = m.CertificateID.ValueString()
-	o.RequestedBy = m.RequestedBy.ValueString()
-	return o
-}
-
-// fill sets everything but the arguments.
-func (m *pendingApprovalsModel) fill(s api.ApprovalSummary, endpoint string) error {
-	m.TotalCount = types.Int64Value(s.TotalCount)
-	m.Truncated = types.BoolValue(s.TotalCount > int64(len(s.Approvals)))
-	m.OldestRequestedAt = timetypes.NewRFC3339Null()
-	m.OldestAgeSeconds = types.Int64Value(0)
-	if s.OldestRequestedAt != nil {
-		m.OldestRequestedAt = timestamp(*s.OldestRequestedAt)
-		m.OldestAgeSeconds = types.Int64Value(age(*s.OldestRequestedAt, s))
-	}
-	m.EvaluatedAt = timestamp(s.EvaluatedAt)
-	m.CountByKind = s.CountByKind
-	m.CountByProfile = s.CountByProfile
-	m.ApprovalBypass = types.BoolValue(s.ApprovalBypass)
-	m.Endpoint = types.StringValue(endpoint)
-	m.ServerVersion = types.StringValue(s.ServerVersion)
-	return m.fillApprovals(s)
-}
-
-func (m *pendingApprovalsModel) fillApprovals(s api.ApprovalSummary) error {
-	m.IDs = make([]string, len(s.Approvals))
-	m.Approvals = make([]pendingApprovalModel, len(s.Approvals))
-	for i, a := range s.Approvals {
-		m.IDs[i] = a.ID
-		var err error
-		if m.Approvals[i], err = newPendingApprovalModel(a, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func newPendingApprovalModel(a api.Approval, s api.ApprovalSummary) (pendingApprovalModel, error) {
-	m, err := newApprovalModel(a)
-	return pendingApprovalModel{approvalModel: m, AgeSeconds: age(a.CreatedAt, s)}, err
-}
-
-// age is measured on the server's clock alone: this machine's may be wrong.
-func age(since time.Time, s api.ApprovalSummary) int64 {
-	return max(0, int64(s.EvaluatedAt.Sub(since)/time.Second))
 }

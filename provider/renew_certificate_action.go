@@ -5,13 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/action"
-	"github.com/hashicorp/terraform-plugin-framework/action/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 )
@@ -23,33 +18,12 @@ var _ action.ActionWithConfigure = (*renewCertificateAction)(nil)
 
 func newRenewCertificateAction() action.Action { return &renewCertificateAction{} }
 
-type renewCertificateModel struct {
-	CertificateID types.String         `tfsdk:"certificate_id"`
-	Reason        types.String         `tfsdk:"reason"`
-	Timeout       timetypes.GoDuration `tfsdk:"timeout"`
-}
-
 func (r *renewCertificateAction) Metadata(_ context.Context, req action.MetadataRequest, resp *action.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_renew_certificate"
 }
 
 func (r *renewCertificateAction) Schema(_ context.Context, _ action.SchemaRequest, resp *action.SchemaResponse) {
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "Asks for a certificate to be renewed, and follows the job until it has ended or waits for a second person.",
-		Attributes: map[string]schema.Attribute{
-			"certificate_id": schema.StringAttribute{Required: true, MarkdownDescription: "The certificate, like `mc-www`."},
-			"reason": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Why, for whoever decides; at most 500 characters. Defaults to the provider's `change_reason`.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(maxReason)},
-			},
-			"timeout": schema.StringAttribute{
-				Optional:            true,
-				CustomType:          timetypes.GoDurationType{},
-				MarkdownDescription: "How long to follow a job that waits for nobody, like `5m`. Defaults to `10m`.",
-			},
-		},
-	}
+	resp.Schema = renewCertificateSchema()
 }
 
 func (r *renewCertificateAction) Configure(_ context.Context, req action.ConfigureRequest, _ *action.ConfigureResponse) {

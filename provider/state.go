@@ -3,32 +3,12 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 
-	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
 )
-
-// finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
-// could happen without Terraform knowing.
-func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
-
-// The types that the server names in its not_found.
-const (
-	aProfile     = "profile"
-	aCertificate = "certificate"
-	anApproval   = "approval"
-)
-
-// gone says that the server knows no such object. Any other 404, a proxy's or one about something else, is an error
-// like the rest.
-func gone(err error, resourceType, id string) bool {
-	p, ok := errors.AsType[*api.Problem](err)
-	return ok && p.Code() == api.CodeNotFound && p.ResourceType == resourceType && p.ResourceID == id
-}
 
 // versionKey is where the version of the stored object lives between Read and the next write.
 const versionKey = "version"

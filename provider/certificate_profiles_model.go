@@ -1,0 +1,11 @@
+package provider
+
+import (
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+type certificateProfilesModel struct {
+	Name     types.String              `tfsdk:"name"`
+	IDs      []string                  `tfsdk:"ids"`
+	Profiles []certificateProfileModel `tfsdk:"profiles"`
+}

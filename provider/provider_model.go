@@ -1,0 +1,114 @@
+package provider
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/certctl/terraform-provider-certctl/client"
+)
+
+type providerModel struct {
+	Endpoint         types.String         `tfsdk:"endpoint"`
+	APIKey           types.String         `tfsdk:"api_key"`
+	CAFile           types.String         `tfsdk:"ca_file"`
+	ChangeReason     types.String         `tfsdk:"change_reason"`
+	ResubmitRejected types.Bool           `tfsdk:"resubmit_rejected"`
+	RequestTimeout   timetypes.GoDuration `tfsdk:"request_timeout"`
+	MaxRetries       types.Int64          `tfsdk:"max_retries"`
+}
+
+// check names every setting that is missing, or that Terraform does not know yet.
+func (m providerModel) check() (diags diag.Diagnostics) {
+	for name, v := range map[string]attr.Value{
+		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile,
+		"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries,
+		"change_reason": m.ChangeReason, "resubmit_rejected": m.ResubmitRejected,
+	} {
+		if v.IsUnknown() {
+			diags.AddAttributeError(path.Root(name), "The provider needs "+name+" before it can plan",
+				"Its value comes from something that Terraform has yet to create. Give a value that is known, or create that other thing first, with -target.")
+		}
+	}
+	required := func(name string, v types.String, variable string) {
+		if !v.IsUnknown() && setting(v, variable) == "" {
+			diags.AddAttributeError(path.Root(name), "The certctl provider has no "+name,
+				fmt.Sprintf("Set the environment variable %s, or %s in the provider block.", variable, name))
+		}
+	}
+	required("endpoint", m.Endpoint, endpointVariable)
+	required("api_key", m.APIKey, apiKeyVariable)
+	return diags
+}
+
+func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) {
+	if file := setting(m.CAFile, caFileVariable); file != "" {
+		opts = append(opts, client.WithCAFile(file))
+	}
+	if !m.MaxRetries.IsNull() {
+		opts = append(opts, client.WithRetries(int(m.MaxRetries.ValueInt64())))
+	}
+	if !m.RequestTimeout.IsNull() {
+		timeout, diags := m.RequestTimeout.ValueGoDuration()
+		return append(opts, client.WithTimeout(timeout)), diags
+	}
+	return opts, nil
+}
+
+// reason returns the reason of changes. The schema checks the length of the attribute but not of the variable.
+func (m providerModel) reason() (reason string, diags diag.Diagnostics) {
+	reason = setting(m.ChangeReason, reasonVariable)
+	if utf8.RuneCountInString(reason) > maxReason {
+		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("It has more than %d characters.", maxReason))
+	}
+	return reason, diags
+}
+
+// resubmit reports whether to ask again for edits that were rejected.
+func (m providerModel) resubmit() (resubmit bool, diags diag.Diagnostics) {
+	text := os.Getenv(resubmitVariable)
+	if !m.ResubmitRejected.IsNull() || text == "" {
+		return m.ResubmitRejected.ValueBool(), nil
+	}
+	resubmit, err := strconv.ParseBool(text)
+	if err != nil {
+		diags.AddError("Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
+	}
+	return resubmit, diags
+}
+
+var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
+
+// changeAuthors reads the handles of authorsVariable, which commas or white space separate.
+func changeAuthors() (authors []string, diags diag.Diagnostics) {
+	for _, author := range strings.FieldsFunc(os.Getenv(authorsVariable), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		if !handle.MatchString(author) {
+			diags.AddError("Invalid value of "+authorsVariable,
+				fmt.Sprintf("%q is no handle of a certctl principal. Give the handles of the people who wrote the change, such as alice,bob.", author))
+			continue
+		}
+		if !slices.Contains(authors, author) {
+			authors = append(authors, author)
+		}
+	}
+	return authors, diags
+}
+
+// setting is the attribute, or the variable if it is not set.
+func setting(v types.String, variable string) string {
+	if v.IsNull() {
+		return os.Getenv(variable)
+	}
+	return v.ValueString()
+}
