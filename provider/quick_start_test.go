@@ -12,12 +12,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 )
 
-// Whoever follows the provider's index page, and nothing else, gets from nothing to a gated profile and a plan that
-// stops: its commands, run in one shell, say what it shows.
+// The provider's index page leads a newcomer to a gated profile and a plan that stops: its commands, run in one shell,
+// print what it shows.
 func TestQuickStart(t *testing.T) {
 	terraformtest.Binaries(t)
 	t.Parallel()
-	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "## From nothing to a plan that stops")
+	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "## Stop a plan in five minutes")
 	section, _, _ = strings.Cut(section, "\n## ")
 	address := freeAddress(t)
 	steps := stepsOf(strings.ReplaceAll(section, "127.0.0.1:8080", address))

@@ -4,7 +4,7 @@ variable "approval_id" {
   description = "The approval that the ticket of this release names."
 }
 
-# The release goes on only when this very approval has been given, and by people.
+# The release continues only if a person gave this approval.
 data "certctl_approval" "release" {
   count = var.approval_id == null ? 0 : 1
   id    = var.approval_id
@@ -17,7 +17,7 @@ data "certctl_approval" "release" {
   }
 }
 
-# What was signed, or changed, and who stood behind it.
+# The signed content or the edit, with its requester and its approver.
 output "approved" {
   value = {
     for a in data.certctl_approval.release :

@@ -1,11 +1,11 @@
-# A profile that another team manages. By name, or by id.
+# Another team manages this profile. Find it by name or by id.
 data "certctl_certificate_profile" "payments" {
   name = "Payments"
 
   lifecycle {
     postcondition {
       condition     = self.requires_approval
-      error_message = "Certificates of payments are signed only after a second person has approved them."
+      error_message = "The profile of payments must require approval."
     }
   }
 }

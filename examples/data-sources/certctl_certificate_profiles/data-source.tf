@@ -1,6 +1,6 @@
 data "certctl_certificate_profiles" "all" {}
 
-# Profiles that sign without a second person.
+# Profiles whose certificates need no second person.
 output "not_gated" {
   value = [for p in data.certctl_certificate_profiles.all.profiles : p.id if p.enabled && !p.requires_approval]
 }

@@ -1,4 +1,4 @@
-# terraform query lists the profiles; with -generate-config-out=profiles.tf it writes the blocks that import them.
+# terraform query lists the profiles. With -generate-config-out=profiles.tf it writes the blocks that import them.
 list "certctl_certificate_profile" "all" {
   provider = certctl
 }

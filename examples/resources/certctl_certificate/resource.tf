@@ -4,7 +4,7 @@ resource "certctl_certificate_profile" "web" {
   allowed_dns_names = ["*.example.com"]
 }
 
-# The key stays where it was made; only the request (www.csr) comes here, usually as file("www.csr").
+# The private key stays on its machine. Only the request is here, usually as file("www.csr").
 resource "certctl_certificate" "www" {
   id          = "mc-www"
   profile_id  = certctl_certificate_profile.web.id
@@ -21,13 +21,13 @@ resource "certctl_certificate" "www" {
     -----END CERTIFICATE REQUEST-----
   CSR
 
-  # Another value asks for a renewal.
+  # Another value requests a renewal.
   renewal_triggers = {
     rotation = "2026-01"
   }
 }
 
-# Null until a second person has approved the request and the certificate is issued.
+# Null until a second person has approved the request and the server has issued the certificate.
 output "certificate" {
   value = certctl_certificate.www.certificate_pem
 }

@@ -1,4 +1,4 @@
-# Gated: nothing is signed until a second person has approved exactly that request.
+# Gated: the server signs nothing until a second person has approved exactly that request.
 resource "certctl_certificate_profile" "cdn" {
   id                = "p-prod-cdn"
   name              = "Production CDN"
@@ -7,7 +7,7 @@ resource "certctl_certificate_profile" "cdn" {
   max_ttl_seconds   = 30 * 24 * 3600
 }
 
-# Not gated: for names that hurt nobody.
+# Not gated: for names without risk.
 resource "certctl_certificate_profile" "dev" {
   name              = "Development"
   requires_approval = false
