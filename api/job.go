@@ -32,7 +32,6 @@ type Job struct {
 	ApprovalID    *string    `json:"approval_id" doc:"null for a job that needed none"`
 	Status        JobStatus  `json:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
 	Attempt       int        `json:"attempt" doc:"errors of the issuer so far"`
-	MaxAttempts   int        `json:"max_attempts"`
 	Cause         *Cause     `json:"cause" doc:"why it ended without a certificate; null otherwise"`
 	ErrorMessage  string     `json:"error_message" doc:"for people: nothing reads it"`
 	RequestedBy   string     `json:"requested_by"`

@@ -183,9 +183,9 @@ func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || (1 + (i - 1) % CERTIFICATES), 'job-' || i,
 				CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'olga', '["olga"]', '[]', '[]', '[]', '[]', '', '{}', 'sha256:0', AT2,
 				CASE WHEN i % 50 = 0 THEN NULL ELSE 'bob' END, CASE WHEN i % 50 = 0 THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`},
-		{certificates, `INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, max_attempts, fence, error_message,
+		{certificates, `INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, fence, error_message,
 			requested_by, accountable, csr_pem, own_csr, subject, digest, run_at, created_at, updated_at)
-			SELECT 'job-' || i, 'Issuance', 'u' || i, 'mc-' || i, 'p-1', 'ar-' || i, 'AwaitingApproval', 0, 5, 0, '', 'olga', 'olga', '', false, '{}', 'sha256:0', AT, AT, AT FROM NUMBERS`},
+			SELECT 'job-' || i, 'Issuance', 'u' || i, 'mc-' || i, 'p-1', 'ar-' || i, 'AwaitingApproval', 0, 0, '', 'olga', 'olga', '', false, '{}', 'sha256:0', AT, AT, AT FROM NUMBERS`},
 		{approvals, `INSERT INTO audit_events (id, occurred_at, actor, actor_type, action, resource_type, resource_id, request_id, details)
 			SELECT 'ev-' || i, AT, CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'User', 'x', 'approval', 'ar-' || i, '', '{}' FROM NUMBERS`},
 	} {

@@ -48,7 +48,7 @@ func (s *Service) CloseOfFormerOwners(tx *store.Tx, who identity.Actor, service,
 
 func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause api.Cause, chosen *gorm.DB) ([]string, error) {
 	var open []Approval
-	if err := tx.DB.Where("state = ?", api.ApprovalPending).Where(chosen).Order("id").Find(&open).Error; err != nil {
+	if err := tx.DB.Where(isPending).Where(chosen).Order("id").Find(&open).Error; err != nil {
 		return nil, fmt.Errorf("find the requests to cancel: %w", err)
 	}
 	var cancelled []string

@@ -24,7 +24,7 @@ func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
 func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) error {
 	var due []Approval
 	err := db.Read(ctx, func(tx *store.Tx) error {
-		return tx.DB.Where("state = ? AND expires_at <= ?", api.ApprovalPending, tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
+		return tx.DB.Where(isPending+" AND expires_at <= ?", tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
 	})
 	if err != nil {
 		return fmt.Errorf("find expired approvals: %w", err)

@@ -37,6 +37,9 @@ type Filter struct {
 	Since          time.Time // made at this time or later
 }
 
+// isPending chooses what waits. The state is a literal: the partial indexes of pending approvals fit no parameter.
+const isPending = "state = 'pending'"
+
 func (f Filter) on(db *gorm.DB) *gorm.DB {
 	for _, c := range []struct{ condition, value string }{
 		{"kind = ?", string(f.Kind)},
@@ -49,15 +52,18 @@ func (f Filter) on(db *gorm.DB) *gorm.DB {
 			db = db.Where(c.condition, c.value)
 		}
 	}
+	if !f.Since.IsZero() {
+		db = db.Where("created_at >= ?", f.Since)
+	}
 	switch len(f.States) {
 	case 0:
 	case 1: // a plan for one state follows its index in order
+		if f.States[0] == api.ApprovalPending {
+			return db.Where(isPending)
+		}
 		db = db.Where("state = ?", f.States[0])
 	default:
 		db = db.Where("state IN ?", f.States)
-	}
-	if !f.Since.IsZero() {
-		db = db.Where("created_at >= ?", f.Since)
 	}
 	return db
 }

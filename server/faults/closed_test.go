@@ -127,6 +127,7 @@ var forbidden = []string{
 	"UPDATE jobs SET status = 'AwaitingApproval' WHERE id = '@approved'",
 	"UPDATE jobs SET status = 'Completed', finished_at = run_at, serial_number = '00' WHERE id = '@approved'",
 	"UPDATE jobs SET status = 'Sleeping' WHERE id = '@approved'",
+	"UPDATE jobs SET status = 'Cancelled', cause = 'person_disabled', finished_at = run_at WHERE id = '@approved'",
 	// What a job is about.
 	"UPDATE jobs SET approval_id = NULL WHERE id = '@pending'",
 	"UPDATE jobs SET approval_id = NULL, status = 'Pending' WHERE id = '@pending'",

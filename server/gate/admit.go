@@ -62,6 +62,7 @@ type Intent struct {
 	SerialNumber            string
 	Digest                  string
 	IssuerID                string
+	IssuerGeneration        int
 	IssuerFingerprintSHA256 string `gorm:"column:issuer_fingerprint_sha256"`
 	NotBefore               time.Time
 	NotAfter                time.Time
@@ -257,8 +258,8 @@ func (g *Gate) intend(tx *store.Tx, c job.Claim, now Proposal, d draft) (Intent,
 	}
 	intent := Intent{
 		JobID: c.ID, SerialNumber: d.serial.String(), Digest: now.Subject.Digest, IssuerID: now.Subject.IssuerID,
-		IssuerFingerprintSHA256: now.Subject.IssuerFingerprintSHA256,
-		NotBefore:               d.validity.NotBefore, NotAfter: d.validity.NotAfter, TBS: d.tbs,
+		IssuerGeneration: now.issuerGeneration, IssuerFingerprintSHA256: now.Subject.IssuerFingerprintSHA256,
+		NotBefore: d.validity.NotBefore, NotAfter: d.validity.NotAfter, TBS: d.tbs,
 		ProfileVersion: now.ProfileVersion, CertificateVersion: now.Certificate.Version, CreatedAt: tx.Now,
 	}
 	if err := tx.DB.Create(&intent).Error; err != nil {

@@ -51,7 +51,7 @@ func RegisterIssuers(ctx context.Context, db *store.Store, issuers map[string]Is
 	}
 	return db.Write(ctx, func(tx *store.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(issuers)) {
-			err := checkIssuer(tx, id, issuers[id])
+			_, err := checkIssuer(tx, id, issuers[id])
 			if errors.Is(err, errUnknownIssuer) {
 				err = addGeneration(tx, identity.Issuer, id, generation{}, issuers[id].Fingerprint())
 			}
@@ -67,7 +67,7 @@ func RegisterIssuers(ctx context.Context, db *store.Store, issuers map[string]Is
 func CheckIssuers(ctx context.Context, db *store.Store, issuers map[string]Issuer) error {
 	return db.Read(ctx, func(tx *store.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(issuers)) {
-			if err := checkIssuer(tx, id, issuers[id]); err != nil {
+			if _, err := checkIssuer(tx, id, issuers[id]); err != nil {
 				return err
 			}
 		}
@@ -77,27 +77,29 @@ func CheckIssuers(ctx context.Context, db *store.Store, issuers map[string]Issue
 
 var errUnknownIssuer = errors.New("the database does not know the issuer")
 
-func checkIssuer(tx *store.Tx, id string, issuer Issuer) error {
+// checkIssuer returns the number of the issuer's current generation, or an error if this server has another one.
+func checkIssuer(tx *store.Tx, id string, issuer Issuer) (int, error) {
 	known, found, err := currentGeneration(tx, id)
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case !found:
-		return fmt.Errorf("%w %s", errUnknownIssuer, id)
+		return 0, fmt.Errorf("%w %s", errUnknownIssuer, id)
 	case known.FingerprintSHA256 != issuer.Fingerprint():
-		return store.NotReady("the database knows issuer %s by the certificate with the SHA-256 %s, and this server has the one with %s: "+
+		return 0, store.NotReady("the database knows issuer %s by the certificate with the SHA-256 %s, and this server has the one with %s: "+
 			"give the server the certificate and key that the others have, or run certctl ca replace to change the CA of all servers",
 			id, known.FingerprintSHA256, issuer.Fingerprint())
 	}
-	return nil
+	return known.Generation, nil
 }
 
-// mustBeCurrent returns an UnavailableError if the issuer was replaced while this server ran. Its requests would be
-// stale, and requests for the new certificate would look stale to it.
-func (g *Gate) mustBeCurrent(tx *store.Tx, issuerID string) error {
+// mustBeCurrent returns the number of the issuer's generation. If the issuer was replaced while this server ran, it
+// returns an UnavailableError: requests of this server would be stale, and requests for the new certificate would look
+// stale to this server.
+func (g *Gate) mustBeCurrent(tx *store.Tx, issuerID string) (int, error) {
 	issuer, err := g.issuer(issuerID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return checkIssuer(tx, issuerID, issuer)
 }

@@ -31,6 +31,8 @@ type Proposal struct {
 	ProfileVersion int64
 	CSRPEM         string
 	Subject        Subject
+
+	issuerGeneration int // set by Propose
 }
 
 // Faults are what the profile's rules do not allow of it.
@@ -53,7 +55,7 @@ func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certif
 func (g *Gate) Propose(tx *store.Tx, certificateUID, csrPEM string) (Proposal, error) {
 	p, err := g.propose(tx, certificateUID, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
 	if err == nil {
-		err = g.mustBeCurrent(tx, p.Subject.IssuerID)
+		p.issuerGeneration, err = g.mustBeCurrent(tx, p.Subject.IssuerID)
 	}
 	return p, err
 }
@@ -91,7 +93,8 @@ func (g *Gate) Unchanged(tx *store.Tx, jobID, subject, digest string) (bool, err
 	if standing(now, subject, digest) == "" {
 		return true, nil
 	}
-	return false, g.mustBeCurrent(tx, now.Subject.IssuerID)
+	_, err = g.mustBeCurrent(tx, now.Subject.IssuerID)
+	return false, err
 }
 
 // find reads a certificate, its profile and, where the query has it, the request of the job.

@@ -3,7 +3,7 @@
 // A job moves only by the guarded updates in this room. The schema refuses every other step:
 //
 //	AwaitingApproval -> Pending -> Running -> Completed | Failed
-//	AwaitingApproval | Pending -> Cancelled; Running -> Cancelled by the gate; Running -> Pending to try again
+//	AwaitingApproval -> Cancelled; Running -> Cancelled by the gate; Running -> Pending to try again
 //
 // Every claim increments fence, and every later write of the worker checks it: a worker that lost its lease cannot
 // write. attempt counts errors of the issuer alone. A job's row is locked last.

@@ -7,8 +7,6 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-const maxAttempts = 5
-
 // Request is what a job is made of. ID comes from NewID, because the approval that is stored first names its job. A job
 // with an approval awaits it.
 type Request struct {
@@ -48,7 +46,7 @@ func HasNone(tx *store.Tx, certificateUID string) (bool, error) {
 func (q *Queue) Enqueue(tx *store.Tx, r Request) (Job, error) {
 	j := Job{
 		ID: r.ID, Type: r.Type, CertificateUID: r.CertificateUID, CertificateID: r.CertificateID, ProfileID: r.ProfileID,
-		ApprovalID: r.ApprovalID, Status: api.JobPending, MaxAttempts: maxAttempts,
+		ApprovalID: r.ApprovalID, Status: api.JobPending,
 		RequestedBy: r.RequestedBy, Accountable: r.Accountable, CSRPEM: r.CSRPEM, OwnCSR: r.OwnCSR, Subject: r.Subject, Digest: r.Digest,
 		RunAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}

@@ -19,11 +19,14 @@ func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
 		reason, tx.Now, tx.Now)
 }
 
+// maxAttempts is how many errors of the issuer end a job.
+const maxAttempts = 5
+
 // Fail counts an error of the issuer. The job is tried again later; after the last attempt it has failed. Fail reports
 // whether it has.
 func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err error) {
 	attempt := c.Attempt + 1
-	if attempt >= c.MaxAttempts {
+	if attempt >= maxAttempts {
 		return true, q.finish(tx, c, api.JobFailed,
 			"status = 'Failed', cause = 'issuer_failed', attempt = attempt + 1, error_message = ?, lease_until = NULL, finished_at = ?, updated_at = ?",
 			reason, tx.Now, tx.Now)

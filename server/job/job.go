@@ -19,7 +19,6 @@ type Job struct {
 	ApprovalID     *string
 	Status         api.JobStatus
 	Attempt        int
-	MaxAttempts    int
 	Fence          int64
 	LeaseUntil     *time.Time
 	Cause          *api.Cause
@@ -45,7 +44,7 @@ func (Job) TableName() string { return "jobs" }
 func (j Job) API() api.Job {
 	return api.Job{
 		ID: j.ID, Type: j.Type, CertificateID: j.CertificateID, ApprovalID: j.ApprovalID, Status: j.Status,
-		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, Cause: j.Cause, ErrorMessage: j.ErrorMessage,
+		Attempt: j.Attempt, Cause: j.Cause, ErrorMessage: j.ErrorMessage,
 		RequestedBy: j.RequestedBy, Accountable: j.Accountable, RunAt: j.RunAt, StartedAt: j.StartedAt,
 		FinishedAt: j.FinishedAt, SerialNumber: j.SerialNumber, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
 	}

@@ -76,6 +76,9 @@ var Invariants = []struct{ Name, Query string }{
 	{"an intent of a job with an approval is for the approved digest", `
 		SELECT i.job_id FROM intents i JOIN jobs j ON j.id = i.job_id LEFT JOIN approvals a ON a.id = j.approval_id
 			WHERE i.digest <> j.digest OR (j.approval_id IS NOT NULL AND (a.state <> 'approved' OR a.digest <> i.digest))`},
+	{"an intent names the generation of its issuer that has the fingerprint", `
+		SELECT i.job_id FROM intents i LEFT JOIN issuers g ON g.id = i.issuer_id AND g.generation = i.issuer_generation
+			WHERE g.id IS NULL OR g.fingerprint_sha256 <> i.issuer_fingerprint_sha256`},
 	{"every leaf has an intent and a completed job", `
 		SELECT l.serial_number FROM leaves l LEFT JOIN intents i ON i.job_id = l.job_id AND i.serial_number = l.serial_number
 			LEFT JOIN jobs j ON j.id = l.job_id AND j.serial_number = l.serial_number AND j.status = 'Completed'
