@@ -19,40 +19,137 @@ import (
 // ProblemContentType is that of RFC 9457.
 const ProblemContentType = "application/problem+json"
 
-// known gives each code its status and title.
-var known = map[api.Code]struct {
-	status int
-	title  string
-}{
-	api.CodeMalformedRequest:     {http.StatusBadRequest, "Malformed request"},
-	api.CodeUnauthenticated:      {http.StatusUnauthorized, "Not authenticated"},
-	api.CodeForbidden:            {http.StatusForbidden, "Forbidden"},
-	api.CodeTwoPersonIntegrity:   {http.StatusForbidden, "Another person must decide"},
-	api.CodeHumanRequired:        {http.StatusForbidden, "Only a person may decide"},
-	api.CodeNotFound:             {http.StatusNotFound, "Not found"},
-	api.CodeNoSuchRoute:          {http.StatusNotFound, "No such route"},
-	api.CodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed"},
-	api.CodeNotIssued:            {http.StatusConflict, "Not issued yet"},
-	api.CodeRequestInProgress:    {http.StatusConflict, "Request in progress"},
-	api.CodeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "Idempotency-Key used for another request"},
-	api.CodeAlreadyDecided:       {http.StatusConflict, "Already decided"},
-	api.CodeApprovalExpired:      {http.StatusConflict, "Approval expired"},
-	api.CodeProfileDisabled:      {http.StatusConflict, "Profile disabled"},
-	api.CodeApprovalRequired:     {http.StatusConflict, "Approval required"},
-	api.CodeSubjectChanged:       {http.StatusConflict, "Subject changed"},
-	api.CodeDigestMismatch:       {http.StatusConflict, "Digest mismatch"},
-	api.CodeJobAlreadyOpen:       {http.StatusConflict, "Job already open"},
-	api.CodeAlreadyExists:        {http.StatusConflict, "Already exists"},
-	api.CodeEditAlreadyPending:   {http.StatusConflict, "Another edit awaits approval"},
-	api.CodeEditRejected:         {http.StatusConflict, "This edit was rejected"},
-	api.CodeInUse:                {http.StatusConflict, "In use"},
-	api.CodePreconditionFailed:   {http.StatusPreconditionFailed, "Precondition failed"},
-	api.CodeInvalidRequest:       {http.StatusUnprocessableEntity, "Invalid request"},
-	api.CodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "Body too large"},
-	api.CodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type"},
-	api.CodeRateLimited:          {http.StatusTooManyRequests, "Too many requests"},
-	api.CodeUnavailable:          {http.StatusServiceUnavailable, "Unavailable"},
-	api.CodeInternal:             {http.StatusInternalServerError, "Internal error"},
+// Kind describes the problems that have one code.
+type Kind struct {
+	Status int
+	Title  string
+	When   string // sentences for the documentation
+}
+
+// known describes each code.
+var known = map[api.Code]Kind{
+	api.CodeMalformedRequest: {
+		http.StatusBadRequest, "Malformed request",
+		"The body or the query cannot be read.",
+	},
+	api.CodeUnauthenticated: {
+		http.StatusUnauthorized, "Not authenticated",
+		"The request has no valid key.",
+	},
+	api.CodeForbidden: {
+		http.StatusForbidden, "Forbidden",
+		"The caller may not do this. Roles are checked before the object is looked up.",
+	},
+	api.CodeTwoPersonIntegrity: {
+		http.StatusForbidden, "Another person must decide",
+		"The caller is excluded from this decision, or is a service of a person who is.",
+	},
+	api.CodeHumanRequired: {
+		http.StatusForbidden, "Only a person may decide",
+		"The caller is a service, and services cannot decide.",
+	},
+	api.CodeNotFound: {
+		http.StatusNotFound, "Not found",
+		"The object does not exist.",
+	},
+	api.CodeNoSuchRoute: {
+		http.StatusNotFound, "No such route",
+		"The path does not exist, or a part of the path is empty.",
+	},
+	api.CodeMethodNotAllowed: {
+		http.StatusMethodNotAllowed, "Method not allowed",
+		"The path does not take this method. The `Allow` header lists those that it takes.",
+	},
+	api.CodeNotIssued: {
+		http.StatusConflict, "Not issued yet",
+		"The certificate has no leaf yet.",
+	},
+	api.CodeRequestInProgress: {
+		http.StatusConflict, "Request in progress",
+		"The first request with this `Idempotency-Key` is still running. The `Retry-After` header says when to try again.",
+	},
+	api.CodeIdempotencyKeyReused: {
+		http.StatusUnprocessableEntity, "Idempotency-Key used for another request",
+		"The `Idempotency-Key` belongs to another request.",
+	},
+	api.CodeAlreadyDecided: {
+		http.StatusConflict, "Already decided",
+		"The approval is approved, rejected or cancelled.",
+	},
+	api.CodeApprovalExpired: {
+		http.StatusConflict, "Approval expired",
+		"The deadline of the approval has passed.",
+	},
+	api.CodeProfileDisabled: {
+		http.StatusConflict, "Profile disabled",
+		"The profile is disabled. A waiting request stays as it is.",
+	},
+	api.CodeApprovalRequired: {
+		http.StatusConflict, "Approval required",
+		"The request needs an approval, and the profile requires none.",
+	},
+	api.CodeSubjectChanged: {
+		http.StatusConflict, "Subject changed",
+		"The request is no longer what would be signed. The server closes the request.",
+	},
+	api.CodeDigestMismatch: {
+		http.StatusConflict, "Digest mismatch",
+		"The `digest` of the body is not the digest of the request.",
+	},
+	api.CodeJobAlreadyOpen: {
+		http.StatusConflict, "Job already open",
+		"The certificate has a job that is not final.",
+	},
+	api.CodeAlreadyExists: {
+		http.StatusConflict, "Already exists",
+		"Another object has the id or the name.",
+	},
+	api.CodeEditAlreadyPending: {
+		http.StatusConflict, "Another edit awaits approval",
+		"Another person's edit of the profile is pending.",
+	},
+	api.CodeEditRejected: {
+		http.StatusConflict, "This edit was rejected",
+		"An approver rejected this edit of this version. `?resubmit=true` asks again.",
+	},
+	api.CodeInUse: {
+		http.StatusConflict, "In use",
+		"Another object needs this object.",
+	},
+	api.CodePreconditionFailed: {
+		http.StatusPreconditionFailed, "Precondition failed",
+		"The object no longer has the version in `If-Match` or in the body.",
+	},
+	api.CodeInvalidRequest: {
+		http.StatusUnprocessableEntity, "Invalid request",
+		"The request breaks rules. `errors` lists all faults of form, or else all faults of the rules.",
+	},
+	api.CodeBodyTooLarge: {
+		http.StatusRequestEntityTooLarge, "Body too large",
+		"The body is larger than 1 MiB.",
+	},
+	api.CodeUnsupportedMediaType: {
+		http.StatusUnsupportedMediaType, "Unsupported media type",
+		"The request has no `Content-Type: application/json`.",
+	},
+	api.CodeRateLimited: {
+		http.StatusTooManyRequests, "Too many requests",
+		"The address sent too many bad keys, or the caller too many previews or refused decisions. The `Retry-After` header says when to try again.",
+	},
+	api.CodeUnavailable: {
+		http.StatusServiceUnavailable, "Unavailable",
+		"The server cannot do this at the moment. The `Retry-After` header says when to try again.",
+	},
+	api.CodeInternal: {
+		http.StatusInternalServerError, "Internal error",
+		"The server failed. The server's log has the cause under the request id.",
+	},
+}
+
+// KindOf describes a code, and says whether certctl has it.
+func KindOf(code api.Code) (Kind, bool) {
+	kind, ok := known[code]
+	return kind, ok
 }
 
 // Document completes a refusal as the problem that is sent.
@@ -62,7 +159,7 @@ func Document(p api.Problem, requestID string) *api.Problem {
 		p = *api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id")
 		k = known[api.CodeInternal]
 	}
-	p.Status, p.Title, p.RequestID = k.status, k.title, requestID
+	p.Status, p.Title, p.RequestID = k.Status, k.Title, requestID
 	return &p
 }
 

@@ -27,11 +27,12 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 	}
 	for _, code := range codes {
 		k := known[api.Code(code[1])]
-		if http.StatusText(k.status) == "" || k.title == "" {
-			t.Errorf("%s has status %d and title %q", code[1], k.status, k.title)
+		if http.StatusText(k.Status) == "" || k.Title == "" || k.When == "" {
+			t.Errorf("%s has status %d, title %q and meaning %q", code[1], k.Status, k.Title, k.When)
 		}
-		if !strings.Contains(string(page), fmt.Sprintf("| `%s` | %d |", code[1], k.status)) {
-			t.Errorf("the page does not have %s with %d", code[1], k.status)
+		row := fmt.Sprintf("| `%s` | %d | %s |", code[1], k.Status, k.When)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("the page does not have the row %s", row)
 		}
 	}
 }
