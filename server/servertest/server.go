@@ -155,7 +155,7 @@ func (s *Server) open(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server.Handler)
+	web := httptest.NewServer(checkProblems(t, server.Handler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
 	if !s.options.idle {

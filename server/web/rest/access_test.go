@@ -26,6 +26,7 @@ func TestRoles(t *testing.T) {
 		"create-certificate": operators, "replace-certificate": operators, "delete-certificate": operators,
 		"renew-certificate": operators, "withdraw-approval": operators,
 		"approve-approval": {"carol"}, "reject-approval": {"carol"}, "get-health": public, "get-ready": public,
+		"get-openapi-json": public, "get-openapi-yaml": public,
 	}
 	required := func(operation string) []api.Role {
 		switch {

@@ -36,8 +36,7 @@ func init() { //nolint:gochecknoinits // huma has these as package variables
 
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("certctl", version)
-	c.Info.Description = "Issues certificates; under a gated profile only after a second person approved."
-	c.Info.License = &huma.License{Name: "MPL-2.0", Identifier: "MPL-2.0"}
+	describeAPI(c.OpenAPI)
 	c.CreateHooks = nil
 	c.DocsPath = ""
 	c.SchemasPath = ""
@@ -45,26 +44,21 @@ func config(version string) huma.Config {
 		"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
 	}
 	c.DefaultFormat = "application/json"
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"key": {Type: "http", Scheme: "bearer", Description: "An API key, ctl_..."},
-	}
 	return c
 }
 
 const accessKey = "access"
 
-func register[I, O any](s *server, h huma.API, a web.Access, method, path, id, summary string, status int, f handler[I, O]) {
+func register[I, O any](s *server, h huma.API, a web.Access, method, path, id string, status int, f handler[I, O], text about) {
+	in, hasBody := any(new(I)).(bodied)
 	op := huma.Operation{
-		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
+		Method: method, Path: path, OperationID: id, DefaultStatus: status,
 		MaxBodyBytes: maxBodyBytes + 1, // huma refuses a body of exactly its limit
 		Metadata:     map[string]any{accessKey: a},
-		Responses:    map[string]*huma.Response{"default": problemResponse(h)},
 	}
-	if !a.Public {
-		op.Security = []map[string][]string{{"key": {}}}
-	}
+	describe(h.OpenAPI(), &op, a, text, commonCodes(a, path, hasBody))
 	var body *huma.RequestBody
-	if in, has := any(new(I)).(bodied); has {
+	if hasBody {
 		schemas := h.OpenAPI().Components.Schemas
 		body, op.RequestBody, op.SkipValidateBody = in.describe(schemas), &huma.RequestBody{}, true
 		op.Metadata[formKey] = form{body.Content["application/json"].Schema, schemas}

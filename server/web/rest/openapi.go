@@ -3,8 +3,12 @@ package rest
 import (
 	"log/slog"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -66,10 +70,182 @@ func jsonOf(schema *huma.Schema) map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }
 
-func problemResponse(h huma.API) *huma.Response {
-	schema := h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
-	return &huma.Response{
-		Description: "A problem: RFC 9457",
-		Content:     map[string]*huma.MediaType{web.ProblemContentType: {Schema: schema}},
+// describeAPI says what holds for all operations.
+func describeAPI(doc *huma.OpenAPI) {
+	doc.Info.Description = `certctl issues X.509 certificates. A certificate belongs to a certificate profile: the rules for what may be signed. ` +
+		`Nothing is signed under a gated profile until a second person has approved that exact request.
+
+- Every operation but those of the tag operations needs an API key: ` + "`Authorization: Bearer ctl_...`" + `.
+- Bodies are JSON. Unknown fields, unknown query parameters, duplicate fields and trailing data are refused.
+- Times are RFC 3339 in UTC. Durations are whole seconds, in fields that end in ` + "`_seconds`" + `.
+- Lists are bare arrays. The ` + "`Link`" + ` header names the next page; the last page has none.
+- Errors are problem documents (RFC 9457). The code is the last part of ` + "`type`" + `.
+- Every answer has an ` + "`X-Request-ID`" + `: that of the request if it matches ` + "`[A-Za-z0-9._-]{1,128}`" + `, else a new one.`
+	doc.Info.Contact = &huma.Contact{Name: "certctl maintainers", URL: "https://github.com/certctl/terraform-provider-certctl"}
+	doc.Info.License = &huma.License{Name: "MPL-2.0", Identifier: "MPL-2.0"}
+	doc.Servers = []*huma.Server{{URL: "/", Description: "The server that serves this document."}}
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		keyScheme: {Type: "http", Scheme: "bearer", Description: "An API key. The command `certctl key create` makes one."},
+	}
+	doc.Components.Responses = map[string]*huma.Response{}
+	doc.Components.Examples = map[string]*huma.Example{}
+	doc.Tags = []*huma.Tag{
+		{Name: tagProfiles, Description: "Certificate profiles: the rules for what may be signed, with or without approval."},
+		{Name: tagCertificates, Description: "Certificates that certctl keeps issued, and their leaves."},
+		{Name: tagJobs, Description: "Jobs: each issues one leaf of a certificate, or ends without one."},
+		{Name: tagApprovals, Description: "Requests that a second person decides: issuances under gated profiles, and edits of gated profiles."},
+		{Name: tagAudit, Description: "The audit trail: each change of state, and each refused decision."},
+		{Name: tagPrincipals, Description: "People, services and their keys. Only commands on the database write them."},
+		{Name: tagOperations, Description: "Probes and this document. These operations need no key."},
 	}
 }
+
+const keyScheme = "key"
+
+// The tags. Each operation has one.
+const (
+	tagProfiles     = "profiles"
+	tagCertificates = "certificates"
+	tagJobs         = "jobs"
+	tagApprovals    = "approvals"
+	tagAudit        = "audit"
+	tagPrincipals   = "principals"
+	tagOperations   = "operations"
+)
+
+// describe completes an operation that is about to be registered.
+func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text about, common []api.Code) {
+	op.Tags, op.Summary = []string{text.tag}, text.summary
+	op.Description = text.description + " " + whoMay(a)
+	if a.Public {
+		op.Extensions = map[string]any{"security": []any{}} // huma leaves an empty list out
+	} else {
+		op.Security = []map[string][]string{{keyScheme: {}}}
+	}
+	op.Responses = problemResponses(doc, append(common, text.codes...))
+}
+
+func whoMay(a web.Access) string {
+	roles := slices.Concat(a.Roles, a.InRoom)
+	switch {
+	case a.Public:
+		return "The operation needs no key."
+	case roles[0] == api.RoleViewer: // all roles read as viewer does
+		return "Every role may call the operation."
+	default:
+		return "The operation needs the role `" + string(roles[0]) + "`."
+	}
+}
+
+// commonCodes returns the codes that follow from the kind of an operation.
+func commonCodes(a web.Access, path string, hasBody bool) []api.Code {
+	codes := []api.Code{api.CodeMalformedRequest, api.CodeInvalidRequest, api.CodeInternal}
+	if !a.Public {
+		codes = append(codes, api.CodeUnauthenticated, api.CodeForbidden, api.CodeRateLimited, api.CodeUnavailable)
+	}
+	if strings.Contains(path, "{") {
+		codes = append(codes, api.CodeNoSuchRoute)
+	}
+	if hasBody {
+		codes = append(codes, api.CodeBodyTooLarge, api.CodeUnsupportedMediaType)
+	}
+	return codes
+}
+
+// problemResponses returns a response for each status that the codes have.
+func problemResponses(doc *huma.OpenAPI, codes []api.Code) map[string]*huma.Response {
+	byStatus := map[string][]api.Code{}
+	slices.Sort(codes)
+	for _, code := range slices.Compact(codes) {
+		kind, _ := web.KindOf(code)
+		status := strconv.Itoa(kind.Status)
+		byStatus[status] = append(byStatus[status], code)
+	}
+	responses := map[string]*huma.Response{}
+	for status, codes := range byStatus {
+		response := problemResponse(doc, codes)
+		if len(codes) == 1 {
+			doc.Components.Responses[string(codes[0])] = response
+			response = &huma.Response{Ref: "#/components/responses/" + string(codes[0])}
+		}
+		responses[status] = response
+	}
+	return responses
+}
+
+// problemResponse lists codes of one status, each with an example.
+func problemResponse(doc *huma.OpenAPI, codes []api.Code) *huma.Response {
+	schema := doc.Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "Problem")
+	media := &huma.MediaType{Schema: schema, Examples: map[string]*huma.Example{}}
+	response := &huma.Response{Content: map[string]*huma.MediaType{web.ProblemContentType: media}, Headers: map[string]*huma.Header{}}
+	lines := make([]string, len(codes))
+	for i, code := range codes {
+		kind, _ := web.KindOf(code)
+		lines[i] = "- `" + string(code) + "`: " + kind.When
+		doc.Components.Examples[string(code)] = &huma.Example{Summary: kind.Title, Value: exampleProblem(code, kind)}
+		media.Examples[string(code)] = &huma.Example{Ref: "#/components/examples/" + string(code)}
+		if name := headerOf(code); name != "" {
+			response.Headers[name] = &huma.Header{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
+	}
+	response.Description = strings.TrimPrefix(strings.Join(lines, "\n"), "- ")
+	if len(codes) > 1 {
+		response.Description = strings.Join(lines, "\n")
+	}
+	return response
+}
+
+// headerOf returns the header that a problem comes with.
+func headerOf(code api.Code) string {
+	switch code {
+	case api.CodeUnauthenticated:
+		return "WWW-Authenticate"
+	case api.CodeRateLimited, api.CodeUnavailable, api.CodeRequestInProgress:
+		return "Retry-After"
+	}
+	return ""
+}
+
+// exampleProblem is a problem with the members of its code.
+func exampleProblem(code api.Code, kind web.Kind) *api.Problem {
+	p := exampleProblems[code]
+	p.Type = api.ProblemTypePrefix + string(code)
+	p.Detail, _, _ = strings.Cut(strings.ReplaceAll(kind.When, "`", ""), ". ")
+	p.Detail = strings.TrimSuffix(p.Detail, ".")
+	return web.Document(p, exampleRequestID)
+}
+
+// describeDocument adds the operations that huma itself serves.
+func describeDocument(doc *huma.OpenAPI) {
+	for _, format := range []struct{ extension, schemaType, name string }{{"json", huma.TypeObject, "JSON"}, {"yaml", huma.TypeString, "YAML"}} {
+		op := &huma.Operation{Method: http.MethodGet, Path: "/openapi." + format.extension, OperationID: "get-openapi-" + format.extension}
+		describe(doc, op, anyone, about{
+			tag: tagOperations, summary: "Get the OpenAPI document as " + format.name,
+			description: "Returns this document as " + format.name + ".",
+		}, []api.Code{api.CodeInternal})
+		op.Responses["200"] = &huma.Response{
+			Description: http.StatusText(http.StatusOK),
+			Content:     map[string]*huma.MediaType{"application/openapi+" + format.extension: {Schema: &huma.Schema{Type: format.schemaType}}},
+		}
+		doc.AddOperation(op)
+	}
+}
+
+const exampleRequestID = "req-01jh3x9v8k2m"
+
+// exampleProblems has the members that each code adds.
+var exampleProblems = map[api.Code]api.Problem{
+	api.CodeForbidden:          {Principal: "vera", RequiredRoles: []api.Role{api.RoleOperator}},
+	api.CodeNotFound:           {ResourceType: "certificate", ResourceID: "mc-www"},
+	api.CodeAlreadyDecided:     {State: string(api.ApprovalApproved), DecidedBy: "bob", DecidedAt: &exampleTime},
+	api.CodeApprovalRequired:   {Errors: []api.Fault{{Pointer: "/sans/0", Detail: "\"www.example.com\" may not be signed without approval"}}},
+	api.CodeJobAlreadyOpen:     {JobID: "job-01jh3x9v8k2m", ApprovalID: "ar-01jh3x9v8k2m"},
+	api.CodeEditAlreadyPending: {ApprovalID: "ar-01jh3x9v8k2m"},
+	api.CodeEditRejected:       {ApprovalID: "ar-01jh3x9v8k2m", DecidedBy: "bob", Note: "Ninety days is our rule."},
+	api.CodeAlreadyExists:      {ID: "p-shop"},
+	api.CodeInUse:              {UsedBy: []api.Ref{{Type: "certificate", ID: "mc-www"}}, UsedByCount: 1},
+	api.CodePreconditionFailed: {Version: 3},
+	api.CodeInvalidRequest:     {Errors: []api.Fault{{Pointer: "/max_ttl_seconds", Detail: "60 is not from 3600 to 315360000"}}},
+}
+
+var exampleTime = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)

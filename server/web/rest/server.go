@@ -52,6 +52,7 @@ func build(rooms Rooms) (http.Handler, huma.API) {
 	api.UseMiddleware(s.authenticate, bound)
 	s.routes(api)
 	describeEdit(api)
+	describeDocument(api.OpenAPI())
 	complete(api.OpenAPI())
 	return engine, api
 }

@@ -1,0 +1,118 @@
+package servertest
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+)
+
+// documented lists the codes that the OpenAPI document gives each operation: method, path, codes.
+type documented map[string]map[string][]string
+
+// checkProblems fails the test if an operation answers a problem whose code the OpenAPI document does not list for that
+// operation.
+func checkProblems(t testing.TB, handler http.Handler) http.Handler {
+	t.Helper()
+	codes := readCodes(t, handler)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &problemRecorder{ResponseWriter: w}
+		handler.ServeHTTP(seen, r)
+		if seen.problem == nil {
+			return
+		}
+		var p api.Problem
+		if err := json.Unmarshal(seen.problem.Bytes(), &p); err != nil {
+			return // the answer broke off
+		}
+		path, listed := codes.of(r.Method, r.URL.Path)
+		if path != "" && !slices.Contains(listed, string(p.Code())) {
+			t.Errorf("%s %s answers %s, which its operation in the OpenAPI document does not list: add the code in routes.go", r.Method, path, p.Code())
+		}
+	})
+}
+
+// of returns the operation of a request; an empty path if there is none.
+func (d documented) of(method, path string) (template string, codes []string) {
+	for candidate, codes := range d[strings.ToLower(method)] {
+		if candidate == path {
+			return candidate, codes
+		}
+		if matches(candidate, path) {
+			template = candidate
+		}
+	}
+	return template, d[strings.ToLower(method)][template]
+}
+
+func matches(template, path string) bool {
+	wanted, parts := strings.Split(template, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(wanted, parts, func(want, part string) bool { return want == part || strings.HasPrefix(want, "{") })
+}
+
+func readCodes(t testing.TB, handler http.Handler) documented {
+	t.Helper()
+	type response struct {
+		Ref     string `json:"$ref"`
+		Content map[string]struct {
+			Examples map[string]any `json:"examples"`
+		} `json:"content"`
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]response `json:"responses"`
+		} `json:"paths"`
+	}
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
+	if err := json.Unmarshal(answer.Body.Bytes(), &doc); err != nil {
+		t.Fatalf("the OpenAPI document: %v", err)
+	}
+	codes := documented{}
+	for path, operations := range doc.Paths {
+		for method, operation := range operations {
+			if codes[method] == nil {
+				codes[method] = map[string][]string{}
+			}
+			listed := []string{}
+			for _, r := range operation.Responses {
+				if code, ok := strings.CutPrefix(r.Ref, "#/components/responses/"); ok {
+					listed = append(listed, code)
+				}
+				for code := range r.Content["application/problem+json"].Examples {
+					listed = append(listed, code)
+				}
+			}
+			codes[method][path] = listed
+		}
+	}
+	return codes
+}
+
+// problemRecorder copies the body of an answer that is a problem.
+type problemRecorder struct {
+	http.ResponseWriter
+	problem *bytes.Buffer
+}
+
+func (r *problemRecorder) WriteHeader(status int) {
+	if r.Header().Get("Content-Type") == "application/problem+json" {
+		r.problem = &bytes.Buffer{}
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *problemRecorder) Write(body []byte) (int, error) {
+	if r.problem != nil {
+		r.problem.Write(body)
+	}
+	return r.ResponseWriter.Write(body)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *problemRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
