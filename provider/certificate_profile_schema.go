@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // certificateProfileSchema takes its defaults from the wire types, so that a plan shows what the server would store.
@@ -66,9 +67,9 @@ func certificateProfileSchema() schema.Schema {
 			"allowed_uris": texts(std.AllowedURIs,
 				"Patterns of URIs. Scheme and host are literal; in the path `*` is one whole segment, and `**` at the end is one or more. Defaults to none."),
 			"allowed_email_domains": texts(std.AllowedEmailDomains, "What may stand after the `@` of an e-mail address. Defaults to none."),
-			"max_sans":              number(int64(std.MaxSANs), "Most names in one certificate. Defaults to `100`.", int64validator.AtLeast(1)),
+			"max_sans":              number(int64(std.MaxSANs), "Most names in one certificate. Defaults to `100`.", int64validator.Between(1, rules.MaxListLength)),
 			"max_ttl_seconds": number(std.MaxTTLSeconds, "Validity of every certificate in seconds, one hour to ten years. Defaults to `7776000`, 90 days.",
-				int64validator.Between(3600, 315360000)),
+				int64validator.Between(rules.MinTTLSeconds, rules.MaxTTLSeconds)),
 			"labels": labelsAttribute(),
 			"created_at": schema.StringAttribute{
 				Computed:            true,

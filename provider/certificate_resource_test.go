@@ -246,8 +246,8 @@ func TestCertificate_Refusals(t *testing.T) {
 	for name, tc := range map[string]struct{ configuration, want string }{
 		"private key":        {certificate(profile, key, www, ""), `(?s)Not a certificate request.*private key`},
 		"key behind the CSR": {certificate(profile, servertest.CSR(t)+key, www, ""), `(?s)Not a certificate request.*private key`},
-		"two requests":       {certificate(profile, servertest.CSR(t)+servertest.CSR(t), www, ""), `exactly one block`},
-		"not PEM":            {certificate(profile, "x", www, ""), `not PEM`},
+		"two requests":       {certificate(profile, servertest.CSR(t)+servertest.CSR(t), www, ""), `more than one PEM block`},
+		"not PEM":            {certificate(profile, "x", www, ""), `There is no PEM block`},
 		"a name":             {certificate(profile, servertest.CSR(t), []string{"www.example.net"}, ""), `(?s)Could not create certificate mc-www.*sans, element\s+"www.example.net"`},
 		"no such profile":    {certificate("p-absent", servertest.CSR(t), www, ""), `(?s)Could not create certificate mc-www.*profile_id`},
 	} {

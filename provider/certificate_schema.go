@@ -2,8 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/pem"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -20,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 func certificateSchema(ctx context.Context) schema.Schema {
@@ -45,7 +44,7 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Computed:            true,
 				Default:             stringdefault.StaticString(std.CommonName),
 				MarkdownDescription: "One of `sans`, at most 64 characters. Defaults to none.",
-				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(64)},
+				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(rules.MaxCommonNameLength)},
 			},
 			"sans": schema.SetAttribute{
 				ElementType:         types.StringType,
@@ -124,18 +123,10 @@ func (csrValidator) ValidateString(_ context.Context, req validator.StringReques
 	}
 }
 
-// csrFault says why a text is not exactly one CSR; empty if it is. Whether the CSR is any good is for the server to say.
+// csrFault returns why a text is not exactly one CSR block; empty if it is. The server checks the content of the CSR.
 func csrFault(text string) string {
-	block, rest := pem.Decode([]byte(text))
-	switch {
-	case strings.Contains(text, "PRIVATE KEY"):
-		return "This holds a private key. Nothing was sent or stored. Give the certificate request that was made with the key, and keep the key where it was made."
-	case block == nil:
-		return "This is not PEM: give one block that begins with -----BEGIN CERTIFICATE REQUEST-----."
-	case block.Type != "CERTIFICATE REQUEST":
-		return "This is a block of type " + block.Type + ". Give one of type CERTIFICATE REQUEST."
-	case strings.TrimSpace(string(rest)) != "":
-		return "There is something behind the certificate request. Give exactly one block."
+	if _, err := rules.DecodeCSR(text); err != nil {
+		return upperFirst(err.Error()) + ".\n\nNothing was sent or stored."
 	}
 	return ""
 }

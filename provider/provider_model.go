@@ -3,7 +3,6 @@ package provider
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 type providerModel struct {
@@ -88,12 +88,10 @@ func (m providerModel) resubmit() (resubmit bool, diags diag.Diagnostics) {
 	return resubmit, diags
 }
 
-var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
-
 // changeAuthors reads the handles of authorsVariable, which commas or white space separate.
 func changeAuthors() (authors []string, diags diag.Diagnostics) {
 	for _, author := range strings.FieldsFunc(os.Getenv(authorsVariable), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
-		if !handle.MatchString(author) {
+		if rules.CheckHandle(author) != nil {
 			diags.AddError("Invalid value of "+authorsVariable,
 				fmt.Sprintf("%q is no handle of a certctl principal. Give the handles of the people who wrote the change, such as alice,bob.", author))
 			continue

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxCommonNameLength is X.520's upper bound.
-	maxCommonNameLength = 64
+	// MaxCommonNameLength is X.520's upper bound.
+	MaxCommonNameLength = 64
 	// maxSANBytes bounds what a list of certificates can make the server hold.
 	maxSANBytes = 64 << 10
 )
@@ -34,8 +34,8 @@ func checkCommonName(spec api.CertificateSpec) []api.Fault {
 		return nil
 	}
 	var out []api.Fault
-	if n := utf8.RuneCountInString(spec.CommonName); n > maxCommonNameLength {
-		out = append(out, fault(pointer, "the common name has %d characters; at most %d are allowed", n, maxCommonNameLength))
+	if n := utf8.RuneCountInString(spec.CommonName); n > MaxCommonNameLength {
+		out = append(out, fault(pointer, "the common name has %d characters; at most %d are allowed", n, MaxCommonNameLength))
 	}
 	if !slices.Contains(spec.SANs, spec.CommonName) {
 		out = append(out, fault(pointer, "the common name is not one of the sans"))
@@ -54,7 +54,7 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	case len(sans) > p.MaxSANs:
 		out = append(out, fault("/sans", "there are %d names; the profile allows at most %d", len(sans), p.MaxSANs))
 	}
-	if len(sans) > maxListLength { // more than any profile allows: not looked at name by name
+	if len(sans) > MaxListLength { // more than any profile allows: not looked at name by name
 		return out
 	}
 	bytes := 0

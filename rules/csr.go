@@ -61,7 +61,7 @@ var errMalformed = errors.New("the CSR is not a well-formed PKCS #10 certificate
 // parser ignores attributes and trailing elements that it does not know, so the structure is read here
 // first; Go then verifies the signature over the same bytes.
 func ParseCSR(text string) (*CSR, error) {
-	der, err := decodePEM(text)
+	der, err := DecodeCSR(text)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +78,9 @@ func ParseCSR(text string) (*CSR, error) {
 	return c, nil
 }
 
-// decodePEM insists on one block and nothing else: pem.Decode alone would skip what it does not understand.
-// No error repeats the text, which may be a secret pasted by mistake.
-func decodePEM(text string) ([]byte, error) {
+// DecodeCSR returns the DER of a text that is one CSR block and nothing else. It does not read the DER. pem.Decode alone
+// would skip what it does not understand. No error repeats the text, which may be a secret pasted by mistake.
+func DecodeCSR(text string) ([]byte, error) {
 	trimmed := strings.TrimSpace(text)
 	switch {
 	case strings.Contains(strings.ToUpper(text), "PRIVATE KEY"):

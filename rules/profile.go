@@ -16,9 +16,9 @@ import (
 
 // The limits of what a caller may write.
 const (
-	maxListLength       = 1000
-	minTTLSeconds       = 3600
-	maxTTLSeconds       = 315360000 // ten years
+	MaxListLength       = 1000
+	MinTTLSeconds       = 3600
+	MaxTTLSeconds       = 315360000 // ten years
 	maxLabels           = 64
 	maxLabelKeyLength   = 63
 	maxLabelValueLength = 255
@@ -38,8 +38,8 @@ func CheckProfile(spec api.ProfileSpec, issuers []string) []api.Fault {
 		checkSet("/allowed_ip_ranges", spec.AllowedIPRanges, checkIPRange),
 		checkSet("/allowed_uris", spec.AllowedURIs, checkURIPattern),
 		checkSet("/allowed_email_domains", spec.AllowedEmailDomains, checkEmailDomain),
-		checkRange("/max_sans", int64(spec.MaxSANs), 1, maxListLength),
-		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, minTTLSeconds, maxTTLSeconds),
+		checkRange("/max_sans", int64(spec.MaxSANs), 1, MaxListLength),
+		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, MinTTLSeconds, MaxTTLSeconds),
 		CheckLabels(spec.Labels),
 		checkSize(spec),
 	)
@@ -143,8 +143,8 @@ func checkRange(pointer string, n, least, most int64) []api.Fault {
 // checkSet returns the faults of each element. A list that is too long has that one fault only: nobody
 // reads a thousand others.
 func checkSet(pointer string, set []string, check func(string) error) []api.Fault {
-	if len(set) > maxListLength {
-		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(set), maxListLength)}
+	if len(set) > MaxListLength {
+		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(set), MaxListLength)}
 	}
 	var out []api.Fault
 	first := make(map[string]int, len(set))
@@ -191,8 +191,8 @@ func checkKeyAlgorithms(algorithms []api.KeyAlgorithm) []api.Fault {
 	if len(algorithms) == 0 {
 		return []api.Fault{fault(pointer, "the list is empty; no key could be used")}
 	}
-	if len(algorithms) > maxListLength {
-		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(algorithms), maxListLength)}
+	if len(algorithms) > MaxListLength {
+		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(algorithms), MaxListLength)}
 	}
 	var out []api.Fault
 	first := make(map[string]int, len(algorithms))

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
-	"github.com/certctl/terraform-provider-certctl/server/principal"
 )
 
 // As many people can be named in one request.
@@ -35,7 +35,7 @@ func CheckHandles(pointer string, handles []string) []api.Fault {
 	var faults []api.Fault
 	for i, handle := range handles {
 		at := fmt.Sprintf("%s/%d", pointer, i)
-		if !principal.IsHandle(handle) {
+		if rules.CheckHandle(handle) != nil {
 			faults = append(faults, api.Fault{Pointer: at, Detail: fmt.Sprintf("%.100q is no handle of a principal", handle)})
 		}
 		if first := slices.Index(handles, handle); first < i {

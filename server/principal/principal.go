@@ -2,12 +2,12 @@ package principal
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -27,22 +27,12 @@ type Principal struct {
 // TableName implements gorm's Tabler.
 func (Principal) TableName() string { return "principals" }
 
-var handle = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,62}$`)
-
-// IsHandle says whether id can be a principal's: a handle, and none of the server's own actors.
-func IsHandle(id string) bool {
-	return handle.MatchString(id) && !strings.HasPrefix(id, identity.SystemPrefix)
-}
-
 var knownRoles = []api.Role{api.RoleViewer, api.RoleAuditor, api.RoleOperator, api.RoleApprover, api.RoleAdmin}
 
 // Create adds a principal. A service needs an owner, who must be an enabled human; a human has none.
 func Create(tx *store.Tx, id string, kind api.PrincipalKind, owner string, roles []api.Role) error {
-	if !handle.MatchString(id) {
-		return fmt.Errorf("the id %q must match %s", id, handle)
-	}
-	if strings.HasPrefix(id, identity.SystemPrefix) {
-		return fmt.Errorf("the id %q is reserved: system- belongs to the server's own actors", id)
+	if err := rules.CheckHandle(id); err != nil {
+		return err
 	}
 	if err := checkRoles(kind, roles); err != nil {
 		return err

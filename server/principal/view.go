@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // Get finds a principal.
 func Get(tx *store.Tx, id string) (Principal, error) {
 	var p Principal
-	if !handle.MatchString(id) {
+	if rules.CheckHandle(id) != nil {
 		return p, api.NotFound("principal", id)
 	}
 	found, err := tx.Find(&p, "SELECT * FROM principals WHERE id = ?", id)
