@@ -160,6 +160,12 @@ func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page
 // is pending, and as many audit events. They need not make sense together.
 func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 	t.Helper()
+	fillPending(t, s, certificates, approvals, "i % 50 = 0")
+}
+
+// fillPending is fill with a condition, on the number i of an approval, for those that are pending.
+func fillPending(t testing.TB, s *servertest.Server, certificates, approvals int, pending string) {
+	t.Helper()
 	numbers, at := "generate_series(1, COUNT) AS g(i)", "timestamptz '2026-01-01' + i * interval '1 second'"
 	if s.Store.IsSQLite() {
 		numbers = "(WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < COUNT) SELECT i FROM g)"
@@ -180,9 +186,9 @@ func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 			SELECT 'u' || i, 'mc-' || i, '{"profile_id":"p-' || (i % 100) || '","common_name":"n' || i || '","auto_renew":true}', 'k' || i, 1, AT, AT, AT FROM NUMBERS`},
 		{approvals, `INSERT INTO approvals (id, kind, state, profile_id, profile_name, certificate_id, certificate_uid, job_id, requested_by, accountable, excluded,
 			also_excluded, stands_for, rejections, csr_ignored, reason, subject, digest, expires_at, decided_by, decided_at, note, created_at, updated_at)
-			SELECT 'ar-' || i, 'issuance', CASE WHEN i % 50 = 0 THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || (1 + (i - 1) % CERTIFICATES), 'job-' || i,
+			SELECT 'ar-' || i, 'issuance', CASE WHEN PENDING THEN 'pending' ELSE 'rejected' END, 'p-' || (i % 100), 'n', 'mc-' || i, 'u' || (1 + (i - 1) % CERTIFICATES), 'job-' || i,
 				CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'olga', '["olga"]', '[]', '[]', '[]', '[]', '', '{}', 'sha256:0', AT2,
-				CASE WHEN i % 50 = 0 THEN NULL ELSE 'bob' END, CASE WHEN i % 50 = 0 THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`},
+				CASE WHEN PENDING THEN NULL ELSE 'bob' END, CASE WHEN PENDING THEN NULL ELSE AT END, '', AT, AT FROM NUMBERS`},
 		{certificates, `INSERT INTO jobs (id, type, certificate_uid, certificate_id, profile_id, approval_id, status, attempt, fence, error_message,
 			requested_by, accountable, csr_pem, own_csr, subject, digest, run_at, created_at, updated_at)
 			SELECT 'job-' || i, 'Issuance', 'u' || i, 'mc-' || i, 'p-1', 'ar-' || i, 'AwaitingApproval', 0, 0, '', 'olga', 'olga', '', false, '{}', 'sha256:0', AT, AT, AT FROM NUMBERS`},
@@ -190,7 +196,7 @@ func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 			SELECT 'ev-' || i, AT, CASE WHEN i % 40 = 0 THEN 'alice' ELSE 'olga' END, 'User', 'x', 'approval', 'ar-' || i, '', '{}' FROM NUMBERS`},
 	} {
 		source := strings.Replace(numbers, "COUNT", strconv.Itoa(insert.rows), 1)
-		s.Exec(t, strings.NewReplacer("NUMBERS", source, "CERTIFICATES", strconv.Itoa(certificates), "AT2", later, "AT", at).Replace(insert.sql))
+		s.Exec(t, strings.NewReplacer("NUMBERS", source, "PENDING", pending, "CERTIFICATES", strconv.Itoa(certificates), "AT2", later, "AT", at).Replace(insert.sql))
 	}
 	s.Exec(t, "ANALYZE")
 }

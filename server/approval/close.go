@@ -79,15 +79,18 @@ func (s *Service) end(tx *store.Tx, who identity.Actor, a Approval, to api.Appro
 
 // The statements that take an approval out of pending, one for each final state. A decision counts only before the
 // deadline, an expiry only after it; a cancellation may come at any time and has no decider.
+//
+// The empty string that is appended to the state leaves PostgreSQL the primary key alone to find the approval by. If its
+// statistics know no pending approval, the index of what is pending looks cheaper, and PostgreSQL walks all of it.
 var finishing = map[api.ApprovalState]string{
 	api.ApprovalApproved: `UPDATE approvals SET state = 'approved', decided_by = @by, decided_at = @now, note = @note, updated_at = @now
-		WHERE id = @id AND state = 'pending' AND expires_at > @now RETURNING *`,
+		WHERE id = @id AND state || '' = 'pending' AND expires_at > @now RETURNING *`,
 	api.ApprovalRejected: `UPDATE approvals SET state = 'rejected', decided_by = @by, decided_at = @now, note = @note, updated_at = @now
-		WHERE id = @id AND state = 'pending' AND expires_at > @now RETURNING *`,
+		WHERE id = @id AND state || '' = 'pending' AND expires_at > @now RETURNING *`,
 	api.ApprovalExpired: `UPDATE approvals SET state = 'expired', decided_by = @by, decided_at = @now, cause = @cause, updated_at = @now
-		WHERE id = @id AND state = 'pending' AND expires_at <= @now RETURNING *`,
+		WHERE id = @id AND state || '' = 'pending' AND expires_at <= @now RETURNING *`,
 	api.ApprovalCancelled: `UPDATE approvals SET state = 'cancelled', closed_by = @by, closed_at = @now, cause = @cause, note = @note, updated_at = @now
-		WHERE id = @id AND state = 'pending' RETURNING *`,
+		WHERE id = @id AND state || '' = 'pending' RETURNING *`,
 }
 
 // finish runs the only statement that may take an approval to a final state. Losing to another call is already_decided,

@@ -20,7 +20,7 @@ type Claim struct{ Job }
 
 const claimDue = `UPDATE jobs SET status = 'Running', fence = fence + 1, lease_until = ?, started_at = COALESCE(started_at, ?), updated_at = ?
 	WHERE id = (SELECT id FROM jobs WHERE status = 'Pending' AND run_at <= ? ORDER BY run_at, id LIMIT 1%s)
-	AND status = 'Pending' RETURNING *`
+	AND status || '' = 'Pending' RETURNING *`
 
 // Claim claims the job that is due longest. It reports whether there was one.
 func (q *Queue) Claim(ctx context.Context) (Claim, bool, error) {

@@ -12,7 +12,7 @@ import (
 const reapAtOnce = 1000
 
 const reapExpired = `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until = NULL, updated_at = ?
-	WHERE id = ? AND status = 'Running' AND lease_until < ? RETURNING *`
+	WHERE id = ? AND status || '' = 'Running' AND lease_until < ? RETURNING *`
 
 // Reap makes the jobs pending whose lease has expired, and returns how many. Each job has a transaction of its own, so
 // one that fails stops no other. Any replica may reap.
