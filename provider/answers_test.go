@@ -283,7 +283,7 @@ func refusals() map[string]refusal {
 			Errors: []api.Fault{{Pointer: "/sans/0", Detail: serversWords}, {Pointer: "/extended_key_usages/0", Detail: serversWords}},
 		}, []string{serversWords, "requires_approval = true", "ungated-names"}, ""},
 		"a newer server's": refuse(409, "not_known_yet"),
-		"stale":            refuse(412, "precondition_failed", "Somebody else changed it"),
+		"stale":            refuse(412, "precondition_failed", "Somebody else changed the object"),
 		"too large":        refuse(413, "body_too_large"),
 		"media type":       refuse(415, "unsupported_media_type"),
 		"key reused":       refuse(422, "idempotency_key_reused"),
@@ -464,7 +464,7 @@ func TestAnswers_Unreachable(t *testing.T) {
 	st := newStand(t)
 	st.wire = configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
 	for _, tc := range []struct{ kind, words string }{
-		{profileType, "CERTCTL_ENDPOINT"}, {certificateType, "either: another error says what to check"},
+		{profileType, "CERTCTL_ENDPOINT"}, {certificateType, "The error of an earlier call says what to check"},
 	} {
 		o := create(tc.kind)(t, st)
 		if len(o.diags) != 1 || !o.kept {

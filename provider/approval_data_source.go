@@ -23,7 +23,7 @@ func (d *approvalDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 }
 
 func (d *approvalDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	d.connection = connectionFrom(req.ProviderData)
+	d.connection = connectionOf(req.ProviderData)
 }
 
 func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -32,23 +32,23 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a := attempt{what: "read approval " + id, schema: req.Config.Schema}
+	a := attempt{action: "read approval " + id, schema: req.Config.Schema}
 	found, err := d.client.GetApproval(ctx, id)
 	switch {
-	case gone(err, anApproval, id):
+	case isGone(err, typeApproval, id):
 		resp.Diagnostics.AddAttributeError(path.Root("id"), a.summary(),
-			fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that the endpoint (%s) is the server that it was made on.", id, d.client.Endpoint(), endpointVariable))
+			fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that endpoint (%s) is the right server.", id, d.client.Endpoint(), endpointVariable))
 		return
 	case err != nil:
-		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	case found.ID != id:
-		resp.Diagnostics.Append(a.wrongObject(anApproval, found.ID)...)
+		resp.Diagnostics.Append(a.wrongObject(typeApproval, found.ID)...)
 		return
 	}
-	m, err := newWholeApprovalModel(found)
+	m, err := newFullApprovalModel(found)
 	if err != nil {
-		resp.Diagnostics.Append(a.plain("The server sent an approval whose subject cannot be read: " + err.Error() + ".")...)
+		resp.Diagnostics.Append(a.fail("The provider cannot read the subject of approval " + id + ": " + err.Error() + ".")...)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)

@@ -4,7 +4,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 )
 
-// approvalModel is what every data source tells of an approval.
+// approvalModel has the attributes that every data source shows of an approval.
 type approvalModel struct {
 	ID            string            `tfsdk:"id"`
 	Kind          string            `tfsdk:"kind"`
@@ -20,8 +20,8 @@ type approvalModel struct {
 	SubjectJSON   string            `tfsdk:"subject_json"`
 }
 
-// wholeApprovalModel is an approval and what became of it.
-type wholeApprovalModel struct {
+// fullApprovalModel is an approval with its outcome.
+type fullApprovalModel struct {
 	approvalModel
 	State              string            `tfsdk:"state"`
 	JobID              *string           `tfsdk:"job_id"`

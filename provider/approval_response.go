@@ -18,8 +18,8 @@ func newApprovalModel(a api.Approval) (approvalModel, error) {
 		CertificateID: a.CertificateID,
 		RequestedBy:   a.RequestedBy,
 		Accountable:   a.Accountable,
-		CreatedAt:     timestamp(a.CreatedAt),
-		ExpiresAt:     timestamp(a.ExpiresAt),
+		CreatedAt:     newTimestamp(a.CreatedAt),
+		ExpiresAt:     newTimestamp(a.ExpiresAt),
 		Digest:        a.Digest,
 	}
 	var subject bytes.Buffer
@@ -36,9 +36,9 @@ func newApprovalModel(a api.Approval) (approvalModel, error) {
 	return m, err
 }
 
-func newWholeApprovalModel(a api.Approval) (wholeApprovalModel, error) {
+func newFullApprovalModel(a api.Approval) (fullApprovalModel, error) {
 	shared, err := newApprovalModel(a)
-	m := wholeApprovalModel{
+	m := fullApprovalModel{
 		approvalModel:      shared,
 		State:              string(a.State),
 		JobID:              a.JobID,
@@ -53,13 +53,13 @@ func newWholeApprovalModel(a api.Approval) (wholeApprovalModel, error) {
 		ClosedAt:           timetypes.NewRFC3339Null(),
 		AlsoExcluded:       a.AlsoExcluded,
 		StandsFor:          a.StandsFor,
-		UpdatedAt:          timestamp(a.UpdatedAt),
+		UpdatedAt:          newTimestamp(a.UpdatedAt),
 	}
 	if a.DecidedAt != nil {
-		m.DecidedAt = timestamp(*a.DecidedAt)
+		m.DecidedAt = newTimestamp(*a.DecidedAt)
 	}
 	if a.ClosedAt != nil {
-		m.ClosedAt = timestamp(*a.ClosedAt)
+		m.ClosedAt = newTimestamp(*a.ClosedAt)
 	}
 	if a.Context == nil || err != nil {
 		return m, err

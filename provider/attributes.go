@@ -15,62 +15,62 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-func argument(description string) datasourceschema.StringAttribute {
+func optionalFilter(description string) datasourceschema.StringAttribute {
 	return datasourceschema.StringAttribute{
 		Optional:            true,
 		MarkdownDescription: description,
-		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // empty would mean all
+		Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // the server takes an empty value for no filter
 	}
 }
 
-func text(description string) datasourceschema.StringAttribute {
+func computedString(description string) datasourceschema.StringAttribute {
 	return datasourceschema.StringAttribute{Computed: true, MarkdownDescription: description}
 }
 
-func moment(description string) datasourceschema.StringAttribute {
+func computedTime(description string) datasourceschema.StringAttribute {
 	return datasourceschema.StringAttribute{Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: description}
 }
 
-func readTexts(description string) datasourceschema.SetAttribute {
+func computedStringSet(description string) datasourceschema.SetAttribute {
 	return datasourceschema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: description}
 }
 
-func yesOrNo(description string) datasourceschema.BoolAttribute {
+func computedBool(description string) datasourceschema.BoolAttribute {
 	return datasourceschema.BoolAttribute{Computed: true, MarkdownDescription: description}
 }
 
-func boolean(std bool, description string) schema.BoolAttribute {
-	return schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(std), MarkdownDescription: description}
+func optionalBool(value bool, description string) schema.BoolAttribute {
+	return schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(value), MarkdownDescription: description}
 }
 
-func number(std int64, description string, v validator.Int64) schema.Int64Attribute {
+func optionalInt64(value int64, description string, v validator.Int64) schema.Int64Attribute {
 	return schema.Int64Attribute{
-		Optional: true, Computed: true, Default: int64default.StaticInt64(std),
+		Optional: true, Computed: true, Default: int64default.StaticInt64(value),
 		MarkdownDescription: description, Validators: []validator.Int64{v},
 	}
 }
 
-func labelsAttribute() schema.MapAttribute {
+func optionalLabels() schema.MapAttribute {
 	return schema.MapAttribute{
 		ElementType:         types.StringType,
 		Optional:            true,
 		Computed:            true,
-		Default:             mapdefault.StaticValue(textMap(nil)),
+		Default:             mapdefault.StaticValue(newStringMap(nil)),
 		MarkdownDescription: "Labels of your own. Defaults to none.",
 		Validators:          []validator.Map{mapvalidator.NoNullValues()},
 	}
 }
 
-// texts is a set, since the server gives the order no meaning.
-func texts(std []string, description string, more ...validator.Set) schema.SetAttribute {
+// optionalStringSet returns a set, because the order has no meaning for the server.
+func optionalStringSet(value []string, description string, more ...validator.Set) schema.SetAttribute {
 	return schema.SetAttribute{
 		ElementType: types.StringType,
-		Optional:    true, Computed: true, Default: setdefault.StaticValue(textSet(std)),
+		Optional:    true, Computed: true, Default: setdefault.StaticValue(newStringSet(value)),
 		MarkdownDescription: description,
 		Validators:          append(more, setvalidator.NoNullValues()),
 	}
 }
 
-func output(description string) schema.StringAttribute {
+func outputString(description string) schema.StringAttribute {
 	return schema.StringAttribute{Computed: true, MarkdownDescription: description}
 }

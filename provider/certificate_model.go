@@ -19,11 +19,11 @@ type certificateModel struct {
 	RenewalTriggers    types.Map      `tfsdk:"renewal_triggers"`
 	WaitForIssuance    types.Bool     `tfsdk:"wait_for_issuance"`
 	Timeouts           timeouts.Value `tfsdk:"timeouts"`
-	outputs
+	issuanceOutputs
 }
 
-// outputs are what issuance makes. They are known or unknown together.
-type outputs struct {
+// issuanceOutputs are the attributes that issuance changes. They are known or unknown together.
+type issuanceOutputs struct {
 	Status          types.String      `tfsdk:"status"`
 	JobID           types.String      `tfsdk:"job_id"`
 	ApprovalID      types.String      `tfsdk:"approval_id"`

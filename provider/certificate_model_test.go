@@ -22,18 +22,18 @@ func TestCertificateModel_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, now := certificates().Draw(t, "certificate"), moments().Draw(t, "now")
 		prior := importedCertificate(t, c.ID)
-		prior.outputs = unknownOutputs()
-		prior.RenewalTriggers = textMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
+		prior.issuanceOutputs = unknownOutputs()
+		prior.RenewalTriggers = newStringMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
 		prior.WaitForIssuance = types.BoolValue(rapid.Bool().Draw(t, "wait"))
 
-		got := throughState(t, s, prior.stored(c, now))
+		got := throughState(t, s, prior.withCertificate(c, now))
 		if diff := cmp.Diff(c.CertificateSpec, got.spec()); diff != "" {
 			t.Error(diff)
 		}
 		if got.ID.ValueString() != c.ID || !got.RenewalTriggers.Equal(prior.RenewalTriggers) || !got.WaitForIssuance.Equal(prior.WaitForIssuance) || !got.Timeouts.IsNull() {
 			t.Errorf("%+v became %+v", prior, got)
 		}
-		if diff := cmp.Diff(shown(c, now), seen(got.outputs)); diff != "" {
+		if diff := cmp.Diff(shown(c, now), seen(got.issuanceOutputs)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -73,7 +73,7 @@ func shown(c api.Certificate, now time.Time) told {
 	return out
 }
 
-func seen(o outputs) told {
+func seen(o issuanceOutputs) told {
 	return told{
 		Status: o.Status.ValueString(), Job: o.JobID.ValueStringPointer(), Approval: o.ApprovalID.ValueStringPointer(),
 		ApprovalState: o.ApprovalState.ValueStringPointer(), Serial: o.SerialNumber.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),

@@ -13,99 +13,99 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// ModifyPlan makes the outputs unknown only in a plan that asks for issuance or goes on waiting for it. In any other
-// plan they stay, and the next Read moves them: one changed attribute is one changed line.
+// ModifyPlan makes the outputs unknown in a plan that asks for issuance, or that goes on waiting for it. In any other plan
+// the outputs keep their values until the next Read, so that one changed attribute is one changed line.
 func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
-		return // created or destroyed
+		return // a create or a destroy
 	}
 	var plan, state certificateModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	last, diags := lastCertificateState(ctx, req.Private)
+	last, diags := readCertificateState(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() || !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
-		return // replaced: everything is new
+		return // a replacement: every value is new
 	}
-	waits := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
-	changed := !plan.sameContent(state) || !plan.sameTriggers(state)
+	mayWait := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
+	asks := !plan.hasSameContent(state) || !plan.hasSameTriggers(state)
 	switch {
-	case changed, last == stateUnmet, last == stateWaiting && waits:
-		plan.outputs = unknownOutputs()
+	case asks, last == stateUnmet, last == stateWaiting && mayWait:
+		plan.issuanceOutputs = unknownOutputs()
 	default:
-		plan.outputs = state.outputs
+		plan.issuanceOutputs = state.issuanceOutputs
 		if !plan.RenewBeforeSeconds.Equal(state.RenewBeforeSeconds) {
 			plan.RenewAt, plan.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
 		}
 	}
-	if last == stateRejected && !changed {
+	if last == stateRejected && !asks {
 		resp.Diagnostics.Append(r.warnOfRejection(ctx, state)...)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
-// lastCertificateState returns the state that Read left, empty if it left none.
-func lastCertificateState(ctx context.Context, private privateState) (certificateState, diag.Diagnostics) {
+// readCertificateState returns the state that Read left, empty if it left none.
+func readCertificateState(ctx context.Context, private privateState) (certificateState, diag.Diagnostics) {
 	text, diags := private.GetKey(ctx, stateKey)
 	if text == nil {
 		return "", diags
 	}
 	var last certificateState
 	if err := json.Unmarshal(text, &last); err != nil {
-		diags.AddError("The state cannot be read", fmt.Sprintf("Its private part says %q. Run terraform apply -refresh-only, then try again.", text))
+		diags.AddError("The state cannot be read", fmt.Sprintf("The private part of the state is %q. Run terraform apply -refresh-only, then try again.", text))
 	}
 	return last, diags
 }
 
-// warnOfRejection reminds of a request that a person turned down: asking again by itself would not respect him.
+// warnOfRejection warns that a person rejected the newest request. Terraform does not ask again by itself.
 func (r *certificateResource) warnOfRejection(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
 	id := state.ApprovalID.ValueString()
-	words := "Approval " + id + " was rejected."
+	detail := "Approval " + id + " was rejected."
 	if a, err := r.client.GetApproval(ctx, id); err == nil && a.DecidedBy != nil {
-		words = fmt.Sprintf("%s rejected approval %s.", *a.DecidedBy, id)
+		detail = fmt.Sprintf("%s rejected approval %s.", *a.DecidedBy, id)
 		if a.Note != "" {
-			words += fmt.Sprintf("\n\nThe note of %s: %s", *a.DecidedBy, a.Note)
+			detail += fmt.Sprintf("\n\nThe note of %s: %s", *a.DecidedBy, a.Note)
 		}
 	}
 	diags.AddWarning("Certificate "+state.ID.ValueString()+" was rejected",
-		words+"\n\nNothing asks again by itself. Change names or CSR, or a value of renewal_triggers, to ask once more.")
+		detail+"\n\nTerraform does not ask again by itself. To ask again, change the names, the CSR or a value of renewal_triggers.")
 	return diags
 }
 
-// unknownOutputs are those of a plan that asks for issuance.
-func unknownOutputs() outputs {
-	return outputs{
+// unknownOutputs returns the outputs of a plan that asks for issuance.
+func unknownOutputs() issuanceOutputs {
+	return issuanceOutputs{
 		Status: types.StringUnknown(), JobID: types.StringUnknown(), ApprovalID: types.StringUnknown(), ApprovalState: types.StringUnknown(),
 		SerialNumber: types.StringUnknown(), NotAfter: timetypes.NewRFC3339Unknown(), RenewAt: timetypes.NewRFC3339Unknown(),
 		ReadyForRenewal: types.BoolUnknown(), CertificatePEM: types.StringUnknown(), ChainPEM: types.StringUnknown(),
 	}
 }
 
-// sameContent says whether two have the same names and CSR: what is signed. What is not known yet is another.
-func (m certificateModel) sameContent(other certificateModel) bool {
+// hasSameContent reports whether the names and the CSR are the same. An unknown value differs from any other.
+func (m certificateModel) hasSameContent(other certificateModel) bool {
 	return m.CommonName.Equal(other.CommonName) && m.SANs.Equal(other.SANs) && m.CSRPEM.Equal(other.CSRPEM)
 }
 
-// sameTriggers says whether no trigger asks for a renewal. Having none is the same, however it is written.
-func (m certificateModel) sameTriggers(other certificateModel) bool {
-	none := func(triggers types.Map) bool { return !triggers.IsUnknown() && len(triggers.Elements()) == 0 }
-	return m.RenewalTriggers.Equal(other.RenewalTriggers) || none(m.RenewalTriggers) && none(other.RenewalTriggers)
+// hasSameTriggers reports whether no trigger asks for a renewal. Null and an empty map are the same.
+func (m certificateModel) hasSameTriggers(other certificateModel) bool {
+	isEmpty := func(triggers types.Map) bool { return !triggers.IsUnknown() && len(triggers.Elements()) == 0 }
+	return m.RenewalTriggers.Equal(other.RenewalTriggers) || isEmpty(m.RenewalTriggers) && isEmpty(other.RenewalTriggers)
 }
 
-// sameSpec says whether there is nothing to write.
-func (m certificateModel) sameSpec(other certificateModel) bool {
-	return m.sameContent(other) && m.AutoRenew.Equal(other.AutoRenew) &&
+// hasSameSpec reports whether there is nothing to write.
+func (m certificateModel) hasSameSpec(other certificateModel) bool {
+	return m.hasSameContent(other) && m.AutoRenew.Equal(other.AutoRenew) &&
 		m.RenewBeforeSeconds.Equal(other.RenewBeforeSeconds) && m.Labels.Equal(other.Labels)
 }
 
-// certificateState is what the plan needs to know of a certificate and its newest request.
+// certificateState is the part of a certificate and its newest request that decides what a plan does.
 type certificateState string
 
 const (
 	stateIssued   certificateState = "issued"   // the current leaf is up to date
 	stateWaiting  certificateState = "waiting"  // a job is open
 	stateRejected certificateState = "rejected" // only a person may ask again
-	stateUnmet    certificateState = "unmet"    // the newest request ended without the certificate, or there is none
+	stateUnmet    certificateState = "unmet"    // there is no request, or the newest one ended without an up-to-date leaf
 )
 
 func certificateStateOf(c api.Certificate) certificateState {

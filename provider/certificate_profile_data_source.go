@@ -36,7 +36,7 @@ func (d *certificateProfileDataSource) ConfigValidators(context.Context) []datas
 }
 
 func (d *certificateProfileDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	d.connection = connectionFrom(req.ProviderData)
+	d.connection = connectionOf(req.ProviderData)
 }
 
 func (d *certificateProfileDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -46,43 +46,43 @@ func (d *certificateProfileDataSource) Read(ctx context.Context, req datasource.
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	p, diags := d.find(ctx, req.Config.Schema, id.ValueString(), name.ValueString())
+	p, diags := d.profileByIDOrName(ctx, req.Config.Schema, id.ValueString(), name.ValueString())
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, newCertificateProfileModel(p))...)
 	}
 }
 
-func (c connection) find(ctx context.Context, schema typed, id, name string) (api.Profile, diag.Diagnostics) {
+func (c connection) profileByIDOrName(ctx context.Context, schema attributeTypes, id, name string) (api.Profile, diag.Diagnostics) {
 	if id == "" {
-		return c.profileNamed(ctx, attempt{what: "read the certificate profile of a name", schema: schema}, name)
+		return c.profileByName(ctx, attempt{action: "read the certificate profile by its name", schema: schema}, name)
 	}
-	a := attempt{what: "read certificate profile " + id, schema: schema}
+	a := attempt{action: "read certificate profile " + id, schema: schema}
 	p, err := c.client.GetProfile(ctx, id)
 	switch {
-	case gone(err, aProfile, id):
-		return p, a.plain(c.client.Endpoint() + " has no certificate profile with this id.")
+	case isGone(err, typeProfile, id):
+		return p, a.fail(c.client.Endpoint() + " has no certificate profile with this id.")
 	case err != nil:
-		return p, a.failed(ctx, err)
+		return p, a.explain(ctx, err)
 	case p.ID != id:
-		return p, a.wrongObject(aProfile, p.ID)
+		return p, a.wrongObject(typeProfile, p.ID)
 	}
 	return p, nil
 }
 
-// profileNamed finds the one profile of a name.
-func (c connection) profileNamed(ctx context.Context, a attempt, name string) (api.Profile, diag.Diagnostics) {
+// profileByName returns the profile with a name, or an error if there is none.
+func (c connection) profileByName(ctx context.Context, a attempt, name string) (api.Profile, diag.Diagnostics) {
 	if name == "" {
-		return api.Profile{}, a.plain("The name is empty. Give the name of a certificate profile, or its id.")
+		return api.Profile{}, a.fail("The name is empty. Give the name of a certificate profile, or its id.")
 	}
 	for p, err := range c.client.ListProfiles(ctx, client.ListProfilesOptions{Name: name}) {
 		if err != nil {
-			return p, a.failed(ctx, err)
+			return p, a.explain(ctx, err)
 		}
 		if p.Name == name {
 			return p, nil
 		}
 	}
-	return api.Profile{}, a.plain(fmt.Sprintf("%s has no certificate profile with the name %q. Upper and lower case matter; the command curl \"%s/api/v1/profiles\" -H \"Authorization: Bearer $%s\" lists what there is.",
+	return api.Profile{}, a.fail(fmt.Sprintf("%s has no certificate profile with the name %q. Upper and lower case matter. This command lists the profiles: curl \"%s/api/v1/profiles\" -H \"Authorization: Bearer $%s\"",
 		c.client.Endpoint(), name, c.client.Endpoint(), apiKeyVariable))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// certificateProfileList finds profiles for terraform query, which can write import blocks for them.
+// certificateProfileList lists profiles for terraform query, which can write import blocks for them.
 type certificateProfileList struct{ connection }
 
 var _ list.ListResourceWithConfigure = (*certificateProfileList)(nil)
@@ -28,48 +28,48 @@ func (l *certificateProfileList) Metadata(_ context.Context, req resource.Metada
 
 func (l *certificateProfileList) ListResourceConfigSchema(_ context.Context, _ list.ListResourceSchemaRequest, resp *list.ListResourceSchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Finds certificate profiles, to see them or to import them.",
+		MarkdownDescription: "Lists certificate profiles, to read or to import them.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Only the profile of exactly this name.",
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // empty would mean all
+				MarkdownDescription: "Only the profile with exactly this name.",
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // the server takes an empty value for no filter
 			},
 		},
 	}
 }
 
 func (l *certificateProfileList) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	l.connection = connectionFrom(req.ProviderData)
+	l.connection = connectionOf(req.ProviderData)
 }
 
-// List reads page after page, only as far as Terraform asks.
+// List fetches a page when Terraform asks for its first profile.
 func (l *certificateProfileList) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var name types.String
 	if diags := req.Config.GetAttribute(ctx, path.Root("name"), &name); diags.HasError() {
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
-	a := attempt{what: "list the certificate profiles", schema: req.Config.Schema}
+	a := attempt{action: "list the certificate profiles", schema: req.Config.Schema}
 	stream.Results = func(push func(list.ListResult) bool) {
-		left := req.Limit
+		remaining := req.Limit
 		for p, err := range l.client.ListProfiles(ctx, client.ListProfilesOptions{Name: name.ValueString()}) {
 			if err != nil {
-				push(list.ListResult{Diagnostics: a.failed(ctx, err)})
+				push(list.ListResult{Diagnostics: a.explain(ctx, err)})
 				return
 			}
-			left--
-			if !push(listed(ctx, req, p)) || left == 0 {
+			remaining--
+			if !push(newListResult(ctx, req, p)) || remaining == 0 {
 				return
 			}
 		}
 	}
 }
 
-func listed(ctx context.Context, req list.ListRequest, p api.Profile) list.ListResult {
+func newListResult(ctx context.Context, req list.ListRequest, p api.Profile) list.ListResult {
 	result := req.NewListResult(ctx)
 	result.DisplayName = p.Name
-	result.Diagnostics.Append(identify(ctx, result.Identity, p.ID)...)
+	result.Diagnostics.Append(setIdentity(ctx, result.Identity, p.ID)...)
 	if req.IncludeResource {
 		result.Diagnostics.Append(result.Resource.Set(ctx, newCertificateProfileModel(p))...)
 	}

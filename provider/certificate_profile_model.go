@@ -5,8 +5,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// certificateProfileModel is a profile in plan and state. Only what the server makes can be unknown when it
-// is read, so the rest are plain values.
+// certificateProfileModel is a profile in plan and state. Only the attributes that the server makes can be unknown. All
+// others are plain values.
 type certificateProfileModel struct {
 	ID                   types.String        `tfsdk:"id"`
 	Name                 string              `tfsdk:"name"`
@@ -27,7 +27,7 @@ type certificateProfileModel struct {
 	CreatedAt            timetypes.RFC3339   `tfsdk:"created_at"`
 }
 
-// keyAlgorithmModel has no size for an algorithm that knows one only.
+// keyAlgorithmModel has no size for an algorithm whose keys have one size.
 type keyAlgorithmModel struct {
 	Algorithm string `tfsdk:"algorithm"`
 	MinSize   *int   `tfsdk:"min_size"`

@@ -163,34 +163,34 @@ func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
 	says(t, w.plan(t, w.refresh(t, gated), nil))
 	says(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
-		"/requires_approval: true -> false", "ends with an error that names it")
+		"/requires_approval: true -> false", "ends with an error that names the approval")
 	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
-		"the server will refuse this edit", "issuer_id")
+		"The server would refuse this edit", "issuer_id")
 
 	// Of an edit that applies at once the plan tells what else feels it.
 	certificate := s.Certificate(t, open)
 	if _, err := alice.RenewCertificate(t.Context(), certificate.ID, api.Renew{}); err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.plan(t, w.refresh(t, open), gateTo(true)), "has effects beyond it", "it cancels open jobs: 1.")
+	says(t, w.plan(t, w.refresh(t, open), gateTo(true)), "affects jobs or renewals", "would cancel 1 open job.")
 	disabled := map[string]tftypes.Value{"enabled": tftypes.NewValue(tftypes.Bool, false)}
-	says(t, w.plan(t, w.refresh(t, open), disabled), "has effects beyond it", "could not be renewed any more: 1.")
+	says(t, w.plan(t, w.refresh(t, open), disabled), "affects jobs or renewals", "would prevent the renewal of 1 certificate.")
 
 	first := edit(alice, "new")
-	says(t, w.plan(t, w.refresh(t, gated), named("new")), "awaits it already: approval "+first, `/name: "`+profile.Name+`" -> "new"`)
+	says(t, w.plan(t, w.refresh(t, gated), named("new")), "already awaits approval "+first, `/name: "`+profile.Name+`" -> "new"`)
 	says(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
 	if _, err := bob.RejectApproval(t.Context(), first, api.Decision{Note: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	says(t, w.plan(t, w.refresh(t, gated), nil))
-	says(t, w.plan(t, w.refresh(t, gated), named("new")), "the server will refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
+	says(t, w.plan(t, w.refresh(t, gated), named("new")), "The server would refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
 	insistent := configured(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
 		"resubmit_rejected": tftypes.NewValue(tftypes.Bool, true), "change_reason": tftypes.NewValue(tftypes.String, "SECOPS-7"),
 	})
-	says(t, insistent.plan(t, insistent.refresh(t, gated), named("new")), "needs an approval", "asked for before: approval "+first)
+	says(t, insistent.plan(t, insistent.refresh(t, gated), named("new")), "needs an approval", "requested before: approval "+first)
 
 	second := edit(bob, "of bob")
-	says(t, w.plan(t, w.refresh(t, gated), named("newer")), "the server will refuse this edit", "until approval "+second+" is decided")
+	says(t, w.plan(t, w.refresh(t, gated), named("newer")), "The server would refuse this edit", "until approval "+second+" is decided")
 }
 
 // A server that does not tell stops no plan.

@@ -2,12 +2,12 @@ package provider
 
 import "github.com/certctl/terraform-provider-certctl/api"
 
-// create is the body of POST. The id is empty when the server shall make one.
+// create returns the body of a POST. If the id is empty, the server makes one.
 func (m certificateProfileModel) create() api.CreateProfile {
 	return api.CreateProfile{ID: m.ID.ValueString(), ProfileSpec: m.spec()}
 }
 
-// spec is everything that a caller writes.
+// spec returns the fields that a caller writes.
 func (m certificateProfileModel) spec() api.ProfileSpec {
 	return api.ProfileSpec{
 		Name:                 m.Name,

@@ -198,7 +198,7 @@ func TestCertificateProfile_StaleVersion(t *testing.T) {
 		resource.TestStep{
 			Config:           as(t, s, "terraform", minimal("ours")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{edit}},
-			ExpectError:      regexp.MustCompile(`(?s)Could not update certificate profile p-cdn.*Somebody\s+else\s+changed\s+it`),
+			ExpectError:      regexp.MustCompile(`(?s)Could not update certificate profile p-cdn.*Somebody\s+else\s+changed\s+the\s+object`),
 		},
 		resource.TestStep{
 			PreConfig: func() {
@@ -278,7 +278,7 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 				}
 			},
 			Config:      gated(false, ""),
-			ExpectError: regexp.MustCompile(`(?s)Edit rejected by bob.*stays as it is.*not on a Friday.*CERTCTL_RESUBMIT_REJECTED`),
+			ExpectError: regexp.MustCompile(`(?s)Edit rejected by bob.*did not change.*not on a Friday.*CERTCTL_RESUBMIT_REJECTED`),
 		},
 		resource.TestStep{Config: again(gated(false, "")), ExpectError: awaits},
 		resource.TestStep{

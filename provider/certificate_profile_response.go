@@ -6,7 +6,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// newCertificateProfileModel is a stored profile as state.
+// newCertificateProfileModel returns the state of a stored profile.
 func newCertificateProfileModel(p api.Profile) certificateProfileModel {
 	return certificateProfileModel{
 		ID:                   types.StringValue(p.ID),
@@ -25,7 +25,7 @@ func newCertificateProfileModel(p api.Profile) certificateProfileModel {
 		MaxSANs:              p.MaxSANs,
 		MaxTTLSeconds:        p.MaxTTLSeconds,
 		Labels:               p.Labels,
-		CreatedAt:            timestamp(p.CreatedAt),
+		CreatedAt:            newTimestamp(p.CreatedAt),
 	}
 }
 

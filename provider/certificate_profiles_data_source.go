@@ -26,7 +26,7 @@ func (d *certificateProfilesDataSource) Schema(_ context.Context, _ datasource.S
 }
 
 func (d *certificateProfilesDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	d.connection = connectionFrom(req.ProviderData)
+	d.connection = connectionOf(req.ProviderData)
 }
 
 func (d *certificateProfilesDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -35,11 +35,11 @@ func (d *certificateProfilesDataSource) Read(ctx context.Context, req datasource
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a := attempt{what: "read the certificate profiles", schema: req.Config.Schema}
-	o := client.ListProfilesOptions{Page: client.Page{Limit: largestPage}, Name: m.Name.ValueString()}
+	a := attempt{action: "read the certificate profiles", schema: req.Config.Schema}
+	o := client.ListProfilesOptions{Page: client.Page{Limit: maxPageLimit}, Name: m.Name.ValueString()}
 	for p, err := range d.client.ListProfiles(ctx, o) {
 		if err != nil {
-			resp.Diagnostics.Append(a.failed(ctx, err)...)
+			resp.Diagnostics.Append(a.explain(ctx, err)...)
 			return
 		}
 		m.IDs = append(m.IDs, p.ID)
@@ -48,5 +48,5 @@ func (d *certificateProfilesDataSource) Read(ctx context.Context, req datasource
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// largestPage is how many elements the server gives at once.
-const largestPage = 500
+// maxPageLimit is the largest page that the server returns.
+const maxPageLimit = 500

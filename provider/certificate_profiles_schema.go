@@ -7,9 +7,9 @@ import (
 
 func certificateProfilesSchema() schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "All certificate profiles of the server. A server that cannot be reached or refuses is an error, never an empty list.",
+		MarkdownDescription: "All certificate profiles of the server. If the server cannot be reached or refuses, the read fails; it never returns an empty list.",
 		Attributes: map[string]schema.Attribute{
-			"name": argument("Only the profile of exactly this name. There being none is an empty list."),
+			"name": optionalFilter("Only the profile with exactly this name. If there is none, the list is empty."),
 			"ids":  schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Ids of the profiles listed."},
 			"profiles": schema.ListNestedAttribute{
 				Computed:            true,

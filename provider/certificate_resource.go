@@ -22,8 +22,8 @@ var (
 )
 
 const (
-	defaultWait   = 10 * time.Minute
-	defaultDelete = 2 * time.Minute
+	defaultIssuanceTimeout = 10 * time.Minute
+	defaultDeleteTimeout   = 2 * time.Minute
 )
 
 func newCertificateResource() resource.Resource { return &certificateResource{} }
@@ -37,36 +37,36 @@ func (r *certificateResource) Schema(ctx context.Context, _ resource.SchemaReque
 }
 
 func (r *certificateResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = idAlone("Id of the certificate.")
+	resp.IdentitySchema = idIdentitySchema("Id of the certificate.")
 }
 
 func (r *certificateResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
-	r.connection = connectionFrom(req.ProviderData)
+	r.connection = connectionOf(req.ProviderData)
 }
 
-// Create makes the certificate and asks for it in one request. From then on there is something in the state, so nothing
-// that waits for a person is an error: an error would taint it.
+// Create makes the certificate and asks for issuance in one request. A waiting request is a warning: an error would taint
+// the resource.
 func (r *certificateResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan certificateModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(mustBeCSR(plan)...)
-	wait, diags := plan.Timeouts.Create(ctx, defaultWait)
+	resp.Diagnostics.Append(checkCSR(plan)...)
+	wait, diags := plan.Timeouts.Create(ctx, defaultIssuanceTimeout)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	body := api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}
-	a := attempt{what: "create certificate " + body.ID, sent: body, schema: req.Plan.Schema}
-	c, err := r.client.CreateCertificate(finish(ctx), body, r.issueOptions())
+	a := attempt{action: "create certificate " + body.ID, body: body, schema: req.Plan.Schema}
+	c, err := r.client.CreateCertificate(uninterruptible(ctx), body, r.issueOptions())
 	if err != nil {
-		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.followRequest(ctx, plan, c, wait, target{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -76,54 +76,54 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	id := state.ID.ValueString()
-	// First of all: also the state of something that is gone must have an identity, or the framework complains.
-	resp.Diagnostics.Append(identify(ctx, resp.Identity, id)...)
-	a := attempt{what: "read certificate " + id, schema: req.State.Schema}
+	// The framework wants an identity also for an object that is gone.
+	resp.Diagnostics.Append(setIdentity(ctx, resp.Identity, id)...)
+	a := attempt{action: "read certificate " + id, schema: req.State.Schema}
 	c, err := r.client.GetCertificate(ctx, id)
-	if gone(err, aCertificate, id) {
+	if isGone(err, typeCertificate, id) {
 		resp.State.RemoveResource(ctx)
 		return
 	}
 	if err != nil {
-		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
-	state.outputs = unknownOutputs() // any of them may have moved
-	resp.Diagnostics.Append(r.save(ctx, a, state, c, place{&resp.State, resp.Identity, resp.Private})...)
+	state.issuanceOutputs = unknownOutputs() // any of them may have changed
+	resp.Diagnostics.Append(r.save(ctx, a, state, c, target{&resp.State, resp.Identity, resp.Private})...)
 }
 
-// Update writes what changed, asks for issuance if the plan says so, and waits if it shall.
+// Update writes the changes, asks for issuance if the plan says so, and waits if the configuration says so.
 func (r *certificateResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state certificateModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	resp.Diagnostics.Append(mustBeCSR(plan)...)
+	resp.Diagnostics.Append(checkCSR(plan)...)
 	match, diags := ifMatch(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
-	wait, diags := plan.Timeouts.Update(ctx, defaultWait)
+	wait, diags := plan.Timeouts.Update(ctx, defaultIssuanceTimeout)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a := attempt{what: "update certificate " + plan.ID.ValueString(), sent: plan.spec(), schema: req.Plan.Schema}
-	c, err := r.update(finish(ctx), plan, state, match)
+	a := attempt{action: "update certificate " + plan.ID.ValueString(), body: plan.spec(), schema: req.Plan.Schema}
+	c, err := r.update(uninterruptible(ctx), plan, state, match)
 	if err != nil {
-		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.follow(ctx, plan, c, wait, place{&resp.State, resp.Identity, resp.Private})...)
+	resp.Diagnostics.Append(r.followRequest(ctx, plan, c, wait, target{&resp.State, resp.Identity, resp.Private})...)
 }
 
 func (r *certificateResource) update(ctx context.Context, plan, state certificateModel, match client.RequestOption) (api.Certificate, error) {
 	id := plan.ID.ValueString()
-	if !plan.sameContent(state) {
+	if !plan.hasSameContent(state) {
 		return r.client.ReplaceCertificate(ctx, id, plan.spec(), r.issueOptions(), match)
 	}
-	if !plan.sameSpec(state) {
+	if !plan.hasSameSpec(state) {
 		if _, err := r.client.ReplaceCertificate(ctx, id, plan.spec(), match); err != nil {
 			return api.Certificate{}, err
 		}
@@ -132,37 +132,37 @@ func (r *certificateResource) update(ctx context.Context, plan, state certificat
 	if err != nil {
 		return c, err
 	}
-	if plan.sameTriggers(state) && certificateStateOf(c) != stateUnmet {
+	if plan.hasSameTriggers(state) && certificateStateOf(c) != stateUnmet {
 		return c, nil
 	}
-	// A request that is under way already is the one that was wanted.
+	// An open job counts as the renewal.
 	if _, err := r.client.RenewCertificate(ctx, id, api.Renew{Reason: r.reason, AlsoExcluded: r.authors}); err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
 		return c, err
 	}
 	return r.client.GetCertificate(ctx, id)
 }
 
-// Delete archives the certificate. A job that is signing ends by itself, so it is waited for.
+// Delete archives the certificate. If a job is running, Delete tries again until the job has ended.
 func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state certificateModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	match, diags := ifMatch(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
-	patience, diags := state.Timeouts.Delete(ctx, defaultDelete)
+	timeout, diags := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	id := state.ID.ValueString()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	for {
-		err := r.client.DeleteCertificate(finish(ctx), id, match)
-		if err == nil || gone(err, aCertificate, id) {
+		err := r.client.DeleteCertificate(uninterruptible(ctx), id, match)
+		if err == nil || isGone(err, typeCertificate, id) {
 			return
 		}
 		if !api.Is(err, api.CodeInUse) || !pause(ctx, deadline) {
-			a := attempt{what: "delete certificate " + id, schema: req.State.Schema}
-			resp.Diagnostics.Append(a.failed(ctx, err)...)
+			a := attempt{action: "delete certificate " + id, schema: req.State.Schema}
+			resp.Diagnostics.Append(a.explain(ctx, err)...)
 			return
 		}
 	}
@@ -172,75 +172,75 @@ func (r *certificateResource) ImportState(ctx context.Context, req resource.Impo
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
 }
 
-// mustBeCSR looks again at a CSR that was unknown when the configuration was validated, before it is sent or stored.
-func mustBeCSR(plan certificateModel) (diags diag.Diagnostics) {
+// checkCSR checks a CSR before it is sent or stored: during validation it may have been unknown.
+func checkCSR(plan certificateModel) (diags diag.Diagnostics) {
 	if fault := csrFault(plan.CSRPEM.ValueString()); fault != "" {
 		diags.AddAttributeError(path.Root("csr_pem"), "Not a certificate request", fault)
 	}
 	return diags
 }
 
-// stateKey is where Read leaves the certificate's state for the plan.
+// stateKey is the key of the certificateState in private state. Read sets it for the next plan.
 const stateKey = "certificate_state"
 
 // save stores the certificate, its version and its state.
-func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to place) diag.Diagnostics {
+func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to target) diag.Diagnostics {
 	if c.ID != m.ID.ValueString() {
-		return a.wrongObject(aCertificate, c.ID)
+		return a.wrongObject(typeCertificate, c.ID)
 	}
-	diags := to.state.Set(ctx, m.stored(c, time.Now()))
-	diags.Append(identify(ctx, to.identity, c.ID)...)
-	diags.Append(to.remember(ctx, map[string]any{versionKey: c.Version, stateKey: certificateStateOf(c)})...)
+	diags := to.state.Set(ctx, m.withCertificate(c, time.Now()))
+	diags.Append(setIdentity(ctx, to.identity, c.ID)...)
+	diags.Append(to.setPrivate(ctx, map[string]any{versionKey: c.Version, stateKey: certificateStateOf(c)})...)
 	return diags
 }
 
-// follow waits for the open request if that is wanted, keeps what became of it, and tells of it. All that it has to say
-// is a warning: the certificate is in the state, and the next apply goes on.
-func (r *certificateResource) follow(ctx context.Context, m certificateModel, c api.Certificate, patience time.Duration, to place) (diags diag.Diagnostics) {
+// followRequest waits for the open job if the configuration says so, saves the outcome, and warns of it. It returns no
+// error: the certificate is in the state, and the next apply goes on.
+func (r *certificateResource) followRequest(ctx context.Context, m certificateModel, c api.Certificate, timeout time.Duration, to target) (diags diag.Diagnostics) {
 	if m.WaitForIssuance.ValueBool() && c.OpenJobID != nil {
-		ended, err := r.wait(ctx, c, time.Now().Add(patience))
+		ended, err := r.waitForJob(ctx, c, time.Now().Add(timeout))
 		switch c = ended; {
 		case err != nil:
-			diags.AddWarning("Stopped waiting for certificate "+c.ID, upperFirst(err.Error())+". The next apply goes on waiting.")
+			diags.AddWarning("Stopped waiting for certificate "+c.ID, capitalize(err.Error())+". The next apply goes on waiting.")
 		case c.Status == api.CertificateIssuing:
-			diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+c.Job.ID+" is under way. The next apply goes on waiting.")
+			diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+c.Job.ID+" is running. The next apply goes on waiting.")
 		}
-		a := attempt{what: "wait for certificate " + c.ID}
+		a := attempt{action: "wait for certificate " + c.ID}
 		diags.Append(r.save(ctx, a, m, c, to)...)
 	}
-	diags.Append(r.outcome(ctx, c)...)
+	diags.Append(r.warnOfOutcome(ctx, c)...)
 	return diags
 }
 
-// wait looks until the job that is open has ended, and gives what it saw last.
-func (r *certificateResource) wait(ctx context.Context, c api.Certificate, deadline time.Time) (api.Certificate, error) {
+// waitForJob polls until the open job has ended, and returns the last answer.
+func (r *certificateResource) waitForJob(ctx context.Context, c api.Certificate, deadline time.Time) (api.Certificate, error) {
 	for c.OpenJobID != nil {
 		if !pause(ctx, deadline) {
 			return c, nil
 		}
-		now, err := r.client.GetCertificate(ctx, c.ID)
+		next, err := r.client.GetCertificate(ctx, c.ID)
 		if ctx.Err() != nil {
 			return c, nil
 		}
 		if err != nil {
 			return c, err
 		}
-		c = now
+		c = next
 	}
 	return c, nil
 }
 
-// outcome tells what a person has to do, or why there is no certificate.
-func (r *certificateResource) outcome(ctx context.Context, c api.Certificate) (diags diag.Diagnostics) {
+// warnOfOutcome says what a person has to do, or why there is no certificate.
+func (r *certificateResource) warnOfOutcome(ctx context.Context, c api.Certificate) (diags diag.Diagnostics) {
 	switch state := certificateStateOf(c); {
 	case c.Status == api.CertificateAwaitingApproval && c.ApprovalID != nil:
-		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.request(ctx, *c.ApprovalID))
+		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.howToDecideOn(ctx, *c.ApprovalID))
 	case state == stateRejected || state == stateUnmet:
 		reason := string(c.Status)
 		if c.Job != nil && c.Job.ErrorMessage != "" {
 			reason = c.Job.ErrorMessage
 		}
-		diags.AddWarning("Certificate "+c.ID+" was not issued", upperFirst(reason)+". The next plan says how to go on.")
+		diags.AddWarning("Certificate "+c.ID+" was not issued", capitalize(reason)+". The next plan says what to do.")
 	}
 	return diags
 }

@@ -366,7 +366,7 @@ func TestCertificate_OthersAtWork(t *testing.T) {
 		resource.TestStep{
 			Config:           labelled("b"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{duringPlan(changed)}},
-			ExpectError:      regexp.MustCompile(`Somebody else changed it`),
+			ExpectError:      regexp.MustCompile(`Somebody else changed the object`),
 		},
 		resource.TestStep{Config: labelled("b")},
 	)

@@ -9,8 +9,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-func newOutputs(c api.Certificate, now time.Time) outputs {
-	o := outputs{
+func newOutputs(c api.Certificate, now time.Time) issuanceOutputs {
+	o := issuanceOutputs{
 		Status: types.StringValue(string(c.Status)), ApprovalID: types.StringPointerValue(c.ApprovalID),
 		NotAfter: timetypes.NewRFC3339Null(), RenewAt: timetypes.NewRFC3339Null(),
 		ReadyForRenewal: types.BoolValue(c.RenewAt != nil && !c.RenewAt.After(now)),
@@ -22,36 +22,36 @@ func newOutputs(c api.Certificate, now time.Time) outputs {
 		o.JobID = types.StringValue(c.Job.ID)
 	}
 	if c.RenewAt != nil {
-		o.RenewAt = timestamp(*c.RenewAt)
+		o.RenewAt = newTimestamp(*c.RenewAt)
 	}
 	if c.Current != nil {
-		o.SerialNumber, o.NotAfter = types.StringValue(c.Current.SerialNumber), timestamp(c.Current.NotAfter)
+		o.SerialNumber, o.NotAfter = types.StringValue(c.Current.SerialNumber), newTimestamp(c.Current.NotAfter)
 		o.CertificatePEM, o.ChainPEM = types.StringValue(c.Current.CertificatePEM), types.StringValue(c.Current.ChainPEM)
 	}
 	return o
 }
 
-// filled gives what the plan leaves open. What it has said already stays, even if the server has moved on meanwhile:
-// Terraform refuses anything else from an apply, and the next Read moves it.
-func (o outputs) filled(now outputs) outputs {
+// withUnknownFrom takes from the server the outputs that the plan leaves unknown. Terraform refuses an apply that changes a
+// planned value, so a known output keeps its value until the next Read.
+func (o issuanceOutputs) withUnknownFrom(server issuanceOutputs) issuanceOutputs {
 	if o.Status.IsUnknown() {
-		return now
+		return server
 	}
 	if o.RenewAt.IsUnknown() {
-		o.RenewAt, o.ReadyForRenewal = now.RenewAt, now.ReadyForRenewal
+		o.RenewAt, o.ReadyForRenewal = server.RenewAt, server.ReadyForRenewal
 	}
 	return o
 }
 
-// stored is the model with what the server has; what only Terraform knows stays, and so do outputs that are known.
-func (m certificateModel) stored(c api.Certificate, now time.Time) certificateModel {
+// withCertificate takes the attributes from the server. Known outputs and the attributes that only Terraform has stay.
+func (m certificateModel) withCertificate(c api.Certificate, now time.Time) certificateModel {
 	m.ID, m.ProfileID = types.StringValue(c.ID), types.StringValue(c.ProfileID)
 	m.CommonName, m.CSRPEM = types.StringValue(c.CommonName), types.StringValue(c.CSRPEM)
-	m.SANs, m.Labels = textSet(c.SANs), textMap(c.Labels)
+	m.SANs, m.Labels = newStringSet(c.SANs), newStringMap(c.Labels)
 	m.AutoRenew, m.RenewBeforeSeconds = types.BoolValue(c.AutoRenew), types.Int64PointerValue(c.RenewBeforeSeconds)
 	if m.WaitForIssuance.IsNull() {
 		m.WaitForIssuance = types.BoolValue(false)
 	}
-	m.outputs = m.filled(newOutputs(c, now))
+	m.issuanceOutputs = m.withUnknownFrom(newOutputs(c, now))
 	return m
 }

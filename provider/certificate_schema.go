@@ -22,16 +22,16 @@ import (
 )
 
 func certificateSchema(ctx context.Context) schema.Schema {
-	std := api.DefaultCertificateSpec()
+	defaults := api.DefaultCertificateSpec()
 	replaces := []planmodifier.String{stringplanmodifier.RequiresReplace()}
 	return schema.Schema{
-		MarkdownDescription: "A certificate that shall be kept issued: its names, its public key, its profile. Under a gated profile every issuance waits for a second person.",
+		MarkdownDescription: "A certificate and its issuance: names, public key, profile. Under a gated profile every issuance waits for a second person.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "`mc-` and a name of your choice, like `mc-www`. Changing it replaces the certificate.",
 				PlanModifiers:       replaces,
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // empty would be left to the server
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // for an empty id the server would make one
 			},
 			"profile_id": schema.StringAttribute{
 				Required:            true,
@@ -42,7 +42,7 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			"common_name": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,
-				Default:             stringdefault.StaticString(std.CommonName),
+				Default:             stringdefault.StaticString(defaults.CommonName),
 				MarkdownDescription: "One of `sans`, at most 64 characters. Defaults to none.",
 				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(rules.MaxCommonNameLength)},
 			},
@@ -54,25 +54,25 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			},
 			"csr_pem": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Exactly one `CERTIFICATE REQUEST` block. It gives the public key; names come from `sans`. A private key has no place here: it is refused before anything is sent or stored.",
+				MarkdownDescription: "Exactly one `CERTIFICATE REQUEST` block. It gives the public key; the names come from `sans`. A private key is refused before anything is sent or stored.",
 				Validators:          []validator.String{csrValidator{}},
 			},
-			"auto_renew": boolean(std.AutoRenew, "Whether the server asks for a renewal when `renew_at` has come. Defaults to `true`."),
+			"auto_renew": optionalBool(defaults.AutoRenew, "Whether the server asks for a renewal at `renew_at`. Defaults to `true`."),
 			"renew_before_seconds": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How long before its end the certificate is due. Unless given, a third of its lifetime.",
+				MarkdownDescription: "How many seconds before its end the certificate is due for renewal. Defaults to a third of its lifetime.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
-			"labels": labelsAttribute(),
+			"labels": optionalLabels(),
 			"renewal_triggers": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Values of your own. Changing one asks for a renewal; a request that is already under way is taken for it.",
+				MarkdownDescription: "Any values. A changed value asks for a renewal; an open request counts as that renewal.",
 				Validators:          []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"wait_for_issuance": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether an apply waits until the request has ended, at most as long as `timeouts` allow. When the time is over the apply ends with a warning, and the next one goes on waiting for the same request. Defaults to `false`.",
+				MarkdownDescription: "Whether an apply waits until the request has ended, for at most the time in `timeouts`. After that time the apply ends with a warning, and the next apply goes on waiting for the same request. Defaults to `false`.",
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
@@ -80,11 +80,11 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				UpdateDescription: "How long to wait for issuance, like `1h`. Defaults to `10m`.",
 				DeleteDescription: "How long to try while a job of the certificate is running. Defaults to `2m`.",
 			}),
-			"status":         output("`unissued`, `awaiting_approval`, `issuing`, `issued`, `rejected`, `expired`, `failed` or `cancelled`."),
-			"job_id":         output("The newest job."),
-			"approval_id":    output("The approval of the newest job; null where the profile is not gated."),
-			"approval_state": output("`pending`, `approved`, `rejected`, `expired` or `cancelled`."),
-			"serial_number":  output("Of the current certificate, in lower-case hexadecimal; null without one."),
+			"status":         outputString("`unissued`, `awaiting_approval`, `issuing`, `issued`, `rejected`, `expired`, `failed` or `cancelled`."),
+			"job_id":         outputString("The newest job."),
+			"approval_id":    outputString("The approval of the newest job; null if the job needed none."),
+			"approval_state": outputString("`pending`, `approved`, `rejected`, `expired` or `cancelled`."),
+			"serial_number":  outputString("Serial number of the current certificate, in lower-case hexadecimal; null without one."),
 			"not_after": schema.StringAttribute{
 				Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: "When the current certificate ends.",
 			},
@@ -92,15 +92,15 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: "When the current certificate is due for renewal.",
 			},
 			"ready_for_renewal": schema.BoolAttribute{
-				Computed: true, MarkdownDescription: "Whether `renew_at` had come when this was read.",
+				Computed: true, MarkdownDescription: "Whether `renew_at` had come at the last read.",
 			},
-			"certificate_pem": output("The current certificate."),
-			"chain_pem":       output("Its issuers, without the certificate itself."),
+			"certificate_pem": outputString("The current certificate."),
+			"chain_pem":       outputString("The issuers of the current certificate, without the certificate itself."),
 		},
 	}
 }
 
-// csrValidator lets through one CSR and nothing else. It never repeats what it was given: that may be a private key.
+// csrValidator accepts exactly one CSR block. Its errors never repeat the value, which may be a private key.
 type csrValidator struct{}
 
 var _ validator.String = csrValidator{}
@@ -126,7 +126,7 @@ func (csrValidator) ValidateString(_ context.Context, req validator.StringReques
 // csrFault returns why a text is not exactly one CSR block; empty if it is. The server checks the content of the CSR.
 func csrFault(text string) string {
 	if _, err := rules.DecodeCSR(text); err != nil {
-		return upperFirst(err.Error()) + ".\n\nNothing was sent or stored."
+		return capitalize(err.Error()) + ".\n\nNothing was sent or stored."
 	}
 	return ""
 }

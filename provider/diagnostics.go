@@ -20,48 +20,49 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// attempt is one call of the server, as the user shall read of it when it fails.
+// attempt is one call of the server. It describes the call to the user if it fails.
 type attempt struct {
-	what   string // as in "could not <what>"
-	sent   any    // the body; the pointers of faults lead into it
-	schema typed  // its attributes have the names of the body's members and the query's parameters
+	action string         // the verb and the object after "Could not"
+	body   any            // the body that was sent; pointers of faults lead into it
+	schema attributeTypes // has attributes with the names of the body's members and of query parameters
 }
 
-type typed interface {
+type attributeTypes interface {
 	TypeAtPath(context.Context, path.Path) (attr.Type, diag.Diagnostics)
 }
 
-// failed says what was attempted, the server's words, where, and what to do next.
-func (a attempt) failed(ctx context.Context, err error) diag.Diagnostics {
+// explain returns errors that say what failed, the server's reason, the attribute, and what to do.
+func (a attempt) explain(ctx context.Context, err error) diag.Diagnostics {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
-		return a.refused(ctx, p)
+		return a.explainProblem(ctx, p)
 	}
-	if waiting, ok := errors.AsType[*client.AwaitingApprovalError](err); ok {
-		return awaiting(waiting)
+	if awaiting, ok := errors.AsType[*client.AwaitingApprovalError](err); ok {
+		return explainAwaitingEdit(awaiting)
 	}
 	if down, ok := errors.AsType[*client.UnreachableError](err); ok {
 		if down.Again {
-			return a.plain(fmt.Sprintf("No answer from %s either: another error says what to check.", down.Endpoint))
+			return a.fail(fmt.Sprintf("No answer from %s. The error of an earlier call says what to check.", down.Endpoint))
 		}
-		detail := fmt.Sprintf("No answer from %s: %v.\n\nCheck that this is the right endpoint (%s), that the server runs, and that it can be reached from here. For a private CA set ca_file (%s).",
+		detail := fmt.Sprintf("No answer from %s: %v.\n\nCheck that endpoint (%s) is right, that the server runs, and that this machine can reach it. For a private CA set ca_file (%s).",
 			down.Endpoint, down.Err, endpointVariable, caFileVariable)
 		if down.Sent {
-			detail += a.mayExist()
+			detail += a.adviseAfterSend()
 		}
-		return a.plain(detail)
+		return a.fail(detail)
 	}
-	detail := fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", upperFirst(err.Error()), endpointVariable)
+	detail := fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", capitalize(err.Error()), endpointVariable)
 	if other, ok := errors.AsType[*client.ForeignAnswerError](err); ok && (other.Status < 300 || other.Status >= 500) {
-		detail += a.mayExist()
+		detail += a.adviseAfterSend()
 	}
-	return a.plain(detail)
+	return a.fail(detail)
 }
 
-// made is what a create makes, and what an import of it takes; nothing for any other attempt.
-func (a attempt) made() (kind, id string) {
-	switch body := a.sent.(type) {
+// createdObject returns the type of the object that a create makes, and the id that an import takes. Both are empty for any
+// other attempt.
+func (a attempt) createdObject() (kind, id string) {
+	switch body := a.body.(type) {
 	case api.CreateProfile:
-		return "certificate_profile", cmp.Or(body.ID, byName+body.Name)
+		return "certificate_profile", cmp.Or(body.ID, importByNamePrefix+body.Name)
 	case api.CreateCertificate:
 		return "certificate", body.ID
 	default:
@@ -69,27 +70,27 @@ func (a attempt) made() (kind, id string) {
 	}
 }
 
-// mayExist says what to do about an object that was perhaps made, while the answer that would tell is missing.
-func (a attempt) mayExist() string {
-	kind, id := a.made()
+// adviseAfterSend says what to do if a create was sent and its answer is missing. For other attempts it returns nothing.
+func (a attempt) adviseAfterSend() string {
+	kind, id := a.createdObject()
 	if kind == "" {
 		return ""
 	}
-	return "\n\nThe request was sent, so the object may exist all the same. Applying again makes no second one, since the server refuses that. If it exists, " + importing(kind, id)
+	return "\n\nThe request was sent, so the object may exist. Another apply makes no second object: the server refuses that. If the object exists, " + importAdvice(kind, id)
 }
 
-func (a attempt) plain(detail string) diag.Diagnostics {
+func (a attempt) fail(detail string) diag.Diagnostics {
 	return diag.Diagnostics{diag.NewErrorDiagnostic(a.summary(), detail)}
 }
 
-func (a attempt) summary() string { return "Could not " + a.what }
+func (a attempt) summary() string { return "Could not " + a.action }
 
-// refused gives each fault an error of its own, on its attribute.
-func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagnostics) {
+// explainProblem returns an error for each fault, on its attribute.
+func (a attempt) explainProblem(ctx context.Context, p *api.Problem) (diags diag.Diagnostics) {
 	for _, f := range p.Errors {
 		at, place, ok := a.locate(ctx, f.Pointer)
 		detail := fmt.Sprintf("%s: %s.", place, strings.TrimSuffix(f.Detail, "."))
-		if advice := a.advice(p); advice != "" {
+		if advice := a.advise(p); advice != "" {
 			detail += "\n\n" + advice
 		}
 		detail += "\n\nRequest id: " + p.RequestID
@@ -105,49 +106,49 @@ func (a attempt) refused(ctx context.Context, p *api.Problem) (diags diag.Diagno
 	if p.Code() == api.CodeEditRejected {
 		return explainRejectedEdit(p)
 	}
-	detail := upperFirst(strings.TrimSuffix(p.Detail, ".")) + "."
-	if advice := a.advice(p); advice != "" {
+	detail := capitalize(strings.TrimSuffix(p.Detail, ".")) + "."
+	if advice := a.advise(p); advice != "" {
 		detail += "\n\n" + advice
 	}
-	return a.plain(detail + "\n\nRequest id: " + p.RequestID)
+	return a.fail(detail + "\n\nRequest id: " + p.RequestID)
 }
 
-// advice is what to do about a refusal, empty where the server's words say it all.
-func (a attempt) advice(p *api.Problem) string {
+// advise returns what to do about a problem; empty if the server's words are enough.
+func (a attempt) advise(p *api.Problem) string {
 	switch p.Code() {
 	case api.CodeUnauthenticated:
 		return fmt.Sprintf("Check api_key (%s): the key may be mistyped, revoked or expired, its principal may be disabled, or it may be a key of another server.", apiKeyVariable)
 	case api.CodeForbidden:
-		return fmt.Sprintf("The key in api_key (%s) belongs to principal %q, which needs one of these roles: %s. Whoever runs the server can give it, with the command principal roles.",
-			apiKeyVariable, p.Principal, join(p.RequiredRoles))
+		return fmt.Sprintf("The key in api_key (%s) belongs to principal %q, which needs one of these roles: %s. The server's operator can grant a role with the command principal roles.",
+			apiKeyVariable, p.Principal, joinRoles(p.RequiredRoles))
 	case api.CodeApprovalRequired:
-		return "Use a certificate profile with requires_approval = true. The server's operator can also allow it without approval, with the command ungated-names."
+		return "Use a certificate profile with requires_approval = true. The server's operator can also allow the names without approval, with the command ungated-names."
 	case api.CodePreconditionFailed:
-		return "Somebody else changed it after Terraform had read it, so nothing was written. Run terraform plan again to see what it would undo."
+		return "Somebody else changed the object after Terraform had read it. Nothing was written. Run terraform plan again to see the change."
 	case api.CodeEditAlreadyPending:
-		return fmt.Sprintf("The profile stays as it is until approval %s is decided or withdrawn.", p.ApprovalID)
+		return fmt.Sprintf("The profile cannot change until approval %s is decided or withdrawn.", p.ApprovalID)
 	case api.CodeNotFound:
-		return "It was deleted after Terraform had read it. Run terraform plan again."
+		return "The object was deleted after Terraform had read it. Run terraform plan again."
 	case api.CodeAlreadyExists:
-		kind, _ := a.made()
+		kind, _ := a.createdObject()
 		if kind == "" {
-			return "" // a name that an edit would take from another has no import
+			return "" // an edit to a name that is taken: there is nothing to import
 		}
-		return "Nothing was adopted. To manage the one that exists, " + importing(kind, p.ID)
+		return "Nothing was adopted. To manage the existing object, " + importAdvice(kind, p.ID)
 	case api.CodeInUse:
-		return fmt.Sprintf("In use by %s (%d in all).", references(p.UsedBy), p.UsedByCount)
+		return fmt.Sprintf("In use by %s (%d in all).", joinRefs(p.UsedBy), p.UsedByCount)
 	case api.CodeUnavailable, api.CodeRateLimited:
 		return "Try again later."
 	case api.CodeInternal:
-		return "The server's log says more under the request id."
+		return "The server's log has the details under the request id."
 	default:
 		return ""
 	}
 }
 
-// importing is how to go on with what exists already, such as by an apply that was killed before it could save its state.
-func importing(kind, id string) string {
-	return fmt.Sprintf(`add this block, with your resource's address behind "to", and apply again:
+// importAdvice says how to import an existing object, for example after an apply was killed before it saved its state.
+func importAdvice(kind, id string) string {
+	return fmt.Sprintf(`add this block with the address of your resource after "to", and apply again:
 
   import {
     to = certctl_%s.this
@@ -155,47 +156,47 @@ func importing(kind, id string) string {
   }`, kind, id)
 }
 
-// warnOfRejection says who turned down an edit of a gated profile, why, and how to go on.
+// explainRejectedEdit says who rejected an edit of a gated profile, why, and how to ask again.
 func explainRejectedEdit(p *api.Problem) diag.Diagnostics {
-	detail := fmt.Sprintf("The profile stays as it is, because %s rejected this edit (approval %s).\n\n", p.DecidedBy, p.ApprovalID)
+	detail := fmt.Sprintf("The profile did not change, because %s rejected this edit (approval %s).\n\n", p.DecidedBy, p.ApprovalID)
 	if p.Note != "" {
 		detail += fmt.Sprintf("The note of %s: %s\n\n", p.DecidedBy, p.Note)
 	}
-	detail += fmt.Sprintf("Change the configuration, or ask once more for the same edit with %s=true.\n\nRequest id: %s", resubmitVariable, p.RequestID)
+	detail += fmt.Sprintf("Change the configuration, or ask again for the same edit with %s=true.\n\nRequest id: %s", resubmitVariable, p.RequestID)
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Edit rejected by "+p.DecidedBy, detail)}
 }
 
-// howToDecide says who asked, until when, who may decide and how.
+// howToDecide says who asked, who may decide, how, and until when.
 func howToDecide(a api.Approval, endpoint string) string {
-	before := ""
-	if previous := a.PreviousApprovalID; previous != nil {
-		before = fmt.Sprintf("\nAsked before:  %s, which ended without approval and can no longer be decided", *previous)
+	previous := ""
+	if id := a.PreviousApprovalID; id != nil {
+		previous = fmt.Sprintf("\nAsked before:  %s, which ended without approval and cannot be decided any more", *id)
 	}
 	return fmt.Sprintf(`Requested by:  %[2]s (accountable: %[3]s)
 Decide before: %[4]s%[7]s
 
-An approver other than %[6]s looks at it, then approves (or rejects) it:
+An approver other than %[6]s reads the approval, then approves or rejects it:
 
   curl "%[5]s/api/v1/approvals/%[1]s" -H "Authorization: Bearer $APPROVER_API_KEY"
   curl -X POST "%[5]s/api/v1/approvals/%[1]s/approve" -H "Authorization: Bearer $APPROVER_API_KEY"`,
-		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), endpoint, strings.Join(a.Excluded, ", "), before)
+		a.ID, a.RequestedBy, a.Accountable, a.ExpiresAt.Format(time.RFC3339), endpoint, strings.Join(a.Excluded, ", "), previous)
 }
 
-// awaiting says what a person has to do before an edit of a gated profile applies. An edit that was asked for before,
-// in a request that has expired, say, names that one: its link may still be in somebody's hands.
-func awaiting(w *client.AwaitingApprovalError) diag.Diagnostics {
+// explainAwaitingEdit says what a person has to do before an edit of a gated profile applies. It also names an earlier
+// approval of the same edit, because somebody may still have the link to it.
+func explainAwaitingEdit(w *client.AwaitingApprovalError) diag.Diagnostics {
 	detail := fmt.Sprintf(`The profile requires approval, so this edit awaits a second person. Nothing has changed yet.
 
 Approval:      %s
 %s
 
-Then run terraform apply again: it finds nothing left to do. Until then it finds this same approval.`,
+After the approval, terraform apply has nothing left to do. Before it, terraform apply finds the same approval.`,
 		w.Approval.ID, howToDecide(w.Approval, w.Endpoint))
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
 }
 
-// warnings are these errors, of something that need not succeed, under a summary of their own.
-func warnings(summary string, diags diag.Diagnostics) (out diag.Diagnostics) {
+// asWarnings turns the errors of an optional call into warnings with another summary.
+func asWarnings(summary string, diags diag.Diagnostics) (out diag.Diagnostics) {
 	for _, d := range diags {
 		if at, ok := d.(diag.DiagnosticWithPath); ok {
 			out.AddAttributeWarning(at.Path(), summary, d.Detail())
@@ -206,7 +207,7 @@ func warnings(summary string, diags diag.Diagnostics) (out diag.Diagnostics) {
 	return out
 }
 
-func join(roles []api.Role) string {
+func joinRoles(roles []api.Role) string {
 	names := make([]string, len(roles))
 	for i, r := range roles {
 		names[i] = string(r)
@@ -214,7 +215,7 @@ func join(roles []api.Role) string {
 	return strings.Join(names, ", ")
 }
 
-func references(refs []api.Ref) string {
+func joinRefs(refs []api.Ref) string {
 	names := make([]string, len(refs))
 	for i, r := range refs {
 		names[i] = r.Type + " " + r.ID
@@ -222,10 +223,10 @@ func references(refs []api.Ref) string {
 	return strings.Join(names, ", ")
 }
 
-// locate finds the attribute that a pointer means, and says in words where in it. Terraform cannot point
-// into a set, so the words name the element.
+// locate returns the attribute that a pointer leads to, and describes the place in words. Terraform cannot point into a
+// set, so the words name the element.
 func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, place string, ok bool) {
-	tokens := tokens(pointer)
+	tokens := splitPointer(pointer)
 	if len(tokens) == 0 {
 		return path.Empty(), "The request", false
 	}
@@ -246,7 +247,7 @@ func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, plac
 			return at.AtListIndex(i), fmt.Sprintf("%s[%d]", place, i), true
 		}
 	case types.SetType:
-		place += ", element " + element(a.sent, tokens[0], tokens[1])
+		place += ", element " + sentElement(a.body, tokens[0], tokens[1])
 	}
 	if len(tokens) > 2 {
 		place += ", " + strings.Join(tokens[2:], ".")
@@ -254,8 +255,8 @@ func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, plac
 	return at, place, true
 }
 
-// tokens splits a JSON pointer into a body, or the name of a query parameter.
-func tokens(pointer string) []string {
+// splitPointer splits a JSON pointer into its parts. A pointer to a query parameter has one part, the name.
+func splitPointer(pointer string) []string {
 	if name, ok := strings.CutPrefix(pointer, "?"); ok {
 		return []string{name}
 	}
@@ -270,36 +271,36 @@ func tokens(pointer string) []string {
 	return parts
 }
 
-// element is the JSON of what was sent as the nth of an array. Its number alone would mean nothing to the
-// user: Terraform sorts sets.
-func element(sent any, array, index string) string {
-	body, err := json.Marshal(sent)
+// sentElement returns the JSON of an element of an array in the body. The user does not know its index, because Terraform
+// sorts sets.
+func sentElement(body any, array, index string) string {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return index
 	}
 	var members map[string]json.RawMessage
 	var elements []json.RawMessage
 	n, err := strconv.Atoi(index)
-	if err != nil || json.Unmarshal(body, &members) != nil || json.Unmarshal(members[array], &elements) != nil || n < 0 || n >= len(elements) {
+	if err != nil || json.Unmarshal(text, &members) != nil || json.Unmarshal(members[array], &elements) != nil || n < 0 || n >= len(elements) {
 		return index
 	}
 	return string(elements[n])
 }
 
-func upperFirst(s string) string {
+func capitalize(s string) string {
 	for i, r := range s {
 		return string(unicode.ToUpper(r)) + s[i+len(string(r)):]
 	}
 	return s
 }
 
-// wrongObject is the error of an answer that is about something else.
+// wrongObject returns the error of an answer about another object.
 func (a attempt) wrongObject(resourceType, id string) diag.Diagnostics {
-	return a.plain(fmt.Sprintf("The server answered with a %s of id %q. Is endpoint (%s) the address of a certctl server?%s", resourceType, id, endpointVariable, a.mayExist()))
+	return a.fail(fmt.Sprintf("The server answered with a %s of id %q. Check that endpoint (%s) is the address of a certctl server.%s", resourceType, id, endpointVariable, a.adviseAfterSend()))
 }
 
-// request says who decides until when, and how. Without the approval it says less.
-func (c connection) request(ctx context.Context, id string) string {
+// howToDecideOn reads an approval and says how to decide on it. If the read fails, it returns the id alone.
+func (c connection) howToDecideOn(ctx context.Context, id string) string {
 	a, err := c.client.GetApproval(context.WithoutCancel(ctx), id)
 	if err != nil {
 		return fmt.Sprintf("A second person has to decide on approval %s.", id)
@@ -308,19 +309,18 @@ func (c connection) request(ctx context.Context, id string) string {
 
 %s
 
-Nothing is asked for twice meanwhile, and a later apply or refresh picks up the certificate.`, howToDecide(a, c.client.Endpoint()))
+Terraform does not ask twice. A later apply or refresh reads the certificate.`, howToDecide(a, c.client.Endpoint()))
 }
 
-// The types that the server names in its not_found.
+// The resource types of the problem not_found.
 const (
-	aProfile     = "profile"
-	aCertificate = "certificate"
-	anApproval   = "approval"
+	typeProfile     = "profile"
+	typeCertificate = "certificate"
+	typeApproval    = "approval"
 )
 
-// gone says that the server knows no such object. Any other 404, a proxy's or one about something else, is an error
-// like the rest.
-func gone(err error, resourceType, id string) bool {
+// isGone reports whether the server has no such object. Any other 404 is an error, such as the answer of a proxy.
+func isGone(err error, resourceType, id string) bool {
 	p, ok := errors.AsType[*api.Problem](err)
 	return ok && p.Code() == api.CodeNotFound && p.ResourceType == resourceType && p.ResourceID == id
 }

@@ -17,7 +17,7 @@ func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 	s.Attributes["steps"] = schema.ListAttribute{ElementType: types.StringType, Optional: true}
 	sent := api.DefaultProfileSpec()
 	sent.AllowedDNSNames = []string{"a.example.com", "B.example.com"}
-	a := attempt{what: "try", sent: sent, schema: s}
+	a := attempt{action: "try", body: sent, schema: s}
 
 	for pointer, want := range map[string]struct {
 		at    path.Path
@@ -34,7 +34,7 @@ func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 		"?after":                             {path.Empty(), "?after: wrong"},
 		"":                                   {path.Empty(), "The request: wrong"},
 	} {
-		diags := a.failed(t.Context(), &api.Problem{RequestID: "r-7", Errors: []api.Fault{{Pointer: pointer, Detail: "wrong."}}})
+		diags := a.explain(t.Context(), &api.Problem{RequestID: "r-7", Errors: []api.Fault{{Pointer: pointer, Detail: "wrong."}}})
 		if len(diags) != 1 || !strings.Contains(diags[0].Detail(), want.words) || !strings.Contains(diags[0].Detail(), "r-7") {
 			t.Errorf("%q: %v", pointer, diags)
 			continue

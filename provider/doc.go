@@ -1,6 +1,11 @@
 // Package provider is the Terraform provider certctl.
 //
-// Names and units are the API's. What a profile may hold is the server's to say: the schemas check only
-// what they must know themselves, and diagnostics.go brings the server's faults back to the attributes.
-// Nothing here approves anything: Terraform's key is the requester's.
+// Each object has files of its own: OBJECT_resource.go or OBJECT_data_source.go for the calls of Terraform, and
+// OBJECT_schema.go, OBJECT_model.go, OBJECT_request.go, OBJECT_response.go and OBJECT_plan.go as far as it needs them.
+// All objects share values.go (conversions), attributes.go (schema attributes), state.go, wait.go and diagnostics.go.
+//
+// Names and units are those of the API. The server checks what an object may hold. The schemas check a part of that
+// earlier, by package rules. diagnostics.go reports the server's faults on the attributes.
+//
+// The provider never approves: its key belongs to the requester.
 package provider

@@ -9,15 +9,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 )
 
-// idAlone is the identity of what its id alone tells apart.
-func idAlone(description string) identityschema.Schema {
+// idIdentitySchema returns the schema of an identity that consists of an id.
+func idIdentitySchema(description string) identityschema.Schema {
 	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
 		"id": identityschema.StringAttribute{RequiredForImport: true, Description: description},
 	}}
 }
 
-// identify tells Terraform which object this is. There is no identity where the caller knows none.
-func identify(ctx context.Context, identity *tfsdk.ResourceIdentity, id string) diag.Diagnostics {
+// setIdentity sets the id in an identity. The identity is nil if Terraform supports none.
+func setIdentity(ctx context.Context, identity *tfsdk.ResourceIdentity, id string) diag.Diagnostics {
 	if identity == nil {
 		return nil
 	}

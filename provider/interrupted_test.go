@@ -213,7 +213,7 @@ func TestInterrupted_StalePlanOfAnotherWorkspace(t *testing.T) {
 	theirs.Run(t, 0, "plan", "-no-color", "-out=stale")
 	ours.Configure(t, minimal("ours"))
 	ours.Run(t, 0, terraformtest.Apply...)
-	says(t, terraformtest.Prose(theirs.Run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed it")
+	says(t, terraformtest.Prose(theirs.Run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed the object")
 	ours.Settled(t)
 
 	theirs.Run(t, 0, "plan", "-no-color", "-out=fresh")
@@ -267,7 +267,7 @@ func TestInterrupted_KeyReplacedBetweenPlanAndApply(t *testing.T) {
 		}
 		return err
 	})
-	says(t, terraformtest.Prose(w.Run(t, 1, "apply", "-no-color", "labels")), "Could not update certificate mc-www", "Somebody else changed it")
+	says(t, terraformtest.Prose(w.Run(t, 1, "apply", "-no-color", "labels")), "Could not update certificate mc-www", "Somebody else changed the object")
 	c, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
 	if err != nil || c.CSRPEM != replacement || len(c.Labels) != 0 || c.OpenJobID != nil {
 		t.Errorf("%v: the key is the new one: %t, labels %v, job %v", err, c.CSRPEM == replacement, c.Labels, c.OpenJobID)

@@ -23,7 +23,7 @@ func (d *pendingApprovalsDataSource) Schema(_ context.Context, _ datasource.Sche
 }
 
 func (d *pendingApprovalsDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
-	d.connection = connectionFrom(req.ProviderData)
+	d.connection = connectionOf(req.ProviderData)
 }
 
 func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
@@ -32,24 +32,24 @@ func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.Re
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	a := attempt{what: "read the pending approvals", schema: req.Config.Schema}
+	a := attempt{action: "read the pending approvals", schema: req.Config.Schema}
 	s, err := d.client.GetApprovalSummary(ctx, m.options())
 	if err != nil {
-		resp.Diagnostics.Append(a.failed(ctx, err)...)
+		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
-	if !whole(s) {
-		resp.Diagnostics.Append(a.plain("The answer of " + d.client.Endpoint() + " is not a summary of approvals, and is not taken for an empty one.")...)
+	if !isSummary(s) {
+		resp.Diagnostics.Append(a.fail("The answer of " + d.client.Endpoint() + " is not a summary of approvals. The provider does not take it for an empty one.")...)
 		return
 	}
-	if err := m.fill(s, d.client.Endpoint()); err != nil {
-		resp.Diagnostics.Append(a.plain("The server sent an approval whose subject cannot be read: " + err.Error() + ".")...)
+	if err := m.setSummary(s, d.client.Endpoint()); err != nil {
+		resp.Diagnostics.Append(a.fail("The provider cannot read the subject of an approval: " + err.Error() + ".")...)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// whole tells a summary from some other JSON object, which would read as "nothing is pending".
-func whole(s api.ApprovalSummary) bool {
+// isSummary reports whether the answer is a summary. Another JSON object would look like one without pending approvals.
+func isSummary(s api.ApprovalSummary) bool {
 	return !s.EvaluatedAt.IsZero() && s.CountByKind != nil && s.CountByProfile != nil && s.Approvals != nil
 }

@@ -12,42 +12,42 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// How many approvals the data source lists. It counts all of them.
+// The limits of the list of approvals. The counts cover all approvals.
 const (
 	defaultApprovalLimit = 100
 	maxApprovalLimit     = 500
 )
 
-// pendingApprovalsSchema repeats what a policy needs as scalars, since not every policy engine can walk a list.
+// pendingApprovalsSchema repeats parts of the list as scalars, because some policy engines cannot iterate.
 func pendingApprovalsSchema() schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "The approvals that await a decision, as input for policies. A server that cannot be reached or refuses is an error, never an empty list.",
+		MarkdownDescription: "The approvals that await a decision, as input for policies. If the server cannot be reached or refuses, the read fails; it never returns an empty list.",
 		Attributes: map[string]schema.Attribute{
 			"kind": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Only approvals of this kind: `issuance` or `profile_edit`.",
 				Validators:          []validator.String{stringvalidator.OneOf(string(api.ApprovalIssuance), string(api.ApprovalProfileEdit))},
 			},
-			"profile_id":     argument("Only approvals under this certificate profile."),
-			"certificate_id": argument("Only approvals for this certificate."),
-			"requested_by":   argument("Only approvals that this principal asked for."),
+			"profile_id":     optionalFilter("Only approvals under this certificate profile."),
+			"certificate_id": optionalFilter("Only approvals for this certificate."),
+			"requested_by":   optionalFilter("Only approvals that this principal requested."),
 			"limit": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: fmt.Sprintf("How many approvals to list, 1 to %d. Defaults to `%d`. All are counted, whatever the limit.", maxApprovalLimit, defaultApprovalLimit),
+				MarkdownDescription: fmt.Sprintf("How many approvals to list, 1 to %d. Defaults to `%d`. The counts cover all approvals.", maxApprovalLimit, defaultApprovalLimit),
 				Validators:          []validator.Int64{int64validator.Between(1, maxApprovalLimit)},
 			},
 
 			"total_count":         schema.Int64Attribute{Computed: true, MarkdownDescription: "How many approvals await a decision."},
-			"truncated":           schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether there are more than `ids` and `approvals` list."},
-			"oldest_requested_at": moment("When the oldest was asked for; null when there is none."),
-			"oldest_age_seconds":  schema.Int64Attribute{Computed: true, MarkdownDescription: "How long the oldest has waited, by the server's clock; 0 when there is none."},
-			"evaluated_at":        moment("When the server took this reading, by its clock."),
+			"truncated":           schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether there are more approvals than `ids` and `approvals` list."},
+			"oldest_requested_at": computedTime("When the oldest request was made; null without one."),
+			"oldest_age_seconds":  schema.Int64Attribute{Computed: true, MarkdownDescription: "How long the oldest request has waited, by the server's clock; 0 without one."},
+			"evaluated_at":        computedTime("When the server evaluated the approvals, by the server's clock."),
 			"ids":                 schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Ids of the approvals listed, the oldest first."},
-			"count_by_kind":       schema.MapAttribute{Computed: true, ElementType: types.Int64Type, MarkdownDescription: "How many of each kind, 0 included."},
-			"count_by_profile":    schema.MapAttribute{Computed: true, ElementType: types.Int64Type, MarkdownDescription: "How many under each profile that has any, by its id."},
-			"approval_bypass":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the server approves everything by itself. Never true in production."},
-			"endpoint":            text("The server that was asked."),
-			"server_version":      text("Version of that server."),
+			"count_by_kind":       schema.MapAttribute{Computed: true, ElementType: types.Int64Type, MarkdownDescription: "Number of approvals of each kind, 0 included."},
+			"count_by_profile":    schema.MapAttribute{Computed: true, ElementType: types.Int64Type, MarkdownDescription: "Number of approvals under each profile that has any, by the id of the profile."},
+			"approval_bypass":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the server approves every request by itself. Never true in production."},
+			"endpoint":            computedString("Address of the server."),
+			"server_version":      computedString("Version of the server."),
 			"approvals": schema.ListNestedAttribute{
 				Computed:            true,
 				NestedObject:        schema.NestedAttributeObject{Attributes: pendingApprovalAttributes()},
@@ -59,6 +59,6 @@ func pendingApprovalsSchema() schema.Schema {
 
 func pendingApprovalAttributes() map[string]schema.Attribute {
 	attributes := approvalAttributes()
-	attributes["age_seconds"] = schema.Int64Attribute{Computed: true, MarkdownDescription: "How long it has waited at `evaluated_at`."}
+	attributes["age_seconds"] = schema.Int64Attribute{Computed: true, MarkdownDescription: "How long the approval had waited at `evaluated_at`."}
 	return attributes
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// The variables that stand in for an attribute which is not set.
+// The environment variables that replace attributes which are not set.
 const (
 	endpointVariable = "CERTCTL_ENDPOINT"
 	apiKeyVariable   = "CERTCTL_API_KEY" //nolint:gosec // the name of a variable, not a key
@@ -22,8 +22,8 @@ const (
 	resubmitVariable = "CERTCTL_RESUBMIT_REJECTED"
 )
 
-// authorsVariable names the authors of a change, who may not approve the certificates that it asks for. No attribute
-// stands for it: a configuration does not know who changed it, and the pipeline does.
+// authorsVariable holds the handles of the authors of a change. They may not approve the certificates that it asks for. It
+// has no attribute: the pipeline knows the authors of a configuration, the configuration does not.
 const authorsVariable = "CERTCTL_CHANGE_AUTHORS"
 
 type certctlProvider struct{ version string }
@@ -33,7 +33,7 @@ var (
 	_ provider.ProviderWithListResources = (*certctlProvider)(nil)
 )
 
-// New gives the provider in this version.
+// New returns a function that makes the provider in a version.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &certctlProvider{version: version} }
 }
@@ -47,7 +47,7 @@ func (p *certctlProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 	resp.Schema = providerSchema()
 }
 
-// maxReason is how long a reason the server takes, in characters.
+// maxReason is the largest number of characters of a reason that the server accepts.
 const maxReason = 500
 
 // connection is the server, and how the provider asks it for changes. Configure makes it once.
@@ -69,27 +69,27 @@ func (c connection) issueOptions() client.IssueOptions {
 func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	var m providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	resp.Diagnostics.Append(m.check()...)
+	resp.Diagnostics.Append(m.checkSettings()...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	userAgent := fmt.Sprintf("terraform-provider-certctl/%s (Terraform %s)", p.version, req.TerraformVersion)
-	opts, diags := m.options()
+	opts, diags := m.clientOptions()
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c, err := client.New(setting(m.Endpoint, endpointVariable), setting(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent))...)
+	c, err := client.New(settingOf(m.Endpoint, endpointVariable), settingOf(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent))...)
 	if err != nil {
-		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", upperFirst(err.Error())+".")
+		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", capitalize(err.Error())+".")
 		return
 	}
 	conn := connection{client: c}
-	conn.reason, diags = m.reason()
+	conn.reason, diags = m.readReason()
 	resp.Diagnostics.Append(diags...)
-	conn.resubmit, diags = m.resubmit()
+	conn.resubmit, diags = m.readResubmit()
 	resp.Diagnostics.Append(diags...)
-	conn.authors, diags = changeAuthors()
+	conn.authors, diags = readChangeAuthors()
 	resp.Diagnostics.Append(diags...)
 	resp.DataSourceData = conn
 	resp.ResourceData = conn
@@ -105,18 +105,18 @@ func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataS
 	return []func() datasource.DataSource{newApprovalDataSource, newPendingApprovalsDataSource, newCertificateProfileDataSource, newCertificateProfilesDataSource}
 }
 
-// ListResources are for terraform query, of Terraform 1.14 and later.
+// ListResources are for the command terraform query of Terraform 1.14 and later.
 func (p *certctlProvider) ListResources(context.Context) []func() list.ListResource {
 	return []func() list.ListResource{newCertificateProfileList}
 }
 
-// connectionFrom is what Configure left. It is empty while Terraform only validates.
-func connectionFrom(providerData any) connection {
+// connectionOf returns the connection that Configure made. It is empty while Terraform only validates.
+func connectionOf(providerData any) connection {
 	c, _ := providerData.(connection)
 	return c
 }
 
-// Actions are for Terraform 1.14 and later; renewal_triggers of the certificate do the same everywhere.
+// Actions are for Terraform 1.14 and later. The attribute renewal_triggers does the same in every version.
 func (p *certctlProvider) Actions(context.Context) []func() action.Action {
 	return []func() action.Action{newRenewCertificateAction}
 }

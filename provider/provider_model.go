@@ -29,8 +29,8 @@ type providerModel struct {
 	MaxRetries       types.Int64          `tfsdk:"max_retries"`
 }
 
-// check names every setting that is missing, or that Terraform does not know yet.
-func (m providerModel) check() (diags diag.Diagnostics) {
+// checkSettings returns an error for every setting that is missing or unknown.
+func (m providerModel) checkSettings() (diags diag.Diagnostics) {
 	for name, v := range map[string]attr.Value{
 		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile,
 		"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries,
@@ -38,11 +38,11 @@ func (m providerModel) check() (diags diag.Diagnostics) {
 	} {
 		if v.IsUnknown() {
 			diags.AddAttributeError(path.Root(name), "The provider needs "+name+" before it can plan",
-				"Its value comes from something that Terraform has yet to create. Give a value that is known, or create that other thing first, with -target.")
+				"The value comes from an object that does not exist yet. Set a known value, or create that object first with -target.")
 		}
 	}
 	required := func(name string, v types.String, variable string) {
-		if !v.IsUnknown() && setting(v, variable) == "" {
+		if !v.IsUnknown() && settingOf(v, variable) == "" {
 			diags.AddAttributeError(path.Root(name), "The certctl provider has no "+name,
 				fmt.Sprintf("Set the environment variable %s, or %s in the provider block.", variable, name))
 		}
@@ -52,8 +52,8 @@ func (m providerModel) check() (diags diag.Diagnostics) {
 	return diags
 }
 
-func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) {
-	if file := setting(m.CAFile, caFileVariable); file != "" {
+func (m providerModel) clientOptions() (opts []client.Option, diags diag.Diagnostics) {
+	if file := settingOf(m.CAFile, caFileVariable); file != "" {
 		opts = append(opts, client.WithCAFile(file))
 	}
 	if !m.MaxRetries.IsNull() {
@@ -66,17 +66,17 @@ func (m providerModel) options() (opts []client.Option, diags diag.Diagnostics) 
 	return opts, nil
 }
 
-// reason returns the reason of changes. The schema checks the length of the attribute but not of the variable.
-func (m providerModel) reason() (reason string, diags diag.Diagnostics) {
-	reason = setting(m.ChangeReason, reasonVariable)
+// readReason returns the reason of changes. The schema checks the length of the attribute, but not of the variable.
+func (m providerModel) readReason() (reason string, diags diag.Diagnostics) {
+	reason = settingOf(m.ChangeReason, reasonVariable)
 	if utf8.RuneCountInString(reason) > maxReason {
-		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("It has more than %d characters.", maxReason))
+		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("The value has more than %d characters.", maxReason))
 	}
 	return reason, diags
 }
 
-// resubmit reports whether to ask again for edits that were rejected.
-func (m providerModel) resubmit() (resubmit bool, diags diag.Diagnostics) {
+// readResubmit reports whether to ask again for edits that were rejected.
+func (m providerModel) readResubmit() (resubmit bool, diags diag.Diagnostics) {
 	text := os.Getenv(resubmitVariable)
 	if !m.ResubmitRejected.IsNull() || text == "" {
 		return m.ResubmitRejected.ValueBool(), nil
@@ -88,12 +88,12 @@ func (m providerModel) resubmit() (resubmit bool, diags diag.Diagnostics) {
 	return resubmit, diags
 }
 
-// changeAuthors reads the handles of authorsVariable, which commas or white space separate.
-func changeAuthors() (authors []string, diags diag.Diagnostics) {
+// readChangeAuthors returns the handles in authorsVariable, which are separated by commas or white space.
+func readChangeAuthors() (authors []string, diags diag.Diagnostics) {
 	for _, author := range strings.FieldsFunc(os.Getenv(authorsVariable), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 		if rules.CheckHandle(author) != nil {
 			diags.AddError("Invalid value of "+authorsVariable,
-				fmt.Sprintf("%q is no handle of a certctl principal. Give the handles of the people who wrote the change, such as alice,bob.", author))
+				fmt.Sprintf("%q is no handle of a certctl principal. Give the handles of the authors of the change, such as alice,bob.", author))
 			continue
 		}
 		if !slices.Contains(authors, author) {
@@ -103,8 +103,8 @@ func changeAuthors() (authors []string, diags diag.Diagnostics) {
 	return authors, diags
 }
 
-// setting is the attribute, or the variable if it is not set.
-func setting(v types.String, variable string) string {
+// settingOf returns the attribute, or the variable if the attribute is not set.
+func settingOf(v types.String, variable string) string {
 	if v.IsNull() {
 		return os.Getenv(variable)
 	}

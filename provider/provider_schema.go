@@ -19,7 +19,7 @@ func providerSchema() schema.Schema {
 			"api_key": schema.StringAttribute{
 				Optional:            true,
 				Sensitive:           true,
-				MarkdownDescription: "API key of the principal that Terraform acts as. Prefer the environment, so that no file holds it: `" + apiKeyVariable + "`.",
+				MarkdownDescription: "API key of the principal that Terraform acts as. The environment is safer than a file: `" + apiKeyVariable + "`.",
 			},
 			"ca_file": schema.StringAttribute{
 				Optional:            true,
@@ -27,12 +27,12 @@ func providerSchema() schema.Schema {
 			},
 			"change_reason": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Why these changes are made, such as a ticket or the URL of a pull request; at most 500 characters. Whoever decides on an edit of a gated profile reads it on the approval. Environment: `" + reasonVariable + "`.",
+				MarkdownDescription: "Reason of the changes, such as a ticket or the URL of a pull request; at most 500 characters. Approvers read it on the approval. Environment: `" + reasonVariable + "`.",
 				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(maxReason)},
 			},
 			"resubmit_rejected": schema.BoolAttribute{
 				Optional:            true,
-				MarkdownDescription: "Ask again for an edit of a gated profile that was rejected, although nothing in it has changed. Meant for a single run. Environment: `" + resubmitVariable + "`. Defaults to `false`.",
+				MarkdownDescription: "Whether to ask again for an unchanged edit of a gated profile that was rejected. Meant for a single run. Environment: `" + resubmitVariable + "`. Defaults to `false`.",
 			},
 			"request_timeout": schema.StringAttribute{
 				Optional:            true,
@@ -41,7 +41,7 @@ func providerSchema() schema.Schema {
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a request that failed on its way is sent again. Defaults to `3`; `0` turns retries off. Every write carries what the server needs to do it once.",
+				MarkdownDescription: "How often a request without an answer is sent again. Defaults to `3`; `0` turns retries off. A retried write has one effect.",
 				Validators:          []validator.Int64{int64validator.Between(0, 100)},
 			},
 		},

@@ -61,7 +61,7 @@ func TestRenewCertificateAction(t *testing.T) {
 	free, gated := s.Certificate(t, s.Profile(t, false).ID), s.Certificate(t, s.Profile(t, true).ID)
 	says(free.ID, `Job job-\S+ is Pending.*is Completed\n$`)
 	says(gated.ID, `AwaitingApproval.*WARNING: Certificate \S+ awaits approval ar-.*accountable: alice.*/approve"`)
-	says(gated.ID, `under way already.*awaits approval ar-`)
+	says(gated.ID, `is already open.*awaits approval ar-`)
 	requests, err := client.Collect(s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{
 		ApprovalFilter: client.ApprovalFilter{CertificateID: gated.ID},
 	}))

@@ -103,6 +103,6 @@ func TestCertificateSchema_DefaultsAreTheServers(t *testing.T) {
 		t.Error(diff)
 	}
 	if !m.Status.IsUnknown() || !m.CertificatePEM.IsUnknown() || !m.NotAfter.IsUnknown() {
-		t.Errorf("what issuance makes is known before it: %+v", m.outputs)
+		t.Errorf("what issuance makes is known before it: %+v", m.issuanceOutputs)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// versionKey is where the version of the stored object lives between Read and the next write.
+// versionKey is the key of the object's version in private state. A read or a write sets it for the next write.
 const versionKey = "version"
 
 type privateState interface {
@@ -18,26 +18,26 @@ type privateState interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
-// ifMatch makes a write apply only to the version that was planned on.
+// ifMatch returns the option that makes a write fail if the object changed after the plan.
 func ifMatch(ctx context.Context, private privateState) (client.RequestOption, diag.Diagnostics) {
 	text, diags := private.GetKey(ctx, versionKey)
 	var version int64
 	if err := json.Unmarshal(text, &version); err != nil && !diags.HasError() {
-		diags.AddError("The state does not say which version it shows",
-			"Nothing was written, since that could undo the work of somebody else. Run terraform apply -refresh-only, then try again.")
+		diags.AddError("The state has no version of the object",
+			"Nothing was written, because a write could undo a change by somebody else. Run terraform apply -refresh-only, then try again.")
 	}
 	return client.IfMatch(version), diags
 }
 
-// place is where Terraform keeps an object.
-type place struct {
+// target is the state of one object in a response.
+type target struct {
 	state    *tfsdk.State
 	identity *tfsdk.ResourceIdentity
 	private  privateState
 }
 
-// remember leaves values in private state, for the next plan or write.
-func (to place) remember(ctx context.Context, values map[string]any) (diags diag.Diagnostics) {
+// setPrivate sets values in private state, for the next plan or write.
+func (to target) setPrivate(ctx context.Context, values map[string]any) (diags diag.Diagnostics) {
 	for key, value := range values {
 		text, err := json.Marshal(value)
 		if err != nil {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -8,7 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-func textSet(values []string) types.Set {
+func newStringSet(values []string) types.Set {
 	elements := make([]attr.Value, len(values))
 	for i, v := range values {
 		elements[i] = types.StringValue(v)
@@ -16,7 +17,7 @@ func textSet(values []string) types.Set {
 	return types.SetValueMust(types.StringType, elements)
 }
 
-func textMap(values map[string]string) types.Map {
+func newStringMap(values map[string]string) types.Map {
 	elements := make(map[string]attr.Value, len(values))
 	for k, v := range values {
 		elements[k] = types.StringValue(v)
@@ -24,7 +25,7 @@ func textMap(values map[string]string) types.Map {
 	return types.MapValueMust(types.StringType, elements)
 }
 
-func textsOf(elements []attr.Value) []string {
+func stringsOf(elements []attr.Value) []string {
 	values := make([]string, 0, len(elements))
 	for _, e := range elements {
 		if s, ok := e.(types.String); ok {
@@ -34,7 +35,7 @@ func textsOf(elements []attr.Value) []string {
 	return values
 }
 
-func labels(m types.Map) map[string]string {
+func stringMapOf(m types.Map) map[string]string {
 	values := map[string]string{}
 	for k, e := range m.Elements() {
 		if s, ok := e.(types.String); ok {
@@ -44,7 +45,15 @@ func labels(m types.Map) map[string]string {
 	return values
 }
 
-// timestamp keeps the microseconds, which timetypes drops.
-func timestamp(t time.Time) timetypes.RFC3339 {
+// newTimestamp keeps the microseconds. The constructors of timetypes drop them.
+func newTimestamp(t time.Time) timetypes.RFC3339 {
 	return timetypes.NewRFC3339ValueMust(t.UTC().Format(time.RFC3339Nano))
+}
+
+// countOf returns a number with its noun, which is in the singular for 1.
+func countOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }

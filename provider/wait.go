@@ -8,16 +8,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// openJob is the refusal that names the job which is in the way.
-func openJob(err error) (*api.Problem, bool) {
+// jobAlreadyOpen returns the problem that names the open job, if err is that problem.
+func jobAlreadyOpen(err error) (*api.Problem, bool) {
 	p, ok := errors.AsType[*api.Problem](err)
 	return p, ok && p.Code() == api.CodeJobAlreadyOpen
 }
 
-// pollInterval is how often a waiting apply looks.
+// pollInterval is the time between two reads of an apply that waits.
 const pollInterval = time.Second
 
-// pause lets some time pass; false when the deadline or Ctrl-C came first.
+// pause sleeps for pollInterval. It returns false if the deadline or Ctrl-C comes first.
 func pause(ctx context.Context, deadline time.Time) bool {
 	if !time.Now().Add(pollInterval).Before(deadline) {
 		return false
@@ -30,6 +30,6 @@ func pause(ctx context.Context, deadline time.Time) bool {
 	}
 }
 
-// finish lets a write that was begun run to its end, bounded by the request timeout: cut off by Ctrl-C it
-// could happen without Terraform knowing.
-func finish(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+// uninterruptible returns a context that Ctrl-C does not cancel, for writes. The request timeout still bounds the write. A
+// write that Ctrl-C interrupts could take effect without Terraform learning of it.
+func uninterruptible(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
