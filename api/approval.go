@@ -14,6 +14,9 @@ const (
 	ApprovalProfileEdit ApprovalKind = "profile_edit"
 )
 
+// ApprovalKinds lists every kind of approval.
+func ApprovalKinds() []ApprovalKind { return []ApprovalKind{ApprovalIssuance, ApprovalProfileEdit} }
+
 // ApprovalState is where an approval stands. All but pending are final.
 type ApprovalState string
 
@@ -39,9 +42,9 @@ const (
 // Approval is a request that waits for a second person, or what became of it.
 type Approval struct {
 	ID                 string           `json:"id"`
-	Kind               ApprovalKind     `json:"kind" enum:"issuance,profile_edit"`
+	Kind               ApprovalKind     `json:"kind"`
 	State              ApprovalState    `json:"state" enum:"pending,approved,rejected,expired,cancelled"`
-	ProfileID          string           `json:"profile_id"`
+	ProfileID          *string          `json:"profile_id" doc:"null for a kind of approval that has no profile"`
 	ProfileName        string           `json:"profile_name"`
 	CertificateID      *string          `json:"certificate_id" doc:"null for a profile edit"`
 	JobID              *string          `json:"job_id" doc:"null for a profile edit"`

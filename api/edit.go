@@ -43,3 +43,19 @@ type EditedProfile struct {
 	Profile
 	Effects *EditEffects `json:"effects,omitempty" doc:"what the edit does to jobs and certificates; only if it turned the gate on, or has effects"`
 }
+
+// EditSubject is the subject of an approval of kind profile_edit. Sets are sorted by bytes.
+type EditSubject struct {
+	ProfileID   string       `json:"profile_id"`
+	BaseVersion int64        `json:"base_version" doc:"the newest version that changed a rule"`
+	Before      ProfileRules `json:"before"`
+	After       ProfileRules `json:"after"`
+}
+
+// ProfileRules are the written fields of a profile, without its description and labels.
+type ProfileRules struct {
+	ProfileSpec
+	// These hide the fields of the same JSON name, so they are left out.
+	Description string            `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+}

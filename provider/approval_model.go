@@ -8,7 +8,7 @@ import (
 type approvalModel struct {
 	ID            string            `tfsdk:"id"`
 	Kind          string            `tfsdk:"kind"`
-	ProfileID     string            `tfsdk:"profile_id"`
+	ProfileID     *string           `tfsdk:"profile_id"`
 	ProfileName   string            `tfsdk:"profile_name"`
 	CertificateID *string           `tfsdk:"certificate_id"`
 	CommonName    *string           `tfsdk:"common_name"`

@@ -15,13 +15,26 @@ const (
 	maxSANBytes = 64 << 10
 )
 
-// CheckCertificate returns every fault of a certificate under a profile, in the order of its fields; none means that
-// the profile allows all of it. The gate asks it again before each signature.
-func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
+// CheckCertificate parses the CSR of a certificate and returns every fault of the certificate under a profile, in the
+// order of its fields. No fault means that the profile allows all of it.
+func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) (*CSR, []api.Fault) {
+	csr, err := ParseCSR(spec.CSRPEM)
+	if err != nil {
+		return nil, checkWith(spec, p, []api.Fault{fault("/csr_pem", "%s", err)})
+	}
+	return csr, CheckContent(spec, csr, p)
+}
+
+// CheckContent is CheckCertificate for a CSR that is parsed already. The gate asks it again before each signature.
+func CheckContent(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
+	return checkWith(spec, p, checkCSR(spec, csr, p))
+}
+
+func checkWith(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []api.Fault {
 	return slices.Concat(
 		checkCommonName(spec),
 		checkSANs(spec.SANs, p),
-		checkCSR(spec, p),
+		csr,
 		checkRenewBefore(spec.RenewBeforeSeconds, p.MaxTTLSeconds),
 		CheckLabels(spec.Labels),
 	)
@@ -88,16 +101,11 @@ func checkSAN(s string, allowed *Names) error {
 	return allowed.Permits(n)
 }
 
-func checkCSR(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
-	const pointer = "/csr_pem"
-	csr, err := ParseCSR(spec.CSRPEM)
-	if err != nil {
-		return []api.Fault{fault(pointer, "%s", err)}
-	}
+func checkCSR(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
 	var out []api.Fault
 	for _, err := range []error{csr.Within(spec.CommonName, spec.SANs, p.AllowedEKUs), PermitsKey(p, csr.Key)} {
 		if err != nil {
-			out = append(out, fault(pointer, "%s", err))
+			out = append(out, fault("/csr_pem", "%s", err))
 		}
 	}
 	return out

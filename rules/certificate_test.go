@@ -59,7 +59,7 @@ func TestCheckCertificate(t *testing.T) {
 			spec.CommonName, spec.CSRPEM = "a.example.com", pemText
 			spec.SANs = []string{"a.example.com", "b.c.example.com", "spiffe://example.com/a"}
 			c.change(&spec)
-			faults := CheckCertificate(spec, p)
+			_, faults := CheckCertificate(spec, p)
 			if len(faults)*2 != len(c.want) {
 				t.Fatalf("got %s, want %q", fmt.Sprintf("%q", faults), c.want)
 			}

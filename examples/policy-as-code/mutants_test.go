@@ -13,7 +13,7 @@ type mutant struct{ file, was, becomes string }
 
 var mutants = map[string]mutant{
 	"ignores nested modules":        {"plan.rego", `names - {"child_modules", "resources"}`, `names - {"resources"}`},
-	"believes lookalikes":          {"plan.rego", "\tnames - {\"child_modules\", \"resources\"} == set()\n", ""},
+	"believes lookalikes":           {"plan.rego", "\tnames - {\"child_modules\", \"resources\"} == set()\n", ""},
 	"reads planned values only":     {"plan.rego", "document.prior_state.values.root_module", "document.planned_values.root_module"},
 	"ignores the wrapping":          {"plan.rego", "is_object(input.plan)", "false"},
 	"takes any plan as complete":    {"plan.rego", "is_complete if document.complete == true", "is_complete if true"},

@@ -26,9 +26,10 @@ var (
 
 // stateCollector reads the state of the queue from the database when it is asked for.
 type stateCollector struct {
-	store  *store.Store
-	bypass bool
-	log    *slog.Logger
+	store     *store.Store
+	approvals *approval.Service
+	profiles  series.Bounded
+	log       *slog.Logger
 }
 
 // Describe implements prometheus.Collector.
@@ -42,7 +43,7 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. Without the database there are no values rather than wrong ones.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
-	out <- prometheus.MustNewConstMetric(bypassDesc, prometheus.GaugeValue, boolValue(c.bypass))
+	out <- prometheus.MustNewConstMetric(bypassDesc, prometheus.GaugeValue, boolValue(c.approvals.HasBypass()))
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var pending map[string]int64
@@ -50,7 +51,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	var ungated rules.UngatedNames
 	age := 0.0
 	err := c.store.Read(ctx, func(tx *store.Tx) error {
-		byProfile, oldest, err := approval.Pending(tx)
+		byProfile, oldest, err := c.approvals.CountPending(tx)
 		if err != nil {
 			return err
 		}
@@ -68,10 +69,9 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	out <- prometheus.MustNewConstMetric(ungatedDesc, prometheus.GaugeValue, boolValue(ungated.AllowAll))
-	var profiles series.Bounded
 	bounded := map[string]int64{}
 	for profileID, n := range pending {
-		bounded[profiles.Label(profileID)] += n
+		bounded[c.profiles.Label(profileID)] += n
 	}
 	for profileID, n := range bounded {
 		out <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), profileID)

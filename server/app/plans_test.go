@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"gorm.io/gorm"
 	gormlogger "gorm.io/gorm/logger"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -35,6 +38,7 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 // on 20,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
+	approvals := approval.New(time.Hour, false, approval.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	pending := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
 		"approvals": func(tx *store.Tx, page store.Page) error {
@@ -66,7 +70,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 			return err
 		},
 		"summary of pending approvals": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.Summarize(tx, pending, page.Limit)
+			_, err := approvals.Summarize(tx, pending, page.Limit)
 			return err
 		},
 		"jobs": func(tx *store.Tx, page store.Page) error {

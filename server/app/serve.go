@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"log/slog"
-	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -38,12 +36,6 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 		return err
 	}
 	return server.Run(ctx)
-}
-
-// Idle wires a server for a command: it has no issuer and is never run.
-func Idle(db *store.Store, log *slog.Logger) (*Server, error) {
-	config := ServeConfig{Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Second, Workers: 1, ReaperInterval: time.Second, RenewalInterval: time.Hour}
-	return New(config, Options{Store: db, Log: log})
 }
 
 // ReplaceCA makes the configured CA the one of the database, for all servers. It returns the fingerprint of the CA, too.

@@ -14,13 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/approval"
-	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
-	"github.com/certctl/terraform-provider-certctl/server/identity"
-	"github.com/certctl/terraform-provider-certctl/server/issuance"
-	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -39,52 +33,38 @@ type Options struct {
 	Version string
 }
 
-// Server is a wired server. Handler may be used on its own; Run does everything else.
+// Server is a server that is ready to run. Handler may be used on its own; Run does everything else.
 type Server struct {
+	*Admin
 	Handler  http.Handler
 	Registry *prometheus.Registry
 
-	config    ServeConfig
-	store     *store.Store
-	approvals *approval.Service
-	queue     *job.Queue
-	issuance  *issuance.Service
-	log       *slog.Logger
+	config ServeConfig
+	rooms  *rooms
+	log    *slog.Logger
 }
 
-// New wires a server. It starts nothing.
+// New makes a server. It starts nothing.
 func New(config ServeConfig, opts Options) (*Server, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	queue := job.NewQueue(opts.Store, job.NewMetrics(registry))
-	signGate, err := gate.New(opts.Store, queue, opts.Issuers, config.ApprovalBypass, opts.Log)
+	r, err := wire(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
 	if err != nil {
 		return nil, err
 	}
-	approvals := approval.New(config.JobAwaitingApprovalTimeout, config.ApprovalBypass, approval.NewMetrics(registry), opts.Log)
-	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
-	profiles := &profile.Service{
-		Approvals: approvals, Issuers: issuerIDs(opts.Issuers), Users: certificate.Users, Effects: gate.Effects, RunJobs: queue.RunNow,
-	}
-	approvals.Register(api.ApprovalProfileEdit, profile.Kind{Service: profiles})
-	s := &Server{
-		Registry: registry, config: config, store: opts.Store, approvals: approvals, queue: queue, log: opts.Log,
-		issuance: &issuance.Service{
-			Store: opts.Store, Gate: signGate, Approvals: approvals, Queue: queue,
-			Metrics: issuance.NewMetrics(registry), Log: opts.Log,
-		},
-	}
-	registry.MustRegister(&stateCollector{store: opts.Store, bypass: config.ApprovalBypass, log: opts.Log})
-	s.Handler = rest.New(rest.Rooms{
+	registry.MustRegister(&stateCollector{store: opts.Store, approvals: r.approvals, log: opts.Log})
+	handler := rest.New(rest.Rooms{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
 		},
-		Profiles: profiles, Certificates: &certificate.Service{Approvals: approvals}, Approvals: approvals, Issuance: s.issuance,
+		Profiles: r.profiles, Certificates: r.certificates, Approvals: r.approvals, Issuance: r.issuance,
 		Version: opts.Version, Ready: (&readiness{check: opts.ready}).Ready,
 	})
-	return s, nil
+	return &Server{
+		Admin: &Admin{r.approvals}, Handler: handler, Registry: registry, config: config, rooms: r, log: opts.Log,
+	}, nil
 }
 
 // ready says whether the server can write, and has the issuers that the database knows.
@@ -95,57 +75,9 @@ func (o Options) ready(ctx context.Context) error {
 	return gate.CheckIssuers(ctx, o.Store, o.Issuers)
 }
 
-func issuerIDs(issuers map[string]gate.Issuer) []string {
-	ids := make([]string, 0, len(issuers))
-	for id := range issuers {
-		ids = append(ids, id)
-	}
-	return ids
-}
-
-// DisablePrincipal stops a principal and cancels the open requests that they made or are accountable for.
-func (s *Server) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, error) {
-	done, err := principal.Disable(tx, id)
-	if err != nil {
-		return done, err
-	}
-	done.CancelledRequests, err = s.approvals.CloseOf(tx, identity.CLI, id)
-	return done, err
-}
-
-// HandOver gives a person's services, and what the scheduler asks for in their name, to another person.
-func (s *Server) HandOver(tx *store.Tx, from, to string) (principal.Effects, error) {
-	var done principal.Effects
-	services, err := principal.Services(tx, from)
-	if err != nil {
-		return done, err
-	}
-	for _, id := range services {
-		changed, err := s.ChangeOwner(tx, id, to)
-		if err != nil {
-			return done, err
-		}
-		done.RevokedKeys = append(done.RevokedKeys, changed.RevokedKeys...)
-		done.CancelledRequests = append(done.CancelledRequests, changed.CancelledRequests...)
-	}
-	done.MovedServices = services
-	return done, principal.HandOver(tx, from, to)
-}
-
-// ChangeOwner gives a service to another human, revokes its keys and cancels its open requests: the former owner is
-// accountable for those, and the service acts for somebody else now.
-func (s *Server) ChangeOwner(tx *store.Tx, id, owner string) (principal.Effects, error) {
-	done, err := principal.SetOwner(tx, id, owner)
-	if err != nil {
-		return done, err
-	}
-	done.CancelledRequests, err = s.approvals.CloseOfFormerOwners(tx, identity.CLI, id, owner)
-	return done, err
-}
-
 // Expire ends the requests whose deadline has passed, as the reaper does.
 func (s *Server) Expire(ctx context.Context) error {
-	return s.approvals.ExpireDue(ctx, s.store, expireAtOnce)
+	return s.rooms.approvals.ExpireDue(ctx, s.rooms.store, expireAtOnce)
 }
 
 // How long requests and jobs may take to end when the server stops.
@@ -191,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // warnOfUngatedNames says in the log that the database allows every name to be signed without approval.
 func (s *Server) warnOfUngatedNames(ctx context.Context) error {
-	return s.store.Read(ctx, func(tx *store.Tx) error {
+	return s.rooms.store.Read(ctx, func(tx *store.Tx) error {
 		names, err := profile.GetUngatedNames(tx)
 		if err == nil && names.AllowAll {
 			s.log.WarnContext(ctx, "any name may be signed without approval, under a profile that is not gated: list those that may with certctl ungated-names set")
@@ -246,10 +178,10 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, handler http.
 func (s *Server) Work(ctx context.Context) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() { s.store.Jobs().Listen(ctx) })
+	running.Go(func() { s.rooms.store.Jobs().Listen(ctx) })
 	running.Go(func() { s.every(ctx, s.config.ReaperInterval, s.reap) })
 	running.Go(func() { s.every(ctx, s.config.RenewalInterval, s.renew) })
-	running.Go(func() { s.issuance.Work(ctx, s.config.Workers) })
+	running.Go(func() { s.rooms.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()
 		close(ended)

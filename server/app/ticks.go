@@ -20,7 +20,7 @@ func (s *Server) every(ctx context.Context, interval time.Duration, tick func(co
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := s.store.MayWrite(ctx); err == nil {
+		if err := s.rooms.store.MayWrite(ctx); err == nil {
 			tick(ctx)
 		} else if ctx.Err() == nil {
 			s.log.WarnContext(ctx, "no tick; trying again", "error", err)
@@ -38,12 +38,12 @@ func (s *Server) reap(ctx context.Context) {
 	s.step(ctx, "expire approvals", s.Expire)
 	s.step(ctx, "look for lost jobs", s.reapJobs)
 	s.step(ctx, "forget answers kept for retries", func(ctx context.Context) error {
-		return web.ForgetReplays(ctx, s.store, forgetAtOnce)
+		return web.ForgetReplays(ctx, s.rooms.store, forgetAtOnce)
 	})
 }
 
 func (s *Server) reapJobs(ctx context.Context) error {
-	reaped, err := s.queue.Reap(ctx)
+	reaped, err := s.rooms.queue.Reap(ctx)
 	if reaped > 0 {
 		s.log.WarnContext(ctx, "took jobs back from workers that were not heard of", "jobs", reaped)
 	}
@@ -54,7 +54,7 @@ func (s *Server) renew(ctx context.Context) { s.step(ctx, "renew what is due", s
 
 // RenewDue asks for every certificate that is due, as the scheduler does.
 func (s *Server) RenewDue(ctx context.Context) error {
-	return s.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
+	return s.rooms.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
 }
 
 // step runs one step of a tick and logs its error or panic. The next tick tries again.

@@ -12,12 +12,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Approval is a request and what became of it. All but the decision is fixed when it is made.
+// Approval is a request and its decision. Everything but the decision is fixed when the request is made.
 type Approval struct {
 	ID                 string
 	Kind               api.ApprovalKind
 	State              api.ApprovalState
-	ProfileID          string
+	ProfileID          *string
 	ProfileName        string
 	CertificateID      *string
 	CertificateUID     *string `gorm:"column:certificate_uid"`
@@ -49,7 +49,7 @@ type Approval struct {
 // TableName implements gorm's Tabler.
 func (Approval) TableName() string { return "approvals" }
 
-// API is the approval as callers see it.
+// API returns the approval as callers see it.
 func (a Approval) API() api.Approval {
 	return api.Approval{
 		ID: a.ID, Kind: a.Kind, State: a.State, ProfileID: a.ProfileID, ProfileName: a.ProfileName,
@@ -62,17 +62,17 @@ func (a Approval) API() api.Approval {
 	}
 }
 
-// open says whether the approval can still be decided at a time.
-func (a Approval) open(now time.Time) bool {
+// isOpen reports whether the approval can still be decided at a time.
+func (a Approval) isOpen(now time.Time) bool {
 	return a.State == api.ApprovalPending && now.Before(a.ExpiresAt)
 }
 
-// Overdue says whether the deadline has passed and nobody has seen it yet.
-func (a Approval) Overdue(now time.Time) bool {
+// IsOverdue reports whether the deadline has passed and the expiry is not recorded yet.
+func (a Approval) IsOverdue(now time.Time) bool {
 	return a.State == api.ApprovalPending && !now.Before(a.ExpiresAt)
 }
 
-// Service decides. Make it with New and register every Kind before it is used.
+// Service makes and decides requests. Make it with New, and register every Kind before it is used.
 type Service struct {
 	kinds   map[api.ApprovalKind]Kind
 	timeout time.Duration
@@ -88,7 +88,7 @@ const (
 	denialsAtOnce    = 30
 )
 
-// New makes a Service whose requests wait for at most timeout, or not at all where the bypass is on.
+// New makes a Service whose requests expire after timeout. If bypass is on, every request is approved at once.
 func New(timeout time.Duration, bypass bool, metrics *Metrics, log *slog.Logger) *Service {
 	return &Service{
 		kinds: map[api.ApprovalKind]Kind{}, timeout: timeout, bypass: bypass, metrics: metrics, log: log,
@@ -96,7 +96,7 @@ func New(timeout time.Duration, bypass bool, metrics *Metrics, log *slog.Logger)
 	}
 }
 
-// Decider is who decided, as an actor: a person, or the system itself.
+// Decider returns the actor who decided: a person, or one of the system. It is the zero Actor before the decision.
 func (a Approval) Decider() identity.Actor {
 	if a.DecidedBy == nil {
 		return identity.Actor{}

@@ -12,22 +12,22 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Close cancels a pending request because something happened to what it is about; who is whose call did it. One whose
-// deadline had passed before has expired, and nobody closed it.
+// Close cancels a pending request because what it is about changed. who is the principal whose call did that. If the
+// deadline has passed, Close records the expiry instead.
 func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause api.Cause) (Approval, error) {
-	if a.Overdue(tx.Now) {
+	if a.IsOverdue(tx.Now) {
 		return s.Expire(tx, a)
 	}
 	closed, err := s.end(tx, who, a, api.ApprovalCancelled, cause, "")
 	if err != nil {
 		return Approval{}, err
 	}
-	tx.AfterCommit(func() { s.metrics.cancelled(closed, cause) })
-	return closed, record(tx, who, "approval_cancelled", closed, audit.Details{"cause": cause})
+	tx.AfterCommit(func() { s.metrics.countCancellation(closed, cause) })
+	return closed, appendAudit(tx, who, "approval_cancelled", closed, audit.Details{"cause": cause})
 }
 
-// CloseUnlessDecided is Close for what may have ended meanwhile: whoever was faster has rejected it, withdrawn it or seen
-// it expire. An approval would have needed the lock of what waits, which the caller holds.
+// CloseUnlessDecided is Close, but succeeds if the request was rejected, withdrawn or expired meanwhile. It cannot have
+// been approved meanwhile: that needs the lock the caller holds.
 func (s *Service) CloseUnlessDecided(tx *store.Tx, who identity.Actor, a Approval, cause api.Cause) error {
 	if _, err := s.Close(tx, who, a, cause); !IsDecided(err) {
 		return err
@@ -35,24 +35,24 @@ func (s *Service) CloseUnlessDecided(tx *store.Tx, who identity.Actor, a Approva
 	return nil
 }
 
-// CloseOf cancels every pending request that a principal made or is accountable for, and returns the ids.
-func (s *Service) CloseOf(tx *store.Tx, who identity.Actor, principalID string) ([]string, error) {
+// CloseForPrincipal cancels every pending request that a principal made or is accountable for. It returns the ids.
+func (s *Service) CloseForPrincipal(tx *store.Tx, who identity.Actor, principalID string) ([]string, error) {
 	return s.closeAll(tx, who, api.CausePersonDisabled, tx.DB.Where("accountable = ? OR requested_by = ?", principalID, principalID))
 }
 
-// CloseOfFormerOwners cancels every pending request of a service that its owner is not accountable for, and returns the
+// CloseForFormerOwners cancels every pending request of a service that its owner is not accountable for. It returns the
 // ids.
-func (s *Service) CloseOfFormerOwners(tx *store.Tx, who identity.Actor, service, owner string) ([]string, error) {
+func (s *Service) CloseForFormerOwners(tx *store.Tx, who identity.Actor, service, owner string) ([]string, error) {
 	return s.closeAll(tx, who, api.CauseOwnerChanged, tx.DB.Where("requested_by = ? AND accountable <> ?", service, owner))
 }
 
 func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause api.Cause, chosen *gorm.DB) ([]string, error) {
-	var open []Approval
-	if err := tx.DB.Where(isPending).Where(chosen).Order("id").Find(&open).Error; err != nil {
+	var pending []Approval
+	if err := tx.DB.Where(isPending).Where(chosen).Order("id").Find(&pending).Error; err != nil {
 		return nil, fmt.Errorf("find the requests to cancel: %w", err)
 	}
 	var cancelled []string
-	for _, a := range open {
+	for _, a := range pending {
 		closed, err := s.Close(tx, who, a, cause)
 		switch {
 		case err != nil && !IsDecided(err):
@@ -64,25 +64,25 @@ func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause api.Cause, ch
 	return cancelled, nil
 }
 
-// end moves a pending request to a final state without approval, and ends what waited.
+// end moves a pending request to a final state other than approved, and ends what waited.
 func (s *Service) end(tx *store.Tx, who identity.Actor, a Approval, to api.ApprovalState, cause api.Cause, note string) (Approval, error) {
-	kind, err := s.kind(a)
+	kind, err := s.kindOf(a)
 	if err != nil {
 		return Approval{}, err
 	}
-	ended, err := s.finish(tx, a, to, who, cause, note)
+	ended, err := s.moveToFinal(tx, a, to, who, cause, note)
 	if err != nil {
 		return Approval{}, err
 	}
-	return ended, kind.Closed(tx, ended, cause)
+	return ended, kind.Close(tx, ended, cause)
 }
 
-// The statements that take an approval out of pending, one for each final state. A decision counts only before the
-// deadline, an expiry only after it; a cancellation may come at any time and has no decider.
+// finalStatements are the statements that take an approval out of pending, one for each final state. A decision needs
+// the deadline ahead, an expiry needs it behind. A cancellation needs neither and has no decider.
 //
-// The empty string that is appended to the state leaves PostgreSQL the primary key alone to find the approval by. If its
-// statistics know no pending approval, the index of what is pending looks cheaper, and PostgreSQL walks all of it.
-var finishing = map[api.ApprovalState]string{
+// The empty string appended to the state makes PostgreSQL find the approval by its primary key. If its statistics know
+// no pending approval, the index of pending approvals looks cheaper, and PostgreSQL walks all of it.
+var finalStatements = map[api.ApprovalState]string{
 	api.ApprovalApproved: `UPDATE approvals SET state = 'approved', decided_by = @by, decided_at = @now, note = @note, updated_at = @now
 		WHERE id = @id AND state || '' = 'pending' AND expires_at > @now RETURNING *`,
 	api.ApprovalRejected: `UPDATE approvals SET state = 'rejected', decided_by = @by, decided_at = @now, note = @note, updated_at = @now
@@ -93,38 +93,38 @@ var finishing = map[api.ApprovalState]string{
 		WHERE id = @id AND state || '' = 'pending' RETURNING *`,
 }
 
-// finish runs the only statement that may take an approval to a final state. Losing to another call is already_decided,
-// with what came first.
-func (s *Service) finish(tx *store.Tx, a Approval, to api.ApprovalState, who identity.Actor, cause api.Cause, note string) (Approval, error) {
-	statement, known := finishing[to]
+// moveToFinal runs the only statements that take an approval to a final state. If another call was first, moveToFinal
+// returns already_decided or approval_expired, with what that call did.
+func (s *Service) moveToFinal(tx *store.Tx, a Approval, to api.ApprovalState, who identity.Actor, cause api.Cause, note string) (Approval, error) {
+	statement, known := finalStatements[to]
 	if !known {
 		return Approval{}, fmt.Errorf("approval %s cannot end as %q", a.ID, to)
 	}
-	var ended Approval
-	won, err := tx.Guarded(&ended, statement, sql.Named("by", who.ID), sql.Named("now", tx.Now),
+	var moved Approval
+	won, err := tx.Guarded(&moved, statement, sql.Named("by", who.ID), sql.Named("now", tx.Now),
 		sql.Named("cause", cause), sql.Named("note", note), sql.Named("id", a.ID))
 	if err != nil {
 		return Approval{}, fmt.Errorf("move approval %s to %s: %w", a.ID, to, err)
 	}
 	if !won {
-		return Approval{}, s.lost(tx, a)
+		return Approval{}, s.explainLoss(tx, a)
 	}
-	return ended, nil
+	return moved, nil
 }
 
-// lost explains why the guard did not hold.
-func (s *Service) lost(tx *store.Tx, a Approval) error {
+// explainLoss returns why the guard of a statement did not hold.
+func (s *Service) explainLoss(tx *store.Tx, a Approval) error {
 	now, err := Get(tx, a.ID)
 	if err != nil {
 		return err
 	}
-	if err := s.stillOpen(tx, now); err != nil {
+	if err := s.checkOpen(tx, now); err != nil {
 		return err
 	}
 	return fmt.Errorf("approval %s is %s and was not changed", a.ID, now.State)
 }
 
-// IsDecided says that another decision came first.
+// IsDecided reports whether err says that another decision, or the deadline, came first.
 func IsDecided(err error) bool {
 	return api.Is(err, api.CodeAlreadyDecided, api.CodeApprovalExpired)
 }

@@ -3,9 +3,6 @@ package approval_test
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -314,7 +311,7 @@ func TestApprove_SubjectChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		approvedEdit(t, s, a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
+		approvedEdit(t, s, *a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
 		checkLastEvent(t, s, a.ID, "approval_cancelled", "bob", "User")
@@ -358,7 +355,7 @@ func TestApprove_ProfileDisabled(t *testing.T) {
 
 func profileOf(t *testing.T, s *servertest.Server, j api.Job) string {
 	t.Helper()
-	return stateOf(t, s, *j.ApprovalID).ProfileID
+	return *stateOf(t, s, *j.ApprovalID).ProfileID
 }
 
 func stateOf(t *testing.T, s *servertest.Server, id string) api.Approval {
@@ -400,46 +397,6 @@ func approvedEdit(t *testing.T, s *servertest.Server, profileID string, edit fun
 	if _, err := s.Client(t, "bob").ApproveApproval(ctx, waiting.Approval.ID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Approve has few round trips to spend: BEGIN, caller and approval, what would be signed, the approval, its job, the
-// audit row, COMMIT.
-func TestApprove_SevenRoundTrips(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	var statements []string
-	counting := false
-	s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Trace(func(sql string) {
-		mu.Lock()
-		defer mu.Unlock()
-		if counting {
-			statements = append(statements, sql)
-		}
-	}))
-	id, bob := *s.Waiting(t, "alice").ApprovalID, s.Client(t, "bob")
-	if _, err := bob.GetApproval(context.Background(), id); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	counting = true
-	mu.Unlock()
-	if _, err := bob.ApproveApproval(context.Background(), id, api.Decision{}); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	counting = false
-	if got := withoutWakeUp(statements); len(got) != 7 {
-		t.Errorf("%d statements: %q", len(got), got)
-	}
-}
-
-// withoutWakeUp leaves out the wake-up of the other replicas, which nobody waits for, and the look at the database's
-// clock, once in five seconds.
-func withoutWakeUp(statements []string) []string {
-	return slices.DeleteFunc(slices.Clone(statements), func(s string) bool {
-		return strings.Contains(s, "pg_notify") || strings.Contains(s, "clock_timestamp()")
-	})
 }
 
 // Nobody fills the audit trail with refused decisions: past the limit there is no row, and the answer says to wait.

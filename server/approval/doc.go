@@ -1,10 +1,12 @@
-// Package approval owns the two-person decision: a request waits, a second person decides, and what waited moves
-// on in the same transaction. One file per verb.
+// Package approval owns the two-person decision: a request waits, a second person decides, and what waited moves on
+// in the same transaction. One file per verb: request, approve, reject, withdraw, close, expire, bypass.
 //
-// It knows nothing of certificates or profiles: what waits is a Kind, registered when the server is built. A new
-// kind of approval is a new Kind and no line here.
+// It knows nothing of certificates or profiles. What waits is a [Kind], which app registers. A new kind of approval is
+// a new Kind and its constant in api, and no line here.
 //
-// The table approvals changes only through the guarded updates in this room; the schema refuses a change of a
-// decided row and of what a row is about. Lock order: a Kind locks what it will change (profile, certificate)
-// before the approval's row, and its job after it.
+// It owns the tables approvals and approval_names. A row of approvals changes only through the guarded updates in
+// close.go; the schema refuses to change a final row, or what a row is about.
+//
+// Lock order: [Kind.Lock] locks what the approval will change (profile, certificate), then the approval is updated,
+// then its job. docs/design/decision.md tells the whole transaction.
 package approval

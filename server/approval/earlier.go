@@ -10,20 +10,19 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// As many rejections are shown with a request.
 const maxRejections = 20
 
-// Previous finds what became of an earlier request that the filter chooses: the newest one rejected since a time, else
-// the newest one that ended; nil if none did.
-func Previous(tx *store.Tx, f Filter, since time.Time) (*Approval, error) {
-	rejected, err := newest(f.on(tx.DB).Where("state = 'rejected' AND decided_at > ?", since))
+// FindPrevious returns the newest request that the filter chooses and that was rejected since a time, or else the newest
+// one that ended. It returns nil if there is none.
+func FindPrevious(tx *store.Tx, f Filter, since time.Time) (*Approval, error) {
+	rejected, err := findNewest(f.apply(tx.DB).Where("state = 'rejected' AND decided_at > ?", since))
 	if err != nil || rejected != nil {
 		return rejected, err
 	}
-	return newest(f.on(tx.DB).Where("state <> 'pending'"))
+	return findNewest(f.apply(tx.DB).Where("state <> 'pending'"))
 }
 
-func newest(chosen *gorm.DB) (*Approval, error) {
+func findNewest(chosen *gorm.DB) (*Approval, error) {
 	var rows []Approval
 	if err := chosen.Order("created_at DESC, id DESC").Limit(1).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("look for an earlier request: %w", err)
@@ -34,9 +33,9 @@ func newest(chosen *gorm.DB) (*Approval, error) {
 	return &rows[0], nil
 }
 
-// Rejections lists the requests for any of the names that were rejected, newest first: since a time, and at any time
-// for those of the names that were added.
-func Rejections(tx *store.Tx, names []string, since time.Time, added []string) ([]api.Rejection, error) {
+// ListRejections lists the rejected requests for any of the names, newest first, at most twenty. It lists those decided
+// since a time; for the added names it lists those decided at any time.
+func ListRejections(tx *store.Tx, names []string, since time.Time, added []string) ([]api.Rejection, error) {
 	rejections := []api.Rejection{}
 	err := tx.DB.Raw(`SELECT id AS approval_id, certificate_id, decided_by, decided_at, note FROM approvals
 		WHERE state = 'rejected' AND id IN (SELECT approval_id FROM approval_names WHERE name IN ?)

@@ -11,16 +11,16 @@ import (
 
 // Expire ends a request whose deadline has passed.
 func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
-	ended, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, api.CauseApprovalExpired, "")
+	expired, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, api.CauseApprovalExpired, "")
 	if err != nil {
 		return Approval{}, err
 	}
-	tx.AfterCommit(func() { s.metrics.decided(ended) })
-	return ended, record(tx, identity.Reaper, "approval_expired", ended, nil)
+	tx.AfterCommit(func() { s.metrics.countDecision(expired) })
+	return expired, appendAudit(tx, identity.Reaper, "approval_expired", expired, nil)
 }
 
-// ExpireDue ends up to limit requests whose deadline has passed, each in a transaction of its own, so that one bad
-// row stops no other. Any number of replicas may do it at once.
+// ExpireDue ends up to limit requests whose deadline has passed. Each has a transaction of its own, so one bad row
+// stops no other. Several replicas may call ExpireDue at once.
 func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) error {
 	var due []Approval
 	err := db.Read(ctx, func(tx *store.Tx) error {

@@ -10,19 +10,19 @@ import (
 
 // Kind is something that can wait for an approval.
 type Kind interface {
-	// Stands locks what an approval would change and compares the request with what would happen now:
-	// nil if they are the same, ErrSubjectChanged if not. Any other error refuses without closing.
-	Stands(tx *store.Tx, a Approval) error
-	// Approved lets what waited go on. It must fail if that is not possible: then nothing was approved.
-	Approved(tx *store.Tx, a Approval) error
-	// Closed ends what waited: the request was rejected, withdrawn, expired or cancelled.
-	Closed(tx *store.Tx, a Approval, cause api.Cause) error
+	// Lock locks what an approval would change and compares the request with what would happen now. If they differ,
+	// Lock returns ErrSubjectChanged, and the request is closed. Any other error refuses the decision without closing.
+	Lock(tx *store.Tx, a Approval) error
+	// Approve moves on what waited. If Approve returns an error, the whole decision is undone.
+	Approve(tx *store.Tx, a Approval) error
+	// Close ends what waited: the request was rejected, withdrawn, expired or cancelled.
+	Close(tx *store.Tx, a Approval, cause api.Cause) error
 }
 
 // ErrSubjectChanged says that what was requested is no longer what would happen.
 var ErrSubjectChanged = errors.New("subject changed")
 
-// Register says what a kind of approval moves. Every kind is registered once, before the server starts.
+// Register adds a kind of approval. app registers each kind once, before the server starts.
 func (s *Service) Register(name api.ApprovalKind, k Kind) {
 	if _, twice := s.kinds[name]; twice {
 		panic(fmt.Sprintf("approval kind %q registered twice", name))
@@ -30,8 +30,8 @@ func (s *Service) Register(name api.ApprovalKind, k Kind) {
 	s.kinds[name] = k
 }
 
-// kind finds what an approval moves; an unknown kind is an error, so that it never opens the gate.
-func (s *Service) kind(a Approval) (Kind, error) {
+// kindOf returns the kind of an approval. An unknown kind is an error, so it never opens the gate.
+func (s *Service) kindOf(a Approval) (Kind, error) {
 	k, ok := s.kinds[a.Kind]
 	if !ok {
 		return nil, fmt.Errorf("approval %s has the unknown kind %q", a.ID, a.Kind)

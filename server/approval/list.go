@@ -10,7 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Get finds an approval by its id.
+// Get returns an approval, or a not_found problem.
 func Get(tx *store.Tx, id string) (Approval, error) {
 	if !wellFormedID.MatchString(id) {
 		return Approval{}, api.NotFound("approval", id)
@@ -26,7 +26,20 @@ func Get(tx *store.Tx, id string) (Approval, error) {
 	return a, nil
 }
 
-// Filter chooses approvals; an empty field chooses all.
+// Share returns an approval and keeps its state until the transaction ends; false if there is none.
+func Share(tx *store.Tx, id string) (Approval, bool, error) {
+	var a Approval
+	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?"+tx.Locking("FOR SHARE"), id)
+	if err != nil {
+		err = fmt.Errorf("look up approval %s: %w", id, err)
+	}
+	return a, found, err
+}
+
+// isPending chooses what waits. The state is a literal: the partial indexes of pending approvals fit no parameter.
+const isPending = "state = 'pending'"
+
+// Filter chooses approvals. An empty field chooses all.
 type Filter struct {
 	States         []api.ApprovalState
 	Kind           api.ApprovalKind
@@ -34,19 +47,18 @@ type Filter struct {
 	CertificateUID string
 	RequestedBy    string
 	DecidedBy      string
-	Since          time.Time // made at this time or later
+	Digest         string
+	Since          time.Time // requested at this time or later
 }
 
-// isPending chooses what waits. The state is a literal: the partial indexes of pending approvals fit no parameter.
-const isPending = "state = 'pending'"
-
-func (f Filter) on(db *gorm.DB) *gorm.DB {
+func (f Filter) apply(db *gorm.DB) *gorm.DB {
 	for _, c := range []struct{ condition, value string }{
 		{"kind = ?", string(f.Kind)},
 		{"profile_id = ?", f.ProfileID},
 		{"certificate_uid = ?", f.CertificateUID},
 		{"requested_by = ?", f.RequestedBy},
 		{"decided_by = ?", f.DecidedBy},
+		{"digest = ?", f.Digest},
 	} {
 		if c.value != "" {
 			db = db.Where(c.condition, c.value)
@@ -68,7 +80,7 @@ func (f Filter) on(db *gorm.DB) *gorm.DB {
 	return db
 }
 
-// List gives a page of approvals.
+// List returns a page of approvals.
 func List(tx *store.Tx, f Filter, order api.ApprovalOrder, page store.Page) ([]Approval, error) {
 	column := "created_at"
 	if order == api.ApprovalsSoonestExpiry {
@@ -76,11 +88,11 @@ func List(tx *store.Tx, f Filter, order api.ApprovalOrder, page store.Page) ([]A
 	}
 	page.Newest = order == api.ApprovalsNewestFirst
 	var rows []Approval
-	err := page.On(f.on(tx.DB), column, "id").Find(&rows).Error
+	err := page.On(f.apply(tx.DB), column, "id").Find(&rows).Error
 	return rows, err
 }
 
-// Cursor is the place of an approval in a list of an order.
+// Cursor returns the position of an approval in a list of that order.
 func (a Approval) Cursor(order api.ApprovalOrder) store.Cursor {
 	if order == api.ApprovalsSoonestExpiry {
 		return store.Cursor{At: a.ExpiresAt, ID: a.ID}
@@ -88,26 +100,28 @@ func (a Approval) Cursor(order api.ApprovalOrder) store.Cursor {
 	return store.Cursor{At: a.CreatedAt, ID: a.ID}
 }
 
-// Summarize counts the approvals that the filter chooses and lists the oldest of them.
-func Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
+// Summarize counts the approvals that the filter chooses and lists the oldest of them, at most limit.
+func (s *Service) Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
 	summary := api.ApprovalSummary{
-		EvaluatedAt:    tx.Now,
-		CountByKind:    map[api.ApprovalKind]int64{api.ApprovalIssuance: 0, api.ApprovalProfileEdit: 0},
-		CountByProfile: map[string]int64{},
-		Approvals:      []api.Approval{},
+		EvaluatedAt: tx.Now, CountByKind: map[api.ApprovalKind]int64{}, CountByProfile: map[string]int64{}, Approvals: []api.Approval{},
+	}
+	for kind := range s.kinds {
+		summary.CountByKind[kind] = 0
 	}
 	var groups []struct {
 		Kind      api.ApprovalKind
-		ProfileID string
+		ProfileID *string
 		N         int64
 	}
-	if err := f.on(tx.DB.Model(&Approval{})).Select("kind, profile_id, count(*) AS n").Group("kind, profile_id").Scan(&groups).Error; err != nil {
+	if err := f.apply(tx.DB.Model(&Approval{})).Select("kind, profile_id, count(*) AS n").Group("kind, profile_id").Scan(&groups).Error; err != nil {
 		return summary, fmt.Errorf("count approvals: %w", err)
 	}
 	for _, g := range groups {
 		summary.TotalCount += g.N
 		summary.CountByKind[g.Kind] += g.N
-		summary.CountByProfile[g.ProfileID] += g.N
+		if g.ProfileID != nil {
+			summary.CountByProfile[*g.ProfileID] += g.N
+		}
 	}
 	rows, err := List(tx, f, api.ApprovalsOldestFirst, store.Page{Limit: limit})
 	if err != nil {
@@ -123,14 +137,14 @@ func Summarize(tx *store.Tx, f Filter, limit int) (api.ApprovalSummary, error) {
 	return summary, nil
 }
 
-// Pending gives, for the metrics, how many approvals wait for each profile and since when the oldest does.
-func Pending(tx *store.Tx) (byProfile map[string]int64, oldest *time.Time, err error) {
-	summary, err := Summarize(tx, Filter{States: []api.ApprovalState{api.ApprovalPending}}, 1)
+// CountPending returns, for the metrics, how many approvals wait for each profile, and the time of the oldest request.
+func (s *Service) CountPending(tx *store.Tx) (byProfile map[string]int64, oldest *time.Time, err error) {
+	summary, err := s.Summarize(tx, Filter{States: []api.ApprovalState{api.ApprovalPending}}, 1)
 	return summary.CountByProfile, summary.OldestRequestedAt, err
 }
 
-// States gives the state of each of the approvals.
-func States(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
+// GetStates returns the state of each of the approvals.
+func GetStates(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
 	states := map[string]api.ApprovalState{}
 	if len(ids) == 0 {
 		return states, nil
@@ -145,32 +159,28 @@ func States(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
 	return states, nil
 }
 
-// Newest finds the newest approval that the filter chooses, made since a time, over the digest if one is given.
-func Newest(tx *store.Tx, f Filter, digest string, since time.Time) (Approval, bool, error) {
-	db := f.on(tx.DB).Where("created_at >= ?", since)
-	if digest != "" {
-		db = db.Where("digest = ?", digest)
-	}
-	a, err := newest(db)
+// FindNewest returns the newest approval that the filter chooses.
+func FindNewest(tx *store.Tx, f Filter) (Approval, bool, error) {
+	a, err := findNewest(f.apply(tx.DB))
 	if err != nil || a == nil {
 		return Approval{}, false, err
 	}
 	return *a, true, nil
 }
 
-// PendingOf gives, for each of the profiles that has one, a pending approval of a kind.
-func PendingOf(tx *store.Tx, kind api.ApprovalKind, profileIDs []string) (map[string]string, error) {
+// FindPending returns the id of the pending approval of a kind for each of the profiles that has one.
+func FindPending(tx *store.Tx, kind api.ApprovalKind, profileIDs []string) (map[string]string, error) {
 	pending := map[string]string{}
 	if len(profileIDs) == 0 {
 		return pending, nil
 	}
 	var rows []Approval
-	err := Filter{Kind: kind, States: []api.ApprovalState{api.ApprovalPending}}.on(tx.DB).Select("id, profile_id").Where("profile_id IN ?", profileIDs).Find(&rows).Error
+	err := Filter{Kind: kind, States: []api.ApprovalState{api.ApprovalPending}}.apply(tx.DB).Select("id, profile_id").Where("profile_id IN ?", profileIDs).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("look up pending approvals: %w", err)
 	}
 	for _, a := range rows {
-		pending[a.ProfileID] = a.ID
+		pending[*a.ProfileID] = a.ID
 	}
 	return pending, nil
 }

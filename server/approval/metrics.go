@@ -7,7 +7,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/series"
 )
 
-// Metrics count decisions.
+// Metrics count decisions and cancellations.
 type Metrics struct {
 	profiles      series.Bounded
 	decisions     *prometheus.CounterVec
@@ -15,7 +15,7 @@ type Metrics struct {
 	pendingAge    prometheus.Histogram
 }
 
-// NewMetrics makes and registers the room's metrics.
+// NewMetrics makes the metrics of approvals and registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -33,15 +33,23 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) decided(a Approval) { m.ended(a, string(a.State)) }
+func (m *Metrics) countDecision(a Approval) { m.count(a, string(a.State)) }
 
-func (m *Metrics) bypassed(a Approval) { m.ended(a, "bypassed") }
+func (m *Metrics) countBypass(a Approval) { m.count(a, "bypassed") }
 
-func (m *Metrics) ended(a Approval, outcome string) {
-	m.decisions.WithLabelValues(outcome, m.profiles.Label(a.ProfileID)).Inc()
+func (m *Metrics) count(a Approval, outcome string) {
+	m.decisions.WithLabelValues(outcome, m.label(a)).Inc()
 	m.pendingAge.Observe(a.DecidedAt.Sub(a.CreatedAt).Seconds())
 }
 
-func (m *Metrics) cancelled(a Approval, cause api.Cause) {
-	m.cancellations.WithLabelValues(m.profiles.Label(a.ProfileID), string(cause)).Inc()
+func (m *Metrics) countCancellation(a Approval, cause api.Cause) {
+	m.cancellations.WithLabelValues(m.label(a), string(cause)).Inc()
+}
+
+// label is the profile of an approval; empty for a kind of approval that has none.
+func (m *Metrics) label(a Approval) string {
+	if a.ProfileID == nil {
+		return ""
+	}
+	return m.profiles.Label(*a.ProfileID)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Reject decides against the request and ends what waited, in one transaction.
-func (s *Service) Reject(tx *store.Tx, who identity.Actor, id string, d api.Decision) (Approval, error) {
-	a, who, err := s.decidable(tx, who, id, d)
+// Reject decides against a request and ends what waited, in one transaction.
+func (s *Service) Reject(tx *store.Tx, caller identity.Actor, id string, d api.Decision) (Approval, error) {
+	a, who, err := s.prepareDecision(tx, caller, id, d)
 	if err != nil {
 		return Approval{}, err
 	}
@@ -17,6 +17,6 @@ func (s *Service) Reject(tx *store.Tx, who identity.Actor, id string, d api.Deci
 	if err != nil {
 		return Approval{}, err
 	}
-	tx.AfterCommit(func() { s.metrics.decided(decided) })
-	return decided, record(tx, who, "approval_rejected", decided, audit.Details{"note": d.Note, "digest": a.Digest})
+	tx.AfterCommit(func() { s.metrics.countDecision(decided) })
+	return decided, appendAudit(tx, who, "approval_rejected", decided, audit.Details{"note": d.Note, "digest": a.Digest})
 }

@@ -10,46 +10,50 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Request is what someone asks to have approved. Subject is everything the decision will cover, as RFC 8785
-// JSON, and Digest is over it.
+// Request is what someone asks to have approved. A kind fills in what it has; only Kind, Accountable, Excluded, Subject
+// and Digest are needed.
 type Request struct {
-	Kind          api.ApprovalKind
-	ProfileID     string
-	ProfileName   string
-	CertificateID *string
-	// CertificateUID is the certificate's own for ever; its id may become another's.
-	CertificateUID *string
+	Kind           api.ApprovalKind
+	ProfileID      *string
+	ProfileName    string
+	CertificateID  *string
+	CertificateUID *string // is never reused; an archived certificate's id may be
 	JobID          *string
 	Accountable    string
 	Excluded       []string  // the people who may not decide, the accountable one among them
-	AlsoExcluded   []string  // those of them that the requester named
-	StandsFor      []string  // the authors whom the requester stands for
-	Previous       *Approval // what became of an earlier request; nil if there was none
+	AlsoExcluded   []string  // the part of Excluded that the requester named
+	StandsFor      []string  // the authors whose changes the requester takes over
+	Previous       *Approval // an earlier request; nil if there was none
 	Rejections     []api.Rejection
-	Names          []string // by which later requests find its rejection
+	Names          []string // later requests find this one's rejection by these names
 	Context        *api.IssuanceContext
 	Reason         string
-	Subject        string
-	Digest         string
+	Subject        string // everything the decision covers, as RFC 8785 JSON
+	Digest         string // of Subject
 }
 
-// Request records what who asks for and lets it wait.
-func (s *Service) Request(tx *store.Tx, who identity.Actor, r Request) (Approval, error) {
-	a := Approval{
-		ID: store.NewID("ar-"), Kind: r.Kind, State: api.ApprovalPending,
-		ProfileID: r.ProfileID, ProfileName: r.ProfileName, CertificateID: r.CertificateID, CertificateUID: r.CertificateUID, JobID: r.JobID,
-		RequestedBy: who.ID, Accountable: r.Accountable, Excluded: list(r.Excluded), AlsoExcluded: list(r.AlsoExcluded), StandsFor: list(r.StandsFor),
-		Rejections: list(r.Rejections), Context: store.Nullable(r.Context), CSRIgnored: list[api.Ignored](nil),
-		Reason: r.Reason, Subject: r.Subject, Digest: r.Digest, ExpiresAt: tx.Now.Add(s.timeout), CreatedAt: tx.Now, UpdatedAt: tx.Now,
-	}
-	if p := r.Previous; p != nil {
-		a.PreviousApprovalID = &p.ID
-		a.Previous = &store.JSON[api.PreviousRequest]{V: api.PreviousRequest{State: p.State, DecidedBy: p.DecidedBy, DecidedAt: p.DecidedAt, Note: p.Note}}
-	}
-	if _, err := s.kind(a); err != nil {
+// Open stores a request and then what waits for it, in one transaction. create makes what waits and refers to the
+// approval by its id. If the bypass is on, Open approves the request at once.
+func (s *Service) Open(tx *store.Tx, who identity.Actor, r Request, create func(Approval) error) (Approval, error) {
+	a, err := s.storeRequest(tx, who, r)
+	if err != nil {
 		return Approval{}, err
 	}
-	if err := principal.MustStand(tx, a.Accountable); err != nil {
+	if err := create(a); err != nil {
+		return Approval{}, err
+	}
+	if s.bypass {
+		return s.bypassApproval(tx, a)
+	}
+	return a, nil
+}
+
+func (s *Service) storeRequest(tx *store.Tx, who identity.Actor, r Request) (Approval, error) {
+	a := s.newApproval(tx, who, r)
+	if _, err := s.kindOf(a); err != nil {
+		return Approval{}, err
+	}
+	if err := principal.RequireEnabled(tx, a.Accountable); err != nil {
 		return Approval{}, err
 	}
 	if err := tx.DB.Create(&a).Error; err != nil {
@@ -58,19 +62,34 @@ func (s *Service) Request(tx *store.Tx, who identity.Actor, r Request) (Approval
 	if err := storeNames(tx, a.ID, r.Names); err != nil {
 		return Approval{}, err
 	}
-	return a, record(tx, who, "approval_requested", a, requestDetails(a))
+	return a, appendAudit(tx, who, "approval_requested", a, requestDetails(a))
 }
 
-// list is a list as it is stored: never null.
-func list[T any](of []T) store.JSON[[]T] {
-	if of == nil {
-		of = []T{}
+func (s *Service) newApproval(tx *store.Tx, who identity.Actor, r Request) Approval {
+	a := Approval{
+		ID: store.NewID("ar-"), Kind: r.Kind, State: api.ApprovalPending,
+		ProfileID: r.ProfileID, ProfileName: r.ProfileName, CertificateID: r.CertificateID, CertificateUID: r.CertificateUID, JobID: r.JobID,
+		RequestedBy: who.ID, Accountable: r.Accountable,
+		Excluded: jsonList(r.Excluded), AlsoExcluded: jsonList(r.AlsoExcluded), StandsFor: jsonList(r.StandsFor),
+		Rejections: jsonList(r.Rejections), Context: store.Nullable(r.Context), CSRIgnored: jsonList[api.Ignored](nil),
+		Reason: r.Reason, Subject: r.Subject, Digest: r.Digest, ExpiresAt: tx.Now.Add(s.timeout), CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
-	return store.JSON[[]T]{V: of}
+	if p := r.Previous; p != nil {
+		a.PreviousApprovalID = &p.ID
+		a.Previous = &store.JSON[api.PreviousRequest]{V: api.PreviousRequest{State: p.State, DecidedBy: p.DecidedBy, DecidedAt: p.DecidedAt, Note: p.Note}}
+	}
+	return a
 }
 
-// requestDetails name what the next approver must know: who was taken out of the decision or back into it, and what
-// was rejected before.
+// jsonList returns a list as a column holds it: never null.
+func jsonList[T any](list []T) store.JSON[[]T] {
+	if list == nil {
+		list = []T{}
+	}
+	return store.JSON[[]T]{V: list}
+}
+
+// requestDetails are the details of the audit row: who was excluded and why, and earlier rejections.
 func requestDetails(a Approval) audit.Details {
 	details := audit.Details{"reason": a.Reason, "digest": a.Digest, "excluded": a.Excluded.V}
 	if len(a.AlsoExcluded.V) > 0 {
@@ -109,7 +128,7 @@ func storeNames(tx *store.Tx, approvalID string, names []string) error {
 	return nil
 }
 
-func record(tx *store.Tx, who identity.Actor, action string, a Approval, details audit.Details) error {
+func appendAudit(tx *store.Tx, who identity.Actor, action string, a Approval, details audit.Details) error {
 	return audit.Append(tx, audit.Event{
 		Actor: who, Action: action, ResourceType: "approval", ResourceID: a.ID, Details: details,
 	})

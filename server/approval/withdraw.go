@@ -7,34 +7,35 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Withdraw takes a request back: the accountable person or his services may, and any operator when a service or
-// the scheduler asked.
+// Withdraw takes a request back. The accountable person and their services may withdraw it. If a service or the
+// scheduler made the request, any operator may.
 func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (Approval, error) {
 	a, err := Get(tx, id)
 	if err != nil {
 		return Approval{}, err
 	}
-	if refusal := mayWithdraw(who, a); refusal != nil {
+	if refusal := checkWithdrawer(who, a); refusal != nil {
 		return Approval{}, refusal
 	}
-	if err := s.stillOpen(tx, a); err != nil {
+	if err := s.checkOpen(tx, a); err != nil {
 		return Approval{}, err
 	}
 	closed, err := s.end(tx, who, a, api.ApprovalCancelled, api.CauseApprovalWithdrawn, note)
 	if err != nil {
 		return Approval{}, err
 	}
-	tx.AfterCommit(func() { s.metrics.cancelled(closed, api.CauseApprovalWithdrawn) })
-	return closed, record(tx, who, "approval_withdrawn", closed, audit.Details{"note": note})
+	tx.AfterCommit(func() { s.metrics.countCancellation(closed, api.CauseApprovalWithdrawn) })
+	return closed, appendAudit(tx, who, "approval_withdrawn", closed, audit.Details{"note": note})
 }
 
-// A person who asked himself is the accountable one; a service or the scheduler never is.
-func mayWithdraw(who identity.Actor, a Approval) *api.Problem {
-	askedByPerson := a.RequestedBy == a.Accountable
-	if who.Accountable() == a.Accountable || (!askedByPerson && who.Has(api.RoleOperator)) {
+// checkWithdrawer refuses a caller who may not withdraw the request. A person who made a request is accountable for it;
+// a service or the scheduler never is.
+func checkWithdrawer(who identity.Actor, a Approval) *api.Problem {
+	madeByPerson := a.RequestedBy == a.Accountable
+	if who.Accountable() == a.Accountable || (!madeByPerson && who.Has(api.RoleOperator)) {
 		return nil
 	}
-	refusal := api.Refuse(api.CodeForbidden, "approval %s was asked for by %s: only he or a service of his may withdraw it", a.ID, a.Accountable)
+	refusal := api.Refuse(api.CodeForbidden, "approval %s was requested by %s: only the requester or their services may withdraw it", a.ID, a.Accountable)
 	refusal.Principal, refusal.RequiredRoles = who.ID, []api.Role{api.RoleOperator}
 	return refusal
 }

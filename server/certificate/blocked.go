@@ -34,7 +34,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 			return 0, nil, fmt.Errorf("look at the certificates of profile %s: %w", p.ID, err)
 		}
 		for _, c := range rows {
-			if len(rules.CheckCertificate(c.Spec.V, after)) > 0 && len(rules.CheckCertificate(c.Spec.V, before)) == 0 {
+			if countFaults(c.Spec.V, after) > 0 && countFaults(c.Spec.V, before) == 0 {
 				blocked++
 			}
 		}
@@ -49,6 +49,11 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 		last := rows[len(rows)-1]
 		page.After = store.Cursor{At: last.CreatedAt, ID: last.UID}
 	}
+}
+
+func countFaults(spec api.CertificateSpec, p api.ProfileSpec) int {
+	_, faults := rules.CheckCertificate(spec, p)
+	return len(faults)
 }
 
 func uncheckedWarning(checked, all int) []string {

@@ -120,8 +120,8 @@ func Users(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
 	return refs, int(count), nil
 }
 
-// record tells certificates apart that had the same id one after the other.
-func record(tx *store.Tx, who identity.Actor, action string, c Certificate, details audit.Details) error {
+// appendAudit adds the uid to the details: an archived certificate's id may be reused.
+func appendAudit(tx *store.Tx, who identity.Actor, action string, c Certificate, details audit.Details) error {
 	if details == nil {
 		details = audit.Details{}
 	}

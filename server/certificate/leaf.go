@@ -108,7 +108,7 @@ func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error
 	if err != nil {
 		return fmt.Errorf("make the leaf current: %w", err)
 	}
-	return record(tx, identity.Issuer, "certificate_issued", c, audit.Details{
+	return appendAudit(tx, identity.Issuer, "certificate_issued", c, audit.Details{
 		"job_id": l.JobID, "serial_number": l.SerialNumber, "fingerprint_sha256": l.FingerprintSHA256, "version": c.Version,
 	})
 }

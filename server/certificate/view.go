@@ -162,7 +162,7 @@ func approvalStates(tx *store.Tx, jobs map[string]job.Job) (map[string]api.Appro
 			ids = append(ids, *j.ApprovalID)
 		}
 	}
-	return approval.States(tx, ids)
+	return approval.GetStates(tx, ids)
 }
 
 func pluck[T, V any](rows []T, field func(T) V) []V {

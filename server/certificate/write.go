@@ -17,28 +17,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Create stores a new certificate. Nothing is signed by that.
+// Create stores a new certificate. It signs nothing.
 func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertificate) (Certificate, error) {
-	var faults []api.Fault
-	if in.ID == "" {
-		in.ID = store.NewID("mc-")
-	} else if !wellFormedID.MatchString(in.ID) {
-		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is mc- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
-	}
-	if err := s.check(tx, in.CertificateSpec, faults); err != nil {
-		return Certificate{}, err
-	}
-	if other, err := Get(tx, in.ID); err == nil {
-		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already", other.ID)
-		refusal.ID = other.ID
-		return Certificate{}, refusal
-	} else if !api.Is(err, api.CodeNotFound) {
-		return Certificate{}, err
-	}
-	content, err := contentOf(in.CertificateSpec)
+	csr, err := checkNew(tx, profile.Share, in)
 	if err != nil {
 		return Certificate{}, err
 	}
+	if in.ID == "" {
+		in.ID = store.NewID("mc-")
+	}
+	content := rules.CertificateContent(in.CertificateSpec, csr.Key)
 	c := Certificate{
 		UID: store.NewID(""), ID: in.ID, Spec: store.JSON[api.CertificateSpec]{V: in.CertificateSpec},
 		SPKISHA256: content.Key.SPKISHA256, Version: 1, CreatedAt: tx.Now, UpdatedAt: tx.Now,
@@ -52,57 +40,130 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := recordAuthor(tx, history.AuthorOf(who), nil, c, content); err != nil {
 		return Certificate{}, err
 	}
-	return c, record(tx, who, "certificate_created", c, audit.Details{"certificate": summary(c.Spec.V, content.Key)})
+	return c, appendAudit(tx, who, "certificate_created", c, audit.Details{"certificate": summarize(c.Spec.V, content.Key)})
 }
 
-// check locks the profile's rules and holds the certificate against them.
-func (s *Service) check(tx *store.Tx, spec api.CertificateSpec, faults []api.Fault) error {
-	p, err := profile.Share(tx, spec.ProfileID)
+// findProfile is profile.Share, or profile.Get for a preview, which locks nothing.
+type findProfile func(tx *store.Tx, id string) (profile.Profile, error)
+
+// checkNew refuses a new certificate that breaks a rule, or whose id another certificate has. It returns its CSR.
+func checkNew(tx *store.Tx, find findProfile, in api.CreateCertificate) (*rules.CSR, error) {
+	var faults []api.Fault
+	if in.ID != "" && !wellFormedID.MatchString(in.ID) {
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is mc- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+	}
+	csr, err := check(tx, find, in.CertificateSpec, faults)
+	if err != nil || in.ID == "" {
+		return csr, err
+	}
+	if other, err := Get(tx, in.ID); err == nil {
+		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already", other.ID)
+		refusal.ID = other.ID
+		return nil, refusal
+	} else if !api.Is(err, api.CodeNotFound) {
+		return nil, err
+	}
+	return csr, nil
+}
+
+// check refuses a certificate that breaks the rules of its profile, and returns its CSR. faults are those that the
+// caller found.
+func check(tx *store.Tx, find findProfile, spec api.CertificateSpec, faults []api.Fault) (*rules.CSR, error) {
+	p, err := find(tx, spec.ProfileID)
 	if api.Is(err, api.CodeNotFound) {
-		return api.Invalid(append(faults, api.Fault{Pointer: "/profile_id", Detail: fmt.Sprintf("there is no profile %q", spec.ProfileID)})...)
+		return nil, api.Invalid(append(faults, api.Fault{Pointer: "/profile_id", Detail: fmt.Sprintf("there is no profile %q", spec.ProfileID)})...)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if faults = append(faults, rules.CheckCertificate(spec, p.Spec.V)...); len(faults) > 0 {
-		return api.Invalid(faults...)
+	csr, found := rules.CheckCertificate(spec, p.Spec.V)
+	if faults = append(faults, found...); len(faults) > 0 {
+		return nil, api.Invalid(faults...)
 	}
-	return nil
+	return csr, nil
+}
+
+// edit is a change of a stored certificate that broke no rule.
+type edit struct {
+	none   bool // the new content equals the stored one
+	before api.CertificateContent
+	after  api.CertificateContent
+	stale  job.Job // the waiting request that the edit makes stale; the zero Job if there is none
+}
+
+// checkEdit refuses a change of a certificate, or returns what it changes. Equal content is never refused.
+func checkEdit(tx *store.Tx, find findProfile, stored Certificate, spec api.CertificateSpec, based api.Precondition) (edit, error) {
+	if equalSpecs(stored.Spec.V, spec) {
+		return edit{none: true}, nil
+	}
+	if err := based.Check(stored.Version); err != nil {
+		return edit{}, err
+	}
+	if spec.ProfileID != stored.Spec.V.ProfileID {
+		return edit{}, api.Invalid(api.Fault{Pointer: "/profile_id", Detail: "a certificate stays with its profile: make a new one"})
+	}
+	csr, err := check(tx, find, spec, nil)
+	if err != nil {
+		return edit{}, err
+	}
+	e := edit{after: rules.CertificateContent(spec, csr.Key), before: rules.CertificateContent(stored.Spec.V, csr.Key)}
+	if stored.Spec.V.CSRPEM != spec.CSRPEM { // the same CSR has the same key
+		if e.before, err = contentOf(stored.Spec.V); err != nil {
+			return edit{}, err
+		}
+	}
+	if !reflect.DeepEqual(e.before, e.after) {
+		e.stale, err = findStale(tx, stored)
+	}
+	return e, err
+}
+
+// findStale returns the request that waits for a certificate whose names or key change, and refuses while a worker has
+// the job. A job with a CSR of its own is stale too: its CSR would become the certificate's, and the caller's be lost.
+func findStale(tx *store.Tx, c Certificate) (job.Job, error) {
+	open, found, err := job.FindOpen(tx, c.UID)
+	if err != nil || !found {
+		return job.Job{}, err
+	}
+	if open.Status != api.JobAwaitingApproval {
+		return job.Job{}, AlreadyOpenProblem(open)
+	}
+	return open, nil
 }
 
 // Replace stores a certificate's new content. Equal content changes nothing, whatever the precondition.
 func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.CertificateSpec, based api.Precondition) (Certificate, error) {
-	before, err := s.locked(tx, id)
+	before, err := s.lockWithProfile(tx, id)
 	if err != nil {
 		return Certificate{}, err
 	}
-	if equal(before.Spec.V, spec) {
-		return before, nil
+	e, err := checkEdit(tx, profile.Share, before, spec, based)
+	if err != nil || e.none {
+		return before, err
 	}
-	if err := based.Check(before.Version); err != nil {
-		return Certificate{}, err
+	if e.stale.ID != "" {
+		if err := s.closeApproval(tx, who, e.stale, api.CauseSubjectChanged); err != nil {
+			return Certificate{}, err
+		}
 	}
-	if spec.ProfileID != before.Spec.V.ProfileID {
-		return Certificate{}, api.Invalid(api.Fault{Pointer: "/profile_id", Detail: "a certificate stays with its profile: make a new one"})
-	}
-	if err := s.check(tx, spec, nil); err != nil {
-		return Certificate{}, err
-	}
-	content, err := contentOf(spec)
+	after, err := storeSpec(tx, before, spec, e.after.Key)
 	if err != nil {
 		return Certificate{}, err
 	}
-	old := rules.CertificateContent(before.Spec.V, content.Key)
-	if before.Spec.V.CSRPEM != spec.CSRPEM { // the same request has the same key
-		if old, err = contentOf(before.Spec.V); err != nil {
+	if !slices.Equal(e.before.SANs, e.after.SANs) {
+		if err := storeNames(tx, after.UID, spec.SANs); err != nil {
 			return Certificate{}, err
 		}
 	}
-	if !reflect.DeepEqual(old, content) {
-		if err := s.closeStale(tx, who, before); err != nil {
-			return Certificate{}, err
-		}
+	if err := recordAuthor(tx, history.AuthorOf(who), e.before, after, e.after); err != nil {
+		return Certificate{}, err
 	}
+	return after, appendAudit(tx, who, "certificate_updated", after, audit.Details{
+		"version": after.Version, "before": summarize(before.Spec.V, e.before.Key), "after": summarize(spec, e.after.Key),
+	})
+}
+
+func storeSpec(tx *store.Tx, before Certificate, spec api.CertificateSpec, key api.Key) (Certificate, error) {
 	due, err := renewAt(tx, before, spec)
 	if err != nil {
 		return Certificate{}, err
@@ -110,26 +171,16 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	var after Certificate
 	err = tx.Must(&after, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = version + 1, renew_at = ?, updated_at = ?
 		WHERE uid = ? AND version = ? AND archived_at IS NULL RETURNING *`,
-		store.JSON[api.CertificateSpec]{V: spec}, content.Key.SPKISHA256, due, tx.Now, before.UID, before.Version)
+		store.JSON[api.CertificateSpec]{V: spec}, key.SPKISHA256, due, tx.Now, before.UID, before.Version)
 	if err != nil {
-		return Certificate{}, fmt.Errorf("store certificate %s: %w", id, err)
+		return Certificate{}, fmt.Errorf("store certificate %s: %w", before.ID, err)
 	}
-	if !slices.Equal(old.SANs, content.SANs) {
-		if err := storeNames(tx, after.UID, spec.SANs); err != nil {
-			return Certificate{}, err
-		}
-	}
-	if err := recordAuthor(tx, history.AuthorOf(who), old, after, content); err != nil {
-		return Certificate{}, err
-	}
-	return after, record(tx, who, "certificate_updated", after, audit.Details{
-		"version": after.Version, "before": summary(before.Spec.V, old.Key), "after": summary(spec, content.Key),
-	})
+	return after, nil
 }
 
-// locked locks the certificate's profile and then the certificate: the profile never changes, so it may be looked
-// up before.
-func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
+// lockWithProfile locks the certificate's profile and then the certificate. A certificate never changes its profile, so
+// the profile may be looked up before.
+func (s *Service) lockWithProfile(tx *store.Tx, id string) (Certificate, error) {
 	c, err := Get(tx, id)
 	if err != nil {
 		return Certificate{}, err
@@ -140,21 +191,7 @@ func (s *Service) locked(tx *store.Tx, id string) (Certificate, error) {
 	return Lock(tx, id)
 }
 
-// closeStale closes the waiting request of a certificate whose names or key change: it would no longer be for what is
-// signed. It refuses while a worker has the job. A new key is stale also for a job that has a key of its own: that key
-// becomes the certificate's, and the caller's would be lost.
-func (s *Service) closeStale(tx *store.Tx, who identity.Actor, c Certificate) error {
-	open, found, err := job.FindOpen(tx, c.UID)
-	if err != nil || !found {
-		return err
-	}
-	if open.Status != api.JobAwaitingApproval {
-		return AlreadyOpen(open)
-	}
-	return s.close(tx, who, open, api.CauseSubjectChanged)
-}
-
-func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause api.Cause) error {
+func (s *Service) closeApproval(tx *store.Tx, who identity.Actor, open job.Job, cause api.Cause) error {
 	waiting, err := approval.Get(tx, *open.ApprovalID)
 	if err != nil {
 		return err
@@ -162,8 +199,8 @@ func (s *Service) close(tx *store.Tx, who identity.Actor, open job.Job, cause ap
 	return s.Approvals.CloseUnlessDecided(tx, who, waiting, cause)
 }
 
-// AlreadyOpen refuses because of a certificate's open job.
-func AlreadyOpen(open job.Job) *api.Problem {
+// AlreadyOpenProblem refuses because of a certificate's open job.
+func AlreadyOpenProblem(open job.Job) *api.Problem {
 	refusal := api.Refuse(api.CodeJobAlreadyOpen, "certificate %s has the open job %s, which is %s", open.CertificateID, open.ID, open.Status)
 	refusal.JobID = open.ID
 	if open.ApprovalID != nil {
@@ -172,9 +209,9 @@ func AlreadyOpen(open job.Job) *api.Problem {
 	return refusal
 }
 
-// Archive takes a certificate out of use and frees its id. Its past stays.
+// Archive takes a certificate out of use and frees its id. Its jobs, approvals, leaves and audit rows stay.
 func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api.Precondition) error {
-	c, err := s.locked(tx, id)
+	c, err := s.lockWithProfile(tx, id)
 	if err != nil {
 		return err
 	}
@@ -190,7 +227,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api
 		refusal.UsedBy, refusal.UsedByCount = []api.Ref{{Type: "job", ID: open.ID}}, 1
 		return refusal
 	case found:
-		if err := s.close(tx, who, open, api.CauseCertificateArchived); err != nil {
+		if err := s.closeApproval(tx, who, open, api.CauseCertificateArchived); err != nil {
 			return err
 		}
 	}
@@ -199,16 +236,16 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api
 		WHERE uid = ? AND archived_at IS NULL RETURNING *`, tx.Now, tx.Now, c.UID); err != nil {
 		return fmt.Errorf("archive certificate %s: %w", id, err)
 	}
-	return record(tx, who, "certificate_archived", c, nil)
+	return appendAudit(tx, who, "certificate_archived", c, nil)
 }
 
-// equal says whether two certificates say the same: order in a set carries no meaning.
-func equal(a, b api.CertificateSpec) bool {
+// equalSpecs reports whether two certificates have the same content. The order of a set has no meaning.
+func equalSpecs(a, b api.CertificateSpec) bool {
 	a.SANs, b.SANs = rules.SortedSet(a.SANs), rules.SortedSet(b.SANs)
 	return reflect.DeepEqual(a, b)
 }
 
-// renewAt is when a leaf is due: renew_before_seconds before its end, or when a third of its life is left.
+// renewAt returns when the current leaf is due for renewal; nil if there is none.
 func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time, error) {
 	if c.CurrentSerial == nil {
 		return nil, nil
@@ -221,8 +258,8 @@ func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time,
 	return &due, nil
 }
 
-// summary is a certificate for the audit trail: the key that a CSR brings, instead of the CSR.
-func summary(spec api.CertificateSpec, key api.Key) any {
+// summarize returns a certificate for the audit trail, with the key in place of the CSR.
+func summarize(spec api.CertificateSpec, key api.Key) any {
 	return struct {
 		api.CertificateSpec
 		CSRPEM string  `json:"csr_pem,omitempty"`

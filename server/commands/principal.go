@@ -64,7 +64,7 @@ type principalDisable struct {
 
 // Run implements the command.
 func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
-	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) { return s.DisablePrincipal(tx, c.ID) })
+	done, err := administer(ctx, config, func(a *app.Admin, tx *store.Tx) (principal.Effects, error) { return a.DisablePrincipal(tx, c.ID) })
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ type principalOwner struct {
 
 // Run implements the command.
 func (c *principalOwner) Run(ctx context.Context, config *app.Config) error {
-	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) {
-		return s.ChangeOwner(tx, c.ID, c.Owner)
+	done, err := administer(ctx, config, func(a *app.Admin, tx *store.Tx) (principal.Effects, error) {
+		return a.ChangeOwner(tx, c.ID, c.Owner)
 	})
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ type principalHandover struct {
 
 // Run implements the command.
 func (c *principalHandover) Run(ctx context.Context, config *app.Config) error {
-	done, err := administer(ctx, config, func(s *app.Server, tx *store.Tx) (principal.Effects, error) { return s.HandOver(tx, c.From, c.To) })
+	done, err := administer(ctx, config, func(a *app.Admin, tx *store.Tx) (principal.Effects, error) { return a.HandOver(tx, c.From, c.To) })
 	if err != nil {
 		return err
 	}
@@ -129,18 +129,18 @@ func (c *principalHandover) Run(ctx context.Context, config *app.Config) error {
 }
 
 // administer is change for what also ends requests.
-func administer(ctx context.Context, config *app.Config, f func(*app.Server, *store.Tx) (principal.Effects, error)) (done principal.Effects, err error) {
+func administer(ctx context.Context, config *app.Config, f func(*app.Admin, *store.Tx) (principal.Effects, error)) (done principal.Effects, err error) {
 	db, err := config.Open(ctx, config.Logger())
 	if err != nil {
 		return done, err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	server, err := app.Idle(db, config.Logger())
+	admin, err := app.NewAdmin(db, config.Logger())
 	if err != nil {
 		return done, err
 	}
 	err = db.Write(ctx, func(tx *store.Tx) error {
-		done, err = f(server, tx)
+		done, err = f(admin, tx)
 		return err
 	})
 	return done, err

@@ -207,11 +207,11 @@ func (s *scene) put(who *client.Client, change func(*api.ProfileSpec)) error {
 	var waits *client.AwaitingApprovalError
 	switch {
 	case errors.As(err, &waits):
-		var asked editSubject
+		var asked api.EditSubject
 		if err := json.Unmarshal(waits.Approval.Subject, &asked); err != nil {
 			return err
 		}
-		if waits.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(asked.After, spec) {
+		if waits.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(asked.After.ProfileSpec, spec) {
 			return fmt.Errorf("it waits for %+v", waits.Approval)
 		}
 		return nil

@@ -574,7 +574,7 @@ func TestFailureWithFailingStatement(t *testing.T) {
 						return count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
 					}
 					for stuck := range 2 {
-						servertest.Eventually(t, func() error { return log.said("could not give the job back", stuck+1) })
+						servertest.Eventually(t, func() error { return log.said("could not return the job to the queue", stuck+1) })
 						if lies := jobOf(t, p, j.ID); lies.Status != api.JobRunning || lies.Attempt != failure.before || counted() != failure.before {
 							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, lies.Status, lies.Attempt, counted())
 						}

@@ -83,13 +83,6 @@ func checkLeaves(t testing.TB, db *store.Store) {
 	}
 }
 
-// editSubject is the subject of an approval of an edit. BaseVersion is the version that last changed a rule.
-type editSubject struct {
-	ProfileID     string          `json:"profile_id"`
-	BaseVersion   int64           `json:"base_version"`
-	Before, After api.ProfileSpec // as they are spelled in any case
-}
-
 // checkProfiles tells the story of each profile from the trail and holds it against the approvals and against what is
 // stored: each version follows from the one before, what weakens a gated one was approved, what was approved was
 // applied once, and what was let through without approval was let through by a version without gate.
@@ -146,9 +139,9 @@ func checkProfiles(t testing.TB, db *store.Store) {
 		story[place{e.ResourceID, d.Version}] = step{d.Before, d.After}
 		last[e.ResourceID] = max(last[e.ResourceID], d.Version)
 	}
-	wanted := map[place]editSubject{}
+	wanted := map[place]api.EditSubject{}
 	for _, a := range approved {
-		var edit editSubject
+		var edit api.EditSubject
 		if err := json.Unmarshal([]byte(a.Subject), &edit); err != nil {
 			t.Error(err)
 		}
@@ -161,7 +154,7 @@ func checkProfiles(t testing.TB, db *store.Store) {
 			t.Errorf("two edits of version %d of profile %s were approved", edit.BaseVersion, edit.ProfileID)
 		}
 		wanted[at] = edit
-		if applied, ok := story[at]; !ok || !profile.SameRules(applied.before, edit.Before) || !profile.SameRules(applied.after, edit.After) {
+		if applied, ok := story[at]; !ok || !profile.SameRules(applied.before, edit.Before.ProfileSpec) || !profile.SameRules(applied.after, edit.After.ProfileSpec) {
 			t.Errorf("edit %s was approved, and is not what was applied", a.ID)
 		}
 	}

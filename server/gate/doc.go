@@ -1,12 +1,13 @@
 // Package gate is the sign gate: nothing else can sign.
 //
-// An issuer signs only what a Permit holds, and only Admit makes one. Admit runs before each signature, on every
-// path, in one transaction that locks profile and certificate: what the job asks for must be what the certificate
-// and the profile say now, every rule of the profile must allow it, and if the profile is gated, or the job has an
-// approval, that approval must be approved over this very digest. Then the intent is written: one row per job, once,
-// with the bytes to sign, so that a signature can be repeated but never a different one made.
+// An issuer signs only what a [Permit] holds, and only [Gate.Admit] makes one. Admit runs before each signature, on
+// every path, in one transaction that locks profile and certificate. It checks that the job's subject is what would be
+// signed now, that every rule of the profile allows it, and that the approval, if one is needed, is approved over this
+// digest. Then it writes the [Intent]: the bytes to sign, one row for each job, written once. A signature can be
+// repeated, but a job never has two different certificates.
 //
-// A miss ends the job. An error ends nothing: the job is tried again. Neither opens the gate.
+// A miss ends the job. An error does not: the job is tried again. Neither opens the gate.
 //
-// Lock order: profile (shared), certificate, approval (shared), job.
+// It owns the tables intents and issuers. Lock order: ungated names (shared), profile (shared), certificate, approval
+// (shared), job. docs/design/gate.md tells why.
 package gate

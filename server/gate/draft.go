@@ -17,14 +17,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// draft is what is going to be signed, linted.
+// draft is what would be signed, after lint.
 type draft struct {
 	serial   Serial
 	validity Validity
 	tbs      []byte
 }
 
-// Lint finds out, before anyone is asked, whether a certificate could be signed for the subject now.
+// Lint returns an UnsignableError if a certificate for the subject would break RFC 5280 or outlive its issuer.
 func (g *Gate) Lint(s Subject, now time.Time) error {
 	_, err := g.draft(s, now)
 	return err
@@ -44,14 +44,14 @@ func (g *Gate) draft(s Subject, now time.Time) (draft, error) {
 	return d, g.lint(d.tbs, s)
 }
 
-// rules5280 are RFC 5280's lints. Filtering them costs more than running them, so it is done once.
-func rules5280() (lint.Registry, error) {
+// rfc5280Lints returns the lints of RFC 5280. Filtering costs more than running them, so New does it once.
+func rfc5280Lints() (lint.Registry, error) {
 	return lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{lint.RFC5280}})
 }
 
-// lint refuses what breaks RFC 5280 and logs what it advises against.
+// lint returns an UnsignableError for what breaks RFC 5280, and logs what the lints advise against.
 func (g *Gate) lint(tbs []byte, s Subject) error {
-	der, err := lintable(tbs)
+	der, err := withZeroSignature(tbs)
 	if err != nil {
 		return fmt.Errorf("lint: %w", err)
 	}
@@ -60,7 +60,7 @@ func (g *Gate) lint(tbs []byte, s Subject) error {
 		return &UnsignableError{api.Fault{Detail: "the certificate would not be well-formed: " + err.Error()}}
 	}
 	var broken, advice []string
-	for name, result := range zlint.LintCertificateEx(parsed, g.rules).Results {
+	for name, result := range zlint.LintCertificateEx(parsed, g.lints).Results {
 		switch result.Status {
 		case lint.Error, lint.Fatal:
 			broken = append(broken, strings.TrimSpace(name+" "+result.Details))
@@ -79,8 +79,8 @@ func (g *Gate) lint(tbs []byte, s Subject) error {
 	return nil
 }
 
-// lintable makes a certificate of the bytes, with a signature of zeros, because lints read certificates.
-func lintable(tbs []byte) ([]byte, error) {
+// withZeroSignature makes a certificate of the bytes, since lints read certificates.
+func withZeroSignature(tbs []byte) ([]byte, error) {
 	algorithm, err := SignatureAlgorithm(tbs)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func lintable(tbs []byte) ([]byte, error) {
 	return Assemble(tbs, algorithm, make([]byte, 64))
 }
 
-// SignatureAlgorithm is the DER of the AlgorithmIdentifier that the bytes say they are signed with.
+// SignatureAlgorithm returns the DER of the AlgorithmIdentifier inside a TBSCertificate.
 func SignatureAlgorithm(tbs []byte) ([]byte, error) {
 	var inner, version, serial, algorithm cryptobyte.String
 	input := cryptobyte.String(tbs)
@@ -100,7 +100,7 @@ func SignatureAlgorithm(tbs []byte) ([]byte, error) {
 	return algorithm, nil
 }
 
-// Assemble makes the DER of a certificate from its parts: to-be-signed bytes, AlgorithmIdentifier, signature.
+// Assemble returns the DER of a certificate made from its parts: to-be-signed bytes, AlgorithmIdentifier, signature.
 func Assemble(tbs, algorithm, signature []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {

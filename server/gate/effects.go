@@ -11,9 +11,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Effects counts what an edit of a profile does to the jobs and certificates under it, once the edit applies. The
+// CountEffects counts what an edit of a profile does to the jobs and certificates under it, once the edit applies. The
 // warnings say what was not counted.
-func Effects(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (api.EditEffects, []string, error) {
+func CountEffects(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (api.EditEffects, []string, error) {
 	cancelled, err := countCancelled(tx, p, after)
 	if err != nil {
 		return api.EditEffects{}, nil, err

@@ -10,14 +10,18 @@ import (
 	"time"
 )
 
-// Issuer is a certification authority. It can sign nothing but what the gate let through.
+// Issuer is a certification authority that signs the bytes it is given, and only with a Permit.
+//
+// An Issuer drafts the to-be-signed bytes itself, the same bytes each time, and signs exactly those. A CA that chooses
+// serial number, dates or extensions on its own (ACME, Vault, a managed CA) cannot be an Issuer: the approved bytes
+// would not be the signed ones. A key in a KMS, an HSM or a PKCS #11 token can: give package ca its crypto.Signer.
 type Issuer interface {
-	// Draft makes the to-be-signed bytes (the DER of a TBSCertificate), the same ones for the same arguments.
-	// It fails with ErrOutlivesIssuer when the certificate would be valid longer than its issuer.
+	// Draft returns the to-be-signed bytes (the DER of a TBSCertificate), the same bytes for the same arguments.
+	// If the certificate would be valid longer than its issuer, Draft returns ErrOutlivesIssuer.
 	Draft(s Subject, serial Serial, validity Validity) (tbs []byte, err error)
 	// Sign signs the bytes of the permit and no others. The zero Permit is refused.
 	Sign(ctx context.Context, permit Permit) (Chain, error)
-	// Fingerprint is the lower-case hexadecimal SHA-256 of the issuer's certificate.
+	// Fingerprint returns the lower-case hexadecimal SHA-256 of the issuer's certificate.
 	Fingerprint() string
 }
 
@@ -52,11 +56,11 @@ func newSerial() Serial {
 	return Serial{new(big.Int).SetBytes(random)}
 }
 
-// SerialOf is the serial number of a certificate.
+// SerialOf returns the serial number of a certificate.
 func SerialOf(c *x509.Certificate) Serial { return Serial{c.SerialNumber} }
 
-// Int is the serial number as a number.
+// Int returns the serial number as a number.
 func (s Serial) Int() *big.Int { return new(big.Int).Set(s.number) }
 
-// String is the serial number in lower-case hexadecimal.
+// String returns the serial number in lower-case hexadecimal.
 func (s Serial) String() string { return hex.EncodeToString(s.number.Bytes()) }

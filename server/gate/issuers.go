@@ -19,7 +19,7 @@ type generation struct {
 	FingerprintSHA256 string `gorm:"column:fingerprint_sha256"`
 }
 
-func currentGeneration(tx *store.Tx, issuerID string) (generation, bool, error) {
+func findGeneration(tx *store.Tx, issuerID string) (generation, bool, error) {
 	var g generation
 	found, err := tx.Find(&g, "SELECT generation, fingerprint_sha256 FROM issuers WHERE id = ? ORDER BY generation DESC LIMIT 1", issuerID)
 	if err != nil {
@@ -42,8 +42,8 @@ func addGeneration(tx *store.Tx, who identity.Actor, issuerID string, before gen
 	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "issuer", ResourceID: issuerID, Details: details})
 }
 
-// RegisterIssuers stores the certificate of each issuer that the database does not know yet. It returns an error if the
-// database knows another one: such a server would make every waiting request stale.
+// RegisterIssuers stores the certificate of each issuer that the database does not know yet. If the database knows another
+// certificate, it returns an error: such a server would make every waiting request stale.
 func RegisterIssuers(ctx context.Context, db *store.Store, issuers map[string]Issuer) error {
 	err := CheckIssuers(ctx, db, issuers)
 	if !errors.Is(err, errUnknownIssuer) {
@@ -63,7 +63,7 @@ func RegisterIssuers(ctx context.Context, db *store.Store, issuers map[string]Is
 	})
 }
 
-// CheckIssuers returns an error unless the database knows each issuer by the certificate that this server has.
+// CheckIssuers returns an error if the database knows an issuer by another certificate than this server has.
 func CheckIssuers(ctx context.Context, db *store.Store, issuers map[string]Issuer) error {
 	return db.Read(ctx, func(tx *store.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(issuers)) {
@@ -79,7 +79,7 @@ var errUnknownIssuer = errors.New("the database does not know the issuer")
 
 // checkIssuer returns the number of the issuer's current generation, or an error if this server has another one.
 func checkIssuer(tx *store.Tx, id string, issuer Issuer) (int, error) {
-	known, found, err := currentGeneration(tx, id)
+	known, found, err := findGeneration(tx, id)
 	switch {
 	case err != nil:
 		return 0, err
@@ -93,10 +93,9 @@ func checkIssuer(tx *store.Tx, id string, issuer Issuer) (int, error) {
 	return known.Generation, nil
 }
 
-// mustBeCurrent returns the number of the issuer's generation. If the issuer was replaced while this server ran, it
-// returns an UnavailableError: requests of this server would be stale, and requests for the new certificate would look
-// stale to this server.
-func (g *Gate) mustBeCurrent(tx *store.Tx, issuerID string) (int, error) {
+// requireCurrentIssuer returns the number of the issuer's generation. It returns an UnavailableError if the issuer was replaced while this server ran. Requests that this
+// server makes would be stale, and requests for the new certificate would look stale to it.
+func (g *Gate) requireCurrentIssuer(tx *store.Tx, issuerID string) (int, error) {
 	issuer, err := g.issuer(issuerID)
 	if err != nil {
 		return 0, err
@@ -104,15 +103,16 @@ func (g *Gate) mustBeCurrent(tx *store.Tx, issuerID string) (int, error) {
 	return checkIssuer(tx, issuerID, issuer)
 }
 
-// Replacement tells what ReplaceIssuer did.
+// Replacement is the result of ReplaceIssuer.
 type Replacement struct {
 	Before string    // the fingerprint of the certificate before; empty if there was none
 	Stale  []job.Job // open jobs for the certificate before, oldest first: the gate refuses them
 }
 
-// ReplaceIssuer makes a certificate, given by its fingerprint, the issuer's. If it is already, nothing changes.
+// ReplaceIssuer makes the certificate with this fingerprint the issuer's newest generation. If it already is, nothing
+// changes.
 func ReplaceIssuer(tx *store.Tx, issuerID, fingerprint string) (Replacement, error) {
-	before, found, err := currentGeneration(tx, issuerID)
+	before, found, err := findGeneration(tx, issuerID)
 	r := Replacement{Before: before.FingerprintSHA256}
 	if err != nil || found && before.FingerprintSHA256 == fingerprint {
 		return r, err

@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// Template is the certificate that a subject describes, for issuers that build one with crypto/x509.
+// Template returns the certificate that a subject describes, for issuers that use crypto/x509.
 func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, error) {
 	t := &x509.Certificate{
 		SerialNumber:          serial.Int(),
@@ -69,7 +69,7 @@ func addNames(t *x509.Certificate, sans []string) error {
 	return nil
 }
 
-// keyIdentifier is RFC 5280, 4.2.1.2, method 1: the SHA-1 of the key's bits.
+// keyIdentifier returns the key identifier of RFC 5280, 4.2.1.2, method 1: the SHA-1 of the key's bits.
 func keyIdentifier(spki []byte) ([]byte, error) {
 	var info struct {
 		Algorithm pkix.AlgorithmIdentifier

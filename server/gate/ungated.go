@@ -5,19 +5,19 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// NeedsApproval names what of the proposal may not be signed without a human's approval. The pointers lead into the
-// certificate as it was written.
-func (p Proposal) NeedsApproval(names rules.UngatedNames) []api.Fault {
+// ListNeedsApproval lists what may not be signed without a human's approval. The pointers lead into the certificate as
+// it was written.
+func (p Proposal) ListNeedsApproval(names rules.UngatedNames) []api.Fault {
 	s := p.Subject.IssuanceSubject
 	s.SANs = p.Certificate.Spec.V.SANs
 	return names.Faults(s)
 }
 
-// unlisted returns a reason if a job that no human approved must be refused. It judges what gets signed.
-func unlisted(names rules.UngatedNames, now Proposal) string {
+// checkUngated returns a reason if a job that no human approved must be refused.
+func checkUngated(names rules.UngatedNames, now Proposal) string {
 	faults := names.Faults(now.Subject.IssuanceSubject)
 	if len(faults) == 0 {
 		return ""
 	}
-	return "no human approved it: " + inOneLine(faults)
+	return "no human approved it: " + joinFaults(faults)
 }

@@ -166,7 +166,7 @@ func checkLeaf(t *testing.T, leaf, root *x509.Certificate, a api.Approval) {
 		usages = append(usages, u.String())
 	}
 	signed := api.IssuanceSubject{
-		CertificateID: *a.CertificateID, ProfileID: a.ProfileID, IssuerFingerprintSHA256: hex.EncodeToString(issuer[:]),
+		CertificateID: *a.CertificateID, ProfileID: *a.ProfileID, IssuerFingerprintSHA256: hex.EncodeToString(issuer[:]),
 		CertificateContent: api.CertificateContent{CommonName: leaf.Subject.CommonName, SANs: names, Key: key},
 		ProfileContent: api.ProfileContent{
 			IssuerID: "iss-local", ValiditySeconds: int64(leaf.NotAfter.Sub(leaf.NotBefore).Seconds()) + 1, ExtendedKeyUsages: usages,

@@ -1,13 +1,11 @@
 package issuance
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/history"
@@ -16,7 +14,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// describeRequest tells an approver what a request would change, compared with the baseline.
+// describeRequest returns what an approver is told of a request: what differs from the baseline, and who wrote it.
 func describeRequest(tx *store.Tx, who identity.Actor, p gate.Proposal, a gate.Authorship) (api.IssuanceContext, error) {
 	baseline, err := baselineSubject(a)
 	if err != nil {
@@ -42,49 +40,28 @@ func baselineSubject(a gate.Authorship) (*api.IssuanceSubject, error) {
 	if a.Baseline == nil {
 		return nil, nil //nolint:nilnil // there may be none
 	}
-	s, err := a.Baseline.Read()
+	s, err := gate.ReadSubject(a.Baseline.Subject)
 	return &s, err
 }
 
-// compareSubjects lists what differs from the baseline. Without one everything is new.
+// compareSubjects lists what differs from the baseline; everything if there is no baseline.
 func compareSubjects(baseline *api.IssuanceSubject, now api.IssuanceSubject) (api.IssuanceContext, error) {
-	c := api.IssuanceContext{OtherChanges: []api.Change{}}
-	old := map[string]json.RawMessage{}
 	var before api.IssuanceSubject
+	var old any
 	if baseline != nil {
-		before = *baseline
-		var err error
-		if old, err = fieldsOf(before); err != nil {
-			return c, err
-		}
+		before, old = *baseline, *baseline
 	}
-	fields, err := fieldsOf(now)
-	if err != nil {
-		return c, err
-	}
-	c.NamesAdded, c.NamesRemoved = without(now.SANs, before.SANs), without(before.SANs, now.SANs)
-	c.KeyChanged = before.Key != now.Key
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if slices.Contains(fieldsShownOtherwise, name) || string(old[name]) == string(fields[name]) {
-			continue
-		}
-		c.OtherChanges = append(c.OtherChanges, api.Change{Pointer: "/" + name, Before: old[name], After: fields[name]})
-	}
-	return c, nil
+	changes, err := rules.ListChanges(old, now)
+	return api.IssuanceContext{
+		NamesAdded: without(now.SANs, before.SANs), NamesRemoved: without(before.SANs, now.SANs), KeyChanged: before.Key != now.Key,
+		OtherChanges: slices.DeleteFunc(changes, func(c api.Change) bool { return slices.Contains(shownElsewhere, c.Pointer) }),
+	}, err
 }
 
-// fieldsShownOtherwise are no other changes: names and key have members of their own, and the ids never change.
-var fieldsShownOtherwise = []string{"sans", "key", "certificate_id", "profile_id"}
+// shownElsewhere are no other changes: names and key have their own fields, and the ids never change.
+var shownElsewhere = []string{"/sans", "/key", "/certificate_id", "/profile_id"}
 
-func fieldsOf(s api.IssuanceSubject) (map[string]json.RawMessage, error) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("encode the subject: %w", err)
-	}
-	var fields map[string]json.RawMessage
-	return fields, json.Unmarshal(text, &fields)
-}
-
+// without returns the elements of list that others lacks.
 func without(list, others []string) []string {
 	rest := []string{}
 	for _, s := range list {
@@ -107,7 +84,7 @@ func requestKind(c api.IssuanceContext, approved bool) api.RequestKind {
 	}
 }
 
-// groupChanges makes one entry of the fields that one version changed.
+// groupChanges merges the fields that one version changed into one entry.
 func groupChanges(changes []history.Change) []api.AuthoredChange {
 	grouped := []api.AuthoredChange{}
 	for _, c := range slices.SortedStableFunc(slices.Values(changes), func(a, b history.Change) int { return a.ChangedAt.Compare(b.ChangedAt) }) {
@@ -135,7 +112,7 @@ func currentLeaf(tx *store.Tx, c certificate.Certificate, a gate.Authorship) (*a
 	if err != nil {
 		return nil, err
 	}
-	s, err := gate.ReadSubject(j)
+	s, err := gate.ReadSubject(j.Subject)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +122,7 @@ func currentLeaf(tx *store.Tx, c certificate.Certificate, a gate.Authorship) (*a
 	}, nil
 }
 
-// reasonOf is the requester's reason. The scheduler's says which fields changed, in no words of a user.
+// reasonOf returns the reason of a request. To the scheduler's reason it adds which fields changed.
 func reasonOf(who identity.Actor, given string, c api.IssuanceContext, approved bool) string {
 	if who.ID != identity.Scheduler("").ID {
 		return given

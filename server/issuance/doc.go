@@ -1,5 +1,8 @@
-// Package issuance turns a wish for a certificate into a signed one: renew opens a job, and for a gated profile an
-// approval; a worker takes the job through the sign gate to the issuer and stores what comes back.
+// Package issuance requests signatures and makes them: renew, the scheduler and the worker.
 //
-// It moves jobs and approvals only through their rooms, and signs only with a permit of the gate.
+// Renew checks what would be signed and opens a job, and under a gated profile its approval (kind.go). The scheduler
+// renews what is due in the same way. The worker claims a job, has the gate admit it, has the issuer sign, and stores
+// the leaf. Package job owns the queue, package gate the decision, package certificate the leaves.
+//
+// It owns no table. Lock order: profile, certificate, approval, job.
 package issuance

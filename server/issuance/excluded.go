@@ -9,10 +9,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// excluded lists who may not decide a request: the accountable person, the authors of every signed field that differs
-// from the baseline and that no human approved, and those whom the requester names. The requester may stand for
-// authors: those may decide then. A person stands behind each service that is named: its owner.
-func excluded(tx *store.Tx, who identity.Actor, authors []string, r api.Renew) ([]string, error) {
+// listExcluded lists who may not decide a request, sorted:
+//
+//   - the accountable person,
+//   - the authors of every signed field that differs from the baseline and that no human approved, except those the
+//     requester stands for,
+//   - the people that the requester names, and the owners of the services that the requester names.
+func listExcluded(tx *store.Tx, who identity.Actor, authors []string, r api.Renew) ([]string, error) {
 	owners, err := principal.Owners(tx, r.AlsoExcluded)
 	if err != nil {
 		return nil, err

@@ -21,12 +21,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// issuerError is an error that counts as an attempt.
+// issuerError is an error of the issuer. It counts as an attempt.
 type issuerError struct{ error }
 
 func (e *issuerError) Unwrap() error { return e.error }
 
-// An issuer may say anything; what callers read and the database stores is one short line of text.
+// An issuer may return any text. Callers read, and the database stores, one short line of it.
 const maxReason = 500
 
 func (e *issuerError) reason() string {
@@ -42,28 +42,32 @@ func (e *issuerError) reason() string {
 	return "the issuer failed: " + line
 }
 
-// sign takes the job through the gate and has the issuer sign what the gate permits.
-func (s *Service) sign(ctx context.Context, c job.Claim) (gate.Chain, error) {
-	permit, err := s.Gate.Admit(ctx, c)
-	if err != nil {
-		return gate.Chain{}, err
-	}
-	issuer, err := s.Gate.Issuer(c.Job)
-	if err != nil {
-		return gate.Chain{}, err
-	}
-	chain, err := s.ask(ctx, issuer, permit)
-	if err == nil {
-		err = matches(chain, permit, issuer)
-	}
-	if err != nil {
-		return gate.Chain{}, &issuerError{err}
-	}
-	return chain, nil
+// issued is a signed certificate that was checked.
+type issued struct {
+	chain  gate.Chain
+	leaf   *x509.Certificate
+	permit gate.Permit
 }
 
-// ask has the issuer sign. Its panic is its error.
-func (s *Service) ask(ctx context.Context, issuer gate.Issuer, permit gate.Permit) (chain gate.Chain, err error) {
+// sign admits the job and has the issuer sign.
+func (s *Service) sign(ctx context.Context, c job.Claim) (issued, error) {
+	permit, err := s.Gate.Admit(ctx, c)
+	if err != nil {
+		return issued{}, err
+	}
+	chain, err := s.callIssuer(ctx, permit)
+	if err != nil {
+		return issued{}, &issuerError{err}
+	}
+	leaf, err := checkAnswer(chain, permit)
+	if err != nil {
+		return issued{}, &issuerError{err}
+	}
+	return issued{chain, leaf, permit}, nil
+}
+
+// callIssuer has the issuer sign. A panic of the issuer becomes an error.
+func (s *Service) callIssuer(ctx context.Context, permit gate.Permit) (chain gate.Chain, err error) {
 	defer func() {
 		if failure := recover(); failure != nil {
 			s.Log.ErrorContext(ctx, "panic of the issuer", "panic", failure, "stack", string(debug.Stack()), "job_id", permit.JobID())
@@ -71,44 +75,41 @@ func (s *Service) ask(ctx context.Context, issuer gate.Issuer, permit gate.Permi
 		}
 	}()
 	err = within(ctx, signWithin, func(ctx context.Context) (err error) {
-		chain, err = issuer.Sign(ctx, permit)
+		chain, err = permit.Issuer().Sign(ctx, permit)
 		return err
 	})
 	return chain, err
 }
 
-// matches makes sure that the issuer, and no other one, signed the permit's bytes and no others.
-func matches(chain gate.Chain, permit gate.Permit, by gate.Issuer) error {
+// checkAnswer returns the signed certificate, or an error if the permit's issuer did not sign exactly the permit's bytes.
+func checkAnswer(chain gate.Chain, permit gate.Permit) (*x509.Certificate, error) {
 	tbs, err := permit.TBS()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	leaf, err := x509.ParseCertificate(chain.Leaf)
 	if err != nil {
-		return fmt.Errorf("its answer is no certificate: %w", err)
+		return nil, fmt.Errorf("its answer is no certificate: %w", err)
 	}
 	if string(leaf.RawTBSCertificate) != string(tbs) {
-		return errors.New("it signed something else than it was permitted")
+		return nil, errors.New("it signed something else than it was permitted")
 	}
-	if len(chain.Issuers) == 0 || fingerprint(chain.Issuers[0]) != by.Fingerprint() {
-		return errors.New("its answer comes without its own certificate")
+	if len(chain.Issuers) == 0 || fingerprint(chain.Issuers[0]) != permit.Issuer().Fingerprint() {
+		return nil, errors.New("its answer comes without its own certificate")
 	}
 	issuer, err := x509.ParseCertificate(chain.Issuers[0])
 	if err != nil {
-		return fmt.Errorf("its own certificate cannot be read: %w", err)
+		return nil, fmt.Errorf("its own certificate cannot be read: %w", err)
 	}
 	if err := leaf.CheckSignatureFrom(issuer); err != nil {
-		return fmt.Errorf("its signature is not good: %w", err)
+		return nil, fmt.Errorf("its signature is not good: %w", err)
 	}
-	return nil
+	return leaf, nil
 }
 
-// finish keeps the leaf and ends the job, in one transaction.
-func (s *Service) finish(ctx context.Context, c job.Claim, chain gate.Chain) error {
-	leaf, err := leafOf(c, chain)
-	if err != nil {
-		return err
-	}
+// complete stores the leaf and ends the job, in one transaction.
+func (s *Service) complete(ctx context.Context, c job.Claim, signed issued) error {
+	leaf := newLeaf(c, signed)
 	ownCSR := ""
 	if c.OwnCSR {
 		ownCSR = c.CSRPEM
@@ -123,25 +124,18 @@ func (s *Service) finish(ctx context.Context, c job.Claim, chain gate.Chain) err
 	})
 }
 
-func leafOf(c job.Claim, chain gate.Chain) (certificate.Leaf, error) {
-	cert, err := x509.ParseCertificate(chain.Leaf)
-	if err != nil {
-		return certificate.Leaf{}, err
-	}
-	subject, err := gate.ReadSubject(c.Job)
-	if err != nil {
-		return certificate.Leaf{}, err
-	}
+func newLeaf(c job.Claim, signed issued) certificate.Leaf {
+	subject := signed.permit.Subject()
 	var issuers strings.Builder
-	for _, der := range chain.Issuers {
-		issuers.Write(pemOf(der))
+	for _, der := range signed.chain.Issuers {
+		issuers.Write(encodePEM(der))
 	}
 	return certificate.Leaf{
-		SerialNumber: gate.SerialOf(cert).String(), JobID: c.ID, CertificateUID: c.CertificateUID, IssuerID: subject.IssuerID,
-		SANs: store.JSON[[]string]{V: subject.SANs}, NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
-		FingerprintSHA256: fingerprint(chain.Leaf), SPKISHA256: subject.Key.SPKISHA256,
-		CertificatePEM: string(pemOf(chain.Leaf)), ChainPEM: issuers.String(),
-	}, nil
+		SerialNumber: gate.SerialOf(signed.leaf).String(), JobID: c.ID, CertificateUID: c.CertificateUID, IssuerID: subject.IssuerID,
+		SANs: store.JSON[[]string]{V: subject.SANs}, NotBefore: signed.leaf.NotBefore.UTC(), NotAfter: signed.leaf.NotAfter.UTC(),
+		FingerprintSHA256: fingerprint(signed.chain.Leaf), SPKISHA256: subject.Key.SPKISHA256,
+		CertificatePEM: string(encodePEM(signed.chain.Leaf)), ChainPEM: issuers.String(),
+	}
 }
 
 func fingerprint(der []byte) string {
@@ -149,11 +143,11 @@ func fingerprint(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func pemOf(der []byte) []byte {
+func encodePEM(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// fail counts an attempt; after the last one the job has failed for good.
+// fail counts an attempt. After the last one the job has failed for good.
 func (s *Service) fail(ctx context.Context, c job.Claim, cause *issuerError) error {
 	reason := cause.reason()
 	return s.Store.Write(ctx, func(tx *store.Tx) error {
@@ -164,7 +158,7 @@ func (s *Service) fail(ctx context.Context, c job.Claim, cause *issuerError) err
 		action := "issuance_retried"
 		if final {
 			action = "issuance_failed"
-			tx.AfterCommit(func() { s.Metrics.issued(c.ProfileID, "failed") })
+			tx.AfterCommit(func() { s.Metrics.count(c.ProfileID, "failed") })
 		}
 		return audit.Append(tx, audit.Event{
 			Actor: identity.Issuer, Action: action, ResourceType: "job", ResourceID: c.ID,

@@ -19,30 +19,32 @@ type Kind struct {
 
 var _ approval.Kind = Kind{}
 
-// Stands implements approval.Kind.
-func (k Kind) Stands(tx *store.Tx, a approval.Approval) error {
+var errNoJob = errors.New("the approval names no job")
+
+// Lock implements approval.Kind. The job's subject must be what would be signed now.
+func (k Kind) Lock(tx *store.Tx, a approval.Approval) error {
 	if a.JobID == nil {
-		return fmt.Errorf("approval %s names no job", a.ID)
+		return fmt.Errorf("approval %s: %w", a.ID, errNoJob)
 	}
-	unchanged, err := k.Gate.Unchanged(tx, *a.JobID, a.Subject, a.Digest)
+	unchanged, err := k.Gate.IsUnchanged(tx, *a.JobID, a.Subject, a.Digest)
 	switch {
 	case errors.Is(err, gate.ErrProfileDisabled):
-		return profileDisabled(a.ProfileID)
+		return profileDisabledProblem(*a.ProfileID)
 	case err == nil && !unchanged:
 		return approval.ErrSubjectChanged
 	}
 	return err
 }
 
-// Approved implements approval.Kind.
-func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
+// Approve implements approval.Kind: a worker may take the job.
+func (k Kind) Approve(tx *store.Tx, a approval.Approval) error {
 	return k.Queue.Release(tx, *a.JobID)
 }
 
-// Closed implements approval.Kind.
-func (k Kind) Closed(tx *store.Tx, a approval.Approval, cause api.Cause) error {
+// Close implements approval.Kind: the job is cancelled.
+func (k Kind) Close(tx *store.Tx, a approval.Approval, cause api.Cause) error {
 	if a.JobID == nil {
-		return errors.New("the approval names no job")
+		return fmt.Errorf("approval %s: %w", a.ID, errNoJob)
 	}
 	return k.Queue.Cancel(tx, *a.JobID, cause)
 }

@@ -21,6 +21,6 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) issued(profileID, outcome string) {
+func (m *Metrics) count(profileID, outcome string) {
 	m.issuances.WithLabelValues(m.profiles.Label(profileID), outcome).Inc()
 }

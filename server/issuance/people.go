@@ -9,10 +9,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 )
 
-// As many people can be named in one request.
+// maxPeople bounds the people that one request can name.
 const maxPeople = 100
 
-// checkPeople returns every fault of the people that a request names. A handle of also_excluded need not exist yet.
+// checkPeople returns every fault of the people that a request names. A handle in also_excluded need not exist yet.
 func checkPeople(who identity.Actor, r api.Renew) []api.Fault {
 	faults := slices.Concat(CheckHandles("/also_excluded", r.AlsoExcluded), CheckHandles("/stands_for", r.StandsFor))
 	if len(r.StandsFor) == 0 {

@@ -17,30 +17,31 @@ import (
 
 const dueAtOnce = 500
 
-// RenewDue asks for each certificate that is due, as a person would, so that a gated one waits for its approval. Each
-// is a transaction of its own: one that cannot be renewed stops no other. Replicas may all do it: the certificate's
-// lock lets one of them open the job. After a renewal that ended without a certificate it asks no sooner than
-// retryAfter.
+// RenewDue requests each certificate that is due, as a person would: a gated one waits for its approval. Each request has
+// a transaction of its own, so one certificate that cannot be renewed stops no other. Several replicas may call RenewDue
+// at once: the certificate's lock lets one of them open the job.
+//
+// After a renewal that ended without a certificate, RenewDue requests that certificate no sooner than retryAfter.
 func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error {
 	var after store.Cursor
 	for {
-		var due, asked []certificate.Certificate
+		var due, requested []certificate.Certificate
 		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
 			if due, err = certificate.Due(tx, after, dueAtOnce); err != nil {
 				return err
 			}
-			asked, err = wanted(tx, due, retryAfter)
+			requested, err = filterDue(tx, due, retryAfter)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("find the certificates that are due: %w", err)
 		}
-		for _, c := range asked {
+		for _, c := range requested {
 			if ctx.Err() != nil {
 				return nil
 			}
 			if err := s.renewDue(ctx, c, retryAfter); err != nil {
-				s.Log.WarnContext(ctx, "could not ask for a renewal", "certificate_id", c.ID, "error", err)
+				s.Log.WarnContext(ctx, "could not request a renewal", "certificate_id", c.ID, "error", err)
 			}
 		}
 		if len(due) < dueAtOnce {
@@ -57,11 +58,11 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if due, err := certificate.StillDue(tx, c); err != nil || !due {
 			return err
 		}
-		still, err := wanted(tx, []certificate.Certificate{c}, retryAfter)
+		still, err := filterDue(tx, []certificate.Certificate{c}, retryAfter)
 		if err != nil || len(still) == 0 {
 			return err
 		}
-		signed, err := gate.LastSigned(tx, c)
+		signed, err := gate.FindLastSigned(tx, c)
 		if err != nil {
 			return err
 		}
@@ -73,22 +74,21 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if err != nil {
 			return err
 		}
-		_, err = s.Renew(tx, identity.Scheduler(accountable), Unprepared(c.ID, api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}))
+		_, err = s.Renew(tx, identity.Scheduler(accountable), Request{CertificateID: c.ID, Renew: api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}})
 		return err
 	})
 	switch {
 	case errors.Is(err, principal.ErrUnauthenticated):
 		return errors.New("the person accountable for it is disabled: someone must renew it, or see certctl principal handover")
 	case api.Is(err, api.CodeJobAlreadyOpen, api.CodeProfileDisabled):
-		return nil // asked for already, or not to be asked for
+		return nil // somebody else requested it, or nothing is signed under the profile
 	}
 	return err
 }
 
-// wanted are those of the certificates to ask for. One whose newest job is open is waited for; one whose newest job came
-// to nothing because of a person, of time or of the issuer is not asked for again at once. Where what would be signed
-// changed meanwhile, asking again is the point.
-func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duration) ([]certificate.Certificate, error) {
+// filterDue skips certificates with an open job, and those whose last job was rejected, withdrawn, expired or failed less
+// than retryAfter ago. A last job that ended because its subject changed is no reason to wait.
+func filterDue(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duration) ([]certificate.Certificate, error) {
 	uids := make([]string, len(due))
 	for i, c := range due {
 		uids[i] = c.UID
@@ -97,20 +97,20 @@ func wanted(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duratio
 	if err != nil {
 		return nil, err
 	}
-	var asked []certificate.Certificate
+	var filtered []certificate.Certificate
 	for _, c := range due {
 		last, ever := newest[c.UID]
 		if !ever || last.FinishedAt == nil {
 			continue
 		}
 		if !endedWithoutCertificate(last) || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
-			asked = append(asked, c)
+			filtered = append(filtered, c)
 		}
 	}
-	return asked, nil
+	return filtered, nil
 }
 
-// endedWithoutCertificate says whether a person, time or the issuer ended a job.
+// endedWithoutCertificate reports whether a person, a deadline or the issuer ended the job.
 func endedWithoutCertificate(j job.Job) bool {
 	if j.Cause == nil {
 		return false

@@ -7,17 +7,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// approvalRequired refuses a proposal that no human is going to approve, if it holds something that needs approval.
-// It takes no lock: the gate asks again before the signature.
-func (s *Service) approvalRequired(tx *store.Tx, p gate.Proposal) error {
-	if p.Profile.RequiresApproval && !s.Approvals.Bypasses() {
+// checkApprovable refuses a proposal that no human will approve and that has something that needs approval. It takes no
+// lock: the gate checks again before the signature.
+func (s *Service) checkApprovable(tx *store.Tx, p gate.Proposal) error {
+	if p.Profile.RequiresApproval && !s.Approvals.HasBypass() {
 		return nil
 	}
 	names, err := profile.GetUngatedNames(tx)
 	if err != nil {
 		return err
 	}
-	faults := p.NeedsApproval(names)
+	faults := p.ListNeedsApproval(names)
 	if len(faults) == 0 {
 		return nil
 	}

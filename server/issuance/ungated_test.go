@@ -190,7 +190,7 @@ func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := s.Client(t, "olga").GetProfile(ctx, a.ProfileID)
+		p, err := s.Client(t, "olga").GetProfile(ctx, *a.ProfileID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +321,7 @@ func TestUngatedNames_Scheduler(t *testing.T) {
 		renewDue(t, s)
 		renewDue(t, s)
 		checkJobs(t, s, 1)
-		if said := log.String(); !strings.Contains(said, "could not ask for a renewal") || !strings.Contains(said, "approval_required") {
+		if said := log.String(); !strings.Contains(said, "could not request a renewal") || !strings.Contains(said, "approval_required") {
 			t.Errorf("the log: %s", said)
 		}
 		// Listed again, the next tick asks.

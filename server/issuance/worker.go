@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	// A poll covers a wake-up that was lost; what is due later has a timer of its own.
+	// pollEvery covers a lost wake-up. What is due later has a timer.
 	pollEvery = 5 * time.Second
-	// The database did not answer.
-	askAgain = time.Second
-	// A job that is due and could not be claimed is in another's hands, who will be done with it at once.
-	soonest = 20 * time.Millisecond
-	// One claim, or what a worker began, is finished also while the server stops: this long for each write.
-	finishWithin = 10 * time.Second
-	// An issuer that takes longer has failed.
+	// retryDatabase is the pause after the database did not answer.
+	retryDatabase = time.Second
+	// minIdle is the pause if a job is due that another worker holds: that worker is done in a moment.
+	minIdle = 20 * time.Millisecond
+	// writeWithin bounds each write that is finished while the server stops.
+	writeWithin = 10 * time.Second
+	// signWithin bounds a signature: a slower issuer has failed.
 	signWithin = time.Minute
-	// Enabling a profile wakes its jobs; this covers a job that a worker held at that moment.
+	// disabledRetry covers a job that a worker held while its profile was enabled. Enabling makes all others due.
 	disabledRetry = time.Minute
 )
 
-// Work issues what is due, so many at once as there are workers, until ctx ends, and returns when each job in hand
-// has ended or was given back.
+// Work issues what is due until ctx ends. It runs at most workers jobs at once, and returns when every claimed job has
+// ended or was returned to the queue.
 func (s *Service) Work(ctx context.Context, workers int) {
 	woken, unsubscribe := s.Store.Jobs().Subscribe()
 	defer unsubscribe()
@@ -49,7 +49,7 @@ func (s *Service) Work(ctx context.Context, workers int) {
 		if found {
 			running.Go(func() {
 				defer func() { <-busy }()
-				s.inHand(ctx, claim)
+				s.run(ctx, claim)
 			})
 			continue
 		}
@@ -57,35 +57,36 @@ func (s *Service) Work(ctx context.Context, workers int) {
 		if err != nil {
 			s.Log.WarnContext(ctx, "could not claim a job; trying again", "error", err)
 		}
-		idle(ctx, woken, s.untilDue(ctx, err))
+		sleep(ctx, woken, s.untilDue(ctx, err))
 	}
 }
 
-// claim is not broken off when the server stops: the job would lie until its lease ran out.
+// claim also finishes while the server stops: otherwise the job would wait until its lease expires.
 func (s *Service) claim(ctx context.Context) (c job.Claim, found bool, err error) {
-	err = finishing(ctx, func(ctx context.Context) (err error) {
+	err = uninterruptible(ctx, func(ctx context.Context) (err error) {
 		c, found, err = s.Queue.Claim(ctx)
 		return err
 	})
 	return c, found, err
 }
 
-// untilDue is how long there is nothing to do unless someone says so.
+// untilDue returns the time until the next job is due.
 func (s *Service) untilDue(ctx context.Context, failed error) time.Duration {
 	if failed != nil {
-		return askAgain
+		return retryDatabase
 	}
 	due, found, err := s.Queue.NextDue(ctx)
 	switch {
 	case err != nil:
-		return askAgain
+		return retryDatabase
 	case !found:
 		return pollEvery
 	}
-	return min(max(due, soonest), pollEvery)
+	return min(max(due, minIdle), pollEvery)
 }
 
-func idle(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
+// sleep waits for a wake-up, for the time, or for the end of ctx.
+func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
 	timer := time.NewTimer(atMost)
 	defer timer.Stop()
 	select {
@@ -95,20 +96,20 @@ func idle(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
 	}
 }
 
-// inHand works on a claimed job and keeps its lease meanwhile. The job has a context of its own: stopping the server
-// takes no job out of its worker's hands.
-func (s *Service) inHand(ctx context.Context, c job.Claim) {
+// run works on a claimed job and extends its lease meanwhile. The job has a context of its own: stopping the server does
+// not cancel it.
+func (s *Service) run(ctx context.Context, c job.Claim) {
 	working, done := context.WithCancelCause(context.WithoutCancel(ctx))
 	var beating sync.WaitGroup
-	beating.Go(func() { s.keepAlive(working, done, c) })
+	beating.Go(func() { s.extendLease(working, done, c) })
 	defer beating.Wait()
 	defer done(nil)
 	s.work(working, c)
 }
 
-// keepAlive prolongs the lease; when it is lost, the work ends. A worker that is stuck loses it in the end, so that
-// another one can go on.
-func (s *Service) keepAlive(ctx context.Context, stop context.CancelCauseFunc, c job.Claim) {
+// extendLease extends the lease until ctx ends. If the lease is lost, it stops the work. If the work takes too long, it
+// lets the lease expire, so that another worker can take the job.
+func (s *Service) extendLease(ctx context.Context, stop context.CancelCauseFunc, c job.Claim) {
 	beat := time.NewTicker(job.Lease / 3)
 	defer beat.Stop()
 	stuck := time.NewTimer(signWithin + job.Lease)
@@ -129,22 +130,22 @@ func (s *Service) keepAlive(ctx context.Context, stop context.CancelCauseFunc, c
 	}
 }
 
-// work takes a job through the gate to the issuer, stores what comes back, and sees to what became of it.
+// work issues the certificate of a job and reports the result: in the log, in the metrics and to the queue.
 func (s *Service) work(ctx context.Context, c job.Claim) {
 	log := s.Log.With("job_id", c.ID, "certificate_id", c.CertificateID)
 	cause := s.issue(ctx, c)
 	if cause == nil {
-		s.Metrics.issued(c.ProfileID, "issued")
+		s.Metrics.count(c.ProfileID, "issued")
 		log.InfoContext(ctx, "certificate issued")
 		return
 	}
 	var refused *gate.RefusedError
 	if errors.As(cause, &refused) {
-		s.Metrics.issued(c.ProfileID, "refused")
+		s.Metrics.count(c.ProfileID, "refused")
 		log.WarnContext(ctx, "issuance refused", "reason", refused.Reason)
 		return
 	}
-	// Whoever lost the lease has nothing to say about the job any more.
+	// A worker that lost the lease must not touch the job.
 	lost := errors.Is(cause, job.ErrLost) || errors.Is(context.Cause(ctx), job.ErrLost)
 	var err error
 	if !lost {
@@ -153,19 +154,19 @@ func (s *Service) work(ctx context.Context, c job.Claim) {
 			level = slog.LevelDebug // it may be disabled for weeks
 		}
 		log.Log(ctx, level, "issuance did not succeed", "error", cause)
-		err = finishing(ctx, func(ctx context.Context) error { return s.handBack(ctx, c, cause) })
+		err = uninterruptible(ctx, func(ctx context.Context) error { return s.giveUp(ctx, c, cause) })
 		lost = errors.Is(err, job.ErrLost)
 	}
 	switch {
 	case lost:
 		log.WarnContext(ctx, "another worker has this job")
 	case err != nil:
-		log.WarnContext(ctx, "could not give the job back; its lease will run out", "error", err)
+		log.WarnContext(ctx, "could not return the job to the queue; its lease will expire", "error", err)
 	}
 }
 
-// handBack counts an attempt if it was the issuer's fault; otherwise the job is tried again as if nothing had been.
-func (s *Service) handBack(ctx context.Context, c job.Claim, cause error) error {
+// giveUp returns a job to the queue. An error of the issuer counts as an attempt; any other error does not.
+func (s *Service) giveUp(ctx context.Context, c job.Claim, cause error) error {
 	var issuer *issuerError
 	if errors.As(cause, &issuer) {
 		return s.fail(ctx, c, issuer)
@@ -176,15 +177,14 @@ func (s *Service) handBack(ctx context.Context, c job.Claim, cause error) error 
 	return s.Queue.GiveBack(ctx, c, c.RetryDelay())
 }
 
-// issue signs and stores. A panic is an error like another: it must not take the server down with it, nor come back
-// with every restart.
+// issue signs and stores. A panic becomes an error: it must not stop the server, nor repeat at every restart.
 func (s *Service) issue(ctx context.Context, c job.Claim) (err error) {
 	defer s.recoverAs(ctx, &err, "job_id", c.ID)
-	chain, err := s.sign(ctx, c)
+	signed, err := s.sign(ctx, c)
 	if err != nil {
 		return err
 	}
-	return finishing(ctx, func(ctx context.Context) error { return s.finish(ctx, c, chain) })
+	return uninterruptible(ctx, func(ctx context.Context) error { return s.complete(ctx, c, signed) })
 }
 
 // recoverAs, when deferred, logs a panic with the object that caused it and returns it as an error.
@@ -195,9 +195,9 @@ func (s *Service) recoverAs(ctx context.Context, err *error, kind, id string) {
 	}
 }
 
-// finishing runs f to its end, whatever has ended meanwhile, but not for ever.
-func finishing(ctx context.Context, f func(context.Context) error) error {
-	return within(context.WithoutCancel(ctx), finishWithin, f)
+// uninterruptible runs f with a context that outlives ctx, for at most writeWithin.
+func uninterruptible(ctx context.Context, f func(context.Context) error) error {
+	return within(context.WithoutCancel(ctx), writeWithin, f)
 }
 
 func within(ctx context.Context, d time.Duration, f func(context.Context) error) error {

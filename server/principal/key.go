@@ -184,9 +184,9 @@ func HolderOf(tx *store.Tx, presented string) (Holder, error) {
 	return h, nil
 }
 
-// Now is a key's holder as he stands inside a transaction, and so that he goes on to stand until it ends: whoever takes
+// Reload is a key's holder as he stands inside a transaction, and so that he goes on to stand until it ends: whoever takes
 // his key, his roles or his place away has to wait, or comes before it. ErrUnauthenticated when he does not stand.
-func Now(tx *store.Tx, who identity.Actor) (identity.Actor, error) {
+func Reload(tx *store.Tx, who identity.Actor) (identity.Actor, error) {
 	var h Holder
 	query := "SELECT " + HolderColumns + " FROM " + HolderTables + " WHERE k.id = ?" + tx.Locking(HolderLock)
 	if _, err := tx.Find(&h, query, who.KeyID); err != nil {
@@ -194,14 +194,14 @@ func Now(tx *store.Tx, who identity.Actor) (identity.Actor, error) {
 	}
 	now, err := h.Actor(tx.Now)
 	if err == nil && now.Kind == identity.Service {
-		err = MustStand(tx, now.Owner)
+		err = RequireEnabled(tx, now.Owner)
 	}
 	return now, err
 }
 
-// MustStand refuses when a person is disabled, and keeps him from being disabled until the transaction ends: whoever
+// RequireEnabled refuses when a person is disabled, and keeps him from being disabled until the transaction ends: whoever
 // disables him then finds what the transaction wrote.
-func MustStand(tx *store.Tx, id string) error {
+func RequireEnabled(tx *store.Tx, id string) error {
 	var p Principal
 	found, err := tx.Find(&p, "SELECT * FROM principals WHERE id = ?"+tx.Locking("FOR SHARE"), id)
 	if err != nil {

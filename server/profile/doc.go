@@ -1,7 +1,9 @@
-// Package profile owns certificate profiles: the rules for what may be signed, and whether a second person must
-// approve it.
+// Package profile owns certificate profiles: the rules of what may be signed, and whether a second person must approve.
+// It also owns the names that need no approval.
 //
-// What a profile may say, and whether it permits a name or a key, is in rules.
-// A profile's row is locked before anything else: FOR SHARE by whoever relies on its rules, FOR UPDATE by whoever
-// changes them.
+// An edit of a gated profile waits for an approval of kind profile_edit (kind.go). plan.go decides what an edit does;
+// Replace does it and Preview shows it. The syntax of profiles is in package rules.
+//
+// It owns the tables profiles, profile_changes, profile_edits and ungated_names. Lock order: the ungated names, then
+// the profile's row: FOR SHARE by a transaction that relies on its rules, FOR UPDATE by one that changes them.
 package profile

@@ -17,21 +17,20 @@ type Kind struct{ Service *Service }
 
 var _ approval.Kind = Kind{}
 
-// edited is an edit that waits, as it was sent: the approval's subject has its sets sorted, and neither description
-// nor labels. Base is the profile that it was sent for.
-type edited struct {
+// waitingSpec is an edit that waits, as it was sent: the approval's subject has its sets sorted, and has neither
+// description nor labels. Base is the profile that it was sent for.
+type waitingSpec struct {
 	ApprovalID string `gorm:"primaryKey"`
-	Number     int64  `gorm:"primaryKey;autoIncrement:false"` // the highest one counts
+	Number     int64  `gorm:"primaryKey;autoIncrement:false"` // the highest number counts
 	Spec       store.JSON[api.ProfileSpec]
 	Base       store.JSON[api.ProfileSpec]
 }
 
 // TableName implements gorm's Tabler.
-func (edited) TableName() string { return "profile_edits" }
+func (waitingSpec) TableName() string { return "profile_edits" }
 
-// findEdited finds the edit that an approval is about.
-func findEdited(tx *store.Tx, approvalID string) (edited, bool, error) {
-	var e edited
+func findWaitingSpec(tx *store.Tx, approvalID string) (waitingSpec, bool, error) {
+	var e waitingSpec
 	found, err := tx.Find(&e, "SELECT * FROM profile_edits WHERE approval_id = ? ORDER BY number DESC LIMIT 1", approvalID)
 	if err != nil {
 		err = fmt.Errorf("look up the edit of approval %s: %w", approvalID, err)
@@ -39,32 +38,41 @@ func findEdited(tx *store.Tx, approvalID string) (edited, bool, error) {
 	return e, found, err
 }
 
-// storeEdited stores an edit that waits. It replaces the one with a lower number.
-func storeEdited(tx *store.Tx, approvalID string, number int64, spec, base api.ProfileSpec) error {
-	row := edited{ApprovalID: approvalID, Number: number, Spec: store.JSON[api.ProfileSpec]{V: spec}, Base: store.JSON[api.ProfileSpec]{V: base}}
+// storeWaitingEdit stores an edit that waits. It replaces the one with a lower number.
+func storeWaitingEdit(tx *store.Tx, approvalID string, number int64, spec, base api.ProfileSpec) error {
+	row := waitingSpec{ApprovalID: approvalID, Number: number, Spec: store.JSON[api.ProfileSpec]{V: spec}, Base: store.JSON[api.ProfileSpec]{V: base}}
 	if err := tx.DB.Create(&row).Error; err != nil {
 		return fmt.Errorf("store the edit of approval %s: %w", approvalID, err)
 	}
 	return nil
 }
 
-// Stands implements approval.Kind: an edit applies only to the rules that it was based on.
-func (k Kind) Stands(tx *store.Tx, a approval.Approval) error {
-	_, _, err := k.standing(tx, a)
+func readSubject(a approval.Approval) (api.EditSubject, error) {
+	var s api.EditSubject
+	if err := json.Unmarshal([]byte(a.Subject), &s); err != nil {
+		return s, fmt.Errorf("read the subject of approval %s: %w", a.ID, err)
+	}
+	return s, nil
+}
+
+// Lock implements approval.Kind. An edit applies only to the rules that it was based on.
+func (k Kind) Lock(tx *store.Tx, a approval.Approval) error {
+	_, _, err := k.lockAndCompare(tx, a)
 	return err
 }
 
-// standing locks the profile and gives it and what it is to become.
-func (k Kind) standing(tx *store.Tx, a approval.Approval) (Profile, api.ProfileSpec, error) {
-	var approved subject
-	if err := json.Unmarshal([]byte(a.Subject), &approved); err != nil {
-		return Profile{}, api.ProfileSpec{}, fmt.Errorf("read the subject of approval %s: %w", a.ID, err)
-	}
-	p, err := get(tx, a.ProfileID, tx.Locking("FOR UPDATE"))
+// lockAndCompare locks the profile and returns it with the edit to store. If the edit is not what was approved, or no
+// longer fits the profile, it returns approval.ErrSubjectChanged.
+func (k Kind) lockAndCompare(tx *store.Tx, a approval.Approval) (Profile, api.ProfileSpec, error) {
+	approved, err := readSubject(a)
 	if err != nil {
-		return p, api.ProfileSpec{}, changed(err)
+		return Profile{}, api.ProfileSpec{}, err
 	}
-	e, found, err := findEdited(tx, a.ID)
+	p, err := get(tx, approved.ProfileID, tx.Locking("FOR UPDATE"))
+	if err != nil {
+		return p, api.ProfileSpec{}, asSubjectChanged(err)
+	}
+	e, found, err := findWaitingSpec(tx, a.ID)
 	if err != nil {
 		return p, api.ProfileSpec{}, err
 	}
@@ -73,11 +81,11 @@ func (k Kind) standing(tx *store.Tx, a approval.Approval) (Profile, api.ProfileS
 		return p, api.ProfileSpec{}, approval.ErrSubjectChanged
 	}
 	edit := Edit{Spec: keepNotes(e.Spec.V, e.Base.V, p.Spec.V)}
-	return p, edit.Spec, changed(k.Service.allows(tx, p, edit))
+	return p, edit.Spec, asSubjectChanged(k.Service.checkEdit(tx, p, edit))
 }
 
-// changed makes of a refusal what it means here: the profile, or the world around it, is another.
-func changed(err error) error {
+// asSubjectChanged returns approval.ErrSubjectChanged for a refusal: the profile, or something it refers to, changed.
+func asSubjectChanged(err error) error {
 	var refusal *api.Problem
 	if errors.As(err, &refusal) {
 		return approval.ErrSubjectChanged
@@ -85,9 +93,9 @@ func changed(err error) error {
 	return err
 }
 
-// Approved implements approval.Kind.
-func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
-	p, spec, err := k.standing(tx, a)
+// Approve implements approval.Kind: it stores the edit.
+func (k Kind) Approve(tx *store.Tx, a approval.Approval) error {
+	p, spec, err := k.lockAndCompare(tx, a)
 	if err != nil {
 		return err
 	}
@@ -99,5 +107,5 @@ func (k Kind) Approved(tx *store.Tx, a approval.Approval) error {
 	return err
 }
 
-// Closed implements approval.Kind. Nothing was done that had to be undone.
-func (k Kind) Closed(*store.Tx, approval.Approval, api.Cause) error { return nil }
+// Close implements approval.Kind. A waiting edit changed nothing, so there is nothing to undo.
+func (k Kind) Close(*store.Tx, approval.Approval, api.Cause) error { return nil }

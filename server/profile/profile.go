@@ -43,10 +43,10 @@ type Service struct {
 
 var wellFormedID = regexp.MustCompile(`^p-[a-z0-9][a-z0-9-]{0,62}$`)
 
-// Get finds a profile by its id.
+// Get returns a profile, or a not_found problem.
 func Get(tx *store.Tx, id string) (Profile, error) { return get(tx, id, "") }
 
-// Share finds a profile and keeps its rules as they are until the transaction ends.
+// Share is Get, and keeps the profile as it is until the transaction ends.
 func Share(tx *store.Tx, id string) (Profile, error) { return get(tx, id, tx.Locking("FOR SHARE")) }
 
 func get(tx *store.Tx, id, locking string) (Profile, error) {
@@ -64,7 +64,7 @@ func get(tx *store.Tx, id, locking string) (Profile, error) {
 	return p, nil
 }
 
-// List gives a page of profiles, oldest first; name chooses the one of that name.
+// List returns a page of profiles, oldest first. If name is not empty, it returns only the profile of that name.
 func List(tx *store.Tx, name string, page store.Page) ([]Profile, error) {
 	db := tx.DB
 	if name != "" {
@@ -90,7 +90,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := recordAuthor(tx, history.AuthorOf(who), nil, p); err != nil {
 		return Profile{}, err
 	}
-	return p, record(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
+	return p, appendAudit(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
 }
 
 // checkNew refuses a new profile that breaks the rules, or whose id or name another profile has.
@@ -102,24 +102,24 @@ func (s *Service) checkNew(tx *store.Tx, in api.CreateProfile) error {
 	if len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
-	return unique(tx, in.ID, in.Name)
+	return checkIsNew(tx, in.ID, in.Name)
 }
 
-// unique refuses an id or a name that another profile has. Two creators at once meet in the unique index, and the
-// second one runs again and sees the first.
-func unique(tx *store.Tx, id, name string) error {
+// checkIsNew refuses an id or a name that another profile has. If two callers create at once, the unique index refuses
+// the second; its transaction runs again and finds the first.
+func checkIsNew(tx *store.Tx, id, name string) error {
 	var other Profile
 	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE id = ? OR name = ? ORDER BY id LIMIT 1", id, name)
 	if err != nil {
 		return fmt.Errorf("look for a profile of the same name: %w", err)
 	}
 	if found {
-		return exists(other, id)
+		return existsProblem(other, id)
 	}
 	return nil
 }
 
-func exists(other Profile, id string) error {
+func existsProblem(other Profile, id string) error {
 	refusal := api.Refuse(api.CodeAlreadyExists, "profile %s has the name %q already", other.ID, other.Spec.V.Name)
 	if other.ID == id {
 		refusal.Detail = fmt.Sprintf("there is a profile %s already", id)
@@ -128,20 +128,21 @@ func exists(other Profile, id string) error {
 	return refusal
 }
 
-func renamed(tx *store.Tx, p Profile, name string) error {
+// checkNameIsFree refuses the name of another profile.
+func checkNameIsFree(tx *store.Tx, p Profile, name string) error {
 	var other Profile
 	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE name = ? AND id <> ?", name, p.ID)
 	if err != nil {
 		return fmt.Errorf("look for a profile of the same name: %w", err)
 	}
 	if found {
-		return exists(other, p.ID)
+		return existsProblem(other, p.ID)
 	}
 	return nil
 }
 
-// apply stores an edit that is allowed. If the edit changes a rule, apply closes the edit that waited on the rules
-// before. author wrote the edit; who made the call that stores it.
+// apply stores an edit. If the edit changes a rule, apply closes the waiting edit, which was based on the old rules.
+// author wrote the edit; who is the caller that stores it.
 func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author, p Profile, spec api.ProfileSpec) (Profile, error) {
 	rulesVersion := p.RulesVersion
 	if !SameRules(p.Spec.V, spec) {
@@ -162,13 +163,13 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	if err := s.runJobs(tx, p, spec); err != nil {
 		return Profile{}, err
 	}
-	return after, record(tx, who, "profile_updated", p.ID, audit.Details{
+	return after, appendAudit(tx, who, "profile_updated", p.ID, audit.Details{
 		"version": after.Version, "accountable": author.Accountable, "before": p.Spec.V, "after": spec,
 	})
 }
 
-// runJobs lets the jobs run that waited while the profile was disabled. Jobs that nobody approved, and that wait for
-// a retry when the gate is turned on, run too: the gate refuses them now, not at the end of their back-off.
+// runJobs makes the pending jobs due if the edit enables the profile or turns the gate on. In the second case the gate
+// refuses unapproved jobs at once, not at the end of their back-off.
 func (s *Service) runJobs(tx *store.Tx, before Profile, after api.ProfileSpec) error {
 	enabled := !before.Spec.V.Enabled && after.Enabled
 	if !enabled && !turnsGateOn(before.Spec.V, after) {
@@ -183,7 +184,7 @@ func turnsGateOn(before, after api.ProfileSpec) bool {
 
 // closeWaiting cancels the edit of a profile that awaits its approval, if there is one.
 func (s *Service) closeWaiting(tx *store.Tx, who identity.Actor, p Profile, cause api.Cause) error {
-	waiting, found, err := waitingEdit(tx, p)
+	waiting, found, err := findWaitingEdit(tx, p)
 	if err != nil || !found {
 		return err
 	}
@@ -215,9 +216,9 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based api.
 	if err := tx.Must(&deleted, "DELETE FROM profiles WHERE id = ? RETURNING *", id); err != nil {
 		return fmt.Errorf("delete profile %s: %w", id, err)
 	}
-	return record(tx, who, "profile_deleted", id, audit.Details{"profile": p.Spec.V})
+	return appendAudit(tx, who, "profile_deleted", id, audit.Details{"profile": p.Spec.V})
 }
 
-func record(tx *store.Tx, who identity.Actor, action, id string, details audit.Details) error {
+func appendAudit(tx *store.Tx, who identity.Actor, action, id string, details audit.Details) error {
 	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "profile", ResourceID: id, Details: details})
 }

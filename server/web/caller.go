@@ -112,7 +112,7 @@ func (c Caller) checkReplayAllowed(tx *store.Tx) error {
 
 // reloadWith reloads a principal, and refuses if they no longer have any of the roles.
 func reloadWith(tx *store.Tx, who identity.Actor, roles []api.Role) (identity.Actor, error) {
-	who, err := principal.Now(tx, who)
+	who, err := principal.Reload(tx, who)
 	if err == nil && !who.Has(roles...) {
 		err = forbidden(who, roles)
 	}

@@ -77,12 +77,12 @@ func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInpu
 		if err != nil {
 			return api.ApprovalSummary{}, err
 		}
-		return approval.Summarize(tx, filter, in.Limit)
+		return s.Approvals.Summarize(tx, filter, in.Limit)
 	})
 	if err != nil {
 		return nil, err
 	}
-	summary.ApprovalBypass, summary.ServerVersion = s.Approvals.Bypasses(), s.Version
+	summary.ApprovalBypass, summary.ServerVersion = s.Approvals.HasBypass(), s.Version
 	return &plain[api.ApprovalSummary]{summary}, nil
 }
 

@@ -99,10 +99,14 @@ func (i *Issue) Resolve(huma.Context) []error {
 	return asErrors(faults)
 }
 
+func (i Issue) request(certificateID string) issuance.Request {
+	return issuance.Request{CertificateID: certificateID, Renew: api.Renew{Reason: i.Reason, AlsoExcluded: i.AlsoExcluded}}
+}
+
 // issued opens what renew would open, if that was asked for, and shows the certificate.
 func (s *server) issued(tx *store.Tx, who identity.Actor, i Issue, c certificate.Certificate, err error) (api.Certificate, error) {
 	if err == nil && i.Issue {
-		_, err = s.Issuance.Renew(tx, who, issuance.Unprepared(c.ID, api.Renew{Reason: i.Reason, AlsoExcluded: i.AlsoExcluded}))
+		_, err = s.Issuance.Renew(tx, who, i.request(c.ID))
 	}
 	return viewed(tx, c, err)
 }
@@ -209,12 +213,8 @@ type accepted[T any] struct {
 }
 
 func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepted[api.Job], error) {
-	prepared, err := s.Issuance.Prepare(ctx, in.ID, in.value)
-	if err != nil {
-		return nil, err
-	}
 	j, err := web.Once(ctx, s.Store, in.retry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Job, error) {
-		j, err := s.Issuance.Renew(tx, who, prepared)
+		j, err := s.Issuance.Renew(tx, who, issuance.Request{CertificateID: in.ID, Renew: in.value})
 		return j.API(), err
 	})
 	if err != nil {
@@ -225,7 +225,7 @@ func (s *server) renewCertificate(ctx context.Context, in *renewInput) (*accepte
 
 func (s *server) previewRenewal(ctx context.Context, in *renewInput) (*plain[api.RenewalPreview], error) {
 	return preview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.RenewalPreview, error) {
-		told, err := s.Issuance.Preview(tx, who, in.ID, in.value)
+		told, err := s.Issuance.Preview(tx, who, issuance.Request{CertificateID: in.ID, Renew: in.value})
 		if told.Problem != nil {
 			told.Problem = web.Document(*told.Problem, identity.RequestID(ctx))
 		}

@@ -1,20 +1,18 @@
 package gate
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/history"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Baseline is the newest leaf of a certificate whose job a human approved. A leaf that was signed without approval, or
-// by the bypass, is none.
+// Baseline is the newest leaf of a certificate whose job a human approved. A leaf signed without approval, or by the
+// bypass, is no baseline.
 type Baseline struct {
 	SerialNumber       string
 	CertificateVersion int64
@@ -24,20 +22,17 @@ type Baseline struct {
 	ApprovedAt         time.Time
 }
 
-// Read gives the subject that was approved.
-func (b Baseline) Read() (api.IssuanceSubject, error) { return readSubject(b.Subject) }
-
 // humanApproved tells the approvals of people from those of the bypass.
 const humanApproved = `a.state = 'approved' AND a.decided_by NOT LIKE 'system-%'`
 
-const findBaseline = `SELECT l.serial_number, l.certificate_version, i.profile_version, j.subject,
+const baselineQuery = `SELECT l.serial_number, l.certificate_version, i.profile_version, j.subject,
 		a.decided_by AS approved_by, a.decided_at AS approved_at
 	FROM leaves l JOIN intents i ON i.job_id = l.job_id JOIN jobs j ON j.id = l.job_id JOIN approvals a ON a.id = j.approval_id
 	WHERE l.certificate_uid = ? AND ` + humanApproved + ` ORDER BY l.certificate_version DESC, l.created_at DESC LIMIT 1`
 
-func findBaselineOf(tx *store.Tx, certificateUID string) (Baseline, bool, error) {
+func findBaseline(tx *store.Tx, certificateUID string) (Baseline, bool, error) {
 	var b Baseline
-	found, err := tx.Find(&b, findBaseline, certificateUID)
+	found, err := tx.Find(&b, baselineQuery, certificateUID)
 	if err != nil {
 		err = fmt.Errorf("look up the baseline: %w", err)
 	}
@@ -51,24 +46,21 @@ type approvedRules struct {
 }
 
 // A deleted profile's approvals are older than the one that has its id now.
-const findApprovedRules = `SELECT i.profile_version AS version, a.decided_by AS approved_by
+const approvedRulesQuery = `SELECT i.profile_version AS version, a.decided_by AS approved_by
 	FROM approvals a JOIN profiles p ON p.id = a.profile_id JOIN intents i ON i.job_id = a.job_id JOIN leaves l ON l.job_id = i.job_id
 	WHERE a.profile_id = ? AND a.created_at >= p.created_at AND ` + humanApproved + ` ORDER BY i.profile_version DESC LIMIT 1`
 
-// Authorship says who wrote what would be signed, compared with the baseline.
+// Authorship lists who wrote what would be signed, compared with the baseline.
 type Authorship struct {
-	// Baseline is what a human approved last; nil if no human approved any of it.
-	Baseline *Baseline
-	// Differing are the changes that make the subject differ from the baseline. Each names who approved it, if a human did.
-	Differing []history.Change
-	// Authors are the people accountable for the differing changes that no human approved, sorted.
-	Authors []string
+	Baseline  *Baseline        // nil if no human approved a certificate yet
+	Differing []history.Change // what makes the subject differ from the baseline; each names who approved it, if a human did
+	Authors   []string         // the people accountable for the differing changes that no human approved, sorted
 }
 
-// Authorship finds who wrote what a proposal would sign. The caller holds the proposal's locks if it writes.
-func (g *Gate) Authorship(tx *store.Tx, p Proposal) (Authorship, error) {
+// FindAuthorship finds who wrote what a proposal would sign. A caller that writes holds the locks of the proposal.
+func FindAuthorship(tx *store.Tx, p Proposal) (Authorship, error) {
 	var a Authorship
-	b, found, err := findBaselineOf(tx, p.Certificate.UID)
+	b, found, err := findBaseline(tx, p.Certificate.UID)
 	if err != nil {
 		return a, err
 	}
@@ -83,28 +75,28 @@ func (g *Gate) Authorship(tx *store.Tx, p Proposal) (Authorship, error) {
 	if err != nil {
 		return a, err
 	}
-	rules, err := g.approvedRules(tx, p.ProfileID, ofProfile, b.ProfileVersion)
+	rules, err := findApprovedRules(tx, p.ProfileID, ofProfile, b.ProfileVersion)
 	if err != nil {
 		return a, err
 	}
 	if p.HasOwnKey() {
 		ofCertificate = slices.DeleteFunc(ofCertificate, func(c history.Change) bool { return c.Field == "key" })
 	}
-	certificates, profiles := differing(ofCertificate, ofProfile, b, rules)
+	certificates, profiles := listDiffering(ofCertificate, ofProfile, b, rules)
 	a.Differing = slices.Concat(certificates, profiles)
-	a.Authors = authors(certificates, profiles, ofProfile, rules)
+	a.Authors = listAuthors(certificates, profiles, ofProfile, rules)
 	return a, nil
 }
 
-// approvedRules asks the database only if a change of the profile since the baseline needs it.
-func (g *Gate) approvedRules(tx *store.Tx, profileID string, changes []history.Change, baseline int64) (approvedRules, error) {
-	rules := approvedRules{Version: firstVersion(baseline)}
+// findApprovedRules asks the database only if a change of the profile since the baseline needs it.
+func findApprovedRules(tx *store.Tx, profileID string, changes []history.Change, baseline int64) (approvedRules, error) {
+	rules := approvedRules{Version: comparedVersion(baseline)}
 	since := history.Open(changes, func(c history.Change) bool { return c.Version <= rules.Version })
 	if len(since) == 0 {
 		return rules, nil
 	}
 	var newest approvedRules
-	found, err := tx.Find(&newest, findApprovedRules, profileID)
+	found, err := tx.Find(&newest, approvedRulesQuery, profileID)
 	if err != nil {
 		return rules, fmt.Errorf("look up approved rules of profile %s: %w", profileID, err)
 	}
@@ -114,15 +106,15 @@ func (g *Gate) approvedRules(tx *store.Tx, profileID string, changes []history.C
 	return rules, nil
 }
 
-// firstVersion is the version that a profile is compared with: the baseline's, or else the one it was created with.
-// Creating a profile is no change, so a team of two can use a profile that one of them made.
-func firstVersion(baseline int64) int64 { return max(baseline, 1) }
+// comparedVersion is the version of the profile to compare with: the baseline's, or else the first. Creating a profile
+// is no change, so a team of two can use a profile that one of them made.
+func comparedVersion(baseline int64) int64 { return max(baseline, 1) }
 
-// differing lists the changes since the baseline that make the subject differ from it. Without a baseline every change
+// listDiffering lists the changes since the baseline that make the subject differ from it. Without a baseline every change
 // of the certificate since its creation counts. A change of the rules that a human approved names the approver.
-func differing(ofCertificate, ofProfile []history.Change, b Baseline, rules approvedRules) (certificates, profiles []history.Change) {
+func listDiffering(ofCertificate, ofProfile []history.Change, b Baseline, rules approvedRules) (certificates, profiles []history.Change) {
 	certificates = history.Open(ofCertificate, func(c history.Change) bool { return c.Version <= b.CertificateVersion })
-	profiles = history.Open(ofProfile, func(c history.Change) bool { return c.Version <= firstVersion(b.ProfileVersion) })
+	profiles = history.Open(ofProfile, func(c history.Change) bool { return c.Version <= comparedVersion(b.ProfileVersion) })
 	for i, c := range profiles {
 		if c.ApprovedBy == nil && c.Version <= rules.Version {
 			profiles[i].ApprovedBy = rules.ApprovedBy
@@ -131,9 +123,9 @@ func differing(ofCertificate, ofProfile []history.Change, b Baseline, rules appr
 	return certificates, profiles
 }
 
-// authors lists who is accountable for differing changes that no human approved. A change of the rules is approved as
+// listAuthors lists who is accountable for differing changes that no human approved. A change of the rules is approved as
 // an edit, or by a certificate that was signed under its version or a later one.
-func authors(certificates, profiles, ofProfile []history.Change, rules approvedRules) []string {
+func listAuthors(certificates, profiles, ofProfile []history.Change, rules approvedRules) []string {
 	unapproved := history.Open(ofProfile, func(c history.Change) bool { return c.Version <= rules.Version || c.ApprovedBy != nil })
 	list := certificates
 	for _, c := range unapproved {
@@ -142,12 +134,4 @@ func authors(certificates, profiles, ofProfile []history.Change, rules approvedR
 		}
 	}
 	return history.Accountable(list)
-}
-
-func readSubject(text string) (api.IssuanceSubject, error) {
-	var s api.IssuanceSubject
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("read the stored subject: %w", err)
-	}
-	return s, nil
 }

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Admin changes principals and cancels the requests that a change ends. Commands use it without a server.
+type Admin struct{ approvals *approval.Service }
+
+// NewAdmin makes an Admin over a database. It can cancel requests and make none.
+func NewAdmin(db *store.Store, log *slog.Logger) (*Admin, error) {
+	r, err := wire(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	return &Admin{r.approvals}, nil
+}
+
+// DisablePrincipal stops a principal and cancels the open requests that they made or are accountable for.
+func (a *Admin) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, error) {
+	done, err := principal.Disable(tx, id)
+	if err != nil {
+		return done, err
+	}
+	done.CancelledRequests, err = a.approvals.CloseForPrincipal(tx, identity.CLI, id)
+	return done, err
+}
+
+// HandOver gives a person's services, and the certificates that the scheduler renews in their name, to another person.
+func (a *Admin) HandOver(tx *store.Tx, from, to string) (principal.Effects, error) {
+	var done principal.Effects
+	services, err := principal.Services(tx, from)
+	if err != nil {
+		return done, err
+	}
+	for _, id := range services {
+		changed, err := a.ChangeOwner(tx, id, to)
+		if err != nil {
+			return done, err
+		}
+		done.RevokedKeys = append(done.RevokedKeys, changed.RevokedKeys...)
+		done.CancelledRequests = append(done.CancelledRequests, changed.CancelledRequests...)
+	}
+	done.MovedServices = services
+	return done, principal.HandOver(tx, from, to)
+}
+
+// ChangeOwner gives a service to another human, revokes its keys and cancels its open requests. The former owner is
+// accountable for those, and the service now acts for another person.
+func (a *Admin) ChangeOwner(tx *store.Tx, id, owner string) (principal.Effects, error) {
+	done, err := principal.SetOwner(tx, id, owner)
+	if err != nil {
+		return done, err
+	}
+	done.CancelledRequests, err = a.approvals.CloseForFormerOwners(tx, identity.CLI, id, owner)
+	return done, err
+}

@@ -1,0 +1,55 @@
+package certificate
+
+import (
+	"errors"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Preview returns what Replace would do with a certificate, or what Create would do if none has the id. It locks and
+// writes nothing. It leaves Issuance at none: package issuance fills it in.
+func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, error) {
+	preview := api.CertificatePreview{
+		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},
+		Proposed: api.ProposedNames{CommonName: in.CommonName, SANs: in.SANs}, Warnings: []string{},
+	}
+	stored, err := Get(tx, in.ID)
+	var before *api.CertificateSpec
+	switch {
+	case err == nil:
+		before = &stored.Spec.V
+		preview.Outcome, err = previewEdit(tx, stored, in.CertificateSpec, based)
+	case api.Is(err, api.CodeNotFound) && len(based) == 0: // an edit is based on a version, a new certificate on none
+		_, err = checkNew(tx, profile.Get, in)
+	}
+	if errors.As(err, &preview.Problem) {
+		preview.Outcome, err = api.CertificateRefused, nil
+	}
+	if err != nil {
+		return preview, err
+	}
+	preview.Changes, err = listChanges(before, in.CertificateSpec)
+	return preview, err
+}
+
+func previewEdit(tx *store.Tx, stored Certificate, spec api.CertificateSpec, based api.Precondition) (api.CertificateOutcome, error) {
+	e, err := checkEdit(tx, profile.Get, stored, spec, based)
+	if e.none {
+		return api.CertificateNone, err
+	}
+	return api.CertificateUpdates, err
+}
+
+// listChanges lists the fields that differ; every field if before is nil.
+func listChanges(before *api.CertificateSpec, after api.CertificateSpec) ([]api.Change, error) {
+	after.SANs = rules.SortedSet(after.SANs)
+	if before == nil {
+		return rules.ListChanges(nil, after)
+	}
+	old := *before
+	old.SANs = rules.SortedSet(old.SANs)
+	return rules.ListChanges(old, after)
+}

@@ -1,0 +1,39 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"sync"
+
+	"github.com/certctl/terraform-provider-certctl/rules"
+)
+
+// csrCache remembers parsed CSRs by their text. Parsing verifies a signature and takes up to a millisecond, and the
+// gate sees the same CSR several times, mostly under locks. Only a CSR without faults is remembered.
+type csrCache struct {
+	mutex  sync.Mutex
+	parsed map[[sha256.Size]byte]*rules.CSR
+}
+
+// A full cache is emptied. A parsed CSR takes some 2 KiB.
+const maxCachedCSRs = 1000
+
+func (c *csrCache) parse(text string) (*rules.CSR, error) {
+	key := sha256.Sum256([]byte(text))
+	c.mutex.Lock()
+	csr, found := c.parsed[key]
+	c.mutex.Unlock()
+	if found {
+		return csr, nil
+	}
+	csr, err := rules.ParseCSR(text)
+	if err != nil {
+		return nil, err
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.parsed == nil || len(c.parsed) >= maxCachedCSRs {
+		c.parsed = map[[sha256.Size]byte]*rules.CSR{}
+	}
+	c.parsed[key] = csr
+	return csr, nil
+}

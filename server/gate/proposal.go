@@ -1,0 +1,136 @@
+package gate
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+// Proposal is what would be signed for a certificate now.
+type Proposal struct {
+	Certificate    certificate.Certificate
+	Profile        api.ProfileSpec
+	ProfileID      string
+	ProfileVersion int64
+	CSRPEM         string
+	CSR            *rules.CSR // parsed from CSRPEM
+	Subject        Subject
+
+	issuerGeneration int // set by Lock
+}
+
+// Faults lists what the profile's rules forbid.
+func (p Proposal) Faults() []api.Fault {
+	return rules.CheckContent(p.Certificate.Spec.V, p.CSR, p.Profile)
+}
+
+// HasOwnKey reports whether the request has a key that is not the certificate's. The requester is its author.
+func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certificate.SPKISHA256 }
+
+// hasDisabledProfile reports whether the profile was found and is disabled.
+func (p Proposal) hasDisabledProfile() bool { return p.ProfileID != "" && !p.Profile.Enabled }
+
+// Lock returns what would be signed now for a certificate, and locks its profile (shared) and the certificate. uid is
+// the certificate's; csrPEM is the CSR of the request, and if it is empty the certificate's own. An archived certificate
+// is found too: see its ArchivedAt.
+//
+// Lock returns ErrNothingToSign, an UnsignableError, or an UnavailableError if the issuer was replaced while this server
+// ran.
+func (g *Gate) Lock(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
+	p, err := g.propose(tx, uid, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+	if err == nil {
+		p.issuerGeneration, err = g.requireCurrentIssuer(tx, p.Subject.IssuerID)
+	}
+	return p, err
+}
+
+// Get is Lock without the locks and without the check of the issuer.
+func (g *Gate) Get(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
+	return g.propose(tx, uid, csrPEM, "")
+}
+
+// IsUnchanged reports whether the subject of a job is what would be signed now, and locks profile and certificate. It
+// returns ErrProfileDisabled under a disabled profile, and an UnavailableError if this server's issuer is out of date.
+func (g *Gate) IsUnchanged(tx *store.Tx, jobID, subject, digest string) (bool, error) {
+	// A job's certificate and CSR never change, so the job needs no lock.
+	var j struct {
+		CertificateUID string `gorm:"column:certificate_uid"`
+		CSRPEM         string `gorm:"column:csr_pem"`
+	}
+	found, err := tx.Find(&j, "SELECT certificate_uid, csr_pem FROM jobs WHERE id = ?", jobID)
+	if err != nil || !found {
+		return false, err
+	}
+	now, err := g.propose(tx, j.CertificateUID, j.CSRPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+	if now.hasDisabledProfile() {
+		return false, ErrProfileDisabled
+	}
+	unsignable, err := splitUnsignable(err)
+	switch {
+	case errors.Is(err, ErrNothingToSign), unsignable != nil:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if refusalReason(now, subject, digest) == "" {
+		return true, nil
+	}
+	_, err = g.requireCurrentIssuer(tx, now.Subject.IssuerID)
+	return false, err
+}
+
+// refusalReason returns why a job's subject may not be signed now; empty if it may. Approve and Admit both ask it.
+func refusalReason(now Proposal, subject, digest string) string {
+	switch {
+	case now.Certificate.ArchivedAt != nil:
+		return "the certificate is archived"
+	case now.Subject.Canonical != subject || now.Subject.Digest != digest:
+		return "subject changed"
+	}
+	if faults := now.Faults(); len(faults) > 0 {
+		return "the profile does not allow it: " + joinFaults(faults)
+	}
+	return ""
+}
+
+func joinFaults(faults []api.Fault) string {
+	details := make([]string, len(faults))
+	for i, f := range faults {
+		details[i] = strings.TrimSpace(f.Pointer + " " + f.Detail)
+	}
+	return strings.Join(details, "; ")
+}
+
+// propose reads certificate and profile in one statement and builds the subject.
+func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, error) {
+	var row struct {
+		certificate.Certificate `gorm:"embedded"`
+		ProfileID               string
+		ProfileSpec             store.JSON[api.ProfileSpec]
+		ProfileVersion          int64
+	}
+	found, err := tx.Find(&row, `SELECT c.*, p.spec AS profile_spec, p.version AS profile_version
+		FROM certificates c JOIN profiles p ON p.id = c.profile_id WHERE c.uid = ?`+locking, uid)
+	if err != nil {
+		return Proposal{}, fmt.Errorf("look up certificate and profile: %w", err)
+	}
+	if !found {
+		return Proposal{}, ErrNothingToSign
+	}
+	p := Proposal{
+		Certificate: row.Certificate, Profile: row.ProfileSpec.V, ProfileID: row.ProfileID, ProfileVersion: row.ProfileVersion,
+		// The certificate's own CSR is read under the lock: a PUT may have replaced the one that the caller knows.
+		CSRPEM: cmp.Or(csrPEM, row.Spec.V.CSRPEM),
+	}
+	if p.CSR, err = g.csrs.parse(p.CSRPEM); err != nil {
+		return p, &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
+	}
+	p.Subject, err = g.newSubject(p)
+	return p, err
+}
