@@ -38,7 +38,7 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 // on 20,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
-	approvals := approval.New(time.Hour, false, approval.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	approvals := newApprovals()
 	pending := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
 		"approvals": func(tx *store.Tx, page store.Page) error {
@@ -203,4 +203,8 @@ func fillPending(t testing.TB, s *servertest.Server, certificates, approvals int
 		s.Exec(t, strings.NewReplacer("NUMBERS", source, "PENDING", pending, "CERTIFICATES", strconv.Itoa(certificates), "AT2", later, "AT", at).Replace(insert.sql))
 	}
 	s.Exec(t, "ANALYZE")
+}
+
+func newApprovals() *approval.Service {
+	return approval.New(time.Hour, false, approval.NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 }

@@ -158,7 +158,7 @@ func TestPendingApprovals_Plan(t *testing.T) {
 						}
 					}
 				}
-				_, err := approval.Summarize(tx, waiting, 50)
+				_, err := newApprovals().Summarize(tx, waiting, 50)
 				return err
 			})
 			if err != nil {
