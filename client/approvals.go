@@ -10,7 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// ApprovalFilter says which approvals are meant.
+// ApprovalFilter selects approvals. An empty field selects all.
 type ApprovalFilter struct {
 	States        []api.ApprovalState
 	Kind          api.ApprovalKind
@@ -27,37 +27,37 @@ func (f ApprovalFilter) query() query {
 		url.Values(q).Add("state", string(state))
 	}
 	return q.
-		text("kind", string(f.Kind)).
-		text("profile_id", f.ProfileID).
-		text("certificate_id", f.CertificateID).
-		text("requested_by", f.RequestedBy).
-		text("decided_by", f.DecidedBy).
-		time("since", f.Since)
+		addText("kind", string(f.Kind)).
+		addText("profile_id", f.ProfileID).
+		addText("certificate_id", f.CertificateID).
+		addText("requested_by", f.RequestedBy).
+		addText("decided_by", f.DecidedBy).
+		addTime("since", f.Since)
 }
 
 // ListApprovalsOptions filters approvals.
 type ListApprovalsOptions struct {
 	Page
 	ApprovalFilter
-	Order api.ApprovalOrder // the oldest first unless given
+	Order api.ApprovalOrder // the default is the oldest first
 }
 
-// ListApprovals gives the approvals that match.
+// ListApprovals returns the approvals that match.
 func (c *Client) ListApprovals(ctx context.Context, o ListApprovalsOptions) iter.Seq2[api.Approval, error] {
-	q := o.ApprovalFilter.query().number("limit", o.Limit).text("order", string(o.Order))
+	q := o.ApprovalFilter.query().addNumber("limit", o.Limit).addText("order", string(o.Order))
 	return list[api.Approval](ctx, c, approvalsPath(), q)
 }
 
-// GetApprovalSummaryOptions filters the summary. State is pending unless given.
+// GetApprovalSummaryOptions filters the summary. The default state is pending.
 type GetApprovalSummaryOptions struct {
 	ApprovalFilter
-	// Limit is how many approvals are listed; all are counted.
+	// Limit bounds the list of approvals. The counts cover all approvals.
 	Limit int
 }
 
 // GetApprovalSummary counts approvals and lists the oldest, from one snapshot of the database.
 func (c *Client) GetApprovalSummary(ctx context.Context, o GetApprovalSummaryOptions) (api.ApprovalSummary, error) {
-	q := o.ApprovalFilter.query().number("limit", o.Limit)
+	q := o.ApprovalFilter.query().addNumber("limit", o.Limit)
 	r := request{method: http.MethodGet, path: approvalsPath("summary"), query: url.Values(q), want: http.StatusOK}
 	return call[api.ApprovalSummary](ctx, c, r)
 }
@@ -67,17 +67,17 @@ func (c *Client) GetApproval(ctx context.Context, id string) (api.Approval, erro
 	return call[api.Approval](ctx, c, request{method: http.MethodGet, path: approvalsPath(id), want: http.StatusOK})
 }
 
-// ApproveApproval lets what was requested happen.
+// ApproveApproval approves a request.
 func (c *Client) ApproveApproval(ctx context.Context, id string, d api.Decision) (api.Approval, error) {
 	return c.decide(ctx, id, "approve", d)
 }
 
-// RejectApproval closes a request against its requester's will.
+// RejectApproval rejects a request.
 func (c *Client) RejectApproval(ctx context.Context, id string, d api.Decision) (api.Approval, error) {
 	return c.decide(ctx, id, "reject", d)
 }
 
-// WithdrawApproval closes a request of one's own.
+// WithdrawApproval withdraws a request of the caller.
 func (c *Client) WithdrawApproval(ctx context.Context, id string, w api.Withdrawal) (api.Approval, error) {
 	return c.decide(ctx, id, "withdraw", w)
 }

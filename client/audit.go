@@ -18,13 +18,13 @@ type ListAuditEventsOptions struct {
 	Until      time.Time
 }
 
-// ListAuditEvents gives the rows of the audit trail that match, the newest first.
+// ListAuditEvents returns the rows of the audit trail that match, the newest first.
 func (c *Client) ListAuditEvents(ctx context.Context, o ListAuditEventsOptions) iter.Seq2[api.AuditEvent, error] {
 	q := o.Page.query().
-		text("actor", o.Actor).
-		text("action", o.Action).
-		text("resource_id", o.ResourceID).
-		time("since", o.Since).
-		time("until", o.Until)
+		addText("actor", o.Actor).
+		addText("action", o.Action).
+		addText("resource_id", o.ResourceID).
+		addTime("since", o.Since).
+		addTime("until", o.Until)
 	return list[api.AuditEvent](ctx, c, apiPath("audit-events"), q)
 }

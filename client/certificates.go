@@ -9,10 +9,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// CreateCertificate makes a certificate. Nothing is signed until it is renewed, unless [IssueOptions] are given.
+// CreateCertificate makes a certificate. With [IssueOptions] it also asks for issuance.
 func (c *Client) CreateCertificate(ctx context.Context, b api.CreateCertificate, opts ...IssueOption) (api.Certificate, error) {
 	r := request{method: http.MethodPost, path: certificatesPath(), body: b, want: http.StatusCreated}
-	return call[api.Certificate](ctx, c, r.withIssue(opts))
+	return call[api.Certificate](ctx, c, r.withIssueOptions(opts))
 }
 
 // ListCertificatesOptions filters certificates.
@@ -21,15 +21,15 @@ type ListCertificatesOptions struct {
 	ProfileID     string
 	CommonName    string
 	ExpiresBefore time.Time
-	// Archived asks for the archived ones instead of the live ones.
+	// Archived selects archived certificates instead of live ones.
 	Archived bool
 }
 
-// ListCertificates gives the certificates that match.
+// ListCertificates returns the certificates that match.
 func (c *Client) ListCertificates(ctx context.Context, o ListCertificatesOptions) iter.Seq2[api.Certificate, error] {
-	q := o.Page.query().text("profile_id", o.ProfileID).text("common_name", o.CommonName).time("expires_before", o.ExpiresBefore)
+	q := o.Page.query().addText("profile_id", o.ProfileID).addText("common_name", o.CommonName).addTime("expires_before", o.ExpiresBefore)
 	if o.Archived {
-		q.text("archived", "true")
+		q.addText("archived", "true")
 	}
 	return list[api.Certificate](ctx, c, certificatesPath(), q)
 }
@@ -39,18 +39,18 @@ func (c *Client) GetCertificate(ctx context.Context, id string) (api.Certificate
 	return call[api.Certificate](ctx, c, request{method: http.MethodGet, path: certificatesPath(id), want: http.StatusOK})
 }
 
-// ReplaceCertificate writes all writable fields of a certificate.
+// ReplaceCertificate writes all writable fields of a certificate. With [IssueOptions] it also asks for issuance.
 func (c *Client) ReplaceCertificate(ctx context.Context, id string, spec api.CertificateSpec, opts ...IssueOption) (api.Certificate, error) {
 	r := request{method: http.MethodPut, path: certificatesPath(id), body: spec, want: http.StatusOK}
-	return call[api.Certificate](ctx, c, r.withIssue(opts))
+	return call[api.Certificate](ctx, c, r.withIssueOptions(opts))
 }
 
-// ListCertificateVersions gives every leaf that was issued for a certificate.
+// ListCertificateVersions returns every leaf of a certificate.
 func (c *Client) ListCertificateVersions(ctx context.Context, id string, p Page) iter.Seq2[api.Leaf, error] {
 	return list[api.Leaf](ctx, c, certificatesPath(id, "versions"), p.query())
 }
 
-// GetCertificateChain gives the current leaf and its issuers as PEM.
+// GetCertificateChain returns the current leaf and its issuers as PEM.
 func (c *Client) GetCertificateChain(ctx context.Context, id string) (string, error) {
 	r := request{method: http.MethodGet, path: certificatesPath(id, "chain"), want: http.StatusOK, media: "application/pem-certificate-chain"}
 	a, err := c.send(ctx, r)
@@ -60,10 +60,10 @@ func (c *Client) GetCertificateChain(ctx context.Context, id string) (string, er
 // RenewCertificate opens a job for a new leaf, and an approval if the profile is gated.
 func (c *Client) RenewCertificate(ctx context.Context, id string, b api.Renew, opts ...RequestOption) (api.Job, error) {
 	r := request{method: http.MethodPost, path: certificatesPath(id, "renew"), body: b, want: http.StatusAccepted}
-	return call[api.Job](ctx, c, r.with(opts))
+	return call[api.Job](ctx, c, r.withOptions(opts))
 }
 
-// PreviewRenewal tells what RenewCertificate would do for the caller. It changes nothing.
+// PreviewRenewal returns what RenewCertificate would do for the caller. It changes nothing.
 func (c *Client) PreviewRenewal(ctx context.Context, id string, b api.Renew) (api.RenewalPreview, error) {
 	r := request{method: http.MethodPost, path: certificatesPath(id, "renew", "preview"), body: b, want: http.StatusOK}
 	return call[api.RenewalPreview](ctx, c, r)
@@ -71,9 +71,9 @@ func (c *Client) PreviewRenewal(ctx context.Context, id string, b api.Renew) (ap
 
 func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }
 
-// DeleteCertificate archives a certificate: its id is free again, its past stays.
+// DeleteCertificate archives a certificate. The id is free again; jobs, approvals and audit rows stay.
 func (c *Client) DeleteCertificate(ctx context.Context, id string, opts ...RequestOption) error {
 	r := request{method: http.MethodDelete, path: certificatesPath(id), want: http.StatusNoContent}
-	_, err := c.send(ctx, r.with(opts))
+	_, err := c.send(ctx, r.withOptions(opts))
 	return err
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// basePath is where the API lives below the endpoint.
+// basePath is the path of the API below the endpoint.
 const basePath = "/api/v1"
 
-// idempotencyKey is the header by which the server knows a POST again.
+// idempotencyKey is the header by which the server recognises a repeated POST.
 const idempotencyKey = "Idempotency-Key"
 
-// maxAnswer is far above any page of 500; it bounds the memory that a wrong server can take.
+// maxAnswer is far above any page of 500 elements. It bounds the memory that a wrong server can use.
 const maxAnswer = 64 << 20
 
 // Client calls one certctl server with one key. It is safe for concurrent use.
@@ -33,16 +33,16 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 
-	// Two clients on one pool of connections; they differ in what they send again.
-	repeatable *retryablehttp.Client
-	once       *retryablehttp.Client
+	// Both clients share one pool of connections. They differ in the requests that they send again.
+	repeatableSender *retryablehttp.Client
+	onceSender       *retryablehttp.Client
 
-	// away says that the last operation found no server. Until one answers, each operation tries once.
-	away atomic.Bool
+	// isAway is set if the last operation found no server. Until a server answers, each operation tries once.
+	isAway atomic.Bool
 }
 
-// New makes a client. The endpoint is the server's address without /api/v1. Without an API key only
-// GetHealth and GetReady are answered.
+// New makes a client. The endpoint is the server's address without /api/v1. Without an API key only GetHealth and GetReady
+// succeed.
 func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 	clean, err := parseEndpoint(endpoint)
 	if err != nil {
@@ -59,82 +59,81 @@ func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 	}
 	httpClient := s.newHTTPClient()
 	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout}
-	c.repeatable = newRetrying(httpClient, s.retries, c.unlessAway(retryAnything))
-	c.once = newRetrying(httpClient, s.retries, c.unlessAway(retryUnsent))
+	c.repeatableSender = newRetryClient(httpClient, s.retries, c.retryUnlessAway(retryRepeatable))
+	c.onceSender = newRetryClient(httpClient, s.retries, c.retryUnlessAway(retryUnsent))
 	return c, nil
 }
 
-// Endpoint is the address in use, without a slash at the end. It holds no credentials.
+// Endpoint returns the server's address, without a slash at the end. It holds no credentials.
 func (c *Client) Endpoint() string { return c.endpoint }
 
-// request is one operation as it goes over the wire.
+// request is one operation.
 type request struct {
 	method string
 	path   string // below the endpoint, escaped
 	query  url.Values
 	header http.Header
 	body   any
-	want   int    // the only status that is a success: a 202 is no profile
-	also   int    // another status that is a success, if there is one
-	media  string // the only type of a success; empty if it has no body
+	want   int    // the status of a success
+	also   int    // another status of a success; 0 if there is none
+	media  string // the media type of a success; empty if it has no body
 }
 
 // RequestOption changes a single request.
 type RequestOption func(*request)
 
-// IfMatch makes a write conditional on the version that the object has now; otherwise the server answers
-// precondition_failed. It also makes the write safe to retry.
+// IfMatch makes a write conditional. If the object has another version, the server answers precondition_failed. A
+// conditional write is also safe to retry.
 func IfMatch(version int64) RequestOption {
 	return func(r *request) { r.header.Set("If-Match", fmt.Sprintf(`"%d"`, version)) }
 }
 
-// IdempotencyKey gives a POST a name of the caller's own, at most 255 characters. Under one name the server does one
-// thing, and for 24 hours it gives the same answer when the same comes again, from a new process say. Without it each
-// call has a random name, which its retries share; a client without retries gives none, and spares the server the
-// keeping of answers that nobody asks for.
+// IdempotencyKey sets the key of a POST, at most 255 characters. For 24 hours the server answers a repeated POST with the
+// first answer, also to another process. Without this option each call has a random key, which its retries share. A client
+// without retries sends no key, so the server stores no answer.
 func IdempotencyKey(key string) RequestOption {
 	return func(r *request) { r.header.Set(idempotencyKey, key) }
 }
 
 // EditOption changes one edit of a profile: a [RequestOption] or [EditOptions].
-type EditOption interface{ changeEdit(r *request) }
+type EditOption interface{ applyToEdit(r *request) }
 
-// EditOptions belongs to an edit of a profile that may have to wait for a second person.
+// EditOptions are the options of an edit of a profile, which may wait for a second person.
 type EditOptions struct {
 	Reason   string // for the approvers
-	Resubmit bool   // asks again for an edit that was rejected
+	Resubmit bool   // ask again for an edit that was rejected
 }
 
 // IssueOption changes one write of a certificate: a [RequestOption] or [IssueOptions].
-type IssueOption interface{ changeIssue(r *request) }
+type IssueOption interface{ applyToIssue(r *request) }
 
-// IssueOptions asks for issuance with the write of a certificate, in one transaction. Without it nothing is issued.
+// IssueOptions make a write of a certificate also ask for issuance, in the same transaction.
 type IssueOptions struct {
 	Reason       string   // for the approvers
 	AlsoExcluded []string // handles of more people who may not decide
 }
 
-func (o RequestOption) changeEdit(r *request)  { o(r) }
-func (o RequestOption) changeIssue(r *request) { o(r) }
+func (o RequestOption) applyToEdit(r *request)  { o(r) }
+func (o RequestOption) applyToIssue(r *request) { o(r) }
 
-func (o EditOptions) changeEdit(r *request) {
-	query(r.query).text("reason", o.Reason)
+func (o EditOptions) applyToEdit(r *request) {
+	query(r.query).addText("reason", o.Reason)
 	if o.Resubmit {
 		r.query.Set("resubmit", "true")
 	}
 }
 
-func (o IssueOptions) changeIssue(r *request) {
+func (o IssueOptions) applyToIssue(r *request) {
 	r.query.Set("issue", "true")
-	query(r.query).text("reason", o.Reason)
+	query(r.query).addText("reason", o.Reason)
 	if len(o.AlsoExcluded) > 0 {
 		r.query["also_excluded"] = o.AlsoExcluded
 	}
 }
 
-// repeatable says that sending r twice has the effect of sending it once. A POST has its Idempotency-Key for that.
-// A PUT without a version has not: the second one would undo what somebody else wrote after the first.
-func (r request) repeatable() bool {
+// isRepeatable reports whether sending r twice has the same effect as sending it once. A POST has an Idempotency-Key for
+// that. A second PUT without a version would undo a change that somebody else made after the first.
+func (r request) isRepeatable() bool {
 	switch r.method {
 	case http.MethodGet, http.MethodDelete, http.MethodPost:
 		return true
@@ -145,50 +144,50 @@ func (r request) repeatable() bool {
 	}
 }
 
-// changeable returns the request with an empty header and query, which options add to.
-func (r request) changeable() *request {
+// copyForOptions returns a copy with an empty header and query, for options to set.
+func (r request) copyForOptions() *request {
 	r.header, r.query = http.Header{}, url.Values{}
 	return &r
 }
 
-func (r request) with(opts []RequestOption) request {
-	changed := r.changeable()
+func (r request) withOptions(opts []RequestOption) request {
+	changed := r.copyForOptions()
 	for _, o := range opts {
 		o(changed)
 	}
 	return *changed
 }
 
-func (r request) withEdit(opts []EditOption) request {
-	changed := r.changeable()
+func (r request) withEditOptions(opts []EditOption) request {
+	changed := r.copyForOptions()
 	for _, o := range opts {
-		o.changeEdit(changed)
+		o.applyToEdit(changed)
 	}
 	return *changed
 }
 
-func (r request) withIssue(opts []IssueOption) request {
-	changed := r.changeable()
+func (r request) withIssueOptions(opts []IssueOption) request {
+	changed := r.copyForOptions()
 	for _, o := range opts {
-		o.changeIssue(changed)
+		o.applyToIssue(changed)
 	}
 	return *changed
 }
 
-// answer is a success, read to its end.
-type answer struct {
+// response is a successful answer with its whole body.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// call sends r and decodes the answer.
+// call sends r and decodes the response.
 func call[T any](ctx context.Context, c *Client, r request) (T, error) {
-	v, _, err := callHeader[T](ctx, c, r)
+	v, _, err := callWithHeader[T](ctx, c, r)
 	return v, err
 }
 
-func callHeader[T any](ctx context.Context, c *Client, r request) (T, http.Header, error) {
+func callWithHeader[T any](ctx context.Context, c *Client, r request) (T, http.Header, error) {
 	var v T
 	r.media = "application/json"
 	a, err := c.send(ctx, r)
@@ -199,49 +198,49 @@ func callHeader[T any](ctx context.Context, c *Client, r request) (T, http.Heade
 	return v, a.header, err
 }
 
-func decode[T any](c *Client, r request, a answer) (T, error) {
+func decode[T any](c *Client, r request, a response) (T, error) {
 	var v T
 	if err := json.Unmarshal(a.body, &v); err != nil {
-		return v, c.foreign(r, a.status, "it is not the JSON of this operation")
+		return v, c.newForeignAnswerError(r, a.status, "it is not the JSON of this operation")
 	}
 	return v, nil
 }
 
-// send gets an answer with the wanted status, or an error.
-func (c *Client) send(ctx context.Context, r request) (answer, error) {
-	ctx, cancel := context.WithTimeout(countingAttempts(ctx), c.timeout)
+// send returns a response with an expected status, or an error.
+func (c *Client) send(ctx context.Context, r request) (response, error) {
+	ctx, cancel := context.WithTimeout(withAttemptCount(ctx), c.timeout)
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	sender := c.once
-	if r.repeatable() {
-		sender = c.repeatable
+	sender := c.onceSender
+	if r.isRepeatable() {
+		sender = c.repeatableSender
 	}
 	resp, err := sender.Do(req)
 	if err != nil {
-		return answer{}, c.unreachable(r, err, sent.Load())
+		return response{}, c.newUnreachableError(r, err, sent.Load())
 	}
-	c.away.Store(false)
+	c.isAway.Store(false)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{}, c.unreachable(r, err, sent.Load())
+		return response{}, c.newUnreachableError(r, err, sent.Load())
 	}
 	if resp.StatusCode != r.want && (r.also == 0 || resp.StatusCode != r.also) || r.media != "" && mediaType(resp) != r.media {
-		return answer{}, c.refusal(r, resp, body)
+		return response{}, c.newAnswerError(r, resp, body)
 	}
-	return answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return response{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {
 	var body []byte
 	if r.body != nil {
 		var err error
-		if body, err = marshal(r.body); err != nil {
+		if body, err = marshalBody(r.body); err != nil {
 			return nil, err
 		}
 	}
@@ -265,7 +264,7 @@ func (c *Client) setHeader(h http.Header, r request) {
 	if r.body != nil {
 		h.Set("Content-Type", "application/json")
 	}
-	if r.method == http.MethodPost && h.Get(idempotencyKey) == "" && c.repeatable.RetryMax > 0 {
+	if r.method == http.MethodPost && h.Get(idempotencyKey) == "" && c.repeatableSender.RetryMax > 0 {
 		h.Set(idempotencyKey, rand.Text()) // 130 random bits
 	}
 	if c.apiKey != "" {
@@ -273,8 +272,8 @@ func (c *Client) setHeader(h http.Header, r request) {
 	}
 }
 
-// marshal leaves <, > and & alone: they are sent as they were written.
-func marshal(v any) ([]byte, error) {
+// marshalBody does not escape <, > and &.
+func marshalBody(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -284,5 +283,5 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// String names the operation for an error, without its query.
+// String returns the method and the path, for errors.
 func (r request) String() string { return r.method + " " + r.path }

@@ -1,6 +1,6 @@
-// Package client is the typed Go client of certctl's HTTP API: one method per operation, named after it.
+// Package client is the typed Go client of certctl's HTTP API. Each operation has a method with its name.
 //
-// A refusal is an [*api.Problem], an answer that is not certctl's a [*ForeignAnswerError], and no answer at
-// all an [*UnreachableError]. Nothing that is sent twice can have two effects: reads, deletes, POSTs (each has an
-// Idempotency-Key) and writes with [IfMatch] are retried, any other PUT only if no connection was made.
+// A refusal is an [*api.Problem], an answer of another server is a [*ForeignAnswerError], and a missing answer is an
+// [*UnreachableError]. No retry has a second effect. Reads, deletes and writes with [IfMatch] are retried, and so is a
+// POST, by its Idempotency-Key. Any other PUT is retried only if no connection was made.
 package client

@@ -12,36 +12,36 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// UnreachableError is the error of a request that got no whole answer. If it was sent, what it asked for may have happened.
+// UnreachableError is the error of a request without a complete answer. If the request was sent, it may have had its effect.
 type UnreachableError struct {
 	Request  string
 	Endpoint string
 	Err      error
-	Sent     bool // at least once a connection was there and the request on its way
-	Again    bool // the operation before this one found no server either
+	Sent     bool // at least one attempt had a connection and sent the request
+	Again    bool // the operation before this one also found no server
 }
 
-// Error says which server was tried and what went wrong.
+// Error names the server and the cause.
 func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("%s: no answer from %s: %v", e.Request, e.Endpoint, e.Err)
 }
 
-// Unwrap gives the error of the connection or the context.
+// Unwrap returns the error of the connection or the context.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// AwaitingApprovalError is the error of a write that did not happen yet: a second person must approve it.
+// AwaitingApprovalError is the error of a write that waits for a second person. Nothing has changed yet.
 type AwaitingApprovalError struct {
 	Approval api.Approval
 	Endpoint string
 }
 
-// Error says which approval it waits for.
+// Error names the approval.
 func (e *AwaitingApprovalError) Error() string {
-	return fmt.Sprintf("it awaits approval %s", e.Approval.ID)
+	return fmt.Sprintf("the edit awaits approval %s", e.Approval.ID)
 }
 
-// ForeignAnswerError is the error of an answer that is not certctl's: a proxy's page, a redirect, another
-// server. It never repeats the body.
+// ForeignAnswerError is the error of an answer that certctl did not write, such as a proxy's page or a redirect. It never
+// repeats the body.
 type ForeignAnswerError struct {
 	Request  string
 	Endpoint string
@@ -49,34 +49,34 @@ type ForeignAnswerError struct {
 	Why      string
 }
 
-// Error says what was answered, and by whom.
+// Error names the server and the status of the answer.
 func (e *ForeignAnswerError) Error() string {
 	return fmt.Sprintf("%s: %s answered %d %s, and this is not certctl's answer: %s",
 		e.Request, e.Endpoint, e.Status, http.StatusText(e.Status), e.Why)
 }
 
-func (c *Client) unreachable(r request, err error, sent bool) error {
+func (c *Client) newUnreachableError(r request, err error, sent bool) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // the rest is said already
+		err = u.Err // the method and the URL are in the new error
 	}
-	again := !sent && !errors.Is(err, context.Canceled) && c.away.Swap(true)
+	again := !sent && !errors.Is(err, context.Canceled) && c.isAway.Swap(true)
 	return &UnreachableError{Request: r.String(), Endpoint: c.endpoint, Err: err, Sent: sent, Again: again}
 }
 
-// refusal turns an answer with another status than the wanted one into an error.
-func (c *Client) refusal(r request, resp *http.Response, body []byte) error {
-	if p := problem(resp, body); p != nil {
+// newAnswerError returns the error of an answer with an unexpected status.
+func (c *Client) newAnswerError(r request, resp *http.Response, body []byte) error {
+	if p := readProblem(resp, body); p != nil {
 		return p
 	}
-	return c.foreign(r, resp.StatusCode, why(r, resp))
+	return c.newForeignAnswerError(r, resp.StatusCode, foreignReason(r, resp))
 }
 
-func (c *Client) foreign(r request, status int, why string) error {
+func (c *Client) newForeignAnswerError(r request, status int, why string) error {
 	return &ForeignAnswerError{Request: r.String(), Endpoint: c.endpoint, Status: status, Why: why}
 }
 
-// problem is nil for an answer that certctl did not write.
-func problem(resp *http.Response, body []byte) *api.Problem {
+// readProblem returns the problem in an answer, or nil if certctl did not write it.
+func readProblem(resp *http.Response, body []byte) *api.Problem {
 	if mediaType(resp) != "application/problem+json" {
 		return nil
 	}
@@ -88,10 +88,10 @@ func problem(resp *http.Response, body []byte) *api.Problem {
 	return &p
 }
 
-func why(r request, resp *http.Response) string {
+func foreignReason(r request, resp *http.Response) string {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		if to, err := resp.Location(); err == nil {
-			return fmt.Sprintf("it redirects to %s://%s, which is not followed with the API key", to.Scheme, to.Host)
+			return fmt.Sprintf("it redirects to %s://%s, and the client follows no redirect with the API key", to.Scheme, to.Host)
 		}
 	}
 	if resp.StatusCode < 300 && resp.StatusCode != r.want {

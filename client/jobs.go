@@ -16,9 +16,9 @@ type ListJobsOptions struct {
 	Type          api.JobType
 }
 
-// ListJobs gives the jobs that match, the newest first.
+// ListJobs returns the jobs that match, the newest first.
 func (c *Client) ListJobs(ctx context.Context, o ListJobsOptions) iter.Seq2[api.Job, error] {
-	q := o.Page.query().text("certificate_id", o.CertificateID).text("status", string(o.Status)).text("type", string(o.Type))
+	q := o.Page.query().addText("certificate_id", o.CertificateID).addText("status", string(o.Status)).addText("type", string(o.Type))
 	return list[api.Job](ctx, c, apiPath("jobs"), q)
 }
 

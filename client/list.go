@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Page sets how many elements one request of a list fetches.
+// Page sets the number of elements that one request of a list fetches.
 type Page struct {
-	// Limit is 1 to 500; 0 leaves it to the server.
+	// Limit is 1 to 500; 0 is the default of the server.
 	Limit int
 }
 
@@ -28,11 +28,11 @@ func Collect[T any](list iter.Seq2[T, error]) ([]T, error) {
 	return all, nil
 }
 
-// list fetches page after page, each when it is needed. An error is the last thing that it yields.
+// list fetches each page when the caller needs it. It yields nothing after an error.
 func list[T any](ctx context.Context, c *Client, path string, q query) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for query := url.Values(q); query != nil; {
-			page, header, err := callHeader[[]T](ctx, c, request{method: http.MethodGet, path: path, query: query, want: http.StatusOK})
+			page, header, err := callWithHeader[[]T](ctx, c, request{method: http.MethodGet, path: path, query: query, want: http.StatusOK})
 			if err != nil {
 				var none T
 				yield(none, err)
@@ -43,16 +43,16 @@ func list[T any](ctx context.Context, c *Client, path string, q query) iter.Seq2
 					return
 				}
 			}
-			query = next(header)
+			query = nextQuery(header)
 		}
 	}
 }
 
 var nextLink = regexp.MustCompile(`<([^>]*)>[^,]*;\s*rel="?next"?`)
 
-// next is the query of the next page, nil after the last. The rest of the link is not used, so that no
-// link leads to another path or host.
-func next(header http.Header) url.Values {
+// nextQuery returns the query of the next page, nil after the last page. It ignores the rest of the link, so no link leads
+// to another path or host.
+func nextQuery(header http.Header) url.Values {
 	for _, link := range header.Values("Link") {
 		m := nextLink.FindStringSubmatch(link)
 		if m == nil {
@@ -65,26 +65,26 @@ func next(header http.Header) url.Values {
 	return nil
 }
 
-// query holds the parameters that were given: a zero value is no parameter.
+// query holds query parameters. The methods ignore zero values.
 type query url.Values
 
-func (p Page) query() query { return query{}.number("limit", p.Limit) }
+func (p Page) query() query { return query{}.addNumber("limit", p.Limit) }
 
-func (q query) text(name, value string) query {
+func (q query) addText(name, value string) query {
 	if value != "" {
 		url.Values(q).Set(name, value)
 	}
 	return q
 }
 
-func (q query) number(name string, value int) query {
+func (q query) addNumber(name string, value int) query {
 	if value != 0 {
 		url.Values(q).Set(name, strconv.Itoa(value))
 	}
 	return q
 }
 
-func (q query) time(name string, value time.Time) query {
+func (q query) addTime(name string, value time.Time) query {
 	if !value.IsZero() {
 		url.Values(q).Set(name, value.UTC().Format(time.RFC3339Nano))
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// GetMe says who the server takes the caller for.
+// GetMe returns the principal of the caller's key.
 func (c *Client) GetMe(ctx context.Context) (api.Me, error) {
 	return call[api.Me](ctx, c, request{method: http.MethodGet, path: apiPath("me"), want: http.StatusOK})
 }

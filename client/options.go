@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Option changes how a client is made.
+// Option changes a setting of a client.
 type Option func(*settings) error
 
 type settings struct {
@@ -23,7 +23,7 @@ type settings struct {
 	timeout    time.Duration
 }
 
-// WithCAFile trusts the CAs in a PEM file, instead of the system's, for the server's certificate.
+// WithCAFile trusts the CAs in a PEM file for the server's certificate, instead of the CAs of the system.
 func WithCAFile(path string) Option {
 	return func(s *settings) error {
 		pem, err := os.ReadFile(path)
@@ -39,22 +39,17 @@ func WithCAFile(path string) Option {
 	}
 }
 
-// WithCAPool trusts these CAs, instead of the system's, for the server's certificate.
-func WithCAPool(pool *x509.CertPool) Option {
-	return func(s *settings) error { s.roots = pool; return nil }
-}
-
-// WithHTTPClient brings another transport. CA options have no effect on it.
+// WithHTTPClient replaces the HTTP client. WithCAFile has no effect on the replacement.
 func WithHTTPClient(h *http.Client) Option {
 	return func(s *settings) error { s.httpClient = h; return nil }
 }
 
-// WithUserAgent names the caller to the server.
+// WithUserAgent sets the header User-Agent.
 func WithUserAgent(ua string) Option {
 	return func(s *settings) error { s.userAgent = ua; return nil }
 }
 
-// WithRetries sets how often a request is sent again, 3 unless given; 0 turns retries off.
+// WithRetries sets how often a request is sent again. The default is 3; 0 turns retries off.
 func WithRetries(most int) Option {
 	return func(s *settings) error {
 		if most < 0 {
@@ -65,7 +60,7 @@ func WithRetries(most int) Option {
 	}
 }
 
-// WithTimeout bounds each operation, its retries included; 30 s unless given.
+// WithTimeout bounds each operation, including its retries. The default is 30 s.
 func WithTimeout(d time.Duration) Option {
 	return func(s *settings) error {
 		if d <= 0 {
@@ -76,7 +71,7 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// newHTTPClient never follows a redirect: the API has none, and the key must not go anywhere else.
+// newHTTPClient returns a client that follows no redirect. The API has none, and another host must not get the key.
 func (s settings) newHTTPClient() *http.Client {
 	h := http.Client{}
 	if s.httpClient != nil {
@@ -87,7 +82,7 @@ func (s settings) newHTTPClient() *http.Client {
 	if h.Transport == nil {
 		h.Transport = http.DefaultTransport
 	}
-	h.Transport = wholeAnswers{h.Transport}
+	h.Transport = fullAnswers{h.Transport}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &h
 }
@@ -100,8 +95,8 @@ func newTransport(roots *x509.CertPool) http.RoundTripper {
 	return t
 }
 
-// parseEndpoint refuses what would send the key somewhere unexpected. No message repeats the endpoint:
-// it may hold a password.
+// parseEndpoint refuses an endpoint that would send the key to an unexpected place. No message repeats the endpoint, which
+// may hold a password.
 func parseEndpoint(endpoint string) (string, error) {
 	if endpoint == "" {
 		return "", fmt.Errorf("the endpoint is empty")
@@ -114,11 +109,11 @@ func parseEndpoint(endpoint string) (string, error) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", fmt.Errorf("the endpoint must begin with https:// (or http:// on this machine)")
 	case u.User != nil:
-		return "", fmt.Errorf("the endpoint must not hold a user or password: credentials are the API key alone")
+		return "", fmt.Errorf("the endpoint must not hold a user or password: the API key is the only credential")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", fmt.Errorf("the endpoint must not have a query or fragment")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return "", fmt.Errorf("the endpoint must begin with https://: over http:// everyone on the way to %s could read the API key", u.Hostname())
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return "", fmt.Errorf("the endpoint must begin with https://: over http:// others on the network could read the API key on its way to %s", u.Hostname())
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	if strings.HasSuffix(path, basePath) {
@@ -127,7 +122,7 @@ func parseEndpoint(endpoint string) (string, error) {
 	return u.Scheme + "://" + u.Host + path, nil
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }

@@ -11,7 +11,7 @@ import (
 // ListPrincipalsOptions pages through principals.
 type ListPrincipalsOptions struct{ Page }
 
-// ListPrincipals gives all people and services, the oldest first. It needs the role admin.
+// ListPrincipals returns all people and services, the oldest first. It needs the role admin.
 func (c *Client) ListPrincipals(ctx context.Context, o ListPrincipalsOptions) iter.Seq2[api.Principal, error] {
 	return list[api.Principal](ctx, c, apiPath("principals"), o.query())
 }

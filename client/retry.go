@@ -16,13 +16,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// The shortest and the longest wait before a request is sent again; the longest also caps Retry-After.
+// The shortest and the longest wait before a retry. The longest also bounds Retry-After.
 const (
 	minWait = 250 * time.Millisecond
 	maxWait = 20 * time.Second
 )
 
-func newRetrying(h *http.Client, most int, again retryablehttp.CheckRetry) *retryablehttp.Client {
+func newRetryClient(h *http.Client, most int, again retryablehttp.CheckRetry) *retryablehttp.Client {
 	return &retryablehttp.Client{
 		HTTPClient:   h,
 		RetryMax:     most,
@@ -34,19 +34,19 @@ func newRetrying(h *http.Client, most int, again retryablehttp.CheckRetry) *retr
 	}
 }
 
-// unlessAway gives up at once where an operation before has tried for long and found no server. A run of many operations
-// would otherwise take as many times that long to say so.
-func (c *Client) unlessAway(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
+// retryUnlessAway does not retry if an earlier operation found no server after all its retries. Otherwise each of many
+// operations would take that long to fail.
+func (c *Client) retryUnlessAway(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if err != nil && c.away.Load() {
+		if err != nil && c.isAway.Load() {
 			return false, nil
 		}
 		return again(ctx, resp, err)
 	}
 }
 
-// backoff spreads clients that failed together. The library heeds Retry-After with two statuses only; here it counts
-// with every answer that is retried.
+// backoff returns a wait with a random part, so that clients which failed together do not retry together. The library reads
+// Retry-After with two statuses only. This function reads it with every status.
 func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) time.Duration {
 	if resp != nil {
 		resp = &http.Response{StatusCode: http.StatusServiceUnavailable, Header: resp.Header}
@@ -55,9 +55,9 @@ func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) 
 	return max(shortest, min(wait, longest)) + rand.N(shortest) //nolint:gosec // spreads load, hides nothing
 }
 
-// retryAnything is for requests that may arrive twice.
-func retryAnything(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if ctx.Err() != nil || !timeLeft(ctx, resp) {
+// retryRepeatable is the policy of requests that may arrive twice.
+func retryRepeatable(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil || !hasTimeLeft(ctx, resp) {
 		return false, nil
 	}
 	if err != nil {
@@ -67,52 +67,53 @@ func retryAnything(ctx context.Context, resp *http.Response, err error) (bool, e
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true, nil
 	case http.StatusConflict:
-		return inProgress(resp), nil
+		return isInProgress(resp), nil
 	default:
-		// Not 500 either: certctl says that of a fault of its own, which the next attempt would meet again.
+		// A 500 is a fault of certctl, and a retry would meet the same fault.
 		return false, nil
 	}
 }
 
-// inProgress says that the server is still busy with this very request, sent before. Any other conflict is final.
-func inProgress(resp *http.Response) bool {
+// isInProgress reports whether the server still handles an earlier attempt of the same request. Any other conflict is final.
+func isInProgress(resp *http.Response) bool {
 	body, err := io.ReadAll(resp.Body)
-	resp.Body = io.NopCloser(bytes.NewReader(body)) // to be read again by whoever gets the answer
-	p := problem(resp, body)
+	resp.Body = io.NopCloser(bytes.NewReader(body)) // the caller reads the body again
+	p := readProblem(resp, body)
 	return err == nil && p != nil && p.Code() == api.CodeRequestInProgress
 }
 
-// retryUnsent is for requests that must not arrive twice: only when there was no connection to send on.
+// retryUnsent is the policy of requests that must not arrive twice. It retries only if there was no connection.
 func retryUnsent(ctx context.Context, _ *http.Response, err error) (bool, error) {
 	var op *net.OpError
 	return ctx.Err() == nil && errors.As(err, &op) && op.Op == "dial", nil
 }
 
-// attemptsKey is where the context of an operation counts its attempts: the library tells CheckRetry no number.
+// attemptsKey is the context key of the number of attempts, which the library does not pass to CheckRetry.
 type attemptsKey struct{}
 
-func countingAttempts(ctx context.Context) context.Context {
+func withAttemptCount(ctx context.Context) context.Context {
 	return context.WithValue(ctx, attemptsKey{}, new(int))
 }
 
-// timeLeft spares a wait at whose end the deadline has passed: the failure at hand says more than that.
-func timeLeft(ctx context.Context, resp *http.Response) bool {
+// hasTimeLeft reports whether the next wait ends before the deadline. If it does not, the error of this attempt is returned at
+// once, because it says more than a timeout.
+func hasTimeLeft(ctx context.Context, resp *http.Response) bool {
 	attempts, counted := ctx.Value(attemptsKey{}).(*int)
 	deadline, bounded := ctx.Deadline()
 	if !counted || !bounded {
 		return true
 	}
-	wait := backoff(minWait, maxWait, *attempts, resp) + minWait // the wait itself has a random part of its own
+	wait := backoff(minWait, maxWait, *attempts, resp) + minWait // the real wait has another random part
 	*attempts++
 	return time.Until(deadline) > wait
 }
 
-// wholeAnswers reads each answer to its end. So one that breaks off is an error of the connection like any other,
-// retried by the same rules.
-type wholeAnswers struct{ next http.RoundTripper }
+// fullAnswers is a transport that reads each answer to its end. An incomplete answer becomes an error of the connection, and
+// is retried by the same rules.
+type fullAnswers struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (w wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w fullAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (w wholeAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the answer is incomplete: %w", err)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
