@@ -130,8 +130,8 @@ func builtScenarios() map[string]scenario {
 		"another-server-too": {parts: []part{reads(nil), readElsewhere, keeps(aProfile())}, denied: []string{"was read from https://other.example.com"}},
 		"another-server":     {parts: []part{readElsewhere, keeps(aProfile())}, denied: []string{"No reading of the pending approvals of https://certctl.example.com", "was read from https://other.example.com"}},
 		"look-alike":         {parts: []part{lookAlike, keeps(aProfile())}, denied: []string{"No reading"}},
-		"bypass":             {parts: []part{reads(object{"approval_bypass": true}), keeps(aProfile())}, denied: []string{"approves everything by itself"}},
-		"filtered-by-kind":   {parts: []part{reads(object{"kind": "profile_edit"}), keeps(aProfile())}, denied: []string{`shows a part of what waits only: kind = "profile_edit"`}},
+		"bypass":             {parts: []part{reads(object{"approval_bypass": true}), keeps(aProfile())}, denied: []string{"approves every request by itself"}},
+		"filtered-by-kind":   {parts: []part{reads(object{"kind": "profile_edit"}), keeps(aProfile())}, denied: []string{`shows only a part of the pending approvals: kind = "profile_edit"`}},
 		"filtered-by-certificate": {
 			parts: []part{reads(object{"certificate_id": "mc-none"}), keeps(aProfile())}, denied: []string{`certificate_id = "mc-none"`},
 		},

@@ -70,7 +70,7 @@ func TestNative(t *testing.T) {
 		"too many wait":          {waits: all(request("mc-a", fresh), request("mc-b", fresh)), vars: []string{"max_pending=1"}, code: 1, says: "2 approvals await a second person on http://127.0.0.1"},
 		"not all is listed":      {waits: all(request("mc-a", fresh), request("mc-b", fresh)), replace: []string{`"all" {`, "\"all\" {\n  limit = 1"}, code: 1, says: "has 2 pending approvals, more than are listed."},
 		"another server":         {vars: []string{`endpoints=["https://certctl.example.com"]`}, code: 1, says: "which is not one of https://certctl.example.com."},
-		"everything is approved": {options: []servertest.Option{servertest.Bypass()}, code: 1, says: "approves everything by itself (CERTCTL_APPROVAL_BYPASS)"},
+		"everything is approved": {options: []servertest.Option{servertest.Bypass()}, code: 1, says: "approves every request by itself (CERTCTL_APPROVAL_BYPASS)"},
 		"without a gate":         {vars: []string{"requires_approval=false"}, code: 1, says: "Profile p-web must set requires_approval: it is not among ungated_profiles."},
 		"another is without":     {vars: []string{`ungated_profiles=["p-api"]`, "requires_approval=false"}, code: 1, says: "Profile p-web must set requires_approval: it is not among ungated_profiles."},
 	} {

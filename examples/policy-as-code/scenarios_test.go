@@ -173,7 +173,7 @@ func planned() map[string]scenario {
 			then: web() + "check \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {}\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
 		"failed-in-a-check": {
-			kept: []string{"terraform"}, first: web(), waits: request("mc-www", long), denied: []string{"No reading", "holds no reading: it failed", "was not read while planning"},
+			kept: []string{"terraform"}, first: web(), waits: request("mc-www", long), denied: []string{"No reading", "holds no reading: the read failed", "was not read while planning"},
 			then: web() + "provider \"certctl\" {\n  alias       = \"away\"\n  endpoint    = \"http://127.0.0.1:9\"\n  max_retries = 0\n}\ncheck \"approvals\" {\n  data \"certctl_pending_approvals\" \"all\" {\n    provider = certctl.away\n  }\n  assert {\n    condition     = data.certctl_pending_approvals.all.total_count == 0\n    error_message = \"x\"\n  }\n}\n",
 		},
 		"targeted": {kept: []string{"terraform"}, first: web(), then: web() + reading, args: []string{"-target=data.certctl_pending_approvals.all"}, incomplete: true},
@@ -193,7 +193,7 @@ func planned() map[string]scenario {
 			first: web(), waits: request("mc-www", long), denied: []string{"No reading of the pending approvals of https://certctl.example.com", "was read from https://other.example.com", "waited 30 hours"},
 			then: web() + otherServer + "data \"certctl_pending_approvals\" \"all\" {\n  provider = certctl.other\n}\n",
 		},
-		"filtered": {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"profile_edit\"\n}\n", denied: []string{`shows a part of what waits only: kind = "profile_edit"`}},
+		"filtered": {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  kind = \"profile_edit\"\n}\n", denied: []string{`shows only a part of the pending approvals: kind = "profile_edit"`}},
 		"overridden": {
 			first: web(), waits: request("mc-www", long), then: web() + reading, denied: []string{`certificate_id = "mc-none"`},
 			files: map[string]string{"quiet_override.tf": "data \"certctl_pending_approvals\" \"all\" {\n  certificate_id = \"mc-none\"\n}\n"},

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # plan.sh [--apply] [DIRECTORY]
 #
-# Plans the configuration in DIRECTORY (here, unless given), has the policies judge that plan, and writes what they say and
-# what waits for a second person as Markdown: to the file that GITHUB_STEP_SUMMARY names, else to standard output. With
-# --apply it applies that very plan, unless it is denied.
+# Plans the configuration in DIRECTORY (default: the current one), checks the plan with the policies, and writes a Markdown
+# summary with the denials and the pending approvals: to the file that GITHUB_STEP_SUMMARY names, else to standard output.
+# With --apply it applies exactly that plan, unless it is denied.
 #
-#   exit code 0   go on; with --apply the plan has been applied
-#             1   something could not be done: nothing was judged, or the apply failed
+#   exit code 0   the plan may be applied; with --apply it has been applied
+#             1   a step failed: no plan was checked, or the apply failed
 #             2   the policies deny the plan; nothing was applied
 #
 #   POLICY_DIR    the folder opa/, where the authors of the configuration cannot write (default: ../opa beside this script)
-#   PARAMETERS    their parameters (default: $POLICY_DIR/data.json)
+#   PARAMETERS    the parameters of the policies (default: $POLICY_DIR/data.json)
 #   TERRAFORM     terraform (default) or tofu
 #
 # Needs terraform or tofu, conftest and jq.
@@ -24,7 +24,7 @@ fail() {
 
 absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
 
-# Whatever fails, the exit code is 1: 2 is a verdict.
+# If any step fails, the exit code is 1: 2 means denied.
 doing="start"
 trap 'fail "could not $doing"' ERR
 
@@ -46,8 +46,8 @@ done
 [[ -d $directory ]] || fail "$directory is no directory"
 [[ -f $parameters ]] || fail "$parameters is missing: set POLICY_DIR or PARAMETERS"
 
-# The authors of the configuration must not choose the provider's program, nor what is planned: plugins beside it and what
-# an earlier init left are not used, and arguments come from this script alone.
+# The authors of the configuration must choose neither the provider's program nor the target of the plan. So plugins beside the
+# configuration and files of an earlier init are not used, and all arguments come from this script.
 [[ ! -e $directory/terraform.d ]] || fail "$directory/terraform.d may hold another provider: remove it"
 # shellcheck disable=SC2086 # names of variables
 unset ${!TF_CLI_ARGS@}
@@ -55,7 +55,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TF_DATA_DIR=$work/data TF_IN_AUTOMATION=1
 
-# What terraform says is no part of a summary on standard output.
+# The output of terraform is no part of a summary on standard output.
 run() {
 	doing="$terraform $1"
 	"$terraform" -chdir="$directory" "$@" >&2
@@ -65,8 +65,8 @@ run plan -input=false -no-color -out="$work/plan"
 doing="show the plan"
 "$terraform" -chdir="$directory" show -json "$work/plan" >"$work/plan.json"
 
-# Conftest ends with 1 both when it denies and when it cannot judge: what it wrote tells. Only one result, of policies that
-# were there, is a verdict. It runs where no conftest.toml of the authors is, which could bring other policies.
+# Conftest ends with 1 if it denies and if it fails, so its output decides. Exactly one result, of policies that exist, is a
+# verdict. Conftest runs in a directory without a conftest.toml of the authors, which could add other policies.
 doing="judge the plan with the policies in $policy"
 (cd "$work" && conftest test --policy "$policy" --data "$parameters" --namespace certctl --output json plan.json) >"$work/verdict.json" || true
 verdict=$(jq -rs 'if length == 1 and (.[0] | length) == 1 then .[0][0] else error("no verdict") end

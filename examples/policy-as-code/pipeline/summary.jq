@@ -1,17 +1,17 @@
-# The summary that plan.sh writes: the verdict, what waits for a second person, and the commands that decide it.
+# The summary that plan.sh writes: the verdict, the pending approvals, and the commands that decide them.
 
-# Text that somebody else has chosen is shown, and is never Markdown, a link or HTML.
+# Text of other people is shown as text: never as Markdown, a link or HTML.
 def text: tostring | explode | map([.] | implode | if test("[[:cntrl:]&<>|\\\\`*_\\[\\]#~@$!:]") then "&#\(explode[0]);" else . end) | join("");
 def hours: . / 3600 | floor | if . < 1 then "less than an hour" elif . == 1 then "1 hour" else "\(.) hours" end;
 def what: if .kind == "profile_edit" then "edit of the profile" else "\(.certificate_id) (\(.common_name))" end;
 def bullets($heading): map("- " + (.msg | text)) | if . == [] then . else ["### " + $heading, ""] + . + [""] end;
 
-# The readings of servers that the parameters name. Others are denied, and commands for them are not to be run.
+# The readings of servers that the parameters name. Other servers are denied, and nobody should run commands for them.
 def readings:
   [recurse(.child_modules[]?) | .resources[]? | select(.mode == "data" and .type == "certctl_pending_approvals") | .values]
   | map(select(.endpoint | IN($parameters[0].certctl.parameters.endpoints[]?)));
 
-# The approvals of all readings, each once, the oldest first. What does not look like an id is none.
+# The approvals of all readings, each once, the oldest first. An approval with an invalid id is left out.
 def approvals:
   [.[] | .endpoint as $endpoint | .approvals[]? | select(.id | test("^[A-Za-z0-9._-]+$")) | . + {endpoint: $endpoint}]
   | unique_by([.endpoint, .id]) | sort_by(.created_at);

@@ -1,4 +1,4 @@
-# Stands for your own configuration: what matters here are the conditions in lifecycle.
+# An example of your own configuration. Copy the conditions in lifecycle.
 terraform {
   required_providers {
     certctl = {

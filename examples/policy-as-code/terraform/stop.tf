@@ -1,7 +1,7 @@
 # Conditions that stop.
 
-# What waits, read once for all of them: at the top level and with literal arguments, so that it is read while planning.
-# Its postconditions say when it cannot be relied on.
+# The reading for all conditions: at the top level and with literal arguments, so Terraform reads it during the plan. Its
+# postconditions fail if the reading is not reliable.
 data "certctl_pending_approvals" "all" {
   lifecycle {
     postcondition {
@@ -10,7 +10,7 @@ data "certctl_pending_approvals" "all" {
     }
     postcondition {
       condition     = !self.approval_bypass
-      error_message = "${self.endpoint} approves everything by itself (CERTCTL_APPROVAL_BYPASS): no second person stands behind anything. Turn the bypass off."
+      error_message = "${self.endpoint} approves every request by itself (CERTCTL_APPROVAL_BYPASS): no second person decides. Turn the bypass off."
     }
     postcondition {
       condition     = !self.truncated
@@ -23,7 +23,7 @@ locals {
   oldest_first = join(", ", data.certctl_pending_approvals.all.ids)
 }
 
-# What must not happen while too much waits.
+# The resource that must not change while too many approvals wait.
 resource "terraform_data" "rollout" {
   lifecycle {
     precondition {
@@ -32,7 +32,7 @@ resource "terraform_data" "rollout" {
     }
     precondition {
       condition     = data.certctl_pending_approvals.all.total_count <= var.max_pending
-      error_message = "${data.certctl_pending_approvals.all.total_count} approvals await a second person on ${data.certctl_pending_approvals.all.endpoint}, and ${var.max_pending} may. Have some decided: ${local.oldest_first}."
+      error_message = "${data.certctl_pending_approvals.all.total_count} approvals await a second person on ${data.certctl_pending_approvals.all.endpoint}, and ${var.max_pending} are allowed. Have some decided: ${local.oldest_first}."
     }
   }
 }

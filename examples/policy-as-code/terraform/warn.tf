@@ -1,5 +1,5 @@
-# Conditions that warn, in the plan and in the apply, and stop nothing. They refer to the reading at the top level: a data source
-# inside a check block would be read again by each apply, and `terraform plan -detailed-exitcode` would be 2 for ever.
+# Conditions that warn, in the plan and in the apply, and stop nothing. They use the reading at the top level. Every apply would
+# read a data source inside a check block again, and `terraform plan -detailed-exitcode` would always be 2.
 check "nothing_waits_long" {
   assert {
     condition     = data.certctl_pending_approvals.all.oldest_age_seconds <= var.warn_pending_hours * 3600

@@ -1,4 +1,4 @@
-# Certificates that would leave the gate: their names were approved by a second person, and would be signed without one.
+# Certificates that would leave the gate: a second person approved their names, and the server would sign the names without one.
 package certctl
 
 import data.certctl.plan
@@ -38,7 +38,7 @@ deny contains sprintf("%s has names that are not known yet, under %s. They may b
 
 how_to_stay := "Choose a profile that is gated before this plan. If the plan does not show a profile, read it with data \"certctl_certificate_profile\"."
 
-# A profile that the plan does not show counts as the worst: the old one as gated, the new one as ungated.
+# A profile that the plan does not show counts as the worst case: the old profile as gated, the new profile as ungated.
 leaves_gate(before, after) if {
 	before != after
 	not before in profiles_without_gate
@@ -63,7 +63,7 @@ overlap(wildcard, name) if covers(wildcard, name)
 
 overlap(name, wildcard) if covers(wildcard, name)
 
-# The wildcard of a DNS name stands for one label.
+# A wildcard of a DNS name covers one label.
 covers(wildcard, name) if {
 	startswith(wildcard, "*.")
 	not regex.match(`[@/]`, name)
@@ -83,8 +83,7 @@ described_after(id) := sprintf("profile %s (not in the plan)", [id]) if {
 	not is_shown_ungated(id)
 }
 
-# What the plan shows of each profile's gate before it changes anything. Two servers may have one id, and a reading that
-# failed shows null.
+# The gate of each profile before the plan. Two servers may use one id, and a failed reading has null.
 gates[profile.values.id] contains object.get(profile.values, "requires_approval", null) if some profile in plan.profiles
 
 is_shown_ungated(id) if {
@@ -110,8 +109,8 @@ profiles_without_gate contains id if {
 
 known_profiles := gated_profiles | profiles_without_gate
 
-# A profile that this plan creates with a gate is safe. One whose gate this plan turns on is not: the order of the apply
-# decides whether the certificate comes first.
+# A profile that this plan creates with a gate is safe. If this plan turns the gate on, the profile is not safe: the apply
+# may change the certificate first.
 safe_profiles contains id if {
 	some id, shown in gates
 	shown == {true}

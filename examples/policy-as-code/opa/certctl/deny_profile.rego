@@ -1,4 +1,4 @@
-# What a plan may do to certificate profiles.
+# Denials for changes of certificate profiles.
 package certctl
 
 import data.certctl.parameters
@@ -25,7 +25,7 @@ deny contains sprintf("%s destroys the gated profile %s.", [change.address, chan
 	is_gated(change.change.before)
 }
 
-deny contains sprintf("%s widens %s: what was refused until now would be signed. Ask those who own the rule, or leave it.", [change.address, concat(", ", fields)]) if {
+deny contains sprintf("%s widens %s: the server would sign more than before. Ask the owners of the rule, or do not change it.", [change.address, concat(", ", fields)]) if {
 	some change in plan.profile_changes
 	is_object(change.change.before)
 	is_object(change.change.after)
@@ -34,14 +34,14 @@ deny contains sprintf("%s widens %s: what was refused until now would be signed.
 	count(fields) > 0
 }
 
-# What is not known yet is no member of the profile: it is not gated.
+# An unknown value is no member of the profile: the profile counts as not gated.
 is_gated(profile) if profile.requires_approval == true
 
-# Only the owners of the policy make exceptions, by id. Names, labels and descriptions are written by the authors of a
-# configuration and permit nothing. An id that is not known yet is no member of the profile: it is no exception.
+# Only the owners of the policy make exceptions, by id. The authors of a configuration write names, labels and descriptions,
+# so these permit nothing. An unknown id is no member of the profile: it is no exception.
 may_be_ungated(profile) if profile.id in parameters.ungated_profiles
 
-# The fields of which more may be signed than before, or may: a value that is not known yet counts as wider.
+# The fields that permit more than before. An unknown value counts as wider.
 widened(change) := union({
 	{field | some field in allow_lists; some element in change.change.after[field]; not element in change.change.before[field]},
 	{field | some field in limits; change.change.after[field] > change.change.before[field]},
@@ -59,7 +59,7 @@ switches := {"allow_wildcard_names", "enabled"}
 
 rules := ((allow_lists | limits) | switches) | {"allowed_key_algorithms", "issuer_id"}
 
-# A key was allowed if one of its algorithm was, of this size or a smaller one. Ed25519 has one size.
+# A key was allowed if its algorithm was allowed with this size or a smaller one. Ed25519 has one size.
 was_allowed(profile, key) if {
 	some allowed in profile.allowed_key_algorithms
 	allowed.algorithm == key.algorithm

@@ -1,4 +1,4 @@
-# Whether the plan can be judged at all, and what waits for a second person.
+# Denials for plans that cannot be checked, and for approvals that wait.
 package certctl
 
 import data.certctl.parameters
@@ -7,13 +7,13 @@ import data.certctl.readings
 
 # METADATA
 # entrypoint: true
-deny contains "This is no plan, since it has no time. Give it the output of terraform show -json PLANFILE." if {
+deny contains "The input is no plan: it has no time. Use the output of terraform show -json PLANFILE." if {
 	not is_plan
 }
 
 is_plan if is_number(plan.timestamp)
 
-deny contains "The plan failed half way, so what it shows is not all. Look at the output of terraform plan." if {
+deny contains "The plan failed half way and is not complete. Read the output of terraform plan." if {
 	plan.document.errored == true
 }
 
@@ -27,15 +27,15 @@ deny contains sprintf("No reading of the pending approvals of %s. Add data \"cer
 	count({reading | some reading in readings.sound; reading.values.endpoint == endpoint}) == 0
 }
 
-deny contains sprintf("%s was not read while planning, so what waits is not known. Give it literal arguments, no depends_on, and no check block around it.", [address]) if {
+deny contains sprintf("%s was not read while planning, so the pending approvals are not known. Use literal arguments, no depends_on, and no check block.", [address]) if {
 	some address in readings.deferred
 }
 
-deny contains sprintf("%s holds no reading: it failed, which a check block makes a warning of terraform plan, or the provider has another version than this policy.", [reading.address]) if {
+deny contains sprintf("%s holds no reading: the read failed in a check block, or the provider has another version than this policy.", [reading.address]) if {
 	some reading in (readings.found - readings.sound)
 }
 
-deny contains sprintf("%s was read %v minutes before or after the plan was made; at most %v are allowed. Plan again, and look at the clocks.", [reading.address, floor(readings.minutes_apart(reading)), parameters.max_minutes_apart]) if {
+deny contains sprintf("%s was read %v minutes before or after the plan was made; at most %v are allowed. Plan again, and check the clocks.", [reading.address, floor(readings.minutes_apart(reading)), parameters.max_minutes_apart]) if {
 	some reading in readings.sound
 	readings.minutes_apart(reading) > parameters.max_minutes_apart
 }
@@ -50,18 +50,18 @@ deny contains sprintf("%s was read from %s, which is not on the list of servers.
 	not reading.values.endpoint in parameters.endpoints
 }
 
-deny contains sprintf("%s shows a part of what waits only: %s. Remove the filter.", [reading.address, concat(", ", filters)]) if {
+deny contains sprintf("%s shows only a part of the pending approvals: %s. Remove the filter.", [reading.address, concat(", ", filters)]) if {
 	some reading in readings.sound
 	filters := readings.filters(reading)
 	count(filters) > 0
 }
 
-deny contains sprintf("%s approves everything by itself (CERTCTL_APPROVAL_BYPASS): no second person stands behind anything. Turn the bypass off.", [reading.values.endpoint]) if {
+deny contains sprintf("%s approves every request by itself (CERTCTL_APPROVAL_BYPASS): no second person decides. Turn the bypass off.", [reading.values.endpoint]) if {
 	some reading in readings.sound
 	reading.values.approval_bypass == true
 }
 
-deny contains sprintf("%d approvals await a second person on %s, and %v may. The oldest first: %s.", [reading.values.total_count, reading.values.endpoint, parameters.max_pending, concat(", ", reading.values.ids)]) if {
+deny contains sprintf("%d approvals await a second person on %s, and %v are allowed. Oldest first: %s.", [reading.values.total_count, reading.values.endpoint, parameters.max_pending, concat(", ", reading.values.ids)]) if {
 	some reading in readings.sound
 	reading.values.total_count > parameters.max_pending
 }
@@ -76,7 +76,7 @@ deny contains sprintf("The oldest approval on %s has waited %d hours, and %v are
 	reading.values.oldest_age_seconds > parameters.max_pending_hours * 3600
 }
 
-# overdue names the approvals that have waited too long, as far as they are listed.
+# overdue names the listed approvals that have waited too long.
 overdue(reading) := concat("; ", [described |
 	some approval in reading.values.approvals
 	approval.age_seconds > parameters.max_pending_hours * 3600
@@ -90,7 +90,7 @@ subject(approval) := sprintf("certificate %s", [approval.certificate_id]) if {
 	approval.kind == "issuance"
 } else := "edit of the profile"
 
-deny contains sprintf("%s changes profile %s while %d approvals under it await a second person. Have them decided first, so that each decides on what he saw.", [change.address, change.change.before.id, waiting]) if {
+deny contains sprintf("%s changes profile %s while %d approvals under it await a second person. Have them decided first, so that approvers decide on what they saw.", [change.address, change.change.before.id, waiting]) if {
 	some change in plan.profile_changes
 	some reading in readings.sound
 	waiting := reading.values.count_by_profile[change.change.before.id]

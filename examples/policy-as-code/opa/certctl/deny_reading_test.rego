@@ -4,16 +4,16 @@ test_reading[name] if {
 	some name, c in {
 		"nothing waits": [{}, []],
 		"as many as may": [{"total_count": 20, "oldest_age_seconds": 1}, []],
-		"too many": [{"total_count": 21, "ids": ["ar-1", "ar-2"]}, ["21 approvals await a second person on https://certctl.example.com, and 20 may. The oldest first: ar-1, ar-2."]],
+		"too many": [{"total_count": 21, "ids": ["ar-1", "ar-2"]}, ["21 approvals await a second person on https://certctl.example.com, and 20 are allowed. Oldest first: ar-1, ar-2."]],
 		"as long as may be": [{"oldest_age_seconds": 86400}, []],
 		"too long": [{"oldest_age_seconds": 86401}, ["has waited 24 hours, and 24 are allowed"]],
 		"truncated": [{"truncated": true, "total_count": 2, "approvals": [{}]}, ["lists 1 of 2 approvals"]],
-		"bypass": [{"approval_bypass": true}, ["https://certctl.example.com approves everything by itself"]],
-		"kind": [{"kind": "issuance"}, [`waits only: kind = "issuance"`]],
-		"profile": [{"profile_id": "p-web"}, [`waits only: profile_id = "p-web"`]],
-		"certificate": [{"certificate_id": "mc-www"}, [`waits only: certificate_id = "mc-www"`]],
-		"who asked": [{"requested_by": "olga"}, [`waits only: requested_by = "olga"`]],
-		"empty filter": [{"kind": ""}, [`waits only: kind = ""`]],
+		"bypass": [{"approval_bypass": true}, ["https://certctl.example.com approves every request by itself"]],
+		"kind": [{"kind": "issuance"}, [`part of the pending approvals: kind = "issuance"`]],
+		"profile": [{"profile_id": "p-web"}, [`part of the pending approvals: profile_id = "p-web"`]],
+		"certificate": [{"certificate_id": "mc-www"}, [`part of the pending approvals: certificate_id = "mc-www"`]],
+		"who asked": [{"requested_by": "olga"}, [`part of the pending approvals: requested_by = "olga"`]],
+		"empty filter": [{"kind": ""}, [`part of the pending approvals: kind = ""`]],
 		"two filters": [{"kind": "issuance", "requested_by": "olga"}, [`kind = "issuance", requested_by = "olga"`]],
 		"ten minutes before": [{"evaluated_at": "2026-01-01T11:50:00Z"}, []],
 		"ten minutes after": [{"evaluated_at": "2026-01-01T12:10:00Z"}, []],
@@ -28,9 +28,9 @@ test_reading[name] if {
 test_allowed_filter[name] if {
 	some name, c in {
 		"allowed": [{"kind": "issuance"}, []],
-		"another value": [{"kind": "profile_edit"}, ["waits only"]],
-		"another filter": [{"requested_by": "issuance"}, ["waits only"]],
-		"one of two": [{"kind": "issuance", "profile_id": "p-web"}, [`waits only: profile_id = "p-web"`]],
+		"another value": [{"kind": "profile_edit"}, ["only a part of"]],
+		"another filter": [{"requested_by": "issuance"}, ["only a part of"]],
+		"one of two": [{"kind": "issuance", "profile_id": "p-web"}, [`part of the pending approvals: profile_id = "p-web"`]],
 	}
 	parameters := with_values(defaults, {"allowed_filters": {"kind": ["issuance"]}})
 	judged(plan_of([reading_with(c[0])], []), parameters, c[1], [])
@@ -74,7 +74,7 @@ test_readings[name] if {
 		"none": [[], ["of https://certctl.example.com", "of https://other.example.com"]],
 		"one of two": [[reading], ["No reading of the pending approvals of https://other.example.com"]],
 		"both": [[reading, other], []],
-		"a good one hides no bad one": [[reading, other, again], ["again lists", "approves everything"]],
+		"a good one hides no bad one": [[reading, other, again], ["again lists", "approves every request"]],
 		"a resource": [[with_values(reading, {"mode": "managed"}), other], ["of https://certctl.example.com"]],
 		"other data": [[with_values(reading, {"type": "certctl_approval"}), other], ["of https://certctl.example.com"]],
 	}
@@ -136,11 +136,11 @@ test_document[name] if {
 		"completeness is not said, accepted": [object.remove(good, ["complete"]), true, []],
 		"partly, accepted": [with_values(good, {"complete": false}), true, partly],
 		"null, accepted": [with_values(good, {"complete": null}), true, partly],
-		"no time": [object.remove(good, ["timestamp"]), false, ["This is no plan", "No reading", "holds no reading"]],
-		"no time that can be read": [with_values(good, {"timestamp": "today"}), false, ["This is no plan", "No reading", "holds no reading"]],
-		"empty": [{}, true, ["This is no plan", "No reading"]],
-		"a state": [{"values": good.prior_state.values}, true, ["This is no plan", "No reading"]],
-		"a plan that is none": [{"plan": "plan"}, true, ["This is no plan", "No reading"]],
+		"no time": [object.remove(good, ["timestamp"]), false, ["The input is no plan", "No reading", "holds no reading"]],
+		"no time that can be read": [with_values(good, {"timestamp": "today"}), false, ["The input is no plan", "No reading", "holds no reading"]],
+		"empty": [{}, true, ["The input is no plan", "No reading"]],
+		"a state": [{"values": good.prior_state.values}, true, ["The input is no plan", "No reading"]],
+		"a plan that is none": [{"plan": "plan"}, true, ["The input is no plan", "No reading"]],
 	}
 	judged(c[0], with_values(defaults, {"accept_unknown_completeness": c[1]}), c[2], [])
 }

@@ -1,14 +1,14 @@
-# Without a parameter, or with one of the wrong type, rules fall silent: Rego skips what is undefined, and compares a number
-# with a text without a word. So every such fault denies, and the rules of this file need no parameter.
+# If a parameter is missing or has the wrong type, a rule has no result: Rego skips undefined values, and compares a number
+# with a text without an error. So every such fault denies, and the rules of this file need no parameter.
 package certctl
 
 import data.certctl.parameters
 
-deny contains sprintf("The policies have no parameters: %s are missing below data.certctl.parameters. Nothing can be judged without them. Set them in data.json as {\"certctl\": {\"parameters\": {...}}}, at the root of the bundle, or load that file with --data.", [concat(", ", sort(object.keys(kinds)))]) if {
+deny contains sprintf("The policies have no parameters: %s are missing below data.certctl.parameters. Without them every plan is denied. Set them in data.json as {\"certctl\": {\"parameters\": {...}}}, at the root of the bundle, or load that file with --data.", [concat(", ", sort(object.keys(kinds)))]) if {
 	supplied == {}
 }
 
-deny contains sprintf("The parameters of this policy are wrong: %s. Nothing can be judged until they are right.", [fault]) if {
+deny contains sprintf("The parameters of this policy are wrong: %s. Until they are right every plan is denied.", [fault]) if {
 	supplied != {}
 	some fault in parameter_faults
 }

@@ -1,16 +1,16 @@
-# What a plan says, whatever it is wrapped in and however deep its modules go.
+# The parts of a plan, wrapped or not, with modules of any depth.
 package certctl.plan
 
 import data.certctl.parameters
 
-# HCP Terraform gives the plan to a policy beside what it knows of the run.
+# HCP Terraform passes the plan to a policy beside data of the run.
 document := input.plan if {
 	is_object(input.plan)
 } else := input
 
 timestamp := time.parse_rfc3339_ns(document.timestamp)
 
-# A plan that changes nothing may leave them out.
+# A plan without changes may omit them.
 resource_changes := object.get(document, "resource_changes", [])
 
 # The plan covers the whole configuration. OpenTofu does not say.
@@ -21,9 +21,9 @@ is_complete if {
 	not "complete" in object.keys(document)
 }
 
-# Resources of the state that the plan was made from, data sources read for the plan among them. Rego has no recursion,
-# so all values are walked; only a path through modules leads to a resource. Within the values of a resource anything may
-# stand, also what looks like another resource.
+# Resources of the state before the plan, with the data sources that the plan read. Rego has no recursion, so this walks all
+# values; only a path through modules leads to a resource. The values of a resource may contain anything, even an object
+# like another resource.
 resources contains resource if {
 	walk(document.prior_state.values.root_module, [path, resource])
 	leads_to_resource(path)
@@ -35,7 +35,7 @@ leads_to_resource(path) if {
 	names - {"child_modules", "resources"} == set()
 }
 
-# Profiles and certificates as they are before the plan; profiles that were read as data among them.
+# Profiles and certificates before the plan, with profiles that were read as data.
 profiles contains resource if {
 	some resource in resources
 	resource.type == "certctl_certificate_profile"
@@ -63,7 +63,7 @@ certificate_changes contains change if {
 	change.type == "certctl_certificate"
 }
 
-# Everything of certctl in the plan, with the address of the provider that it comes from.
+# All resources of certctl in the plan, with the address of their provider.
 of_certctl contains resource if {
 	some resource in (resources | {change | some change in resource_changes})
 	startswith(resource.type, "certctl_")

@@ -1,5 +1,4 @@
-# Readings: what the data source certctl_pending_approvals said while the plan was made. A policy that finds none has seen
-# nothing, and must stop.
+# Readings: the results of the data source certctl_pending_approvals during the plan. A policy must deny a plan without one.
 package certctl.readings
 
 import data.certctl.parameters
@@ -10,7 +9,7 @@ found contains reading if {
 	is_reading(reading)
 }
 
-# Those that have everything on which a decision rests, of the right type. One that failed has nothing.
+# Readings with every value that the policies use, of the right type. A failed reading has none.
 sound contains reading if {
 	some reading in found
 	is_number(reading.values.total_count)
@@ -24,8 +23,7 @@ sound contains reading if {
 	minutes_apart(reading)
 }
 
-# Deferred to the apply: because its arguments are not known yet, because it depends on something that changes, or because
-# it stands in a check block, which reads it once more.
+# Readings deferred to the apply: an argument is unknown, a dependency changes, or a check block reads the data source again.
 deferred contains change.address if {
 	some change in plan.resource_changes
 	is_reading(change)
@@ -37,7 +35,7 @@ is_reading(resource) if {
 	resource.type == "certctl_pending_approvals"
 }
 
-# Filters that the parameters do not allow: a filtered reading shows a part of what waits.
+# Filters that the parameters do not allow: a filtered reading shows only a part of the pending approvals.
 filters(reading) := {sprintf("%s = %q", [name, value]) |
 	some name in ["kind", "profile_id", "certificate_id", "requested_by"]
 	value := reading.values[name]
@@ -45,7 +43,7 @@ filters(reading) := {sprintf("%s = %q", [name, value]) |
 	not value in object.get(parameters.allowed_filters, name, [])
 }
 
-# How far the reading and the plan lie apart, in minutes, whichever came first.
+# The minutes between the reading and the plan, in either order.
 minutes_apart(reading) := abs(plan.timestamp - time.parse_rfc3339_ns(reading.values.evaluated_at)) / 60000000000
 
 # The commands that decide an approval.

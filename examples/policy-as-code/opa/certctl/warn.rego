@@ -1,5 +1,5 @@
-# What will wait for a second person once the plan is applied. Terraform warns of it, too, but its warnings are not in the
-# plan's JSON.
+# Warnings for changes that will wait for a second person after the apply. Terraform warns of them, too, but its warnings are
+# not in the plan's JSON.
 package certctl
 
 import data.certctl.plan
@@ -25,8 +25,8 @@ warn contains sprintf("%s: this certificate will wait for a second person if its
 	not object.get(change.change.after, "profile_id", null) in known_profiles
 }
 
-# Labels, the description, and disabling the profile never wait. Any other field makes the whole edit wait, also one that is
-# not known yet.
+# Labels, the description, and disabling the profile never wait. Any other field makes the whole edit wait, even an unknown
+# one.
 never_waits(change) if {
 	fields := edited_fields(change)
 	count(fields) > 0
@@ -44,5 +44,5 @@ applies_at_once(field, _) if field in {"labels", "description"}
 
 applies_at_once("enabled", after) if after.enabled == false
 
-# Its outputs are unknown in a plan that asks for issuance, and in no other.
+# The outputs of a certificate are unknown in a plan that requests it, and in no other plan.
 asks_for_issuance(change) if plan.is_unknown(change, "status")
