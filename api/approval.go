@@ -44,30 +44,30 @@ type Approval struct {
 	ID                 string           `json:"id"`
 	Kind               ApprovalKind     `json:"kind"`
 	State              ApprovalState    `json:"state" enum:"pending,approved,rejected,expired,cancelled"`
-	ProfileID          *string          `json:"profile_id" doc:"null for a kind of approval that has no profile"`
+	ProfileID          *string          `json:"profile_id"`
 	ProfileName        string           `json:"profile_name"`
-	CertificateID      *string          `json:"certificate_id" doc:"null for a profile edit"`
-	JobID              *string          `json:"job_id" doc:"null for a profile edit"`
-	RequestedBy        string           `json:"requested_by" doc:"the principal that asked"`
-	Accountable        string           `json:"accountable" doc:"the person behind it"`
-	Excluded           []string         `json:"excluded" doc:"the people who may not decide"`
+	CertificateID      *string          `json:"certificate_id" doc:"Id of the certificate; null for a profile edit."`
+	JobID              *string          `json:"job_id" doc:"Id of the job that waits for the decision; null for a profile edit."`
+	RequestedBy        string           `json:"requested_by"`
+	Accountable        string           `json:"accountable"`
+	Excluded           []string         `json:"excluded" doc:"People who may not decide."`
 	Reason             string           `json:"reason"`
-	AlsoExcluded       []string         `json:"also_excluded" doc:"the people that the requester excluded as well"`
-	StandsFor          []string         `json:"stands_for" doc:"the authors whose changes the requester took over"`
+	AlsoExcluded       []string         `json:"also_excluded" doc:"People that the requester excluded as well."`
+	StandsFor          []string         `json:"stands_for" doc:"Authors whose changes the requester took over. They may decide."`
 	PreviousApprovalID *string          `json:"previous_approval_id"`
-	Previous           *PreviousRequest `json:"previous" doc:"the newest rejected request since a human approved last, else the newest one that ended"`
-	Rejections         []Rejection      `json:"rejections" doc:"since a human approved last, of requests for any of these names; newest first, at most 20"`
-	Subject            json.RawMessage  `json:"subject" doc:"everything the decision covers"`
-	Digest             string           `json:"digest" doc:"sha256: and the SHA-256 of the subject as RFC 8785 JSON"`
-	Context            *IssuanceContext `json:"context" doc:"what differs from what a human approved last; null for a profile edit"`
-	CSRIgnored         []Ignored        `json:"csr_ignored"`
-	ExpiresAt          time.Time        `json:"expires_at"`
-	DecidedBy          *string          `json:"decided_by" doc:"null while it is pending, and of a cancelled one"`
+	Previous           *PreviousRequest `json:"previous"`
+	Rejections         []Rejection      `json:"rejections"`
+	Subject            json.RawMessage  `json:"subject"`
+	Digest             string           `json:"digest"`
+	Context            *IssuanceContext `json:"context"`
+	CSRIgnored         []Ignored        `json:"csr_ignored" doc:"Parts of the CSR that will not be signed."`
+	ExpiresAt          time.Time        `json:"expires_at" doc:"Deadline: a pending request expires at this time."`
+	DecidedBy          *string          `json:"decided_by" doc:"Principal that decided; null for a pending or cancelled request."`
 	DecidedAt          *time.Time       `json:"decided_at"`
 	Note               string           `json:"note"`
-	Cause              *Cause           `json:"cause" doc:"why it ended without a decision; null otherwise"`
-	ClosedBy           *string          `json:"closed_by" doc:"the principal whose call cancelled it; null otherwise"`
-	ClosedAt           *time.Time       `json:"closed_at"`
+	Cause              *Cause           `json:"cause"`
+	ClosedBy           *string          `json:"closed_by" doc:"Principal whose call cancelled the request; null for every other state."`
+	ClosedAt           *time.Time       `json:"closed_at" doc:"When the request was cancelled; null for every other state."`
 	CreatedAt          time.Time        `json:"created_at"`
 	UpdatedAt          time.Time        `json:"updated_at"`
 }
@@ -98,30 +98,30 @@ type ProfileContent struct {
 
 // Key describes a public key.
 type Key struct {
-	Algorithm  string `json:"algorithm"`
-	Size       int    `json:"size" doc:"bits"`
-	SPKISHA256 string `json:"spki_sha256" doc:"of the SubjectPublicKeyInfo, lower-case hexadecimal"`
+	Algorithm  string `json:"algorithm" doc:"Algorithm of the public key."`
+	Size       int    `json:"size" doc:"Size of the key in bits."`
+	SPKISHA256 string `json:"spki_sha256"`
 }
 
 // Decision is the optional body of approve and reject.
 type Decision struct {
-	Note   string `json:"note,omitempty" maxLength:"2000"`
-	Digest string `json:"digest,omitempty" minLength:"1" doc:"refused unless it is the approval's; protects against deciding on something else"`
+	Note   string `json:"note,omitempty" maxLength:"2000" doc:"Remark of the decider, kept on the approval."`
+	Digest string `json:"digest,omitempty" minLength:"1"`
 }
 
 // Withdrawal is the optional body of withdraw.
 type Withdrawal struct {
-	Note string `json:"note,omitempty" maxLength:"2000"`
+	Note string `json:"note,omitempty" maxLength:"2000" doc:"Remark of the caller, kept on the approval."`
 }
 
 // ApprovalSummary counts approvals and lists the oldest of them, from one snapshot of the database.
 type ApprovalSummary struct {
-	EvaluatedAt       time.Time              `json:"evaluated_at"`
-	TotalCount        int64                  `json:"total_count"`
+	EvaluatedAt       time.Time              `json:"evaluated_at" doc:"When the snapshot was taken."`
+	TotalCount        int64                  `json:"total_count" doc:"Number of approvals that match."`
 	OldestRequestedAt *time.Time             `json:"oldest_requested_at"`
-	CountByKind       map[ApprovalKind]int64 `json:"count_by_kind" doc:"every kind, 0 included"`
-	CountByProfile    map[string]int64       `json:"count_by_profile"`
+	CountByKind       map[ApprovalKind]int64 `json:"count_by_kind" doc:"Number of approvals of each kind, 0 included."`
+	CountByProfile    map[string]int64       `json:"count_by_profile" doc:"Number of approvals by the id of their profile."`
 	ApprovalBypass    bool                   `json:"approval_bypass"`
 	ServerVersion     string                 `json:"server_version"`
-	Approvals         []Approval             `json:"approvals"`
+	Approvals         []Approval             `json:"approvals" doc:"The oldest of the approvals, as many as the limit allows."`
 }

@@ -17,31 +17,31 @@ const (
 // EditPreview is what would happen to a profile. Nothing of it has happened.
 type EditPreview struct {
 	Outcome            EditOutcome `json:"outcome" enum:"creates,none,applies,waits,refused"`
-	ApprovalID         *string     `json:"approval_id" doc:"the same edit waits already"`
-	PreviousApprovalID *string     `json:"previous_approval_id" doc:"the same edit was asked for before"`
-	Changes            []Change    `json:"changes"`
-	Effects            EditEffects `json:"effects" doc:"once the edit applies"`
-	Warnings           []string    `json:"warnings"`
-	Problem            *Problem    `json:"problem" doc:"why it is refused; null unless it is"`
+	ApprovalID         *string     `json:"approval_id" doc:"Id of the approval that the same edit already waits for; null without one."`
+	PreviousApprovalID *string     `json:"previous_approval_id"`
+	Changes            []Change    `json:"changes" doc:"Fields that the edit changes."`
+	Effects            EditEffects `json:"effects" doc:"Effects on jobs and certificates once the edit applies."`
+	Warnings           []string    `json:"warnings" doc:"Warnings about the edit, for people to read."`
+	Problem            *Problem    `json:"problem"`
 }
 
 // Change is one field that an edit changes. Sets are sorted. A new profile has no field before: they are null.
 type Change struct {
-	Pointer string          `json:"pointer"`
-	Before  json.RawMessage `json:"before"`
-	After   json.RawMessage `json:"after"`
+	Pointer string          `json:"pointer" doc:"JSON pointer to the field."`
+	Before  json.RawMessage `json:"before" doc:"Value before the change; null without one."`
+	After   json.RawMessage `json:"after" doc:"Value after the change; null without one."`
 }
 
 // EditEffects is what an edit of a profile does to the jobs and certificates under it.
 type EditEffects struct {
-	JobsCancelled   int `json:"jobs_cancelled" doc:"open jobs that can no longer be signed"`
-	RenewalsBlocked int `json:"renewals_blocked" doc:"live certificates that can be renewed now, and could not be after the edit"`
+	JobsCancelled   int `json:"jobs_cancelled" doc:"Number of open jobs that can no longer be signed."`
+	RenewalsBlocked int `json:"renewals_blocked" doc:"Number of live certificates that can be renewed now, and cannot after the edit."`
 }
 
 // EditedProfile is the answer to a PUT of a profile.
 type EditedProfile struct {
 	Profile
-	Effects *EditEffects `json:"effects,omitempty" doc:"what the edit does to jobs and certificates; only if it turned the gate on, or has effects"`
+	Effects *EditEffects `json:"effects,omitempty"`
 }
 
 // EditSubject is the subject of an approval of kind profile_edit. Sets are sorted by bytes.

@@ -29,17 +29,17 @@ type Job struct {
 	ID            string     `json:"id"`
 	Type          JobType    `json:"type" enum:"Issuance,Renewal"`
 	CertificateID string     `json:"certificate_id"`
-	ApprovalID    *string    `json:"approval_id" doc:"null for a job that needed none"`
+	ApprovalID    *string    `json:"approval_id" doc:"Id of the approval that the job needs; null for a job that needs none."`
 	Status        JobStatus  `json:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
-	Attempt       int        `json:"attempt" doc:"errors of the issuer so far"`
-	Cause         *Cause     `json:"cause" doc:"why it ended without a certificate; null otherwise"`
-	ErrorMessage  string     `json:"error_message" doc:"for people: nothing reads it"`
+	Attempt       int        `json:"attempt" doc:"Number of errors of the issuer so far."`
+	Cause         *Cause     `json:"cause"`
+	ErrorMessage  string     `json:"error_message"`
 	RequestedBy   string     `json:"requested_by"`
 	Accountable   string     `json:"accountable"`
-	RunAt         time.Time  `json:"run_at" doc:"not before this"`
-	StartedAt     *time.Time `json:"started_at"`
-	FinishedAt    *time.Time `json:"finished_at"`
-	SerialNumber  *string    `json:"serial_number" doc:"of the certificate it issued"`
+	RunAt         time.Time  `json:"run_at" doc:"A worker runs the job at this time or later."`
+	StartedAt     *time.Time `json:"started_at" doc:"When a worker first ran the job; null before."`
+	FinishedAt    *time.Time `json:"finished_at" doc:"When the job became final; null before."`
+	SerialNumber  *string    `json:"serial_number"`
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
 }

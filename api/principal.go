@@ -25,23 +25,23 @@ const (
 
 // Me says who the caller is.
 type Me struct {
-	ID           string        `json:"id"`
+	ID           string        `json:"id" doc:"Handle of the caller."`
 	Kind         PrincipalKind `json:"kind"`
-	Owner        *string       `json:"owner" doc:"the human who owns this service; null for a human"`
-	Accountable  string        `json:"accountable" doc:"the person who stands behind the caller's requests"`
+	Owner        *string       `json:"owner" doc:"Human who owns the service; null for a human."`
+	Accountable  string        `json:"accountable" doc:"Person who is accountable for what the caller requests."`
 	Roles        []Role        `json:"roles"`
-	KeyID        string        `json:"key_id"`
-	KeyExpiresAt *time.Time    `json:"key_expires_at"`
+	KeyID        string        `json:"key_id" doc:"Id of the key that the request was made with."`
+	KeyExpiresAt *time.Time    `json:"key_expires_at" doc:"When that key expires; null for never."`
 }
 
 // Principal is a person or a service. Only commands on the database write one.
 type Principal struct {
-	ID         string        `json:"id"`
+	ID         string        `json:"id" doc:"Handle of the principal. It never changes."`
 	Kind       PrincipalKind `json:"kind" enum:"human,service"`
-	Owner      *string       `json:"owner" doc:"the human who owns this service; null for a human"`
+	Owner      *string       `json:"owner" doc:"Human who owns the service; null for a human."`
 	Roles      []Role        `json:"roles"`
-	DisabledAt *time.Time    `json:"disabled_at" doc:"null: may act, if a service's owner may"`
-	Keys       []APIKey      `json:"keys" doc:"oldest first, revoked and expired ones included"`
+	DisabledAt *time.Time    `json:"disabled_at" doc:"When the principal was disabled; null if it may act."`
+	Keys       []APIKey      `json:"keys" doc:"Keys, oldest first, with those that are revoked or expired."`
 	CreatedAt  time.Time     `json:"created_at"`
 	UpdatedAt  time.Time     `json:"updated_at"`
 }
@@ -49,8 +49,8 @@ type Principal struct {
 // APIKey is a credential of a principal, without its secret.
 type APIKey struct {
 	ID        string     `json:"id"`
-	Name      string     `json:"name"`
+	Name      string     `json:"name" doc:"Name of the key."`
 	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at" doc:"null: never"`
-	RevokedAt *time.Time `json:"revoked_at"`
+	ExpiresAt *time.Time `json:"expires_at" doc:"When the key expires; null for never."`
+	RevokedAt *time.Time `json:"revoked_at" doc:"When the key was revoked; null if it was not."`
 }

@@ -50,41 +50,41 @@ const (
 // Problem is the body of every error, an RFC 9457 problem document. The members after Errors are sent
 // only with the codes that need them.
 type Problem struct {
-	Type      string  `json:"type" doc:"urn:certctl:problem: and the code"`
-	Title     string  `json:"title"`
-	Status    int     `json:"status"`
-	Detail    string  `json:"detail"`
+	Type      string  `json:"type" doc:"urn:certctl:problem: and the code."`
+	Title     string  `json:"title" doc:"Short text that is the same for every problem with the code."`
+	Status    int     `json:"status" doc:"HTTP status of the answer."`
+	Detail    string  `json:"detail" doc:"Explanation of the fault in this request, for people to read."`
 	RequestID string  `json:"request_id"`
-	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the request, for invalid_request; what needs approval, for approval_required"`
+	Errors    []Fault `json:"errors,omitempty" doc:"Every fault of the request, or each name and usage that needs an approval."`
 
-	Principal     string     `json:"principal,omitempty"`
-	RequiredRoles []Role     `json:"required_roles,omitempty"`
+	Principal     string     `json:"principal,omitempty" doc:"The caller."`
+	RequiredRoles []Role     `json:"required_roles,omitempty" doc:"Roles of which the caller needs one."`
 	ResourceType  string     `json:"resource_type,omitempty"`
 	ResourceID    string     `json:"resource_id,omitempty"`
-	State         string     `json:"state,omitempty"`
-	DecidedBy     string     `json:"decided_by,omitempty"`
-	DecidedAt     *time.Time `json:"decided_at,omitempty"`
-	ClosedBy      string     `json:"closed_by,omitempty"`
+	State         string     `json:"state,omitempty" doc:"State of the approval."`
+	DecidedBy     string     `json:"decided_by,omitempty" doc:"Principal that decided."`
+	DecidedAt     *time.Time `json:"decided_at,omitempty" doc:"When the request was decided."`
+	ClosedBy      string     `json:"closed_by,omitempty" doc:"Principal whose call cancelled the request."`
 	Cause         Cause      `json:"cause,omitempty"`
-	JobID         string     `json:"job_id,omitempty"`
-	ApprovalID    string     `json:"approval_id,omitempty"`
+	JobID         string     `json:"job_id,omitempty" doc:"Id of the job that is open."`
+	ApprovalID    string     `json:"approval_id,omitempty" doc:"Id of the approval that stands in the way."`
 	Note          string     `json:"note,omitempty"`
-	ID            string     `json:"id,omitempty"`
-	Version       int64      `json:"version,omitempty"`
-	UsedBy        []Ref      `json:"used_by,omitempty"`
-	UsedByCount   int        `json:"used_by_count,omitempty"`
+	ID            string     `json:"id,omitempty" doc:"Id of the object that exists."`
+	Version       int64      `json:"version,omitempty" doc:"Version that is stored."`
+	UsedBy        []Ref      `json:"used_by,omitempty" doc:"Up to ten objects that need the object."`
+	UsedByCount   int        `json:"used_by_count,omitempty" doc:"Number of objects that need the object."`
 }
 
 // Fault is one thing that is wrong with a request.
 type Fault struct {
-	Pointer string `json:"pointer" doc:"JSON pointer into the body, or ?name for a query parameter"`
-	Detail  string `json:"detail"`
+	Pointer string `json:"pointer" doc:"JSON pointer into the body, or ?name for a query parameter."`
+	Detail  string `json:"detail" doc:"Explanation of the fault, for people to read."`
 }
 
 // Ref names an object.
 type Ref struct {
-	Type string `json:"type"`
-	ID   string `json:"id"`
+	Type string `json:"type" doc:"Type of the object."`
+	ID   string `json:"id" doc:"Id of the object."`
 }
 
 // Refuse makes a problem with a code and a detail. Whoever sends it adds title, status and request id.

@@ -16,11 +16,11 @@ import (
 // ApprovalFilter is the part of an input that chooses approvals.
 type ApprovalFilter struct {
 	Kind          api.ApprovalKind `query:"kind" enum:"issuance,profile_edit"`
-	ProfileID     string           `query:"profile_id" maxLength:"65"`
-	CertificateID string           `query:"certificate_id" maxLength:"66"`
-	RequestedBy   string           `query:"requested_by" maxLength:"63"`
-	DecidedBy     string           `query:"decided_by" maxLength:"63"`
-	Since         time.Time        `query:"since" doc:"made at this time or later"`
+	ProfileID     string           `query:"profile_id" maxLength:"65" doc:"Only approvals under this profile."`
+	CertificateID string           `query:"certificate_id" maxLength:"66" doc:"Only approvals of this certificate."`
+	RequestedBy   string           `query:"requested_by" maxLength:"63" doc:"Only approvals that this principal requested."`
+	DecidedBy     string           `query:"decided_by" maxLength:"63" doc:"Only approvals that this principal decided."`
+	Since         time.Time        `query:"since" doc:"Only approvals requested at this time or later." example:"2026-01-05T09:00:00Z"`
 }
 
 // nobody is a uid that no certificate has.
@@ -42,7 +42,7 @@ func (f ApprovalFilter) filter(tx *store.Tx, states []api.ApprovalState) (approv
 type listApprovalsInput struct {
 	Paged
 	ApprovalFilter
-	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled" doc:"may be repeated"`
+	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled"`
 	Order api.ApprovalOrder   `query:"order" enum:"oldest,newest,expires_at" default:"oldest"`
 }
 
@@ -63,8 +63,8 @@ func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*li
 
 type approvalSummaryInput struct {
 	ApprovalFilter
-	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled" doc:"pending unless given; may be repeated"`
-	Limit int                 `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"of the list; the counts have none"`
+	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled"`
+	Limit int                 `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }
 
 func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*plain[api.ApprovalSummary], error) {

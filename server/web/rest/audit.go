@@ -12,11 +12,11 @@ import (
 
 type listAuditEventsInput struct {
 	Paged
-	Actor      string    `query:"actor" maxLength:"64"`
-	Action     string    `query:"action" maxLength:"64"`
-	ResourceID string    `query:"resource_id" maxLength:"80"`
-	Since      time.Time `query:"since" doc:"at or after this"`
-	Until      time.Time `query:"until" doc:"before this"`
+	Actor      string    `query:"actor" maxLength:"64" doc:"Only events of this principal or built-in actor." example:"bob"`
+	Action     string    `query:"action" maxLength:"64" doc:"Only events with exactly this action." example:"approval_approved"`
+	ResourceID string    `query:"resource_id" maxLength:"80" doc:"Only events of the object with this id."`
+	Since      time.Time `query:"since" doc:"Only events of this time or later." example:"2026-01-05T09:00:00Z"`
+	Until      time.Time `query:"until" doc:"Only events before this time." example:"2026-01-06T00:00:00Z"`
 }
 
 func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*list[api.AuditEvent], error) {

@@ -17,10 +17,10 @@ import (
 
 type listCertificatesInput struct {
 	Paged
-	ProfileID     string    `query:"profile_id" maxLength:"65"`
-	CommonName    string    `query:"common_name" maxLength:"64"`
-	ExpiresBefore time.Time `query:"expires_before" doc:"the current leaf ends before this"`
-	Archived      bool      `query:"archived" doc:"the archived ones instead of the live ones"`
+	ProfileID     string    `query:"profile_id" maxLength:"65" doc:"Only certificates under this profile."`
+	CommonName    string    `query:"common_name" maxLength:"64" doc:"Only certificates with exactly this common name."`
+	ExpiresBefore time.Time `query:"expires_before" doc:"Only certificates whose current leaf ends before this time."`
+	Archived      bool      `query:"archived" doc:"Whether to list the archived certificates instead of the live ones."`
 }
 
 // placed is a certificate as it is shown, and its place in the list.
@@ -84,10 +84,10 @@ func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultC
 
 // Issue is part of an input that may ask for issuance in the same transaction.
 type Issue struct {
-	Issue  bool   `query:"issue" doc:"open the job, and the approval, that renew would open"`
-	Reason string `query:"reason" maxLength:"500" doc:"why it is to be issued; kept on the approval"`
+	Issue  bool   `query:"issue" doc:"Whether to request issuance as well, as renew does."`
+	Reason string `query:"reason" maxLength:"500" doc:"Why issuance is requested. It is kept on the approval."`
 
-	AlsoExcluded []string `query:"also_excluded,explode" doc:"handles of more people who may not decide; may be repeated"`
+	AlsoExcluded []string `query:"also_excluded,explode" doc:"Handles of more people who may not decide. The parameter may be repeated."`
 }
 
 // Resolve implements huma.Resolver.

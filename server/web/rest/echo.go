@@ -12,14 +12,16 @@ import (
 // Echo is part of the body of a PUT: an object may be sent back as it was read. Of what the server sets only these
 // fields are looked at.
 type Echo struct {
-	ID *string `json:"id,omitempty" doc:"the id in the path"`
+	ID *string `json:"id,omitempty" doc:"Id in the path. Another id is refused."`
 	SentVersion
 }
 
 // SentVersion is part of a body that says which version it is based on.
 type SentVersion struct {
-	Version *int64 `json:"version,omitempty" doc:"counts as If-Match"`
+	Version *int64 `json:"version,omitempty" doc:"Version that the change is based on. It counts as If-Match."`
 }
+
+const setByServer = "Set by the server, and ignored here."
 
 // allowSentBack lets the schema of a body have every field of an answer. A field that callers do not write may have
 // any value: it is ignored.
@@ -30,7 +32,7 @@ func allowSentBack(r huma.Registry, body *huma.Schema, answer reflect.Type) *hum
 	}
 	for name := range schema.Properties {
 		if _, written := body.Properties[name]; !written {
-			body.Properties[name] = &huma.Schema{Description: "set by the server; ignored"}
+			body.Properties[name] = &huma.Schema{Description: setByServer}
 		}
 	}
 	return body

@@ -16,7 +16,7 @@ type ByID struct {
 
 // IfMatch is the input of an operation that may depend on the version it is based on.
 type IfMatch struct {
-	IfMatch string `header:"If-Match" doc:"the ETag that the change is based on"`
+	IfMatch string `header:"If-Match"`
 
 	sent []string
 }
@@ -43,7 +43,7 @@ func (m *IfMatch) precondition() api.Precondition {
 // Once is part of the input of every POST: a caller that got no answer may send the same request again with the same
 // key.
 type Once struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"your own name for this request; sent again with the same key it is done once, for 24 hours"`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255"`
 
 	target string // method and path
 }

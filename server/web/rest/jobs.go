@@ -12,7 +12,7 @@ import (
 
 type listJobsInput struct {
 	Paged
-	CertificateID string        `query:"certificate_id" maxLength:"66"`
+	CertificateID string        `query:"certificate_id" maxLength:"66" doc:"Only jobs of this certificate."`
 	Status        api.JobStatus `query:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
 	Type          api.JobType   `query:"type" enum:"Issuance,Renewal"`
 }

@@ -22,9 +22,19 @@ func OpenAPI(version string) ([]byte, error) {
 	return api.OpenAPI().YAML()
 }
 
-// complete says what huma cannot take from the types: that an answer has every field, also those that a caller may
-// leave out, which objects may be null, and that a chain is PEM.
-func complete(doc *huma.OpenAPI) {
+// complete adds to the document what huma cannot take from the types. It returns the entries of fields that nothing in
+// the document needs.
+func complete(h huma.API) (unused []string) {
+	describeEdit(h)
+	describeDocument(h.OpenAPI())
+	correctSchemas(h.OpenAPI())
+	describeDefaults(h.OpenAPI())
+	return describeFields(h.OpenAPI())
+}
+
+// correctSchemas says that an answer has every field, also those that a caller may leave out, which objects may be
+// null, and that a chain is PEM.
+func correctSchemas(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	for _, answer := range []string{"Certificate", "Profile", "EditedProfile"} {
 		schemas[answer].Required = slices.Sorted(maps.Keys(schemas[answer].Properties))
@@ -50,7 +60,8 @@ func complete(doc *huma.OpenAPI) {
 	}
 	pem := doc.Paths["/api/v1/certificates/{id}/chain"].Get.Responses["200"]
 	pem.Headers = nil
-	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}}}
+	pem.Description = "The leaf and its issuers."
+	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleCertificate + exampleCertificate}}
 }
 
 // describeEdit says what a PUT of a profile answers: huma knows one answer for each operation.
@@ -59,10 +70,14 @@ func describeEdit(h huma.API) {
 	schemas := h.OpenAPI().Components.Schemas
 	edited := schemas.Schema(reflect.TypeFor[api.EditedProfile](), true, "")
 	waiting := schemas.Schema(reflect.TypeFor[api.Approval](), true, "")
-	put.Responses["200"].Description = "The profile"
-	put.Responses["200"].Content = jsonOf(edited)
+	headers := put.Responses["200"].Headers
+	put.Responses["200"] = &huma.Response{
+		Description: "The profile, after an edit that applied at once.",
+		Headers:     map[string]*huma.Header{"ETag": headers["ETag"]}, Content: jsonOf(edited),
+	}
 	put.Responses["202"] = &huma.Response{
-		Description: "The edit of a gated profile awaits this approval", Headers: put.Responses["200"].Headers, Content: jsonOf(waiting),
+		Description: "The approval that the edit of a gated profile waits for.",
+		Headers:     map[string]*huma.Header{"Location": headers["Location"]}, Content: jsonOf(waiting),
 	}
 }
 
@@ -231,21 +246,19 @@ func describeDocument(doc *huma.OpenAPI) {
 	}
 }
 
-const exampleRequestID = "req-01jh3x9v8k2m"
-
 // exampleProblems has the members that each code adds.
 var exampleProblems = map[api.Code]api.Problem{
 	api.CodeForbidden:          {Principal: "vera", RequiredRoles: []api.Role{api.RoleOperator}},
 	api.CodeNotFound:           {ResourceType: "certificate", ResourceID: "mc-www"},
-	api.CodeAlreadyDecided:     {State: string(api.ApprovalApproved), DecidedBy: "bob", DecidedAt: &exampleTime},
+	api.CodeAlreadyDecided:     {State: string(api.ApprovalApproved), DecidedBy: "bob", DecidedAt: &exampleDecision},
 	api.CodeApprovalRequired:   {Errors: []api.Fault{{Pointer: "/sans/0", Detail: "\"www.example.com\" may not be signed without approval"}}},
-	api.CodeJobAlreadyOpen:     {JobID: "job-01jh3x9v8k2m", ApprovalID: "ar-01jh3x9v8k2m"},
-	api.CodeEditAlreadyPending: {ApprovalID: "ar-01jh3x9v8k2m"},
-	api.CodeEditRejected:       {ApprovalID: "ar-01jh3x9v8k2m", DecidedBy: "bob", Note: "Ninety days is our rule."},
+	api.CodeJobAlreadyOpen:     {JobID: exampleJobID, ApprovalID: exampleApprovalID},
+	api.CodeEditAlreadyPending: {ApprovalID: exampleApprovalID},
+	api.CodeEditRejected:       {ApprovalID: exampleApprovalID, DecidedBy: "bob", Note: "Ninety days is our rule."},
 	api.CodeAlreadyExists:      {ID: "p-shop"},
 	api.CodeInUse:              {UsedBy: []api.Ref{{Type: "certificate", ID: "mc-www"}}, UsedByCount: 1},
 	api.CodePreconditionFailed: {Version: 3},
 	api.CodeInvalidRequest:     {Errors: []api.Fault{{Pointer: "/max_ttl_seconds", Detail: "60 is not from 3600 to 315360000"}}},
 }
 
-var exampleTime = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+var exampleDecision = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)

@@ -98,6 +98,82 @@ func TestOpenAPI_EveryOperationHasAClientMethod(t *testing.T) {
 	}
 }
 
+func TestOpenAPI_DescribesEveryOperation(t *testing.T) {
+	var known []string
+	for _, tag := range document(t).Tags {
+		if known = append(known, tag.Name); tag.Description == "" {
+			t.Errorf("the tag %s has no description", tag.Name)
+		}
+	}
+	for _, op := range operations(t) {
+		if len(op.Tags) != 1 || !slices.Contains(known, op.Tags[0]) {
+			t.Errorf("%s has the tags %v", op.id, op.Tags)
+		}
+		if op.Summary == "" || strings.HasSuffix(op.Summary, ".") || !strings.HasSuffix(op.Description, ".") {
+			t.Errorf("%s has the summary %q and the description %q", op.id, op.Summary, op.Description)
+		}
+		if len(op.Responses.Value("500").Value.Content["application/problem+json"].Examples) != 1 {
+			t.Errorf("%s does not list its codes", op.id)
+		}
+		for _, p := range op.Parameters {
+			described(t, op.id+" "+p.Value.Name, p.Value.Description, p.Value.Schema, p.Value.Example)
+		}
+		for status, response := range op.Responses.Map() {
+			if response.Value.Description == nil || *response.Value.Description == "" {
+				t.Errorf("%s: %s has no description", op.id, status)
+			}
+			for name, header := range response.Value.Headers {
+				described(t, op.id+" "+status+" "+name, header.Value.Description, header.Value.Schema, header.Value.Example)
+			}
+		}
+	}
+}
+
+func TestOpenAPI_DescribesEveryField(t *testing.T) {
+	for name, schema := range document(t).Components.Schemas {
+		if schema.Value.Description == "" {
+			t.Errorf("%s has no description", name)
+		}
+		for field, s := range schema.Value.Properties {
+			// A reference has its description and those of its fields; what comes back from the caller is ignored.
+			if s.Ref == "" && s.Value.Description != "Set by the server, and ignored here." {
+				described(t, name+"."+field, s.Value.Description, s, nil)
+			}
+		}
+	}
+}
+
+func TestOpenAPI_ExamplesOfProblemsAreValid(t *testing.T) {
+	problem := document(t).Components.Schemas["Problem"].Value
+	for code, example := range document(t).Components.Examples {
+		if err := problem.VisitJSON(example.Value.Value); err != nil {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
+// described checks the description, and that there is an example that is valid. Booleans, and objects whose fields have
+// examples, need none.
+func described(t *testing.T, name, description string, schema *openapi3.SchemaRef, example any) {
+	t.Helper()
+	if !strings.HasSuffix(description, ".") {
+		t.Errorf("%s has the description %q", name, description)
+	}
+	s := schema.Value
+	examples := slices.Clone(s.Examples)
+	if example != nil {
+		examples = append(examples, example)
+	}
+	if len(examples) != 1 && !s.Type.Is("boolean") && len(s.OneOf) == 0 && (s.Items == nil || s.Items.Ref == "") {
+		t.Errorf("%s has %d examples", name, len(examples))
+	}
+	for _, example := range examples {
+		if err := s.VisitJSON(example, openapi3.EnableFormatValidation()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What the document says of every operation, for those who read it or make code of it.
 func TestOpenAPI_SaysWhatHolds(t *testing.T) {
 	optional := []string{"approve-approval", "reject-approval", "withdraw-approval", "renew-certificate", "preview-renewal"}

@@ -12,7 +12,7 @@ import (
 // Paged is the input of a list.
 type Paged struct {
 	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
-	After string `query:"after" doc:"opaque; from the Link header of the page before"`
+	After string `query:"after" doc:"Cursor of the page, from the Link header of the page before. The content has no meaning."`
 
 	cursor store.Cursor
 	url    url.URL
@@ -39,7 +39,7 @@ func (p *Paged) page(newest bool) store.Page {
 
 // list is one page and where the next one is.
 type list[T any] struct {
-	Link string `header:"Link" doc:"the next page, rel=next"`
+	Link string `header:"Link"`
 	Body []T
 }
 

@@ -48,7 +48,7 @@ func (b *previewProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileS
 
 type listProfilesInput struct {
 	Paged
-	Name string `query:"name" doc:"the profile of exactly this name" maxLength:"255"`
+	Name string `query:"name" maxLength:"255" doc:"Only the profile with exactly this name."`
 }
 
 func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*list[api.Profile], error) {
@@ -108,8 +108,8 @@ func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*cr
 
 // EditQuery is the query of an edit.
 type EditQuery struct {
-	Reason   string `query:"reason" maxLength:"500" doc:"kept on the approval, if the edit needs one"`
-	Resubmit bool   `query:"resubmit" doc:"ask again for an edit that was rejected"`
+	Reason   string `query:"reason" maxLength:"500" doc:"Why the edit is requested. It is kept on the approval, if the edit needs one."`
+	Resubmit bool   `query:"resubmit" doc:"Whether to ask again for an edit that was rejected."`
 }
 
 type replaceProfileInput struct {
@@ -122,7 +122,7 @@ type replaceProfileInput struct {
 // replaced is the answer to a PUT: 200 and the profile, or 202 and the approval that the edit waits for.
 type replaced struct {
 	Status   int
-	Location string `header:"Location" doc:"with 202: the approval"`
+	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
 	Body     any
 }

@@ -217,7 +217,7 @@ func (s *server) principalRoutes(h huma.API) {
 func (s *server) operationRoutes(h huma.API) {
 	get(s, h, anyone, "/healthz", "get-health", s.getHealth, about{
 		tag: tagOperations, summary: "Check that the process is alive",
-		description: "Answers as long as the process does.",
+		description: "Answers while the process runs.",
 	})
 	get(s, h, anyone, "/readyz", "get-ready", s.getReady, about{
 		tag: tagOperations, summary: "Check that the server can work",

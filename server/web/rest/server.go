@@ -46,13 +46,17 @@ func New(rooms Rooms) http.Handler {
 }
 
 func build(rooms Rooms) (http.Handler, huma.API) {
+	handler, api := assemble(rooms)
+	complete(api)
+	return handler, api
+}
+
+// assemble registers every operation.
+func assemble(rooms Rooms) (http.Handler, huma.API) {
 	s := &server{Rooms: rooms, previews: newPreviewLimiter()}
 	engine := s.NewEngine()
 	api := humagin.New(engine, config(rooms.Version))
 	api.UseMiddleware(s.authenticate, bound)
 	s.routes(api)
-	describeEdit(api)
-	describeDocument(api.OpenAPI())
-	complete(api.OpenAPI())
 	return engine, api
 }
