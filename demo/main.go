@@ -1,8 +1,8 @@
-// Command demo tells what certctl is for, on this machine and with nothing faked: a certificate under a gated
-// profile waits, the person who asked for it cannot approve it, another one can; an edit of the profile waits likewise.
-// `make demo` builds and runs it.
+// Command demo shows certctl on this machine, with a real server and real Terraform. A certificate under a gated profile
+// waits. The requester cannot approve it; another person can. An edit of the profile waits as well. `make demo` builds
+// and runs it.
 //
-// Every step says what it expects; one that goes another way ends the demo with a non-zero exit.
+// Every step checks its result. If a check fails, the demo ends with a non-zero exit code.
 package main
 
 import (
@@ -48,27 +48,27 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 		title string
 		run   func(context.Context, *stage) error
 	}{
-		{"People, and a Terraform service that alice owns", people},
-		{"Only names for development may be signed without approval", ungatedNames},
-		{"A server: SQLite and its own CA, nothing to set up", startServer},
-		{"Terraform makes a gated certificate profile", gatedProfile},
-		{"Alice makes a key and a CSR, and asks for a certificate", ask},
-		{"Terraform sees what waits", planSees},
+		{"Create people, and a Terraform service that alice owns", people},
+		{"List the only names that may be signed without approval: for development", ungatedNames},
+		{"Start a server: SQLite and its own CA, without any setup", startServer},
+		{"Terraform creates a gated certificate profile", gatedProfile},
+		{"Alice makes a key and a CSR, and requests a certificate", ask},
+		{"A plan shows the pending approval", planSees},
 		{"A precondition stops the plan", planStops},
-		{"Alice cannot approve it, nor can her service", samePerson},
-		{"Alice makes a profile without a gate: these names are refused under it", ownProfile},
-		{"Bob looks at it, and approves it", otherPerson},
-		{"The certificate: what Bob saw, signed by the CA", verify},
-		{"The plan passes, and the release is made", planPasses},
-		{"Terraform turns the gate off: that waits, too", ungate},
-		{"Asking again is not asking twice", askAgain},
-		{"Bob looks at the edit, and rejects it", rejectEdit},
-		{"The next apply says who rejected it, and why", rejectionSeen},
+		{"Neither Alice nor the Terraform service can approve the request", samePerson},
+		{"Alice makes a profile without a gate: the server refuses these names under it", ownProfile},
+		{"Bob reads the request, and approves it", otherPerson},
+		{"Verify the certificate: the CA signed what Bob saw", verify},
+		{"The plan passes, and the apply makes the release", planPasses},
+		{"Terraform turns the gate off: the edit waits", ungate},
+		{"Applying again makes no second request", askAgain},
+		{"Bob reads the edit, and rejects it", rejectEdit},
+		{"The next apply names the decider and the note", rejectionSeen},
 		{"Another edit, with the gate on, waits", widen},
-		{"Bob approves it, and nothing is left to do", approveEdit},
+		{"Bob approves the edit, and the next plan is empty", approveEdit},
 		{"The metrics count every decision", metrics},
-		{"The audit trail, as audrey the auditor reads it", auditTrail},
-		{"The production check: nothing was bypassed, no key leaked", productionCheck},
+		{"Audrey, the auditor, reads the audit trail", auditTrail},
+		{"Check production: the bypass approved nothing, and no key leaked", productionCheck},
 	} {
 		fmt.Fprintf(s.out, "\n== %d. %s\n", i+1, step.title)
 		if err := step.run(ctx, s); err != nil {
@@ -78,14 +78,14 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 	if s.out.leaked {
 		return errors.New("an API key was about to be printed")
 	}
-	fmt.Fprintf(s.out, "\nAll of it went as it should, in %.1f s.\n", time.Since(began).Seconds())
+	fmt.Fprintf(s.out, "\nEvery step had the expected result, in %.1f s.\n", time.Since(began).Seconds())
 	if keep {
 		s.explain()
 	}
 	return nil
 }
 
-// expect is an error that says what should have been true.
+// expect returns an error that names what should be true, unless it is.
 func expect(ok bool, what string) error {
 	if ok {
 		return nil

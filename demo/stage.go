@@ -24,7 +24,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// stage is where the story takes place: a temporary directory, a server, and what the steps tell each other.
+// stage has a temporary directory, a server, and the results that later steps need.
 type stage struct {
 	out  *screen
 	dir  string
@@ -83,7 +83,7 @@ func newStage(certctl, provider, terraform string) (*stage, error) {
 	return s, nil
 }
 
-// freeAddresses gives two that differ, since both are taken at the same time.
+// freeAddresses returns two free addresses. Both are taken at the same time, so they differ.
 func freeAddresses() (first, second string, err error) {
 	a, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *stage) terraformDir() string { return filepath.Join(s.dir, "terraform")
 func (s *stage) logFile() string      { return filepath.Join(s.dir, "server.log") }
 func (s *stage) terraformRC() string  { return filepath.Join(s.dir, "terraform.rc") }
 
-// environ is this machine's environment without what somebody set up for certctl or Terraform.
+// environ is this machine's environment without variables of certctl or Terraform.
 func environ(more ...string) []string {
 	var env []string
 	for _, e := range os.Environ() {
@@ -129,7 +129,7 @@ func (s *stage) certctl(ctx context.Context, args ...string) (string, error) {
 	return out, err
 }
 
-// quoted writes arguments for a shell, which would take a pattern for names of files.
+// quoted writes arguments for a shell. Patterns are quoted, because a shell would expand them.
 func quoted(args []string) string {
 	words := make([]string, len(args))
 	for i, arg := range args {
@@ -184,7 +184,7 @@ func (s *stage) serve(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	// Not bound to ctx: strike stops it, and with KEEP=1 it outlives the demo.
+	// Not bound to ctx: strike stops the server, and with KEEP=1 the server outlives the demo.
 	s.server = exec.Command(s.certctlPath, "serve")
 	s.server.Env = s.serverEnv()
 	s.server.Stdout, s.server.Stderr = log, log
@@ -217,7 +217,7 @@ func (s *stage) serve(ctx context.Context) error {
 	return errors.New("the server is not ready after 20 s")
 }
 
-// strike ends the server and removes the stage.
+// strike stops the server and removes the stage.
 func (s *stage) strike() error {
 	var err error
 	if s.server != nil {
@@ -255,7 +255,7 @@ func (s *stage) showLog() {
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
-	fmt.Fprintln(s.out, "\nThe server's last words:")
+	fmt.Fprintln(s.out, "\nThe last lines of the server's log:")
 	for _, line := range lines[max(0, len(lines)-20):] {
 		s.say("%s", line)
 	}
@@ -264,7 +264,7 @@ func (s *stage) showLog() {
 // explain says how to reach the server that KEEP=1 left running.
 func (s *stage) explain() {
 	fmt.Fprintf(s.out, `
-The server goes on (KEEP=1). To use it:
+The server is still running (KEEP=1). To use it:
 
     export URL=%[1]s
     export API_KEY=$(cat %[2]s/alice) APPROVER_API_KEY=$(cat %[2]s/bob)
@@ -278,13 +278,13 @@ Terraform:
     export TF_CLI_CONFIG_FILE=%[3]s
     cd %[4]s
 
-Its log is %[5]s. To stop it and remove everything:
+The log is %[5]s. To stop the server and remove everything:
 
     kill %[6]d && rm -r %[7]s
 `, s.url, s.keyDir(), s.terraformRC(), s.terraformDir(), s.logFile(), s.server.Process.Pid, s.dir, s.metricsURL)
 }
 
-// as is the API as one of the principals uses it. Each request is shown.
+// as returns a client with the key of a principal. Each request is shown.
 func (s *stage) as(principal string) *client.Client {
 	return s.newClient(principal, &http.Client{Transport: shown{s, principal}})
 }
@@ -292,12 +292,12 @@ func (s *stage) as(principal string) *client.Client {
 func (s *stage) newClient(principal string, h *http.Client) *client.Client {
 	c, err := client.New(s.url, s.keys[principal], client.WithHTTPClient(h), client.WithRetries(0))
 	if err != nil {
-		panic(err) // the address is one that we made
+		panic(err) // freeAddresses made the address
 	}
 	return c
 }
 
-// awaitJob waits until the job has come to an end, and shows the last request only.
+// awaitJob waits until the job is finished, and shows the last request only.
 func (s *stage) awaitJob(ctx context.Context) (api.Job, error) {
 	quiet := s.newClient("alice", http.DefaultClient)
 	began := time.Now()
@@ -307,7 +307,7 @@ func (s *stage) awaitJob(ctx context.Context) (api.Job, error) {
 		case err != nil:
 			return api.Job{}, err
 		case job.FinishedAt != nil:
-			s.say("the job came to its end within %d ms", time.Since(began).Milliseconds())
+			s.say("the job finished within %d ms", time.Since(began).Milliseconds())
 			return s.as("alice").GetJob(ctx, s.jobID)
 		case time.Since(began) > 20*time.Second:
 			return api.Job{}, fmt.Errorf("the job is still %s after 20 s", job.Status)
@@ -316,7 +316,7 @@ func (s *stage) awaitJob(ctx context.Context) (api.Job, error) {
 	}
 }
 
-// shown prints each request as the curl that would send it.
+// shown prints each request as a curl command.
 type shown struct {
 	stage *stage
 	who   string
@@ -356,7 +356,7 @@ func shorten(body []byte) string {
 func (s *stage) show(answer any, fields ...string) {
 	b, err := json.Marshal(answer)
 	if err != nil {
-		panic(err) // it came as JSON
+		panic(err) // the answer was JSON
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(b, &all); err != nil {
@@ -377,7 +377,7 @@ func (s *stage) say(format string, args ...any) {
 	}
 }
 
-// screen is the standard output. An API key that gets here is not printed, and the demo fails.
+// screen is the standard output. If an API key is written to it, the key is not printed and the demo fails.
 type screen struct {
 	to     io.Writer
 	stage  *stage

@@ -117,14 +117,14 @@ func approveEdit(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.show(profile, "requires_approval", "allowed_dns_names", "version", "pending_approval_id")
-	_, err = s.terraform(ctx, 0, "plan", "-input=false", "-detailed-exitcode") // 2 would be: something to do
+	_, err = s.terraform(ctx, 0, "plan", "-input=false", "-detailed-exitcode") // 2 would mean changes
 	return errors.Join(err,
 		expect(profile.RequiresApproval && slices.Contains(profile.AllowedDNSNames, "shop.example.net"), "the edit is applied, the gate on"),
 		expect(profile.Version == 2 && profile.PendingApprovalID == nil, "one change, and nothing waits"),
 	)
 }
 
-// applyWaits runs an apply that has to end in an error, which names the approval that the edit waits for.
+// applyWaits runs an apply. The apply must fail, with an error that names the approval of the edit.
 func (s *stage) applyWaits(ctx context.Context) error {
 	out, err := s.terraform(ctx, 1, "apply", "-input=false", "-auto-approve")
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *stage) applyWaits(ctx context.Context) error {
 	return expect(words(out, "Awaiting approval "+s.editID), "the error names the approval")
 }
 
-// findEdit finds the one edit that waits.
+// findEdit finds the one pending edit.
 func (s *stage) findEdit(ctx context.Context) error {
 	waiting, err := client.Collect(s.as("bob").ListApprovals(ctx, client.ListApprovalsOptions{
 		ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}, ProfileID: s.profileID},
@@ -154,7 +154,7 @@ func (s *stage) findEdit(ctx context.Context) error {
 	return nil
 }
 
-// lookAtEdit is bob, who reads what waits. The edit must change that field and no other.
+// lookAtEdit reads the pending edit as bob. The edit must change that field and no other.
 func (s *stage) lookAtEdit(ctx context.Context, field string) (api.Approval, error) {
 	approval, err := s.as("bob").GetApproval(ctx, s.editID)
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *stage) ofProfile(metric string, labels ...string) string {
 	return fmt.Sprintf("%s{%s}", metric, strings.Join(append(labels, fmt.Sprintf("profile_id=%q", s.profileID)), ","))
 }
 
-// words tells whether the words follow each other in a text, wherever Terraform breaks its lines.
+// words says whether the words follow each other in a text, across line breaks of Terraform.
 func words(text, wanted string) bool {
 	return strings.Contains(strings.Join(strings.Fields(text), " "), wanted)
 }

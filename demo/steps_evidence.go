@@ -40,11 +40,11 @@ func metrics(ctx context.Context, s *stage) error {
 	if err := expect(maps.Equal(values, want), fmt.Sprint(want)); err != nil {
 		return err
 	}
-	s.say("no line of certctl_approvals_pending: nothing waits")
+	s.say("no line of certctl_approvals_pending: no request is pending")
 	return nil
 }
 
-// scrape reads metrics, and shows those of these names.
+// scrape reads the metrics, and shows those with these names.
 func (s *stage) scrape(ctx context.Context, names ...string) (map[string]string, error) {
 	pattern := "^" + names[0]
 	if len(names) > 1 {
@@ -110,7 +110,7 @@ func auditTrail(ctx context.Context, s *stage) error {
 	)
 }
 
-// story is what the audit trail has to tell, among other things: who, as what, did what to which.
+// story lists rows that the audit trail must have: actor, type of the actor, action, resource.
 func (s *stage) story() []string {
 	return []string{
 		"system-cli System principal_created audrey",
@@ -129,14 +129,14 @@ func (s *stage) story() []string {
 	}
 }
 
-// note is what a person wrote, or why he was refused.
+// note is the note of a person, or the code of a refusal.
 func note(e api.AuditEvent) (string, error) {
 	var details struct{ Note, Reason, Code string }
 	err := json.Unmarshal(e.Details, &details)
 	return cmp.Or(details.Note, details.Reason, details.Code), err
 }
 
-// expectInOrder is an error unless all of the wanted rows are there, in that order.
+// expectInOrder returns an error unless all wanted rows exist, in that order.
 func expectInOrder(rows []string, wanted ...string) error {
 	for _, w := range wanted {
 		i := slices.Index(rows, w)
@@ -199,7 +199,7 @@ func productionCheck(ctx context.Context, s *stage) error {
 	)
 }
 
-// leaks names the files that hold an API key and should not.
+// leaks returns the files that must not contain an API key, and do.
 func (s *stage) leaks() (names []string, err error) {
 	err = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || filepath.Dir(path) == s.keyDir() {

@@ -237,8 +237,7 @@ func planPasses(ctx context.Context, s *stage) error {
 	)
 }
 
-// digest does for a subject what the server does, in the standard library's words: keys sorted, no spaces,
-// nothing escaped that need not be.
+// digest computes the digest of a subject with the standard library: sorted keys, no spaces, and no unnecessary escapes.
 func digest(subject json.RawMessage) (string, error) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(subject))

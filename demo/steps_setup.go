@@ -50,7 +50,7 @@ func gatedProfile(ctx context.Context, s *stage) error {
 		  }
 		}
 
-		provider "certctl" {} # CERTCTL_ENDPOINT and CERTCTL_API_KEY say where and who
+		provider "certctl" {} # uses CERTCTL_ENDPOINT and CERTCTL_API_KEY
 
 		resource "certctl_certificate_profile" "shop" {
 		  name              = "Shop"

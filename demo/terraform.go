@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// installProvider puts the provider where Terraform takes it from instead of a registry.
+// installProvider writes the provider to a mirror that Terraform uses instead of a registry.
 func (s *stage) installProvider(provider string) error {
 	binary, err := filepath.Abs(provider)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *stage) edit(name string, oldnew ...string) error {
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-// chatter is what Terraform and OpenTofu tell everyone, every time: paragraphs that begin like this.
+// chatter matches the start of paragraphs that Terraform and OpenTofu print every time.
 var chatter = regexp.MustCompile(`^(\w+ has been successfully initialized!$|\w+ used the selected providers|\w+ will perform the following|You can apply this plan|` +
 	`Due to your customized|Warning: Incomplete lock file|The current .terraform.lock.hcl|To calculate additional|` +
 	`You may now begin working|If you ever set|─|Note: You didn't use|` +
@@ -75,7 +75,7 @@ var chatter = regexp.MustCompile(`^(\w+ has been successfully initialized!$|\w+ 
 
 var lockFile = regexp.MustCompile(`(?s)\w+ has created a lock file.*?in the future\.`)
 
-// terraform runs a command as the service, expects that exit code and shows what it says.
+// terraform runs a command as the service, checks the exit code and shows the output.
 func (s *stage) terraform(ctx context.Context, code int, args ...string) (string, error) {
 	s.command("%s %s", s.terraformName(), strings.Join(args, " "))
 	text, err := s.runTerraform(ctx, code, args...)
@@ -95,7 +95,7 @@ func (s *stage) terraform(ctx context.Context, code int, args ...string) (string
 	return text, nil
 }
 
-// terraformGrep is terraform, but shows the lines with that word only.
+// terraformGrep is terraform, but shows only the lines with that word.
 func (s *stage) terraformGrep(ctx context.Context, word string, code int, args ...string) (string, error) {
 	command := s.terraformName() + " " + strings.Join(args, " ")
 	if code != 0 {
@@ -116,7 +116,7 @@ func (s *stage) terraformName() string { return filepath.Base(s.terraformPath) }
 func (s *stage) runTerraform(ctx context.Context, code int, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.terraformPath, slices.Insert(slices.Clone(args), 1, "-no-color")...)
 	cmd.Dir = s.terraformDir()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that it ends its plugins
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that Terraform stops its plugins
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = environ(
 		"CERTCTL_ENDPOINT="+s.url, "CERTCTL_API_KEY="+s.keys["terraform"],
