@@ -1,0 +1,55 @@
+package commands
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+// Scripts call these commands with these arguments and flags.
+func TestCommandLine(t *testing.T) {
+	want := map[string]string{
+		"":                        "--help --database-url --data-dir --ca-cert-file --ca-key-file --log-level --log-format",
+		"ca init":                 "",
+		"ca replace":              "",
+		"key create":              "principal --name --expires-in",
+		"key list":                "",
+		"key revoke":              "id",
+		"migrate":                 "--serve-role",
+		"principal create":        "id --kind --owner --role",
+		"principal disable":       "id",
+		"principal enable":        "id",
+		"principal handover":      "from to",
+		"principal list":          "",
+		"principal owner":         "id --owner",
+		"principal roles":         "id --role",
+		"serve":                   "--listen --tls-cert-file --tls-key-file --behind-tls-proxy --metrics-listen --job-awaiting-approval-timeout --approval-bypass --workers --renewal-interval --renewal-retry-after --reaper-interval",
+		"ungated-names allow-all": "--yes",
+		"ungated-names set":       "--dns --ip --uri --email --eku --none --yes",
+		"ungated-names show":      "",
+		"version":                 "",
+	}
+	model := newParser(t.Context(), "dev", &cli{}).Model
+	got := map[string]string{"": listFlags(model.Node)}
+	for _, leaf := range model.Leaves(false) {
+		var words []string
+		for _, argument := range leaf.Positional {
+			words = append(words, argument.Name)
+		}
+		got[leaf.Path()] = strings.TrimSpace(strings.Join(words, " ") + " " + listFlags(leaf))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// listFlags lists the flags that a node adds to those of its parents.
+func listFlags(node *kong.Node) string {
+	var flags []string
+	for _, flag := range node.Flags {
+		flags = append(flags, "--"+flag.Name)
+	}
+	return strings.Join(flags, " ")
+}
