@@ -2,7 +2,6 @@ package rest
 
 import (
 	"log/slog"
-	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -30,59 +29,6 @@ func complete(h huma.API) (unused []string) {
 	correctSchemas(h.OpenAPI())
 	describeDefaults(h.OpenAPI())
 	return describeFields(h.OpenAPI())
-}
-
-// correctSchemas says that an answer has every field, also those that a caller may leave out, which objects may be
-// null, and that a chain is PEM.
-func correctSchemas(doc *huma.OpenAPI) {
-	schemas := doc.Components.Schemas.Map()
-	for _, answer := range []string{"Certificate", "Profile", "EditedProfile"} {
-		schemas[answer].Required = slices.Sorted(maps.Keys(schemas[answer].Properties))
-	}
-	edited := schemas["EditedProfile"]
-	edited.Required = slices.DeleteFunc(edited.Required, func(name string) bool { return name == "effects" })
-	for _, nullable := range [][2]string{
-		{"Certificate", "current"},
-		{"Certificate", "job"},
-		{"EditPreview", "problem"},
-		{"Approval", "context"},
-		{"Approval", "previous"},
-		{"IssuanceContext", "current"},
-		{"RenewalPreview", "context"},
-		{"RenewalPreview", "problem"},
-	} {
-		fields, name := schemas[nullable[0]].Properties, nullable[1]
-		fields[name] = &huma.Schema{OneOf: []*huma.Schema{{Ref: fields[name].Ref}, {Type: "null"}}, Description: fields[name].Description}
-	}
-	for _, free := range [][2]string{{"Change", "before"}, {"Change", "after"}, {"RenewalPreview", "subject"}} {
-		field := schemas[free[0]].Properties[free[1]]
-		*field = huma.Schema{AnyOf: []*huma.Schema{{}, {Type: "null"}}, Description: field.Description}
-	}
-	pem := doc.Paths["/api/v1/certificates/{id}/chain"].Get.Responses["200"]
-	pem.Headers = nil
-	pem.Description = "The leaf and its issuers."
-	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleCertificate + exampleCertificate}}
-}
-
-// describeEdit says what a PUT of a profile answers: huma knows one answer for each operation.
-func describeEdit(h huma.API) {
-	put := h.OpenAPI().Paths["/api/v1/profiles/{id}"].Put
-	schemas := h.OpenAPI().Components.Schemas
-	edited := schemas.Schema(reflect.TypeFor[api.EditedProfile](), true, "")
-	waiting := schemas.Schema(reflect.TypeFor[api.Approval](), true, "")
-	headers := put.Responses["200"].Headers
-	put.Responses["200"] = &huma.Response{
-		Description: "The profile, after an edit that applied at once.",
-		Headers:     map[string]*huma.Header{"ETag": headers["ETag"]}, Content: jsonOf(edited),
-	}
-	put.Responses["202"] = &huma.Response{
-		Description: "The approval that the edit of a gated profile waits for.",
-		Headers:     map[string]*huma.Header{"Location": headers["Location"]}, Content: jsonOf(waiting),
-	}
-}
-
-func jsonOf(schema *huma.Schema) map[string]*huma.MediaType {
-	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }
 
 // describeAPI says what holds for all operations.
@@ -132,11 +78,7 @@ const (
 func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text about, common []api.Code) {
 	op.Tags, op.Summary = []string{text.tag}, text.summary
 	op.Description = text.description + " " + whoMay(a)
-	if a.Public {
-		op.Extensions = map[string]any{"security": []any{}} // huma leaves an empty list out
-	} else {
-		op.Security = []map[string][]string{{keyScheme: {}}}
-	}
+	requireKey(op, !a.Public)
 	op.Responses = problemResponses(doc, append(common, text.codes...))
 }
 

@@ -198,7 +198,7 @@ var fields = map[string]field{
 		"- `issuing`: a job is `Pending` or `Running`.\n" +
 		"- `issued`: there is a leaf, and no open job.\n" +
 		"- `rejected`: there is no leaf, and an approver rejected the newest request.\n" +
-		"- `expired`: the leaf has expired, and no job is open.\n" +
+		"- `expired`: there is no leaf, and the newest request expired.\n" +
 		"- `failed`: there is no leaf, and the newest job failed.\n" +
 		"- `cancelled`: there is no leaf, and the newest request was cancelled.", string(api.CertificateIssued)},
 	"Certificate.up_to_date": {"Whether the current leaf is what would be signed now, and has not expired. False without a leaf.", nil},
