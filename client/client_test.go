@@ -21,7 +21,7 @@ import (
 
 const secret = "ctl_k1_very-secret"
 
-// script answers one request after another, as a server or a connection would that cannot be had from a real one.
+// script answers requests in order, with answers that a real server does not give on demand.
 type script struct {
 	steps []step
 	calls []*http.Request
@@ -175,7 +175,7 @@ func TestRetry_SendsTheSameAgain(t *testing.T) {
 	})
 }
 
-// The retries of a POST have one key, by which the server knows them, and no other call has it.
+// The retries of a POST have the same key. No other call has that key.
 func TestRetry_APostHasOneKey(t *testing.T) {
 	posts := map[string]func(context.Context, *client.Client) error{
 		"create profile": func(ctx context.Context, c *client.Client) error {
@@ -237,7 +237,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// The options of an edit and of an issuance become the query; those that are not set do not.
+// The options of an edit and of an issuance become the query. Options that are not set do not.
 func TestOptions_BecomeTheQuery(t *testing.T) {
 	edit := func(opts ...client.EditOption) func(*client.Client) error {
 		return func(c *client.Client) error {
@@ -269,15 +269,15 @@ func TestOptions_BecomeTheQuery(t *testing.T) {
 	}
 }
 
-// A newer server may say more than this client knows.
-func TestAnswer_MayHoldMore(t *testing.T) {
+// The client ignores members that it does not know.
+func TestAnswer_MayHaveUnknownMembers(t *testing.T) {
 	s := &script{steps: []step{{status: 200, media: "application/json", body: `{"id":"p-a","mood":{"a":[1]}}`}}}
 	if p, err := s.client(t).GetProfile(t.Context(), "p-a"); err != nil || p.ID != "p-a" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
 
-// No wait goes past the time of the operation: what failed last is the answer then, not that time ran out.
+// No wait exceeds the timeout of the operation. The error is the last failure, not the timeout.
 func TestRetry_WaitsNoLongerThanTheTimeout(t *testing.T) {
 	busy := problemStep(503, api.CodeUnavailable)
 	later := busy
@@ -303,7 +303,7 @@ func TestRetry_WaitsNoLongerThanTheTimeout(t *testing.T) {
 	}
 }
 
-// A cancelled wait ends at once and says so.
+// A cancelled wait ends at once with the error of the context.
 func TestRetry_StopsWhenCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -316,8 +316,8 @@ func TestRetry_StopsWhenCancelled(t *testing.T) {
 	})
 }
 
-// Once an operation has tried for long and found no server, the next ones try once each, until there is an answer.
-func TestRetry_OneOperationTriesForLong(t *testing.T) {
+// After an operation found no server, each later operation tries once, until a server answers.
+func TestRetry_LaterOperationsTryOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{err: refused}, {err: refused}, {err: refused}, profileStep(200), {err: refused}}}
 		c := s.client(t, client.WithRetries(1))

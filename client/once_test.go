@@ -12,11 +12,11 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// loses is a network that loses the answers of the first requests, the first in the middle, the others as a whole.
-// What they ask for has happened by then.
-type loses struct{ answers, sent int }
+// losingTransport loses the answers of the first requests: the first in the middle, the others completely. The requests
+// have had their effect by then.
+type losingTransport struct{ answers, sent int }
 
-func (l *loses) RoundTrip(req *http.Request) (*http.Response, error) {
+func (l *losingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	l.sent++
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil || l.sent > l.answers {
@@ -34,17 +34,17 @@ func (l *loses) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A POST whose answer is lost is sent again, has its effect once, and gets the answer of the first.
+// A POST without an answer is sent again. It has one effect, and the retry gets the first answer.
 func TestPost_HasItsEffectOnce(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	network := &loses{answers: 2}
+	network := &losingTransport{answers: 2}
 	c, err := client.New(s.URL, s.Key(t, "olga"), client.WithHTTPClient(&http.Client{Transport: network}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	certificate := s.Certificate(t, s.Profile(t, true).ID)
-	job, err := c.RenewCertificate(t.Context(), certificate.ID, api.Renew{}) // done twice it would be job_already_open
+	job, err := c.RenewCertificate(t.Context(), certificate.ID, api.Renew{}) // a second effect would be job_already_open
 	if err != nil || job.ApprovalID == nil {
 		t.Fatalf("got %+v, %v", job, err)
 	}

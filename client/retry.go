@@ -95,8 +95,8 @@ func withAttemptCount(ctx context.Context) context.Context {
 	return context.WithValue(ctx, attemptsKey{}, new(int))
 }
 
-// hasTimeLeft reports whether the next wait ends before the deadline. If it does not, the error of this attempt is returned at
-// once, because it says more than a timeout.
+// hasTimeLeft reports whether the next wait ends before the deadline. If it does not, the error of this attempt is
+// returned at once, because it says more than a timeout.
 func hasTimeLeft(ctx context.Context, resp *http.Response) bool {
 	attempts, counted := ctx.Value(attemptsKey{}).(*int)
 	deadline, bounded := ctx.Deadline()

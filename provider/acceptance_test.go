@@ -13,20 +13,20 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-func TestMain(m *testing.M) { terraformtest.Main(m) }
+func TestMain(m *testing.M) { terraformtest.RunMain(m) }
 
 var factories = map[string]func() (tfprotov6.ProviderServer, error){
 	"certctl": providerserver.NewProtocol6WithError(provider.New("test")()),
 }
 
-// run is a test of real Terraform against real servers.
-func run(t *testing.T, steps ...resource.TestStep) {
+// runSteps runs real Terraform against real servers.
+func runSteps(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
 	resource.Test(t, resource.TestCase{ProtoV6ProviderFactories: factories, Steps: steps})
 }
 
-// as is the provider acting as this principal, followed by the configuration.
-func as(t *testing.T, s *servertest.Server, principal, configuration string) string {
+// configurationAs returns a configuration whose provider acts as a principal.
+func configurationAs(t *testing.T, s *servertest.Server, principal, configuration string) string {
 	return providerBlock(s.URL, s.Key(t, principal)) + configuration
 }
 

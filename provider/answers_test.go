@@ -18,25 +18,25 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// verb is something that Terraform does with an object, and how the provider names it in an error.
-type verb struct {
+// operation is a call of Terraform to the provider, with the summary of its error.
+type operation struct {
 	summary string
-	makes   string // by what to import the object that may have been made
+	makes   string // the import id in the advice of a create
 	schema  func(*tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema
-	do      func(*testing.T, stand) outcome
+	do      func(*testing.T, fakeServer) outcome
 }
 
-// outcome is what the provider says, and whether Terraform goes on knowing what it knew.
+// outcome is the provider's diagnostics, and whether the state is unchanged.
 type outcome struct {
 	diags []*tfprotov6.Diagnostic
 	kept  bool
 }
 
-func (o outcome) failed() bool {
+func (o outcome) isError() bool {
 	return len(o.diags) > 0 && o.diags[0].Severity == tfprotov6.DiagnosticSeverityError
 }
 
-var verbs = map[string]verb{
+var operations = map[string]operation{
 	"create profile":     {`Could not create certificate profile "CDN"`, "p-cdn", resourceSchema(profileType), create(profileType)},
 	"read profile":       {`Could not read certificate profile p-cdn`, "", resourceSchema(profileType), read(profileType)},
 	"update profile":     {`Could not update certificate profile p-cdn`, "", resourceSchema(profileType), update(profileType)},
@@ -46,32 +46,32 @@ var verbs = map[string]verb{
 	"read certificate":   {`Could not read certificate mc-www`, "", resourceSchema(certificateType), read(certificateType)},
 	"update certificate": {`Could not update certificate mc-www`, "", resourceSchema(certificateType), update(certificateType)},
 	"delete certificate": {`Could not delete certificate mc-www`, "", resourceSchema(certificateType), remove(certificateType)},
-	"profile data":       lookUp("certctl_certificate_profile", "id", "p-cdn", `Could not read certificate profile p-cdn`),
-	"profiles data":      lookUp("certctl_certificate_profiles", "name", "CDN", `Could not read the certificate profiles`),
-	"approval data":      lookUp("certctl_approval", "id", "ar-a", `Could not read approval ar-a`),
-	"pending data":       lookUp("certctl_pending_approvals", "profile_id", "p-cdn", `Could not read the pending approvals`),
+	"profile data":       readDataSource("certctl_certificate_profile", "id", "p-cdn", `Could not read certificate profile p-cdn`),
+	"profiles data":      readDataSource("certctl_certificate_profiles", "name", "CDN", `Could not read the certificate profiles`),
+	"approval data":      readDataSource("certctl_approval", "id", "ar-a", `Could not read approval ar-a`),
+	"pending data":       readDataSource("certctl_pending_approvals", "profile_id", "p-cdn", `Could not read the pending approvals`),
 }
 
-// objectID is what the verbs are about.
+// objectID has the id of the object in all operations.
 var objectID = map[string]string{profileType: "p-cdn", certificateType: "mc-www"}
 
 func resourceSchema(kind string) func(*tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema {
 	return func(all *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema { return all.ResourceSchemas[kind] }
 }
 
-// stand is a provider in front of a server that answers as the test says.
-type stand struct {
+// fakeServer is a provider with a server that answers as the test says.
+type fakeServer struct {
 	wire
 	schemas *tfprotov6.GetProviderSchemaResponse
 	answer  *atomic.Pointer[http.HandlerFunc]
 }
 
-func newStand(t *testing.T) stand {
+func newFakeServer(t *testing.T) fakeServer {
 	t.Helper()
-	st := stand{answer: new(atomic.Pointer[http.HandlerFunc])}
+	st := fakeServer{answer: new(atomic.Pointer[http.HandlerFunc])}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*st.answer.Load())(w, r) }))
 	t.Cleanup(server.Close)
-	st.wire = configured(t, server.URL, "ctl_a_b", nil)
+	st.wire = configuredProvider(t, server.URL, "ctl_a_b", nil)
 	var err error
 	if st.schemas, err = st.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		t.Fatal(err)
@@ -79,38 +79,40 @@ func newStand(t *testing.T) stand {
 	return st
 }
 
-func (st stand) answers(h http.HandlerFunc) { st.answer.Store(&h) }
+func (st fakeServer) answerWith(h http.HandlerFunc) { st.answer.Store(&h) }
 
-func (st stand) kind(name string) tftypes.Type { return st.schemas.ResourceSchemas[name].ValueType() }
+func (st fakeServer) typeOf(name string) tftypes.Type {
+	return st.schemas.ResourceSchemas[name].ValueType()
+}
 
-// minimalObject is a configuration of either type.
-func (st stand) minimalObject(t *testing.T, name string) tftypes.Value {
+// minimalObject returns a minimal configuration of a type.
+func (st fakeServer) minimalObject(t *testing.T, name string) tftypes.Value {
 	members := map[string]tftypes.Value{"id": tftypes.NewValue(tftypes.String, objectID[name])}
 	if name == profileType {
 		members["name"] = tftypes.NewValue(tftypes.String, "CDN")
 		members["requires_approval"] = tftypes.NewValue(tftypes.Bool, false)
-		return object(st.kind(name), members)
+		return newObject(st.typeOf(name), members)
 	}
 	members["profile_id"] = tftypes.NewValue(tftypes.String, "p-cdn")
 	members["csr_pem"] = tftypes.NewValue(tftypes.String, servertest.CSR(t))
 	members["sans"] = tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, www[0])})
-	duration := tftypes.NewValue(tftypes.String, "1ms") // a delete that meets a running job tries again until then
-	kind := st.kind(name).(tftypes.Object).AttributeTypes["timeouts"]
-	members["timeouts"] = object(kind, map[string]tftypes.Value{"delete": duration})
-	return object(st.kind(name), members)
+	duration := tftypes.NewValue(tftypes.String, "1ms") // the timeout of a delete while a job runs
+	kind := st.typeOf(name).(tftypes.Object).AttributeTypes["timeouts"]
+	members["timeouts"] = newObject(kind, map[string]tftypes.Value{"delete": duration})
+	return newObject(st.typeOf(name), members)
 }
 
-// held is an object as Terraform holds it after it was read, while the server was well.
-func (st stand) held(t *testing.T, name string) (*tfprotov6.DynamicValue, []byte) {
+// readObject returns the state of an object after a successful read.
+func (st fakeServer) readObject(t *testing.T, name string) (*tfprotov6.DynamicValue, []byte) {
 	t.Helper()
 	defer st.answer.Store(st.answer.Load())
 	profile := api.Profile{ID: "p-cdn", ProfileSpec: api.DefaultProfileSpec(), Version: 1}
 	certificate := api.Certificate{ID: "mc-www", CertificateSpec: api.DefaultCertificateSpec(), Version: 1}
 	profile.Name, certificate.ProfileID, certificate.CSRPEM, certificate.SANs = "CDN", "p-cdn", servertest.CSR(t), www
-	if st.answers(sends(profile)); name == certificateType {
-		st.answers(sends(certificate))
+	if st.answerWith(sendJSON(profile)); name == certificateType {
+		st.answerWith(sendJSON(certificate))
 	}
-	now := dynamic(t, st.kind(name), st.minimalObject(t, name))
+	now := newDynamicValue(t, st.typeOf(name), st.minimalObject(t, name))
 	resp, err := st.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: name, CurrentState: now})
 	if err != nil || len(resp.Diagnostics) > 0 {
 		t.Fatal(err, resp)
@@ -118,15 +120,15 @@ func (st stand) held(t *testing.T, name string) (*tfprotov6.DynamicValue, []byte
 	return resp.NewState, resp.Private
 }
 
-func sends(v any) http.HandlerFunc {
+func sendJSON(v any) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(v)
 	}
 }
 
-// same says whether a state is as it was.
-func same(t *testing.T, kind tftypes.Type, before, after *tfprotov6.DynamicValue) bool {
+// isSameState reports whether a state is unchanged.
+func isSameState(t *testing.T, kind tftypes.Type, before, after *tfprotov6.DynamicValue) bool {
 	t.Helper()
 	b, err := before.Unmarshal(kind)
 	if err != nil {
@@ -136,7 +138,7 @@ func same(t *testing.T, kind tftypes.Type, before, after *tfprotov6.DynamicValue
 	return err == nil && a.Equal(b)
 }
 
-func (st stand) apply(t *testing.T, name string, prior, planned, config *tfprotov6.DynamicValue, private []byte) outcome {
+func (st fakeServer) apply(t *testing.T, name string, prior, planned, config *tfprotov6.DynamicValue, private []byte) outcome {
 	t.Helper()
 	resp, err := st.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: name, PriorState: prior, PlannedState: planned, Config: config, PlannedPrivate: private,
@@ -144,13 +146,13 @@ func (st stand) apply(t *testing.T, name string, prior, planned, config *tfproto
 	if err != nil {
 		t.Fatal(err)
 	}
-	return outcome{resp.Diagnostics, same(t, st.kind(name), prior, resp.NewState)}
+	return outcome{resp.Diagnostics, isSameState(t, st.typeOf(name), prior, resp.NewState)}
 }
 
-func create(name string) func(*testing.T, stand) outcome {
-	return func(t *testing.T, st stand) outcome {
-		kind := st.kind(name)
-		nothing, config := dynamic(t, kind, tftypes.NewValue(kind, nil)), dynamic(t, kind, st.minimalObject(t, name))
+func create(name string) func(*testing.T, fakeServer) outcome {
+	return func(t *testing.T, st fakeServer) outcome {
+		kind := st.typeOf(name)
+		nothing, config := newDynamicValue(t, kind, tftypes.NewValue(kind, nil)), newDynamicValue(t, kind, st.minimalObject(t, name))
 		plan, err := st.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{TypeName: name, PriorState: nothing, Config: config, ProposedNewState: config})
 		if err != nil || len(plan.Diagnostics) > 0 {
 			t.Fatal(err, plan)
@@ -159,29 +161,29 @@ func create(name string) func(*testing.T, stand) outcome {
 	}
 }
 
-func read(name string) func(*testing.T, stand) outcome {
-	return func(t *testing.T, st stand) outcome {
-		state, private := st.held(t, name)
+func read(name string) func(*testing.T, fakeServer) outcome {
+	return func(t *testing.T, st fakeServer) outcome {
+		state, private := st.readObject(t, name)
 		resp, err := st.ReadResource(t.Context(), &tfprotov6.ReadResourceRequest{TypeName: name, CurrentState: state, Private: private})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return outcome{resp.Diagnostics, same(t, st.kind(name), state, resp.NewState)}
+		return outcome{resp.Diagnostics, isSameState(t, st.typeOf(name), state, resp.NewState)}
 	}
 }
 
-func update(name string) func(*testing.T, stand) outcome {
-	return func(t *testing.T, st stand) outcome {
-		state, private := st.held(t, name)
-		planned := st.labelled(t, name, state)
+func update(name string) func(*testing.T, fakeServer) outcome {
+	return func(t *testing.T, st fakeServer) outcome {
+		state, private := st.readObject(t, name)
+		planned := st.labelledState(t, name, state)
 		return st.apply(t, name, state, planned, planned, private)
 	}
 }
 
-// labelled is a state with one change.
-func (st stand) labelled(t *testing.T, name string, state *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
+// labelledState returns a state with another label.
+func (st fakeServer) labelledState(t *testing.T, name string, state *tfprotov6.DynamicValue) *tfprotov6.DynamicValue {
 	t.Helper()
-	v, err := state.Unmarshal(st.kind(name))
+	v, err := state.Unmarshal(st.typeOf(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,18 +192,18 @@ func (st stand) labelled(t *testing.T, name string, state *tfprotov6.DynamicValu
 		t.Fatal(err)
 	}
 	members["labels"] = tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, map[string]tftypes.Value{"team": tftypes.NewValue(tftypes.String, "edge")})
-	return dynamic(t, st.kind(name), object(st.kind(name), members))
+	return newDynamicValue(t, st.typeOf(name), newObject(st.typeOf(name), members))
 }
 
-func remove(name string) func(*testing.T, stand) outcome {
-	return func(t *testing.T, st stand) outcome {
-		state, private := st.held(t, name)
-		nothing := dynamic(t, st.kind(name), tftypes.NewValue(st.kind(name), nil))
+func remove(name string) func(*testing.T, fakeServer) outcome {
+	return func(t *testing.T, st fakeServer) outcome {
+		state, private := st.readObject(t, name)
+		nothing := newDynamicValue(t, st.typeOf(name), tftypes.NewValue(st.typeOf(name), nil))
 		return st.apply(t, name, state, nothing, nothing, private)
 	}
 }
 
-func importNamed(t *testing.T, st stand) outcome {
+func importNamed(t *testing.T, st fakeServer) outcome {
 	resp, err := st.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{TypeName: profileType, ID: "name:CDN"})
 	if err != nil {
 		t.Fatal(err)
@@ -209,112 +211,112 @@ func importNamed(t *testing.T, st stand) outcome {
 	return outcome{resp.Diagnostics, len(resp.ImportedResources) == 0}
 }
 
-// lookUp reads a data source that has one argument.
-func lookUp(name, argument, is, summary string) verb {
+// readDataSource returns the read of a data source with one argument.
+func readDataSource(name, argument, is, summary string) operation {
 	schema := func(all *tfprotov6.GetProviderSchemaResponse) *tfprotov6.Schema { return all.DataSourceSchemas[name] }
-	return verb{summary: summary, schema: schema, do: func(t *testing.T, st stand) outcome {
+	return operation{summary: summary, schema: schema, do: func(t *testing.T, st fakeServer) outcome {
 		kind := schema(st.schemas).ValueType()
-		config := dynamic(t, kind, object(kind, map[string]tftypes.Value{argument: tftypes.NewValue(tftypes.String, is)}))
+		config := newDynamicValue(t, kind, newObject(kind, map[string]tftypes.Value{argument: tftypes.NewValue(tftypes.String, is)}))
 		resp, err := st.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{TypeName: name, Config: config})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return outcome{resp.Diagnostics, same(t, kind, config, resp.State)}
+		return outcome{resp.Diagnostics, isSameState(t, kind, config, resp.State)}
 	}}
 }
 
-// refusal is a problem that a server sends, and what the user must read of it besides its own words.
+// refusal is a problem of the server, and the advice that the provider adds.
 type refusal struct {
 	status  int
 	problem api.Problem
 	words   []string
-	summary string // where it is not what was attempted
+	summary string // the summary, if it does not name the attempt
 }
 
-const serversWords = "so says the server"
+const serverDetail = "so says the server"
 
-func refuse(status int, code string, words ...string) refusal {
-	return refusal{status: status, problem: *api.Refuse(api.Code(code), serversWords), words: append(words, "So says the server.")}
+func newRefusal(status int, code string, words ...string) refusal {
+	return refusal{status: status, problem: *api.Refuse(api.Code(code), serverDetail), words: append(words, "So says the server.")}
 }
 
-func (r refusal) with(f func(*api.Problem)) refusal {
+func (r refusal) withMembers(f func(*api.Problem)) refusal {
 	f(&r.problem)
 	return r
 }
 
-// faulty has faults, each of which is an error of its own.
-func faulty(faults ...string) refusal {
+// newFaults returns a problem with faults. Each fault is an error.
+func newFaults(faults ...string) refusal {
 	r := refusal{status: http.StatusUnprocessableEntity, problem: *api.Refuse(api.CodeInvalidRequest, "the request is wrong")}
 	for _, pointer := range faults {
-		r.problem.Errors = append(r.problem.Errors, api.Fault{Pointer: pointer, Detail: serversWords})
+		r.problem.Errors = append(r.problem.Errors, api.Fault{Pointer: pointer, Detail: serverDetail})
 	}
-	r.words = []string{serversWords}
+	r.words = []string{serverDetail}
 	return r
 }
 
 func refusals() map[string]refusal {
 	at := time.UnixMicro(1)
 	return map[string]refusal{
-		"malformed":       refuse(400, "malformed_request"),
-		"unauthenticated": refuse(401, "unauthenticated", "CERTCTL_API_KEY", "revoked"),
-		"forbidden": refuse(403, "forbidden", "CERTCTL_API_KEY", `principal "terraform"`, "operator").with(func(p *api.Problem) {
+		"malformed":       newRefusal(400, "malformed_request"),
+		"unauthenticated": newRefusal(401, "unauthenticated", "CERTCTL_API_KEY", "revoked"),
+		"forbidden": newRefusal(403, "forbidden", "CERTCTL_API_KEY", `principal "terraform"`, "operator").withMembers(func(p *api.Problem) {
 			p.Principal, p.RequiredRoles = "terraform", []api.Role{api.RoleOperator}
 		}),
-		"two people":     refuse(403, "two_person_integrity"),
-		"human required": refuse(403, "human_required"),
-		"not found": refuse(404, "not_found").with(func(p *api.Problem) {
+		"two people":     newRefusal(403, "two_person_integrity"),
+		"human required": newRefusal(403, "human_required"),
+		"not found": newRefusal(404, "not_found").withMembers(func(p *api.Problem) {
 			p.ResourceType, p.ResourceID = "job", "job-a"
 		}),
-		"no such route":      refuse(404, "no_such_route"),
-		"method not allowed": refuse(405, "method_not_allowed"),
-		"in progress":        refuse(409, "request_in_progress"),
-		"already exists":     refuse(409, "already_exists").with(func(p *api.Problem) { p.ID = "x-other" }),
-		"in use": refuse(409, "in_use", "certificate mc-a", "12 in all").with(func(p *api.Problem) {
+		"no such route":      newRefusal(404, "no_such_route"),
+		"method not allowed": newRefusal(405, "method_not_allowed"),
+		"in progress":        newRefusal(409, "request_in_progress"),
+		"already exists":     newRefusal(409, "already_exists").withMembers(func(p *api.Problem) { p.ID = "x-other" }),
+		"in use": newRefusal(409, "in_use", "certificate mc-a", "12 in all").withMembers(func(p *api.Problem) {
 			p.UsedBy, p.UsedByCount = []api.Ref{{Type: "certificate", ID: "mc-a"}}, 12
 		}),
-		"job open":     refuse(409, "job_already_open").with(func(p *api.Problem) { p.JobID = "job-a" }),
-		"edit pending": refuse(409, "edit_already_pending", "until approval ar-other is decided").with(func(p *api.Problem) { p.ApprovalID = "ar-other" }),
+		"job open":     newRefusal(409, "job_already_open").withMembers(func(p *api.Problem) { p.JobID = "job-a" }),
+		"edit pending": newRefusal(409, "edit_already_pending", "until approval ar-other is decided").withMembers(func(p *api.Problem) { p.ApprovalID = "ar-other" }),
 		"edit rejected": {409, api.Problem{
-			Type: "urn:certctl:problem:edit_rejected", Detail: serversWords, ApprovalID: "ar-other", DecidedBy: "bob", DecidedAt: &at, Note: "not on a Friday",
+			Type: "urn:certctl:problem:edit_rejected", Detail: serverDetail, ApprovalID: "ar-other", DecidedBy: "bob", DecidedAt: &at, Note: "not on a Friday",
 		}, []string{"bob rejected", "ar-other", "not on a Friday", "CERTCTL_RESUBMIT_REJECTED"}, "Edit rejected by bob"},
-		"profile disabled": refuse(409, "profile_disabled"),
+		"profile disabled": newRefusal(409, "profile_disabled"),
 		"approval required": {409, api.Problem{
 			Type: "urn:certctl:problem:approval_required", Detail: "errors lists what needs it",
-			Errors: []api.Fault{{Pointer: "/sans/0", Detail: serversWords}, {Pointer: "/extended_key_usages/0", Detail: serversWords}},
-		}, []string{serversWords, "requires_approval = true", "ungated-names"}, ""},
-		"a newer server's": refuse(409, "not_known_yet"),
-		"stale":            refuse(412, "precondition_failed", "Somebody else changed the object"),
-		"too large":        refuse(413, "body_too_large"),
-		"media type":       refuse(415, "unsupported_media_type"),
-		"key reused":       refuse(422, "idempotency_key_reused"),
-		"no pointer":       refuse(422, "invalid_request"),
-		"label":            faulty("/labels/team"),
-		"element":          faulty("/sans/0", "/allowed_key_algorithms/0/min_size"),
-		"query":            faulty("?name"),
-		"unknown":          faulty("/nonsense/3", "?after", ""),
-		"rate limited":     refuse(429, "rate_limited", "Try again later"),
-		"internal":         refuse(500, "internal", "log"),
-		"unavailable":      refuse(503, "unavailable", "Try again later"),
+			Errors: []api.Fault{{Pointer: "/sans/0", Detail: serverDetail}, {Pointer: "/extended_key_usages/0", Detail: serverDetail}},
+		}, []string{serverDetail, "requires_approval = true", "ungated-names"}, ""},
+		"a newer server's": newRefusal(409, "not_known_yet"),
+		"stale":            newRefusal(412, "precondition_failed", "Somebody else changed the object"),
+		"too large":        newRefusal(413, "body_too_large"),
+		"media type":       newRefusal(415, "unsupported_media_type"),
+		"key reused":       newRefusal(422, "idempotency_key_reused"),
+		"no pointer":       newRefusal(422, "invalid_request"),
+		"label":            newFaults("/labels/team"),
+		"element":          newFaults("/sans/0", "/allowed_key_algorithms/0/min_size"),
+		"query":            newFaults("?name"),
+		"unknown":          newFaults("/nonsense/3", "?after", ""),
+		"rate limited":     newRefusal(429, "rate_limited", "Try again later"),
+		"internal":         newRefusal(500, "internal", "log"),
+		"unavailable":      newRefusal(503, "unavailable", "Try again later"),
 	}
 }
 
-// marks are where Terraform points to, if the object has the attribute; elsewhere the words tell the pointer.
-var marks = map[string]string{
+// attributePaths has the attributes of pointers. If an object has no such attribute, the text has the pointer.
+var attributePaths = map[string]string{
 	"/labels/team":                       `AttributeName("labels").ElementKeyString("team")`,
 	"/sans/0":                            `AttributeName("sans")`,
 	"/allowed_key_algorithms/0/min_size": `AttributeName("allowed_key_algorithms")`,
 	"?name":                              `AttributeName("name")`,
 }
 
-// Whatever the server refuses is an error: of what was attempted, in the server's words, at the attribute, with what to do
-// and the request id. Nothing that Terraform knew is lost.
+// Every problem becomes an error with the attempt, the server's words, the attribute, the advice and the request id. The
+// state stays.
 func TestAnswers_Refusals(t *testing.T) {
 	t.Parallel()
-	st := newStand(t)
+	st := newFakeServer(t)
 	for name, r := range refusals() {
-		for doing, v := range verbs {
+		for doing, v := range operations {
 			t.Run(name+"/"+doing, func(t *testing.T) {
-				st.answers(r.send)
+				st.answerWith(r.send)
 				o := v.do(t, st)
 				if !o.kept {
 					t.Error("Terraform knows something else now")
@@ -341,7 +343,7 @@ func (r refusal) send(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(r.problem)
 }
 
-func (r refusal) check(t *testing.T, v verb, d *tfprotov6.Diagnostic) {
+func (r refusal) check(t *testing.T, v operation, d *tfprotov6.Diagnostic) {
 	t.Helper()
 	want := v.summary
 	if r.summary != "" {
@@ -350,9 +352,9 @@ func (r refusal) check(t *testing.T, v verb, d *tfprotov6.Diagnostic) {
 	if d.Severity != tfprotov6.DiagnosticSeverityError || d.Summary != want {
 		t.Errorf("%s: %q, want %q", d.Severity, d.Summary, want)
 	}
-	says(t, d.Detail, append(r.words, "Request id: req-7")...)
+	mustSay(t, d.Detail, append(r.words, "Request id: req-7")...)
 	if exists := r.problem.ID; exists != "" && v.makes != "" {
-		says(t, d.Detail, "Nothing was adopted", "import {", fmt.Sprintf("id = %q", exists))
+		mustSay(t, d.Detail, "Nothing was adopted", "import {", fmt.Sprintf("id = %q", exists))
 	}
 	if strings.Contains(d.Detail, "may exist") {
 		t.Errorf("a refusal leaves nothing open: %s", d.Detail)
@@ -367,8 +369,8 @@ func checkMark(t *testing.T, pointer string, s *tfprotov6.Schema, d *tfprotov6.D
 	}
 	want := ""
 	for _, a := range s.Block.Attributes {
-		if strings.HasPrefix(marks[pointer], fmt.Sprintf("AttributeName(%q)", a.Name)) {
-			want = marks[pointer]
+		if strings.HasPrefix(attributePaths[pointer], fmt.Sprintf("AttributeName(%q)", a.Name)) {
+			want = attributePaths[pointer]
 		}
 	}
 	if got != want {
@@ -379,14 +381,14 @@ func checkMark(t *testing.T, pointer string, s *tfprotov6.Schema, d *tfprotov6.D
 	}
 }
 
-// broken answers are none of certctl's, or break off.
-var broken = map[string]http.HandlerFunc{
-	"HTML":           answer("text/html", "<html>welcome</html>"),
-	"empty":          answer("application/json", ""),
-	"an empty thing": answer("application/json", "{}"),
-	"another thing":  answer("application/json", `{"id":"x-other","version":1,"state":"approved"}`),
-	"half":           answer("application/json", `{"id":"p-`),
-	"text":           answer("application/json", `"p-cdn"`),
+// brokenAnswers are answers that certctl did not write, or incomplete answers.
+var brokenAnswers = map[string]http.HandlerFunc{
+	"HTML":           newAnswer("text/html", "<html>welcome</html>"),
+	"empty":          newAnswer("application/json", ""),
+	"an empty thing": newAnswer("application/json", "{}"),
+	"another thing":  newAnswer("application/json", `{"id":"x-other","version":1,"state":"approved"}`),
+	"half":           newAnswer("application/json", `{"id":"p-`),
+	"text":           newAnswer("application/json", `"p-cdn"`),
 	"a proxy's 404":  status(404),
 	"a proxy's 500":  status(500),
 	"a gateway's":    status(502),
@@ -394,11 +396,11 @@ var broken = map[string]http.HandlerFunc{
 	"another 2xx":    status(206),
 	"too short": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1000")
-		answer("application/json", `{"id":"p-cdn"`)(w, r)
+		newAnswer("application/json", `{"id":"p-cdn"`)(w, r)
 	},
 	"not gzip": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
-		answer("application/json", `{"id":"p-cdn"}`)(w, r)
+		newAnswer("application/json", `{"id":"p-cdn"}`)(w, r)
 	},
 	"reset": func(w http.ResponseWriter, _ *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()
@@ -409,8 +411,8 @@ var broken = map[string]http.HandlerFunc{
 	},
 }
 
-// answer is a success as far as its status goes.
-func answer(media, body string) http.HandlerFunc {
+// newAnswer returns an answer with a successful status.
+func newAnswer(media, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", media)
 		if r.Method == http.MethodPost {
@@ -428,28 +430,28 @@ func status(code int) http.HandlerFunc {
 	}
 }
 
-// refusedForSure are broken answers after which nothing can have been made.
-var refusedForSure = map[string]bool{"a proxy's 404": true, "a redirect": true}
+// certainlyRefused are the broken answers after which no object can exist.
+var certainlyRefused = map[string]bool{"a proxy's 404": true, "a redirect": true}
 
-// What is not certctl's answer about this very object is an error, and Terraform goes on knowing what it knew. A create
-// says that the object may be there all the same, and how to import it.
+// An answer that is not certctl's answer about the object is an error, and the state stays. The error of a create says
+// that the object may exist, and how to import it.
 func TestAnswers_Broken(t *testing.T) {
 	t.Parallel()
-	st := newStand(t)
-	for name, h := range broken {
-		for doing, v := range verbs {
+	st := newFakeServer(t)
+	for name, h := range brokenAnswers {
+		for doing, v := range operations {
 			t.Run(name+"/"+doing, func(t *testing.T) {
-				st.answers(h)
+				st.answerWith(h)
 				o := v.do(t, st)
-				if !o.kept || !o.failed() || len(o.diags) != 1 {
+				if !o.kept || !o.isError() || len(o.diags) != 1 {
 					t.Fatalf("kept: %t, %v", o.kept, o.diags)
 				}
 				d := o.diags[0]
 				if d.Summary != v.summary {
 					t.Errorf("%q, want %q", d.Summary, v.summary)
 				}
-				if v.makes != "" && !refusedForSure[name] {
-					says(t, d.Detail, "may exist", fmt.Sprintf("id = %q", v.makes))
+				if v.makes != "" && !certainlyRefused[name] {
+					mustSay(t, d.Detail, "may exist", fmt.Sprintf("id = %q", v.makes))
 				} else if strings.Contains(d.Detail, "may exist") {
 					t.Errorf("nothing was made: %s", d.Detail)
 				}
@@ -458,11 +460,11 @@ func TestAnswers_Broken(t *testing.T) {
 	}
 }
 
-// A server that was never reached made nothing, and no error says that it might have. What to check is said once.
+// If no server was reached, no error says that an object may exist. One error says what to check.
 func TestAnswers_Unreachable(t *testing.T) {
 	t.Parallel()
-	st := newStand(t)
-	st.wire = configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	st := newFakeServer(t)
+	st.wire = configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
 	for _, tc := range []struct{ kind, words string }{
 		{profileType, "CERTCTL_ENDPOINT"}, {certificateType, "The error of an earlier call says what to check"},
 	} {
@@ -470,18 +472,18 @@ func TestAnswers_Unreachable(t *testing.T) {
 		if len(o.diags) != 1 || !o.kept {
 			t.Fatalf("%v", o)
 		}
-		says(t, o.diags[0].Detail, "No answer from http://127.0.0.1:9", tc.words)
+		mustSay(t, o.diags[0].Detail, "No answer from http://127.0.0.1:9", tc.words)
 		if strings.Contains(o.diags[0].Detail, "may exist") {
 			t.Error(o.diags[0].Detail)
 		}
 	}
 }
 
-// Only the server's own word that there is no object of this very type and id takes it out of the state, or makes a
-// delete content. For a data source it is an error like any other.
+// Only the problem not_found about the same type and id removes an object from the state, or makes a delete succeed. A
+// data source returns it as an error.
 func TestAnswers_Gone(t *testing.T) {
 	t.Parallel()
-	st := newStand(t)
+	st := newFakeServer(t)
 	type subject struct{ kind, id string }
 	own := map[string]subject{
 		"read profile": {"profile", "p-cdn"}, "delete profile": {"profile", "p-cdn"}, "profile data": {"profile", "p-cdn"},
@@ -490,14 +492,14 @@ func TestAnswers_Gone(t *testing.T) {
 	for doing, own := range own {
 		for _, of := range []subject{own, {own.kind, "x-other"}, {"job", own.id}, {"", own.id}, {own.kind, ""}} {
 			t.Run(doing+"/"+of.kind+" "+of.id, func(t *testing.T) {
-				st.answers(refusal{status: 404, problem: *api.NotFound(of.kind, of.id)}.send)
-				o := verbs[doing].do(t, st)
+				st.answerWith(refusal{status: 404, problem: *api.NotFound(of.kind, of.id)}.send)
+				o := operations[doing].do(t, st)
 				data := strings.HasSuffix(doing, "data")
-				if gone := of == own && !data; o.kept == gone || o.failed() == gone {
+				if gone := of == own && !data; o.kept == gone || o.isError() == gone {
 					t.Errorf("kept: %t, %v", o.kept, o.diags)
 				}
 				if of == own && data {
-					says(t, o.diags[0].Detail, "no ", own.kind)
+					mustSay(t, o.diags[0].Detail, "no ", own.kind)
 				}
 			})
 		}

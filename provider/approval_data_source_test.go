@@ -22,12 +22,12 @@ func readApproval(id string) string {
 	return "data \"certctl_approval\" \"this\" {\n  id = \"" + id + "\"\n}\n"
 }
 
-// One approval is read while it waits, and again when it has been decided.
+// The data source shows an approval before and after its decision.
 func TestApproval_ShowsItsOutcome(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	waiting := await(t, s, "mc-a", "a.example.com")
-	configuration := as(t, s, "vera", readApproval(waiting.ID))
+	waiting := openRenewal(t, s, "mc-a", "a.example.com")
+	configuration := configurationAs(t, s, "vera", readApproval(waiting.ID))
 	reject := func() {
 		if _, err := s.Client(t, "bob").RejectApproval(t.Context(), waiting.ID, api.Decision{Note: "not this week"}); err != nil {
 			t.Error(err)
@@ -43,7 +43,7 @@ func TestApproval_ShowsItsOutcome(t *testing.T) {
 		"job_id":               knownvalue.StringExact(*waiting.JobID),
 		"requested_by":         knownvalue.StringExact("terraform"),
 		"accountable":          knownvalue.StringExact("alice"),
-		"excluded":             knownvalue.SetExact(texts("alice")),
+		"excluded":             knownvalue.SetExact(exactStrings("alice")),
 		"reason":               knownvalue.StringExact(""),
 		"also_excluded":        knownvalue.SetExact(nil),
 		"stands_for":           knownvalue.SetExact(nil),
@@ -58,7 +58,7 @@ func TestApproval_ShowsItsOutcome(t *testing.T) {
 		"expires_at":           knownvalue.NotNull(),
 		"updated_at":           knownvalue.NotNull(),
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: configuration, ConfigStateChecks: append(expectApproval(always), expectApproval(map[string]knownvalue.Check{
 			"state":      knownvalue.StringExact("pending"),
 			"decided_by": knownvalue.Null(),
@@ -74,7 +74,7 @@ func TestApproval_ShowsItsOutcome(t *testing.T) {
 	)
 }
 
-// The approval of an edit has neither certificate nor job, and names the one that asked for the same before.
+// The approval of an edit has neither certificate nor job. It names the earlier approval of the same edit.
 func TestApproval_OfAnEdit(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -88,8 +88,8 @@ func TestApproval_OfAnEdit(t *testing.T) {
 	}
 	second := edit(t, c, gated.ID, spec)
 
-	run(t, resource.TestStep{
-		Config: as(t, s, "vera", readApproval(first.ID)),
+	runSteps(t, resource.TestStep{
+		Config: configurationAs(t, s, "vera", readApproval(first.ID)),
 		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
 			"state":      knownvalue.StringExact("cancelled"),
 			"decided_by": knownvalue.Null(),
@@ -98,7 +98,7 @@ func TestApproval_OfAnEdit(t *testing.T) {
 			"closed_at":  knownvalue.NotNull(),
 		}),
 	}, resource.TestStep{
-		Config: as(t, s, "vera", readApproval(second.ID)),
+		Config: configurationAs(t, s, "vera", readApproval(second.ID)),
 		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
 			"kind":                 knownvalue.StringExact("profile_edit"),
 			"context_json":         knownvalue.Null(),
@@ -120,15 +120,15 @@ func TestApproval_ErrorsNameTheID(t *testing.T) {
 		_, _ = io.WriteString(w, `{"state":"approved"}`)
 	}))
 	t.Cleanup(foreign.Close)
-	run(t,
-		resource.TestStep{Config: as(t, s, "vera", readApproval("ar-none")), ExpectError: regexp.MustCompile(`(?s)Could not read approval ar-none.*no\s+approval\s+"ar-none"`)},
-		resource.TestStep{Config: as(t, s, "vera", readApproval("summary")), ExpectError: regexp.MustCompile(`(?s)Could not read approval summary`)},
-		resource.TestStep{Config: as(t, s, "vera", readApproval("")), ExpectError: regexp.MustCompile(`(?s)Attribute id string length must be at least 1`)},
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "vera", readApproval("ar-none")), ExpectError: regexp.MustCompile(`(?s)Could not read approval ar-none.*no\s+approval\s+"ar-none"`)},
+		resource.TestStep{Config: configurationAs(t, s, "vera", readApproval("summary")), ExpectError: regexp.MustCompile(`(?s)Could not read approval summary`)},
+		resource.TestStep{Config: configurationAs(t, s, "vera", readApproval("")), ExpectError: regexp.MustCompile(`(?s)Attribute id string length must be at least 1`)},
 		resource.TestStep{Config: providerBlock(foreign.URL, "ctl_a_b") + readApproval("ar-a"), ExpectError: regexp.MustCompile(`approval\s+of\s+id\s+""`)},
 	)
 }
 
-// edit asks for a change of a gated profile, and gives the approval that it awaits.
+// edit requests a change of a gated profile, and returns the approval.
 func edit(t *testing.T, c *client.Client, id string, spec api.ProfileSpec) api.Approval {
 	t.Helper()
 	_, err := c.ReplaceProfile(t.Context(), id, spec, client.EditOptions{Reason: "SECOPS-1"})

@@ -24,36 +24,36 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// attribute is one that can be written. Its values are JSON, which Terraform's language takes as it is.
+// attribute is a writable attribute. Its values are JSON, which is also valid HCL.
 type attribute struct {
-	first, second string   // what it is set to, and then changed to
-	empty         string   // its "", [], {} or 0, if there is one
-	refused       string   // what is said of the empty one; when nothing is, it means that very value
-	also          []string // the outputs that change with it
-	replaces      bool     // a change makes another object
-	stays         bool     // left out, it is what it was
+	first, second string   // the value of the create and of the update
+	empty         string   // the "", [], {} or 0 of the type, if there is one
+	refused       string   // the error about the empty value; without one the empty value is valid
+	also          []string // the outputs that change with the attribute
+	replaces      bool     // a change replaces the object
+	stays         bool     // without a value in the configuration, the old value stays
 	local         bool     // Terraform's own: the server is not told
 }
 
-// written is a resource type whose attributes are written, each on an object of its own that has its name.
-type written struct {
+// resourceCase is a resource type. Each of its writable attributes has an object with the name of the attribute.
+type resourceCase struct {
 	kind     string
 	rows     map[string]attribute
 	base     func(row string) map[string]string // the minimal configuration
-	standard any                                // what the rest is
+	standard any                                // the values of the other attributes
 	get      func(id string) (any, error)
 	put      func(id string, spec []byte) error
-	settle   func() // until nothing is under way
+	settle   func() // waits until no job is open
 }
 
 // newServer runs a server on a fresh database.
 type newServer func(testing.TB, ...servertest.Option) *servertest.Server
 
-func writtenProfiles(t *testing.T, start newServer) (*servertest.Server, written) {
-	// The bypass stands for the second person: turning the gate off applies, too.
+func newProfileCase(t *testing.T, start newServer) (*servertest.Server, resourceCase) {
+	// The bypass approves at once, so turning the gate off applies.
 	s := start(t, servertest.Bypass())
 	olga := s.Client(t, "olga")
-	return s, written{
+	return s, resourceCase{
 		kind: profileType,
 		rows: map[string]attribute{
 			"id":                     {first: `"p-first"`, second: `"p-second"`, empty: `""`, refused: "at least 1", also: []string{"created_at"}, replaces: true, stays: true},
@@ -61,7 +61,7 @@ func writtenProfiles(t *testing.T, start newServer) (*servertest.Server, written
 			"description":            {first: `"one\ntwo"`, second: `"two"`, empty: `""`},
 			"enabled":                {first: `false`, second: `true`},
 			"requires_approval":      {first: `true`, second: `false`},
-			"issuer_id":              {first: `"iss-local"`, second: `"iss-local"`, empty: `""`, refused: "at least 1"}, // a server has one
+			"issuer_id":              {first: `"iss-local"`, second: `"iss-local"`, empty: `""`, refused: "at least 1"}, // a server has one issuer
 			"allowed_key_algorithms": {first: `[{"algorithm":"Ed25519"}]`, second: `[{"algorithm":"RSA","min_size":3072}]`, empty: `[]`, refused: "at least 1"},
 			"allowed_ekus":           {first: `["clientAuth"]`, second: `["clientAuth","serverAuth"]`, empty: `[]`, refused: "at least 1"},
 			"allowed_dns_names":      {first: `["**.example.com"]`, second: `["*.example.org","example.net"]`, empty: `[]`},
@@ -74,7 +74,7 @@ func writtenProfiles(t *testing.T, start newServer) (*servertest.Server, written
 			"labels":                 {first: `{"example.com/tier":"1","team":"edge"}`, second: `{"team":""}`, empty: `{}`},
 		},
 		base: func(row string) map[string]string {
-			base := map[string]string{"id": quoted("p-" + dashed(row)), "name": quoted(row), "requires_approval": "false"}
+			base := map[string]string{"id": quote("p-" + dashed(row)), "name": quote(row), "requires_approval": "false"}
 			if row == "id" {
 				delete(base, "id")
 			}
@@ -87,39 +87,39 @@ func writtenProfiles(t *testing.T, start newServer) (*servertest.Server, written
 		},
 		put: func(id string, text []byte) error {
 			var spec api.ProfileSpec
-			_, err := olga.ReplaceProfile(t.Context(), id, decoded(t, text, &spec))
+			_, err := olga.ReplaceProfile(t.Context(), id, decode(t, text, &spec))
 			return err
 		},
 		settle: func() {},
 	}
 }
 
-func writtenCertificates(t *testing.T, start newServer) (*servertest.Server, written) {
+func newCertificateCase(t *testing.T, start newServer) (*servertest.Server, resourceCase) {
 	s := start(t)
 	olga := s.Client(t, "olga")
 	profiles := []string{s.Profile(t, false).ID, s.Profile(t, false).ID, s.Profile(t, false).ID}
 	csrs := map[string]string{}
 	rows := map[string]attribute{
-		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: issuance, replaces: true},
-		"profile_id":           {first: quoted(profiles[1]), second: quoted(profiles[2]), empty: `""`, refused: "at least 1", also: issuance, replaces: true},
-		"common_name":          {first: `"common-name.example.com"`, second: `"b.example.com"`, empty: `""`, also: issuance},
-		"sans":                 {first: `["a.example.com"]`, second: `["a.example.com","b.a.example.com"]`, empty: `[]`, refused: "at least 1", also: issuance},
-		"csr_pem":              {first: quoted(servertest.CSR(t)), second: quoted(servertest.CSR(t)), empty: `""`, refused: "A CSR is required", also: issuance},
+		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: issuanceOutputs, replaces: true},
+		"profile_id":           {first: quote(profiles[1]), second: quote(profiles[2]), empty: `""`, refused: "at least 1", also: issuanceOutputs, replaces: true},
+		"common_name":          {first: `"common-name.example.com"`, second: `"b.example.com"`, empty: `""`, also: issuanceOutputs},
+		"sans":                 {first: `["a.example.com"]`, second: `["a.example.com","b.a.example.com"]`, empty: `[]`, refused: "at least 1", also: issuanceOutputs},
+		"csr_pem":              {first: quote(servertest.CSR(t)), second: quote(servertest.CSR(t)), empty: `""`, refused: "A CSR is required", also: issuanceOutputs},
 		"auto_renew":           {first: `false`, second: `true`},
 		"renew_before_seconds": {first: `86400`, second: `1`, empty: `0`, refused: "at least 1", also: []string{"renew_at", "ready_for_renewal"}},
 		"labels":               {first: `{"example.com/tier":"1","team":"edge"}`, second: `{"team":""}`, empty: `{}`},
-		"renewal_triggers":     {first: `{"n":"1"}`, second: `{"n":"2"}`, empty: `{}`, also: issuance, local: true},
+		"renewal_triggers":     {first: `{"n":"1"}`, second: `{"n":"2"}`, empty: `{}`, also: issuanceOutputs, local: true},
 		"wait_for_issuance":    {first: `true`, second: `false`, local: true},
 		"timeouts":             {first: `{"create":"1m"}`, second: `{"create":"1m","delete":"1m"}`, empty: `{}`, local: true},
 	}
 	for row := range rows {
-		csrs[row] = quoted(servertest.CSR(t))
+		csrs[row] = quote(servertest.CSR(t))
 	}
-	return s, written{
+	return s, resourceCase{
 		kind: certificateType, rows: rows,
 		base: func(row string) map[string]string {
 			return map[string]string{
-				"id": quoted("mc-" + dashed(row)), "profile_id": quoted(profiles[0]), "csr_pem": csrs[row],
+				"id": quote("mc-" + dashed(row)), "profile_id": quote(profiles[0]), "csr_pem": csrs[row],
 				"sans": fmt.Sprintf(`["b.example.com",%q]`, dashed(row)+".example.com"),
 			}
 		},
@@ -133,15 +133,15 @@ func writtenCertificates(t *testing.T, start newServer) (*servertest.Server, wri
 		},
 		put: func(id string, text []byte) error {
 			var spec api.CertificateSpec
-			_, err := olga.ReplaceCertificate(t.Context(), id, decoded(t, text, &spec))
+			_, err := olga.ReplaceCertificate(t.Context(), id, decode(t, text, &spec))
 			return err
 		},
 		settle: func() { nothingOpen(t, s) },
 	}
 }
 
-// issuance are the outputs of a plan that asks for it.
-var issuance = []string{
+// issuanceOutputs are the outputs of a plan that asks for issuance.
+var issuanceOutputs = []string{
 	"status", "job_id", "approval_id", "approval_state", "serial_number", "not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem",
 }
 
@@ -156,11 +156,11 @@ func nothingOpen(t *testing.T, s *servertest.Server) {
 	})
 }
 
-// eachWritten runs a test for both resource types at once.
-func eachWritten(t *testing.T, start newServer, test func(t *testing.T, s *servertest.Server, w written)) {
+// eachResource runs a test for both resource types in parallel.
+func eachResource(t *testing.T, start newServer, test func(t *testing.T, s *servertest.Server, w resourceCase)) {
 	t.Helper()
 	t.Parallel()
-	for kind, written := range map[string]func(*testing.T, newServer) (*servertest.Server, written){"profile": writtenProfiles, "certificate": writtenCertificates} {
+	for kind, written := range map[string]func(*testing.T, newServer) (*servertest.Server, resourceCase){"profile": newProfileCase, "certificate": newCertificateCase} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s, w := written(t, start)
@@ -169,34 +169,34 @@ func eachWritten(t *testing.T, start newServer, test func(t *testing.T, s *serve
 	}
 }
 
-// A value is what the configuration gives an attribute; empty where it says what the minimal one says.
-type value func(w written, row string) string
+// A value returns the value of an attribute in a configuration; empty for the value in the minimal configuration.
+type value func(w resourceCase, row string) string
 
-func asMinimal(written, string) string    { return "" }
-func first(w written, row string) string  { return w.rows[row].first }
-func second(w written, row string) string { return w.rows[row].second }
+func minimalValue(resourceCase, string) string      { return "" }
+func firstValue(w resourceCase, row string) string  { return w.rows[row].first }
+func secondValue(w resourceCase, row string) string { return w.rows[row].second }
 
-// emptied keeps the second value where there is no empty one.
-func emptied(w written, row string) string {
+// emptyValue returns the second value if there is no empty value.
+func emptyValue(w resourceCase, row string) string {
 	if a := w.rows[row]; a.empty != "" && a.refused == "" {
 		return a.empty
 	}
-	return second(w, row)
+	return secondValue(w, row)
 }
 
-// null is for what may be left out; the rest goes back to the minimal configuration.
-func null(w written, row string) string {
+// nullValue returns null for an optional attribute, and the minimal value for a required one.
+func nullValue(w resourceCase, row string) string {
 	if w.base(row)[row] != "" {
 		return ""
 	}
 	return "null"
 }
 
-// fromElsewhere takes the values from another resource, so that they are unknown in a plan that changes it.
-func fromElsewhere(_ written, row string) string { return "terraform_data.in.output." + row }
+// referencedValue refers to another resource. The value is unknown in a plan that changes the other resource.
+func referencedValue(_ resourceCase, row string) string { return "terraform_data.in.output." + row }
 
-// configuration has an object for every row, in which only that attribute has its value.
-func (w written) configuration(of value) string {
+// configuration has an object for every row. Only the attribute of the row has its value.
+func (w resourceCase) configuration(of value) string {
 	var b strings.Builder
 	for row := range w.rows {
 		members := w.base(row)
@@ -208,8 +208,8 @@ func (w written) configuration(of value) string {
 	return b.String()
 }
 
-// elsewhere holds the values of every row.
-func (w written) elsewhere(of value) string {
+// referencedConfiguration has the resource that holds the values of every row.
+func (w resourceCase) referencedConfiguration(of value) string {
 	input := map[string]string{}
 	for row := range w.rows {
 		input[row] = of(w, row)
@@ -225,11 +225,11 @@ func lines(members map[string]string) string {
 	return b.String()
 }
 
-// effective is what a row comes to: what the configuration says, or the default.
-func (w written) effective(row string, of value) any {
+// effectiveValue returns the value of a row in the configuration, or the default.
+func (w resourceCase) effectiveValue(row string, of value) any {
 	v := cmp.Or(of(w, row), w.base(row)[row], "null")
 	if v == "null" {
-		return members(w.standard)[row]
+		return sortedMembers(w.standard)[row]
 	}
 	var out any
 	if err := json.Unmarshal([]byte(v), &out); err != nil {
@@ -238,16 +238,16 @@ func (w written) effective(row string, of value) any {
 	return sorted(out)
 }
 
-// changes are the lines that a plan shall show for each object that it changes.
-func (w written) changes(from, to value) map[string][]string {
+// expectedChanges returns the lines that a plan must show for each changed object.
+func (w resourceCase) expectedChanges(from, to value) map[string][]string {
 	out := map[string][]string{}
 	for row, a := range w.rows {
 		stays := a.stays && to(w, row) == "null"
-		before, after := w.effective(row, from), w.effective(row, to)
+		before, after := w.effectiveValue(row, from), w.effectiveValue(row, to)
 		switch {
 		case stays || reflect.DeepEqual(before, after):
-		case isNone(before) && isNone(after):
-			out[row] = []string{row} // it means the same
+		case isEmpty(before) && isEmpty(after):
+			out[row] = []string{row} // null and empty are the same
 		default:
 			out[row] = a.lines(row)
 		}
@@ -255,8 +255,8 @@ func (w written) changes(from, to value) map[string][]string {
 	return out
 }
 
-// isNone says that a map has no members, or is not there.
-func isNone(v any) bool {
+// isEmpty reports whether a map has no members, or is absent.
+func isEmpty(v any) bool {
 	members, isMap := v.(map[string]any)
 	return v == nil || isMap && len(members) == 0
 }
@@ -265,9 +265,9 @@ func (a attribute) lines(row string) []string {
 	return slices.Sorted(slices.Values(append([]string{row}, a.also...)))
 }
 
-// shows fails a plan in which anything else changes than these lines.
-func (w written) shows(want map[string][]string) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planIs(func(plan plancheck.CheckPlanRequest) error {
+// checkPlan fails a plan that changes anything but these lines.
+func (w resourceCase) checkPlan(want map[string][]string) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planCheckFunc(func(plan plancheck.CheckPlanRequest) error {
 		got := map[string][]string{}
 		for _, r := range plan.Plan.ResourceChanges {
 			if r.Type != w.kind {
@@ -287,14 +287,14 @@ func (w written) shows(want map[string][]string) resource.ConfigPlanChecks {
 	})}}
 }
 
-type planIs func(plancheck.CheckPlanRequest) error
+type planCheckFunc func(plancheck.CheckPlanRequest) error
 
 // CheckPlan implements plancheck.PlanCheck.
-func (f planIs) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+func (f planCheckFunc) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
 	resp.Error = f(req)
 }
 
-// changedLines are the attributes that a plan changes or does not know.
+// changedLines returns the attributes that a plan changes or leaves unknown.
 func changedLines(before, after, unknown any) (names []string) {
 	b, _ := before.(map[string]any)
 	a, _ := after.(map[string]any)
@@ -308,7 +308,7 @@ func changedLines(before, after, unknown any) (names []string) {
 	return names
 }
 
-// isTrue finds a true anywhere in a value.
+// isTrue reports whether a value holds a true anywhere.
 func isTrue(v any) bool {
 	switch v := v.(type) {
 	case bool:
@@ -322,13 +322,13 @@ func isTrue(v any) bool {
 	}
 }
 
-// holds compares every object with what the server has.
-func (w written) holds(of value) resource.TestCheckFunc {
+// checkServer compares every object with the server's.
+func (w resourceCase) checkServer(of value) resource.TestCheckFunc {
 	return func(state *terraform.State) error {
 		var all []error
 		for row := range w.rows {
 			got, err := w.get(state.RootModule().Resources[w.kind+"."+row].Primary.ID)
-			if diff := gocmp.Diff(w.spec(row, of), members(got)); err == nil && diff != "" {
+			if diff := gocmp.Diff(w.spec(row, of), sortedMembers(got)); err == nil && diff != "" {
 				err = errors.New(diff)
 			}
 			if err != nil {
@@ -339,13 +339,13 @@ func (w written) holds(of value) resource.TestCheckFunc {
 	}
 }
 
-// spec is what the server shall hold.
-func (w written) spec(row string, of value) map[string]any {
-	want := members(w.standard)
+// spec returns the content that the server must have.
+func (w resourceCase) spec(row string, of value) map[string]any {
+	want := sortedMembers(w.standard)
 	for name := range w.base(row) {
-		want[name] = w.effective(name, func(written, string) string { return w.base(row)[name] })
+		want[name] = w.effectiveValue(name, func(resourceCase, string) string { return w.base(row)[name] })
 	}
-	want[row] = w.effective(row, of)
+	want[row] = w.effectiveValue(row, of)
 	delete(want, "id")
 	for name, a := range w.rows {
 		if a.local {
@@ -355,8 +355,8 @@ func (w written) spec(row string, of value) map[string]any {
 	return want
 }
 
-// drift sets every attribute to its first value on the server.
-func (w written) drift(t *testing.T) func() {
+// changeOnServer sets every attribute to its first value on the server.
+func (w resourceCase) changeOnServer(t *testing.T) func() {
 	return func() {
 		w.settle()
 		for row, a := range w.rows {
@@ -364,8 +364,8 @@ func (w written) drift(t *testing.T) func() {
 				continue
 			}
 			var id string
-			decoded(t, []byte(w.base(row)["id"]), &id)
-			text, err := json.Marshal(w.spec(row, first))
+			decode(t, []byte(w.base(row)["id"]), &id)
+			text, err := json.Marshal(w.spec(row, firstValue))
 			if err == nil {
 				err = w.put(id, text)
 			}
@@ -376,62 +376,62 @@ func (w written) drift(t *testing.T) func() {
 	}
 }
 
-// drifted are the values that drift leaves.
-func drifted(w written, row string) string {
+// driftedValues are the values after changeOnServer.
+func driftedValues(w resourceCase, row string) string {
 	if a := w.rows[row]; a.local || a.replaces {
-		return null(w, row)
+		return nullValue(w, row)
 	}
-	return first(w, row)
+	return firstValue(w, row)
 }
 
-// Each attribute is set, changed, emptied, set to null, and changed by somebody else: the plan shows that attribute and
-// the outputs that it moves, and no other; the server holds it; and then there is nothing left to do.
+// Each attribute is set, changed, emptied, set to null, and changed by somebody else. The plan shows that attribute and its
+// outputs alone, the server has the value, and the next plan is empty.
 func TestAttributes_ChangeAlone(t *testing.T) {
-	eachWritten(t, servertest.New, func(t *testing.T, s *servertest.Server, w written) {
+	eachResource(t, servertest.New, func(t *testing.T, s *servertest.Server, w resourceCase) {
 		step := func(before func(), from, to value) resource.TestStep {
 			return resource.TestStep{
-				PreConfig: before, Config: as(t, s, "terraform", w.configuration(to)),
-				ConfigPlanChecks: w.shows(w.changes(from, to)), Check: w.holds(to),
+				PreConfig: before, Config: configurationAs(t, s, "terraform", w.configuration(to)),
+				ConfigPlanChecks: w.checkPlan(w.expectedChanges(from, to)), Check: w.checkServer(to),
 			}
 		}
-		run(t,
-			resource.TestStep{Config: as(t, s, "terraform", w.configuration(asMinimal)), Check: w.holds(asMinimal)},
-			step(w.settle, asMinimal, first),
-			step(w.settle, first, second),
-			step(w.settle, second, emptied),
-			step(w.settle, emptied, null),
-			step(w.drift(t), drifted, null),
+		runSteps(t,
+			resource.TestStep{Config: configurationAs(t, s, "terraform", w.configuration(minimalValue)), Check: w.checkServer(minimalValue)},
+			step(w.settle, minimalValue, firstValue),
+			step(w.settle, firstValue, secondValue),
+			step(w.settle, secondValue, emptyValue),
+			step(w.settle, emptyValue, nullValue),
+			step(w.changeOnServer(t), driftedValues, nullValue),
 		)
 	})
 }
 
-// What another resource has yet to make is unknown in the plan, when an object is made as when it is changed. On
-// PostgreSQL, so that the race detector sees Terraform call the provider for many resources at once.
+// A value of a resource that does not exist yet is unknown in the plan of a create and of an update. The test runs on
+// PostgreSQL, so that the race detector sees parallel calls of the provider.
 func TestAttributes_Unknown(t *testing.T) {
-	eachWritten(t, servertest.Postgres, func(t *testing.T, s *servertest.Server, w written) {
+	eachResource(t, servertest.Postgres, func(t *testing.T, s *servertest.Server, w resourceCase) {
 		all := map[string][]string{}
 		for row, a := range w.rows {
 			all[row] = a.lines(row)
 		}
 		configuration := func(of value) string {
-			return as(t, s, "terraform", w.elsewhere(of)+w.configuration(fromElsewhere))
+			return configurationAs(t, s, "terraform", w.referencedConfiguration(of)+w.configuration(referencedValue))
 		}
-		run(t,
-			resource.TestStep{Config: configuration(first), Check: w.holds(first)},
-			resource.TestStep{PreConfig: w.settle, Config: configuration(second), ConfigPlanChecks: w.shows(all), Check: w.holds(second)},
+		runSteps(t,
+			resource.TestStep{Config: configuration(firstValue), Check: w.checkServer(firstValue)},
+			resource.TestStep{PreConfig: w.settle, Config: configuration(secondValue), ConfigPlanChecks: w.checkPlan(all), Check: w.checkServer(secondValue)},
 		)
 	})
 }
 
-// Whether to wait may be unknown, too. The plan then knows no more of what comes out of it than one that waits.
+// If wait_for_issuance is unknown, the outputs are unknown as in a plan that waits.
 func TestCertificate_MayHaveToWait(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
 	configuration := func(wait string) string {
-		return as(t, s, "terraform", certificate(profile, key, www, "timeouts = { update = \"1ms\" }\n"+wait))
+		return configurationAs(t, s, "terraform", certificate(profile, key, www, "timeouts = { update = \"1ms\" }\n"+wait))
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: configuration("")},
 		resource.TestStep{
 			Config: configuration("wait_for_issuance = terraform_data.in.output") + "resource \"terraform_data\" \"in\" {\n  input = true\n}\n",
@@ -443,11 +443,10 @@ func TestCertificate_MayHaveToWait(t *testing.T) {
 	)
 }
 
-// Every attribute that can be written has a row above, and an empty value that means nothing is refused before anything
-// is sent.
+// Every writable attribute has a row above. An empty value without a meaning is refused before a request is sent.
 func TestAttributes_Empty(t *testing.T) {
-	eachWritten(t, servertest.New, func(t *testing.T, s *servertest.Server, w written) {
-		p := configured(t, s.URL, s.Key(t, "vera"), nil)
+	eachResource(t, servertest.New, func(t *testing.T, s *servertest.Server, w resourceCase) {
+		p := configuredProvider(t, s.URL, s.Key(t, "vera"), nil)
 		schemas, err := p.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 		if err != nil {
 			t.Fatal(err)
@@ -475,7 +474,7 @@ func TestAttributes_Empty(t *testing.T) {
 	})
 }
 
-// invalid is what the provider has against a configuration.
+// invalid returns the errors of the provider's validation of a configuration.
 func (w wire) invalid(t *testing.T, kind string, config map[string]json.RawMessage) string {
 	t.Helper()
 	text, err := json.Marshal(config)
@@ -493,8 +492,8 @@ func (w wire) invalid(t *testing.T, kind string, config map[string]json.RawMessa
 	return all.String()
 }
 
-// What Terraform did not make is imported by a block of each form, and the configuration that Terraform writes for it
-// needs no edit: it is valid, and there is nothing left to do.
+// An existing object is imported by a block of each form. The configuration that Terraform generates is valid, and the
+// next plan is empty.
 func TestImport_WritesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -525,21 +524,21 @@ func TestImport_WritesTheConfiguration(t *testing.T) {
 		waiting.ID:                      certificateAddress,
 	} {
 		t.Run(id, func(t *testing.T) {
-			run(t, resource.TestStep{
-				Config: as(t, s, "terraform", ""), ResourceName: address, ImportState: true, ImportStateId: id,
+			runSteps(t, resource.TestStep{
+				Config: configurationAs(t, s, "terraform", ""), ResourceName: address, ImportState: true, ImportStateId: id,
 				ImportStateKind: resource.ImportBlockWithID, GenerateConfig: true,
 			})
 		})
 	}
 }
 
-// A certificate that is archived under Terraform's feet is destroyed already.
+// The destroy of an archived certificate succeeds.
 func TestCertificate_ArchivedBeforeDestroy(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := as(t, s, "terraform", certificate(s.Profile(t, true).ID, servertest.CSR(t), www, ""))
+	configuration := configurationAs(t, s, "terraform", certificate(s.Profile(t, true).ID, servertest.CSR(t), www, ""))
 	archive := duringPlan(func(ctx context.Context) error { return s.Client(t, "olga").DeleteCertificate(ctx, "mc-www") })
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: configuration},
 		resource.TestStep{
 			Config: configuration, Destroy: true,
@@ -548,8 +547,8 @@ func TestCertificate_ArchivedBeforeDestroy(t *testing.T) {
 	)
 }
 
-// members are those of something's JSON, sets sorted.
-func members(of any) map[string]any {
+// sortedMembers returns the members of a value's JSON, with sets sorted.
+func sortedMembers(of any) map[string]any {
 	text, err := json.Marshal(of)
 	if err != nil {
 		panic(err)
@@ -573,7 +572,7 @@ func sorted(v any) any {
 	return v
 }
 
-func decoded[T any](t *testing.T, text []byte, into *T) T {
+func decode[T any](t *testing.T, text []byte, into *T) T {
 	t.Helper()
 	if err := json.Unmarshal(text, into); err != nil {
 		t.Fatal(err)
@@ -581,6 +580,6 @@ func decoded[T any](t *testing.T, text []byte, into *T) T {
 	return *into
 }
 
-func quoted(s string) string { return fmt.Sprintf("%q", s) }
+func quote(s string) string { return fmt.Sprintf("%q", s) }
 
 func dashed(s string) string { return strings.ReplaceAll(s, "_", "-") }

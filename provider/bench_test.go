@@ -10,23 +10,22 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// BenchmarkPlan_NoChange2000 is a plan of 2,000 profiles in which nothing has changed: how long with and without
-// refresh, and what it asks the server for. The first two minutes make the profiles. Each iteration is one plan of
-// either kind, and the medians are reported:
+// BenchmarkPlan_NoChange2000 measures a plan of 2,000 unchanged profiles, with and without refresh, and counts its requests.
+// The first two minutes make the profiles. Each iteration is one plan of each kind. The benchmark reports the medians:
 //
 //	TF_ACC=1 CGO_ENABLED=0 go test ./provider/ -run '^$' -bench Plan_NoChange2000 -benchtime 5x -timeout 30m
 func BenchmarkPlan_NoChange2000(b *testing.B) {
 	const resources = 2000
-	terraformtest.Binaries(b)
+	terraformtest.UseBinaries(b)
 	s := servertest.New(b)
 	w := newWorkspace(b, s, s.URL, profiles(resources)+readPending)
 	w.Run(b, 0, applyMany...)
-	perProfile, pending := w.requests(b, s, resources)
+	perProfile, pending := w.countRequests(b, s, resources)
 
 	var with, without []time.Duration
 	for b.Loop() {
-		with = append(with, w.timed(b))
-		without = append(without, w.timed(b, "-refresh=false"))
+		with = append(with, w.timePlan(b))
+		without = append(without, w.timePlan(b, "-refresh=false"))
 	}
 	refreshed, alone := median(with), median(without)
 	b.ReportMetric(refreshed.Seconds(), "s/plan")
@@ -34,16 +33,16 @@ func BenchmarkPlan_NoChange2000(b *testing.B) {
 	b.ReportMetric(refreshed.Seconds()/alone.Seconds(), "ratio")
 	b.ReportMetric(perProfile, "requests/resource")
 	b.ReportMetric(pending, "requests/pending-approvals")
-	b.ReportMetric(0, "ns/op") // of both kinds together it says nothing
+	b.ReportMetric(0, "ns/op") // the sum of both kinds has no meaning
 }
 
-// requests counts what one plan asks for; the proxy would be in the way of measuring time. Anything else than one GET
-// for each thing is a failure.
-func (w workspace) requests(b *testing.B, s *servertest.Server, resources int) (perProfile, pending float64) {
+// countRequests counts the requests of one plan through a proxy, which would disturb the times. Each object must be read
+// by one GET, and nothing else.
+func (w workspace) countRequests(b *testing.B, s *servertest.Server, resources int) (perProfile, pending float64) {
 	b.Helper()
 	p := newProxy(b, s)
 	w.Env = append(slices.Clone(w.Env), "CERTCTL_ENDPOINT="+p.URL)
-	w.Settled(b)
+	w.ExpectNoChanges(b)
 	for i := range resources {
 		key := fmt.Sprintf("GET /api/v1/profiles/p-%d", i)
 		perProfile += float64(p.count(key))
@@ -57,8 +56,8 @@ func (w workspace) requests(b *testing.B, s *servertest.Server, resources int) (
 	return perProfile / float64(resources), pending
 }
 
-// timed is how long a plan takes that finds nothing to do.
-func (w workspace) timed(b *testing.B, args ...string) time.Duration {
+// timePlan returns the duration of a plan without changes.
+func (w workspace) timePlan(b *testing.B, args ...string) time.Duration {
 	b.Helper()
 	start := time.Now()
 	w.Run(b, 0, append([]string{"plan", "-no-color", "-detailed-exitcode"}, args...)...)

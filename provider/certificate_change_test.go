@@ -10,10 +10,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A rejected or expired change of an issued certificate is shown by every later plan, also after a refresh. The change
-// of a common name is shown like that of the sans.
+// Every later plan shows that a change of an issued certificate was rejected or expired, also after a refresh. A change of
+// the common name is treated like a change of the sans.
 func TestCertificate_ChangeIsNotIssued(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	sans := []string{"www.example.com", "shop.example.com"}
 	for name, change := range map[string]struct {
@@ -30,17 +30,17 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 			w.Run(t, 0, terraformtest.Apply...)
 			approveNewest(t, s)()
 			w.Run(t, 0, terraformtest.Apply...)
-			w.Settled(t)
+			w.ExpectNoChanges(t)
 			refreshOnly := append(slices.Clone(terraformtest.Apply), "-refresh-only")
 
 			w.Configure(t, certificate(profile, csr, change.sans, change.more))
 			w.Run(t, 0, terraformtest.Apply...)
-			if _, err := s.Client(t, "carol").RejectApproval(t.Context(), newest(t, s).ID, api.Decision{Note: "wrong name"}); err != nil {
+			if _, err := s.Client(t, "carol").RejectApproval(t.Context(), newestApproval(t, s).ID, api.Decision{Note: "wrong name"}); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
 				out := w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode")
-				says(t, terraformtest.Prose(out), "Certificate mc-www was rejected", "carol rejected approval "+newest(t, s).ID, "wrong name")
+				mustSay(t, terraformtest.JoinLines(out), "Certificate mc-www was rejected", "carol rejected approval "+newestApproval(t, s).ID, "wrong name")
 				w.Run(t, 0, refreshOnly...)
 				if values := w.State(t)[certificateAddress].Values; values["approval_state"] != "rejected" || values["status"] != "issued" {
 					t.Errorf("the state has %v", values)
@@ -49,17 +49,17 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 
 			w.Configure(t, certificate(profile, csr, change.sans, change.more+"\n  renewal_triggers = { n = 1 }"))
 			w.Run(t, 0, terraformtest.Apply...)
-			expired := newest(t, s).ID
+			expired := newestApproval(t, s).ID
 			s.Clock.Advance(200 * time.Hour)
 			if err := s.App.Expire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				says(t, w.Run(t, 2, "plan", "-no-color", "-detailed-exitcode"), "certctl_certificate.this will be updated in-place")
+				mustSay(t, w.Run(t, 2, "plan", "-no-color", "-detailed-exitcode"), "certctl_certificate.this will be updated in-place")
 				w.Run(t, 0, refreshOnly...)
 			}
-			says(t, terraformtest.Prose(w.Run(t, 0, terraformtest.Apply...)), "awaits approval "+newest(t, s).ID)
-			if newest(t, s).ID == expired {
+			mustSay(t, terraformtest.JoinLines(w.Run(t, 0, terraformtest.Apply...)), "awaits approval "+newestApproval(t, s).ID)
+			if newestApproval(t, s).ID == expired {
 				t.Error("the apply did not ask again")
 			}
 		})

@@ -15,12 +15,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Whatever the server stores comes back from state as it was, so that an update of one attribute changes no other; the
-// outputs are what the server made; and what only Terraform knows is not touched.
+// A certificate survives the round trip through state, so an update of one attribute changes no other. The outputs are
+// the server's. The attributes that only Terraform has stay.
 func TestCertificateModel_RoundTrip(t *testing.T) {
 	s := certificateSchema(t.Context())
 	rapid.Check(t, func(t *rapid.T) {
-		c, now := certificates().Draw(t, "certificate"), moments().Draw(t, "now")
+		c, now := certificates().Draw(t, "certificate"), times().Draw(t, "now")
 		prior := importedCertificate(t, c.ID)
 		prior.issuanceOutputs = unknownOutputs()
 		prior.RenewalTriggers = newStringMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
@@ -33,13 +33,13 @@ func TestCertificateModel_RoundTrip(t *testing.T) {
 		if got.ID.ValueString() != c.ID || !got.RenewalTriggers.Equal(prior.RenewalTriggers) || !got.WaitForIssuance.Equal(prior.WaitForIssuance) || !got.Timeouts.IsNull() {
 			t.Errorf("%+v became %+v", prior, got)
 		}
-		if diff := cmp.Diff(shown(c, now), seen(got.issuanceOutputs)); diff != "" {
+		if diff := cmp.Diff(expectedOutputs(c, now), actualOutputs(got.issuanceOutputs)); diff != "" {
 			t.Error(diff)
 		}
 	})
 }
 
-// importedCertificate is the model of a certificate of which nothing but its id is known.
+// importedCertificate returns the model of a certificate with an id alone.
 func importedCertificate(t *rapid.T, id string) (m certificateModel) {
 	ctx := context.Background()
 	s := certificateSchema(ctx)
@@ -52,15 +52,15 @@ func importedCertificate(t *rapid.T, id string) (m certificateModel) {
 	return m
 }
 
-// told is what there is to say of a certificate beyond what was written; nil is null.
-type told struct {
+// outputValues are the outputs of a certificate; nil is null.
+type outputValues struct {
 	Status                                                               string
 	Job, Approval, ApprovalState, Serial, NotAfter, RenewAt, Leaf, Chain *string
 	Ready                                                                bool
 }
 
-func shown(c api.Certificate, now time.Time) told {
-	out := told{Status: string(c.Status), Approval: c.ApprovalID, ApprovalState: (*string)(c.ApprovalState)}
+func expectedOutputs(c api.Certificate, now time.Time) outputValues {
+	out := outputValues{Status: string(c.Status), Approval: c.ApprovalID, ApprovalState: (*string)(c.ApprovalState)}
 	if c.Job != nil {
 		out.Job = &c.Job.ID
 	}
@@ -73,8 +73,8 @@ func shown(c api.Certificate, now time.Time) told {
 	return out
 }
 
-func seen(o issuanceOutputs) told {
-	return told{
+func actualOutputs(o issuanceOutputs) outputValues {
+	return outputValues{
 		Status: o.Status.ValueString(), Job: o.JobID.ValueStringPointer(), Approval: o.ApprovalID.ValueStringPointer(),
 		ApprovalState: o.ApprovalState.ValueStringPointer(), Serial: o.SerialNumber.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),
 		RenewAt: o.RenewAt.ValueStringPointer(), Leaf: o.CertificatePEM.ValueStringPointer(), Chain: o.ChainPEM.ValueStringPointer(),
@@ -91,7 +91,7 @@ func certificates() *rapid.Generator[api.Certificate] {
 	return rapid.Custom(func(t *rapid.T) api.Certificate {
 		return api.Certificate{
 			ID: word.Draw(t, "id"), CertificateSpec: certificateSpecs().Draw(t, "spec"),
-			RenewAt:       rapid.Ptr(moments(), true).Draw(t, "renew_at"),
+			RenewAt:       rapid.Ptr(times(), true).Draw(t, "renew_at"),
 			Status:        api.CertificateStatus(word.Draw(t, "status")),
 			Current:       rapid.Ptr(leaves(), true).Draw(t, "current"),
 			Job:           rapid.Ptr(rapid.Map(word, func(id string) api.JobSummary { return api.JobSummary{ID: id} }), true).Draw(t, "job"),
@@ -118,14 +118,14 @@ func certificateSpecs() *rapid.Generator[api.CertificateSpec] {
 func leaves() *rapid.Generator[api.Leaf] {
 	return rapid.Custom(func(t *rapid.T) api.Leaf {
 		return api.Leaf{
-			SerialNumber: rapid.String().Draw(t, "serial"), NotAfter: moments().Draw(t, "not_after"),
+			SerialNumber: rapid.String().Draw(t, "serial"), NotAfter: times().Draw(t, "not_after"),
 			CertificatePEM: rapid.String().Draw(t, "leaf"), ChainPEM: rapid.String().Draw(t, "chain"),
 		}
 	})
 }
 
-// moments are of any zone, to the microsecond, close enough to each other to be equal at times.
-func moments() *rapid.Generator[time.Time] {
+// times are in any zone, with microseconds, and close enough to be equal at times.
+func times() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		zone := time.FixedZone("", 3600*rapid.IntRange(-12, 14).Draw(t, "zone"))
 		return time.UnixMicro(rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, 1<<52)).Draw(t, "moment")).In(zone)

@@ -28,16 +28,16 @@ data "certctl_certificate_profiles" "none" {
 }
 `
 
-// What a data source reads is what the resource holds, attribute by attribute.
+// The data source has the same attributes as the resource, with the same values.
 func TestCertificateProfileData_IsTheResources(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	other := s.Profile(t, true)
 	all := "data.certctl_certificate_profiles.all"
 	named := "data.certctl_certificate_profiles.named"
-	run(t,
-		resource.TestStep{Config: as(t, s, "terraform", everyField)},
-		resource.TestStep{Config: as(t, s, "terraform", everyField+profileData), Check: resource.ComposeAggregateTestCheckFunc(
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "terraform", everyField)},
+		resource.TestStep{Config: configurationAs(t, s, "terraform", everyField+profileData), Check: resource.ComposeAggregateTestCheckFunc(
 			sameAttributes(profileAddress, "data.certctl_certificate_profile.by_id"),
 			sameAttributes(profileAddress, "data.certctl_certificate_profile.by_name"),
 			resource.TestCheckResourceAttr(all, "ids.#", "2"),
@@ -65,7 +65,7 @@ func sameAttributes(a, b string) resource.TestCheckFunc {
 	}
 }
 
-// More than one page is still all.
+// A list of several pages is complete.
 func TestCertificateProfileData_AllPages(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -77,8 +77,8 @@ func TestCertificateProfileData_AllPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(t, resource.TestStep{
-		Config: as(t, s, "vera", `data "certctl_certificate_profiles" "all" {}`),
+	runSteps(t, resource.TestStep{
+		Config: configurationAs(t, s, "vera", `data "certctl_certificate_profiles" "all" {}`),
 		Check:  resource.TestCheckResourceAttr("data.certctl_certificate_profiles.all", "profiles.#", "501"),
 	})
 }
@@ -93,8 +93,8 @@ func TestCertificateProfileData_Errors(t *testing.T) {
 		"id = \"p-none\"\nname = \"none\"": `Exactly one of these attributes must be configured: \[id,name\]`,
 		`name = ""`:                        `string length must be at least 1`,
 	} {
-		run(t, resource.TestStep{
-			Config:      as(t, s, "vera", "data \"certctl_certificate_profile\" \"this\" {\n"+arguments+"\n}\n"),
+		runSteps(t, resource.TestStep{
+			Config:      configurationAs(t, s, "vera", "data \"certctl_certificate_profile\" \"this\" {\n"+arguments+"\n}\n"),
 			ExpectError: regexp.MustCompile(words),
 		})
 	}

@@ -9,15 +9,15 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A name is as good as an id, and one that nobody has says so.
+// An import accepts a name. An unknown name is an error.
 func TestCertificateProfile_ImportByName(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := as(t, s, "terraform", everyField)
+	configuration := configurationAs(t, s, "terraform", everyField)
 	missing := func(id, words string) resource.TestStep {
 		return resource.TestStep{Config: configuration, ResourceName: profileAddress, ImportState: true, ImportStateId: id, ExpectError: regexp.MustCompile(words)}
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: configuration},
 		resource.TestStep{
 			Config: configuration, ResourceName: profileAddress, ImportState: true, ImportStateVerify: true,

@@ -9,12 +9,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// terraform query needs Terraform 1.14, so this speaks its protocol.
+// The command terraform query needs Terraform 1.14, so this test uses the protocol.
 func TestCertificateProfile_List(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	one, two := s.Profile(t, false), s.Profile(t, true)
-	w := configured(t, s.URL, s.Key(t, "vera"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "vera"), nil)
 	name := func(v any) map[string]tftypes.Value {
 		return map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, v)}
 	}
@@ -28,7 +28,7 @@ func TestCertificateProfile_List(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := w.refresh(t, identityOf(t, r)).state; !v.Equal(object(w.profile, want)) {
+		if want := w.refresh(t, identityOf(t, r)).state; !v.Equal(newObject(w.profile, want)) {
 			t.Errorf("listed as %v, read as %v", v, want)
 		}
 	}
@@ -40,7 +40,7 @@ func TestCertificateProfile_List(t *testing.T) {
 		t.Errorf("named %q: %v", two.Name, named)
 	}
 
-	stranger := configured(t, s.URL, "ctl_a_b", nil)
+	stranger := configuredProvider(t, s.URL, "ctl_a_b", nil)
 	refused := stranger.list(t, name(one.Name), 0, false)
 	if len(refused) != 1 || len(refused[0].Diagnostics) != 1 || refused[0].Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityError {
 		t.Errorf("a refusal reads as %v", refused)
@@ -51,7 +51,7 @@ func (w wire) list(t *testing.T, config map[string]tftypes.Value, limit int64, i
 	t.Helper()
 	kind := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"name": tftypes.String}}
 	stream, err := w.ProviderServer.(tfprotov6.ListResourceServer).ListResource(t.Context(), &tfprotov6.ListResourceRequest{
-		TypeName: profileType, Config: dynamic(t, kind, object(kind, config)), Limit: limit, IncludeResource: include,
+		TypeName: profileType, Config: newDynamicValue(t, kind, newObject(kind, config)), Limit: limit, IncludeResource: include,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Whatever the server stores comes back from state as it was, so that an update of one attribute changes no other.
+// A profile survives the round trip through state, so an update of one attribute changes no other.
 func TestCertificateProfileModel_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := api.Profile{ID: "p-a", ProfileSpec: profileSpecs().Draw(t, "spec"), CreatedAt: time.UnixMicro(1)}
@@ -25,7 +25,7 @@ func TestCertificateProfileModel_RoundTrip(t *testing.T) {
 	})
 }
 
-// throughState writes a model to a state and reads it again.
+// throughState writes a model to a state and reads it.
 func throughState[M any](t *rapid.T, s schema.Schema, m M) (out M) {
 	ctx := context.Background()
 	state := tfsdk.State{Schema: s, Raw: tftypes.NewValue(s.Type().TerraformType(ctx), nil)}
@@ -66,14 +66,14 @@ func algorithms() *rapid.Generator[api.KeyAlgorithm] {
 	})
 }
 
-// Every writable field of the API is an attribute of its name, and no other is; what has no default is required.
-func TestCertificateProfileSchema_IsTheAPIs(t *testing.T) {
+// Every writable field of the API has an attribute of the same name. A field without a default is required.
+func TestCertificateProfileSchema_MatchesTheAPI(t *testing.T) {
 	checkSchema(t, certificateProfileSchema(), append([]string{"id", "created_at"}, fieldsOf[api.ProfileSpec]()...))
 }
 
-// A configuration that sets nothing optional is planned as what the server would fill in.
-func TestCertificateProfileSchema_DefaultsAreTheServers(t *testing.T) {
-	got := plannedOf[certificateProfileModel](t, "certctl_certificate_profile", certificateProfileSchema(), map[string]tftypes.Value{
+// A plan without optional attributes has the server's defaults.
+func TestCertificateProfileSchema_HasTheServersDefaults(t *testing.T) {
+	got := planOf[certificateProfileModel](t, "certctl_certificate_profile", certificateProfileSchema(), map[string]tftypes.Value{
 		"name": textValue("a"), "requires_approval": tftypes.NewValue(tftypes.Bool, true),
 	})
 	want := api.DefaultProfileSpec()

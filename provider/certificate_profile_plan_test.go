@@ -19,14 +19,14 @@ import (
 
 const profileType = "certctl_certificate_profile"
 
-// wire speaks to the provider as Terraform does: plugin-testing shows no warnings.
+// wire calls the provider by the protocol, because plugin-testing shows no warnings.
 type wire struct {
 	tfprotov6.ProviderServer
 	profile tftypes.Type
 }
 
-// configured is a provider that acts as the principal who has this key.
-func configured(t *testing.T, endpoint, key string, more map[string]tftypes.Value) wire {
+// configuredProvider returns a provider that acts as the principal with a key.
+func configuredProvider(t *testing.T, endpoint, key string, more map[string]tftypes.Value) wire {
 	t.Helper()
 	w := wire{ProviderServer: providerserver.NewProtocol6(provider.New("test")())()}
 	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
@@ -40,15 +40,15 @@ func configured(t *testing.T, endpoint, key string, more map[string]tftypes.Valu
 	}
 	maps.Copy(settings, more)
 	kind := schemas.Provider.ValueType()
-	resp, err := w.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: dynamic(t, kind, object(kind, settings))})
+	resp, err := w.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: newDynamicValue(t, kind, newObject(kind, settings))})
 	if err != nil || len(resp.Diagnostics) > 0 {
 		t.Fatal(err, resp)
 	}
 	return w
 }
 
-// object fills the attributes that are not given with null.
-func object(kind tftypes.Type, members map[string]tftypes.Value) tftypes.Value {
+// newObject sets the attributes that are not given to null.
+func newObject(kind tftypes.Type, members map[string]tftypes.Value) tftypes.Value {
 	all := map[string]tftypes.Value{}
 	for name, k := range kind.(tftypes.Object).AttributeTypes {
 		all[name] = tftypes.NewValue(k, nil)
@@ -57,7 +57,7 @@ func object(kind tftypes.Type, members map[string]tftypes.Value) tftypes.Value {
 	return tftypes.NewValue(kind, all)
 }
 
-func dynamic(t *testing.T, kind tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
+func newDynamicValue(t *testing.T, kind tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
 	t.Helper()
 	d, err := tfprotov6.NewDynamicValue(kind, v)
 	if err != nil {
@@ -66,13 +66,13 @@ func dynamic(t *testing.T, kind tftypes.Type, v tftypes.Value) *tfprotov6.Dynami
 	return &d
 }
 
-// refreshed is a profile as Terraform holds it after a refresh.
-type refreshed struct {
+// refreshedProfile is the state of a profile after a refresh.
+type refreshedProfile struct {
 	state   map[string]tftypes.Value
 	private []byte
 }
 
-func (w wire) refresh(t *testing.T, id string) refreshed {
+func (w wire) refresh(t *testing.T, id string) refreshedProfile {
 	t.Helper()
 	imported, err := w.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{TypeName: profileType, ID: id})
 	if err != nil || len(imported.Diagnostics) > 0 {
@@ -87,23 +87,23 @@ func (w wire) refresh(t *testing.T, id string) refreshed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := refreshed{private: read.Private}
+	r := refreshedProfile{private: read.Private}
 	if err := v.As(&r.state); err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// plan gives the warnings of planning these changes. There must be no error.
-func (w wire) plan(t *testing.T, r refreshed, changes map[string]tftypes.Value) string {
+// plan returns the warnings of a plan with these changes. An error fails the test.
+func (w wire) plan(t *testing.T, r refreshedProfile, changes map[string]tftypes.Value) string {
 	t.Helper()
 	config, proposed := maps.Clone(r.state), maps.Clone(r.state)
 	config["created_at"] = tftypes.NewValue(tftypes.String, nil)
 	maps.Copy(config, changes)
 	maps.Copy(proposed, changes)
 	resp, err := w.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{
-		TypeName: profileType, PriorState: dynamic(t, w.profile, object(w.profile, r.state)), PriorPrivate: r.private,
-		Config: dynamic(t, w.profile, object(w.profile, config)), ProposedNewState: dynamic(t, w.profile, object(w.profile, proposed)),
+		TypeName: profileType, PriorState: newDynamicValue(t, w.profile, newObject(w.profile, r.state)), PriorPrivate: r.private,
+		Config: newDynamicValue(t, w.profile, newObject(w.profile, config)), ProposedNewState: newDynamicValue(t, w.profile, newObject(w.profile, proposed)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -122,12 +122,12 @@ func gateTo(v bool) map[string]tftypes.Value {
 	return map[string]tftypes.Value{"requires_approval": tftypes.NewValue(tftypes.Bool, v)}
 }
 
-func named(name string) map[string]tftypes.Value {
+func renamedTo(name string) map[string]tftypes.Value {
 	return map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, name)}
 }
 
-// says fails unless the warnings hold all these words; no words means no warning.
-func says(t *testing.T, warnings string, words ...string) {
+// mustSay fails unless a text has all of these words. Without words the text must be empty.
+func mustSay(t *testing.T, warnings string, words ...string) {
 	t.Helper()
 	if len(words) == 0 && warnings != "" {
 		t.Errorf("there is nothing to warn of: %s", warnings)
@@ -139,14 +139,13 @@ func says(t *testing.T, warnings string, words ...string) {
 	}
 }
 
-// A plan says what the apply will meet: it applies, waits, waits already, or is refused, and that an edit still waits
-// which the configuration no longer asks for.
-func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
+// A plan warns if the apply would wait or be refused, and if an edit awaits approval that the configuration no longer has.
+func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.NoWorkers())
 	open, profile := s.Profile(t, false).ID, s.Profile(t, true)
 	gated := profile.ID
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	alice, bob := s.Client(t, "alice"), s.Client(t, "bob")
 	edit := func(c *client.Client, name string) string {
 		t.Helper()
@@ -156,85 +155,85 @@ func TestCertificateProfile_PlanForeseesTheGate(t *testing.T) {
 		}
 		p.Name = name
 		_, err = c.ReplaceProfile(t.Context(), gated, p.ProfileSpec)
-		return awaited(t, err)
+		return awaitedApproval(t, err)
 	}
 
-	says(t, w.plan(t, w.refresh(t, open), named("new")))
-	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
-	says(t, w.plan(t, w.refresh(t, gated), nil))
-	says(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
+	mustSay(t, w.plan(t, w.refresh(t, open), renamedTo("new")))
+	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
+	mustSay(t, w.plan(t, w.refresh(t, gated), nil))
+	mustSay(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
 		"/requires_approval: true -> false", "ends with an error that names the approval")
-	says(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
+	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
 		"The server would refuse this edit", "issuer_id")
 
-	// Of an edit that applies at once the plan tells what else feels it.
+	// The plan of an edit that applies at once warns of its effects on jobs and renewals.
 	certificate := s.Certificate(t, open)
 	if _, err := alice.RenewCertificate(t.Context(), certificate.ID, api.Renew{}); err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.plan(t, w.refresh(t, open), gateTo(true)), "affects jobs or renewals", "would cancel 1 open job.")
+	mustSay(t, w.plan(t, w.refresh(t, open), gateTo(true)), "affects jobs or renewals", "would cancel 1 open job.")
 	disabled := map[string]tftypes.Value{"enabled": tftypes.NewValue(tftypes.Bool, false)}
-	says(t, w.plan(t, w.refresh(t, open), disabled), "affects jobs or renewals", "would prevent the renewal of 1 certificate.")
+	mustSay(t, w.plan(t, w.refresh(t, open), disabled), "affects jobs or renewals", "would prevent the renewal of 1 certificate.")
 
 	first := edit(alice, "new")
-	says(t, w.plan(t, w.refresh(t, gated), named("new")), "already awaits approval "+first, `/name: "`+profile.Name+`" -> "new"`)
-	says(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "already awaits approval "+first, `/name: "`+profile.Name+`" -> "new"`)
+	mustSay(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
 	if _, err := bob.RejectApproval(t.Context(), first, api.Decision{Note: "no"}); err != nil {
 		t.Fatal(err)
 	}
-	says(t, w.plan(t, w.refresh(t, gated), nil))
-	says(t, w.plan(t, w.refresh(t, gated), named("new")), "The server would refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
-	insistent := configured(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
+	mustSay(t, w.plan(t, w.refresh(t, gated), nil))
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "The server would refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
+	insistent := configuredProvider(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
 		"resubmit_rejected": tftypes.NewValue(tftypes.Bool, true), "change_reason": tftypes.NewValue(tftypes.String, "SECOPS-7"),
 	})
-	says(t, insistent.plan(t, insistent.refresh(t, gated), named("new")), "needs an approval", "requested before: approval "+first)
+	mustSay(t, insistent.plan(t, insistent.refresh(t, gated), renamedTo("new")), "needs an approval", "requested before: approval "+first)
 
 	second := edit(bob, "of bob")
-	says(t, w.plan(t, w.refresh(t, gated), named("newer")), "The server would refuse this edit", "until approval "+second+" is decided")
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("newer")), "The server would refuse this edit", "until approval "+second+" is decided")
 }
 
-// A server that does not tell stops no plan.
-func TestCertificateProfile_PlanGoesOnWithoutForesight(t *testing.T) {
+// A plan succeeds if the preview fails.
+func TestCertificateProfile_PlanSucceedsWithoutPreview(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	gated := s.Profile(t, true).ID
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	r := w.refresh(t, gated)
-	away := configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
-	says(t, away.plan(t, r, gateTo(false)), "Could not find out whether this edit of certificate profile "+gated+" needs an approval", "No answer from")
-	stranger := configured(t, s.URL, "ctl_a_b", nil)
-	says(t, stranger.plan(t, r, gateTo(false)), "Could not find out whether this edit", "Check api_key")
-	says(t, away.plan(t, r, nil))
+	away := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	mustSay(t, away.plan(t, r, gateTo(false)), "Could not find out whether this edit of certificate profile "+gated+" needs an approval", "No answer from")
+	stranger := configuredProvider(t, s.URL, "ctl_a_b", nil)
+	mustSay(t, stranger.plan(t, r, gateTo(false)), "Could not find out whether this edit", "Check api_key")
+	mustSay(t, away.plan(t, r, nil))
 }
 
-// An edit whose request has expired is asked for again, and the error names both.
+// An apply asks again for an edit whose approval has expired. The error names both approvals.
 func TestCertificateProfile_ExpiredEditIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	gated := s.Profile(t, true)
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	first := w.apply(t, w.refresh(t, gated.ID), gateTo(false))
-	says(t, first, "Awaiting approval")
+	mustSay(t, first, "Awaiting approval")
 	p, err := s.Client(t, "alice").GetProfile(t.Context(), gated.ID)
 	if err != nil || p.PendingApprovalID == nil {
 		t.Fatal(err, p)
 	}
 	s.Clock.Advance(8 * 24 * time.Hour)
 	second := w.apply(t, w.refresh(t, gated.ID), gateTo(false))
-	says(t, second, "Awaiting approval", "Asked before:  "+*p.PendingApprovalID)
+	mustSay(t, second, "Awaiting approval", "Asked before:  "+*p.PendingApprovalID)
 	if strings.Contains(second, "Awaiting approval "+*p.PendingApprovalID) || strings.Contains(first, "Asked before") {
 		t.Errorf("%s\n%s", first, second)
 	}
 }
 
-// apply gives the errors of applying these changes.
-func (w wire) apply(t *testing.T, r refreshed, changes map[string]tftypes.Value) string {
+// apply returns the errors of an apply with these changes.
+func (w wire) apply(t *testing.T, r refreshedProfile, changes map[string]tftypes.Value) string {
 	t.Helper()
 	planned := maps.Clone(r.state)
 	maps.Copy(planned, changes)
-	next := dynamic(t, w.profile, object(w.profile, planned))
+	next := newDynamicValue(t, w.profile, newObject(w.profile, planned))
 	resp, err := w.ApplyResourceChange(t.Context(), &tfprotov6.ApplyResourceChangeRequest{
-		TypeName: profileType, PriorState: dynamic(t, w.profile, object(w.profile, r.state)),
+		TypeName: profileType, PriorState: newDynamicValue(t, w.profile, newObject(w.profile, r.state)),
 		PlannedState: next, Config: next, PlannedPrivate: r.private,
 	})
 	if err != nil {
@@ -247,7 +246,7 @@ func (w wire) apply(t *testing.T, r refreshed, changes map[string]tftypes.Value)
 	return all.String()
 }
 
-func awaited(t *testing.T, err error) string {
+func awaitedApproval(t *testing.T, err error) string {
 	t.Helper()
 	w, ok := errors.AsType[*client.AwaitingApprovalError](err)
 	if !ok {

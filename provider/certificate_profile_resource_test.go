@@ -22,7 +22,7 @@ import (
 
 const profileAddress = "certctl_certificate_profile.this"
 
-func minimal(name string) string {
+func minimalProfile(name string) string {
 	return fmt.Sprintf(`
 resource "certctl_certificate_profile" "this" {
   id                = "p-cdn"
@@ -56,7 +56,7 @@ resource "certctl_certificate_profile" "this" {
 }
 `
 
-// The same sets in another order are no change.
+// Another order of a set is no change.
 const everyFieldShuffled = `
 resource "certctl_certificate_profile" "this" {
   id                = "p-cdn"
@@ -100,7 +100,7 @@ func everyFieldSpec() api.ProfileSpec {
 	}
 }
 
-// Each step of plugin-testing plans again after its apply and fails unless that plan is empty.
+// Each step of plugin-testing plans again after its apply, and fails if that plan is not empty.
 func TestCertificateProfile_Lifecycle(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -109,20 +109,20 @@ func TestCertificateProfile_Lifecycle(t *testing.T) {
 	defaults.Name = "CDN"
 	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(profileAddress, plancheck.ResourceActionUpdate)}}
 
-	run(t,
-		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN")), Check: stored(t, c, defaults)},
-		resource.TestStep{Config: as(t, s, "terraform", everyField), ConfigPlanChecks: update, Check: stored(t, c, everyFieldSpec())},
-		resource.TestStep{Config: as(t, s, "terraform", everyFieldShuffled), PlanOnly: true},
-		resource.TestStep{Config: as(t, s, "terraform", everyField), ResourceName: profileAddress, ImportState: true, ImportStateVerify: true},
-		// An update right after an import knows the version, too.
-		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN")), ConfigPlanChecks: update, Check: stored(t, c, defaults)},
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "terraform", minimalProfile("CDN")), Check: checkStored(t, c, defaults)},
+		resource.TestStep{Config: configurationAs(t, s, "terraform", everyField), ConfigPlanChecks: update, Check: checkStored(t, c, everyFieldSpec())},
+		resource.TestStep{Config: configurationAs(t, s, "terraform", everyFieldShuffled), PlanOnly: true},
+		resource.TestStep{Config: configurationAs(t, s, "terraform", everyField), ResourceName: profileAddress, ImportState: true, ImportStateVerify: true},
+		// An update after an import has the version.
+		resource.TestStep{Config: configurationAs(t, s, "terraform", minimalProfile("CDN")), ConfigPlanChecks: update, Check: checkStored(t, c, defaults)},
 	)
 	if _, err := c.GetProfile(t.Context(), "p-cdn"); !isCode(err, api.CodeNotFound) {
 		t.Errorf("after destroy: %v", err)
 	}
 }
 
-// What a caller of the API leaves out is what a configuration leaves out.
+// A configuration without optional attributes equals a request without optional fields.
 func TestCertificateProfile_DefaultsOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -143,7 +143,7 @@ func TestCertificateProfile_DefaultsOfTheServer(t *testing.T) {
 	}
 	spec := api.DefaultProfileSpec()
 	spec.Name = "CDN"
-	if err := stored(t, c, spec)(nil); err != nil {
+	if err := checkStored(t, c, spec)(nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -151,30 +151,30 @@ func TestCertificateProfile_DefaultsOfTheServer(t *testing.T) {
 func TestCertificateProfile_ServerMakesTheID(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := as(t, s, "terraform", `
+	configuration := configurationAs(t, s, "terraform", `
 resource "certctl_certificate_profile" "this" {
   name              = "CDN"
   requires_approval = true
 }
 `)
-	run(t, resource.TestStep{Config: configuration, Check: resource.ComposeAggregateTestCheckFunc(
+	runSteps(t, resource.TestStep{Config: configuration, Check: resource.ComposeAggregateTestCheckFunc(
 		resource.TestMatchResourceAttr(profileAddress, "id", regexp.MustCompile(`^p-.`)),
 		resource.TestMatchResourceAttr(profileAddress, "created_at", regexp.MustCompile(`Z$`)),
 	)})
 }
 
-// The server's words stand at the line of the attribute, and name the element of a set.
-func TestCertificateProfile_ServerFaultIsOnItsAttribute(t *testing.T) {
+// The error has the server's words at the line of the attribute, and names the element of a set.
+func TestCertificateProfile_FaultIsOnTheAttribute(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := as(t, s, "terraform", `
+	configuration := configurationAs(t, s, "terraform", `
 resource "certctl_certificate_profile" "this" {
   name              = "CDN"
   requires_approval = true
   allowed_dns_names = ["ok.example.com", "WWW.example.com"]
 }
 `)
-	run(t, resource.TestStep{
+	runSteps(t, resource.TestStep{
 		Config: configuration,
 		ExpectError: regexp.MustCompile(`(?s)Could not create certificate profile "CDN".*` +
 			`allowed_dns_names = \["ok.example.com", "WWW.example.com"\].*` +
@@ -182,7 +182,7 @@ resource "certctl_certificate_profile" "this" {
 	})
 }
 
-// A plan made before somebody else's edit must not undo it.
+// The apply of an older plan does not undo the edit of somebody else.
 func TestCertificateProfile_StaleVersion(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -193,20 +193,20 @@ func TestCertificateProfile_StaleVersion(t *testing.T) {
 		_, err := c.ReplaceProfile(ctx, "p-cdn", theirs)
 		return err
 	})
-	run(t,
-		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN"))},
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "terraform", minimalProfile("CDN"))},
 		resource.TestStep{
-			Config:           as(t, s, "terraform", minimal("ours")),
+			Config:           configurationAs(t, s, "terraform", minimalProfile("ours")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{edit}},
 			ExpectError:      regexp.MustCompile(`(?s)Could not update certificate profile p-cdn.*Somebody\s+else\s+changed\s+the\s+object`),
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if err := stored(t, c, theirs)(nil); err != nil {
+				if err := checkStored(t, c, theirs)(nil); err != nil {
 					t.Error(err)
 				}
 			},
-			Config: as(t, s, "terraform", minimal("ours")),
+			Config: configurationAs(t, s, "terraform", minimalProfile("ours")),
 		},
 	)
 }
@@ -218,38 +218,38 @@ func (f duringPlan) CheckPlan(ctx context.Context, _ plancheck.CheckPlanRequest,
 	resp.Error = f(ctx)
 }
 
-func TestCertificateProfile_GoneIsMadeAgain(t *testing.T) {
+func TestCertificateProfile_DeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	c := s.Client(t, "alice")
 	create := plancheck.ExpectResourceAction(profileAddress, plancheck.ResourceActionCreate)
-	run(t,
-		resource.TestStep{Config: as(t, s, "terraform", minimal("CDN"))},
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "terraform", minimalProfile("CDN"))},
 		resource.TestStep{
 			PreConfig: func() {
 				if err := c.DeleteProfile(t.Context(), "p-cdn"); err != nil {
 					t.Error(err)
 				}
 			},
-			Config:           as(t, s, "terraform", minimal("CDN")),
+			Config:           configurationAs(t, s, "terraform", minimalProfile("CDN")),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{create}},
 		},
-		// Deleted under Terraform's feet: destroy is content.
+		// The destroy of a deleted profile succeeds.
 		resource.TestStep{
-			Config:           as(t, s, "terraform", minimal("CDN")),
+			Config:           configurationAs(t, s, "terraform", minimalProfile("CDN")),
 			Destroy:          true,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{duringPlan(func(ctx context.Context) error { return c.DeleteProfile(ctx, "p-cdn") })}},
 		},
 	)
 }
 
-// An edit of a gated profile survives the people it waits for: the error names the approval, the state stays what it
-// is, applying again finds the same approval, a rejection says why, and once it is approved nothing is left to do.
+// An edit of a gated profile waits: the error names the approval, the state stays, and another apply finds the same
+// approval. A rejection says why. After the approval nothing is left to do.
 func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	gated := func(gate bool, description string) string {
-		return as(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n  description = %q\n}\n", gate, description))
+		return configurationAs(t, s, "terraform", fmt.Sprintf("resource \"certctl_certificate_profile\" \"this\" {\n  name = \"CDN\"\n  requires_approval = %t\n  description = %q\n}\n", gate, description))
 	}
 	again := func(configuration string) string {
 		return strings.Replace(configuration, "{\n", "{\n  change_reason = \"SECOPS-7: as agreed\"\n  resubmit_rejected = true\n", 1)
@@ -264,7 +264,7 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 		}
 	}
 	awaits := regexp.MustCompile(`(?s)Awaiting approval ar-.*Requested by:  terraform \(accountable: alice\).*/approve"`)
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: gated(true, "")},
 		resource.TestStep{Config: gated(false, ""), ExpectError: awaits},
 		resource.TestStep{PreConfig: pending, Config: gated(false, ""), ExpectError: awaits},
@@ -310,17 +310,17 @@ func TestCertificateProfile_GatedEditWaits(t *testing.T) {
 	)
 }
 
-// Omitting the gate is no way to turn it off, and simple mistakes are found without the server.
+// A configuration without requires_approval is refused, and validation finds simple mistakes without the server.
 func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
 	t.Parallel()
 	for attributes, want := range map[string]string{
-		`name = "a"`:       `argument "requires_approval" is required`,
-		`name = ""` + gate: `name UTF-8 character count must be between 1`,
-		`name = "a"` + "\nallowed_ekus = []" + gate:                                  `allowed_ekus set must contain at least 1`,
-		`name = "a"` + "\nmax_ttl_seconds = 60" + gate:                               `max_ttl_seconds value must be between 3600`,
-		`name = "a"` + "\nallowed_key_algorithms = [{ algorithm = \"DSA\" }]" + gate: `value must be one of`,
+		`name = "a"`:                   `argument "requires_approval" is required`,
+		`name = ""` + requiresApproval: `name UTF-8 character count must be between 1`,
+		`name = "a"` + "\nallowed_ekus = []" + requiresApproval:                                  `allowed_ekus set must contain at least 1`,
+		`name = "a"` + "\nmax_ttl_seconds = 60" + requiresApproval:                               `max_ttl_seconds value must be between 3600`,
+		`name = "a"` + "\nallowed_key_algorithms = [{ algorithm = \"DSA\" }]" + requiresApproval: `value must be one of`,
 	} {
-		run(t, resource.TestStep{
+		runSteps(t, resource.TestStep{
 			Config:      providerBlock("http://127.0.0.1:9", "ctl_a_b") + "resource \"certctl_certificate_profile\" \"this\" {\n" + attributes + "\n}\n",
 			PlanOnly:    true,
 			ExpectError: regexp.MustCompile(want),
@@ -328,10 +328,10 @@ func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
 	}
 }
 
-const gate = "\nrequires_approval = true"
+const requiresApproval = "\nrequires_approval = true"
 
-// stored compares what the server holds.
-func stored(t *testing.T, c *client.Client, want api.ProfileSpec) func(*terraform.State) error {
+// checkStored compares the server's profile.
+func checkStored(t *testing.T, c *client.Client, want api.ProfileSpec) func(*terraform.State) error {
 	return func(*terraform.State) error {
 		p, err := c.GetProfile(t.Context(), "p-cdn")
 		if err != nil {

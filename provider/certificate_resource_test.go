@@ -23,7 +23,7 @@ import (
 
 const certificateAddress = "certctl_certificate.this"
 
-// certificate is a configuration of one, with more lines of its own.
+// certificate returns the configuration of a certificate, with additional lines.
 func certificate(profileID, csr string, sans []string, more string) string {
 	return fmt.Sprintf(`
 resource "certctl_certificate" "this" {
@@ -36,16 +36,16 @@ resource "certctl_certificate" "this" {
 `, profileID, strings.Join(sans, `", "`), csr, more)
 }
 
-func is(attribute string, value knownvalue.Check) statecheck.StateCheck {
+func checkAttribute(attribute string, value knownvalue.Check) statecheck.StateCheck {
 	return statecheck.ExpectKnownValue(certificateAddress, tfjsonpath.New(attribute), value)
 }
 
-func text(s string) knownvalue.Check { return knownvalue.StringExact(s) }
+func exactString(s string) knownvalue.Check { return knownvalue.StringExact(s) }
 
 var www = []string{"www.example.com"}
 
-// newest is the certificate's newest approval.
-func newest(t *testing.T, s *servertest.Server) api.Approval {
+// newestApproval returns the newest approval of the certificate.
+func newestApproval(t *testing.T, s *servertest.Server) api.Approval {
 	t.Helper()
 	options := client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{CertificateID: "mc-www"}, Order: api.ApprovalsNewestFirst}
 	for a, err := range s.Client(t, "bob").ListApprovals(t.Context(), options) {
@@ -61,7 +61,7 @@ func newest(t *testing.T, s *servertest.Server) api.Approval {
 func approveNewest(t *testing.T, s *servertest.Server) func() {
 	return func() {
 		t.Helper()
-		a := newest(t, s)
+		a := newestApproval(t, s)
 		if _, err := s.Client(t, "carol").ApproveApproval(t.Context(), a.ID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
@@ -69,22 +69,22 @@ func approveNewest(t *testing.T, s *servertest.Server) func() {
 	}
 }
 
-// Under a gated profile: an apply ends with state that knows its job and approval, the plan is clean while it waits,
-// and Read picks up the certificate. Labels move nothing else; new names ask again.
-func TestCertificate_SurvivesAHuman(t *testing.T) {
+// Under a gated profile the state after an apply has the job and the approval. The plan is empty while the request waits.
+// A read takes over the certificate. Labels ask for nothing; new names ask again.
+func TestCertificate_WaitsForApproval(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
-	first := as(t, s, "terraform", certificate(profile, key, www, ""))
-	labelled := as(t, s, "terraform", certificate(profile, key, www, `labels = { team = "shop" }`))
-	renamed := as(t, s, "terraform", certificate(profile, key, []string{"www.example.com", "shop.example.com"}, `labels = { team = "shop" }`))
+	first := configurationAs(t, s, "terraform", certificate(profile, key, www, ""))
+	labelled := configurationAs(t, s, "terraform", certificate(profile, key, www, `labels = { team = "shop" }`))
+	renamed := configurationAs(t, s, "terraform", certificate(profile, key, []string{"www.example.com", "shop.example.com"}, `labels = { team = "shop" }`))
 	var asked string
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: first, ConfigStateChecks: []statecheck.StateCheck{
-			is("status", text("awaiting_approval")), is("approval_state", text("pending")), is("job_id", knownvalue.NotNull()),
-			is("approval_id", knownvalue.NotNull()), is("certificate_pem", knownvalue.Null()), is("ready_for_renewal", knownvalue.Bool(false)),
+			checkAttribute("status", exactString("awaiting_approval")), checkAttribute("approval_state", exactString("pending")), checkAttribute("job_id", knownvalue.NotNull()),
+			checkAttribute("approval_id", knownvalue.NotNull()), checkAttribute("certificate_pem", knownvalue.Null()), checkAttribute("ready_for_renewal", knownvalue.Bool(false)),
 		}},
-		resource.TestStep{PreConfig: func() { asked = newest(t, s).ID }, Config: first, PlanOnly: true},
+		resource.TestStep{PreConfig: func() { asked = newestApproval(t, s).ID }, Config: first, PlanOnly: true},
 		resource.TestStep{
 			PreConfig: approveNewest(t, s), Config: labelled,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
@@ -92,13 +92,13 @@ func TestCertificate_SurvivesAHuman(t *testing.T) {
 				plancheck.ExpectKnownValue(certificateAddress, tfjsonpath.New("serial_number"), knownvalue.NotNull()),
 			}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				is("status", text("issued")), is("certificate_pem", knownvalue.StringRegexp(regexp.MustCompile("BEGIN CERTIFICATE"))),
-				is("not_after", knownvalue.NotNull()), is("renew_at", knownvalue.NotNull()), is("chain_pem", knownvalue.NotNull()),
+				checkAttribute("status", exactString("issued")), checkAttribute("certificate_pem", knownvalue.StringRegexp(regexp.MustCompile("BEGIN CERTIFICATE"))),
+				checkAttribute("not_after", knownvalue.NotNull()), checkAttribute("renew_at", knownvalue.NotNull()), checkAttribute("chain_pem", knownvalue.NotNull()),
 			},
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if newest(t, s).ID != asked {
+				if newestApproval(t, s).ID != asked {
 					t.Fatal("labels asked for issuance")
 				}
 			},
@@ -106,7 +106,7 @@ func TestCertificate_SurvivesAHuman(t *testing.T) {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectUnknownValue(certificateAddress, tfjsonpath.New("certificate_pem")),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval")), is("serial_number", knownvalue.NotNull())},
+			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval")), checkAttribute("serial_number", knownvalue.NotNull())},
 		},
 		resource.TestStep{
 			ResourceName: certificateAddress, ImportState: true, ImportStateId: "mc-www", ImportStateVerify: true,
@@ -114,26 +114,25 @@ func TestCertificate_SurvivesAHuman(t *testing.T) {
 	)
 }
 
-// What became of a request decides what the next plan does: nothing after a rejection, unless a trigger changes; an
-// update that asks again after it expired.
+// After a rejection the next plan is empty unless a trigger changes. After an expiry it is an update that asks again.
 func TestCertificate_AsksAgain(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
 	triggered := func(n int) string {
-		return as(t, s, "terraform", certificate(profile, key, www, fmt.Sprintf("renewal_triggers = { n = %d }", n)))
+		return configurationAs(t, s, "terraform", certificate(profile, key, www, fmt.Sprintf("renewal_triggers = { n = %d }", n)))
 	}
 	var asked string
 	changes := func() {
-		if a := newest(t, s); a.ID == asked || a.State != api.ApprovalPending {
+		if a := newestApproval(t, s); a.ID == asked || a.State != api.ApprovalPending {
 			t.Errorf("it did not ask again: %+v", a)
 		}
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: triggered(1)},
 		resource.TestStep{
 			PreConfig: func() {
-				asked = newest(t, s).ID
+				asked = newestApproval(t, s).ID
 				if _, err := s.Client(t, "carol").RejectApproval(t.Context(), asked, api.Decision{Note: "no"}); err != nil {
 					t.Fatal(err)
 				}
@@ -141,11 +140,11 @@ func TestCertificate_AsksAgain(t *testing.T) {
 			RefreshState: true,
 		},
 		resource.TestStep{Config: triggered(1), PlanOnly: true},
-		resource.TestStep{Config: triggered(2), ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))}},
+		resource.TestStep{Config: triggered(2), ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval"))}},
 		resource.TestStep{
 			PreConfig: func() {
 				changes()
-				asked = newest(t, s).ID
+				asked = newestApproval(t, s).ID
 				s.Clock.Advance(200 * time.Hour)
 				if err := s.App.Expire(t.Context()); err != nil {
 					t.Fatal(err)
@@ -157,14 +156,14 @@ func TestCertificate_AsksAgain(t *testing.T) {
 			}},
 		},
 		resource.TestStep{PreConfig: changes, Config: triggered(2), PlanOnly: true},
-		// Asked for already: the trigger takes that request for its own.
+		// An open request counts as the renewal of the trigger.
 		resource.TestStep{
-			PreConfig: func() { asked = newest(t, s).ID },
+			PreConfig: func() { asked = newestApproval(t, s).ID },
 			Config:    triggered(3),
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if newest(t, s).ID != asked {
+				if newestApproval(t, s).ID != asked {
 					t.Error("a second request")
 				}
 			},
@@ -173,8 +172,8 @@ func TestCertificate_AsksAgain(t *testing.T) {
 	)
 }
 
-// With wait_for_issuance an apply waits; where the time is over it ends with what it has, and the next one waits for
-// the same request.
+// With wait_for_issuance an apply waits. After the timeout it ends with a warning, and the next apply waits for the same
+// request.
 func TestCertificate_Waits(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -188,23 +187,23 @@ func TestCertificate_Waits(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	approve := duringPlan(func(context.Context) error { // it comes while the apply waits
+	approve := duringPlan(func(context.Context) error { // the approval comes while the apply waits
 		p.onAnswer("GET /api/v1/certificates/mc-www", approveOnce)
 		return nil
 	})
-	run(t,
-		resource.TestStep{Config: patient, ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))}, ExpectNonEmptyPlan: true},
+	runSteps(t,
+		resource.TestStep{Config: patient, ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval"))}, ExpectNonEmptyPlan: true},
 		resource.TestStep{
-			PreConfig: func() { asked = newest(t, s).ID },
+			PreConfig: func() { asked = newestApproval(t, s).ID },
 			Config:    patient,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 				plancheck.ExpectResourceAction(certificateAddress, plancheck.ResourceActionUpdate), approve,
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{is("status", text("issued")), is("serial_number", knownvalue.NotNull())},
+			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("issued")), checkAttribute("serial_number", knownvalue.NotNull())},
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				if newest(t, s).ID != asked {
+				if newestApproval(t, s).ID != asked {
 					t.Error("waiting asked a second time")
 				}
 			},
@@ -213,15 +212,14 @@ func TestCertificate_Waits(t *testing.T) {
 	)
 }
 
-// A certificate that is not gated is issued by one apply that waits, and archived by a destroy; one that is gone is
-// made again.
+// An apply that waits issues a certificate without a gate. A destroy archives it. A deleted certificate is created again.
 func TestCertificate_Ungated(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := as(t, s, "terraform", certificate(s.Profile(t, false).ID, servertest.CSR(t), www, "common_name = \"www.example.com\"\n  wait_for_issuance = true"))
-	run(t,
+	configuration := configurationAs(t, s, "terraform", certificate(s.Profile(t, false).ID, servertest.CSR(t), www, "common_name = \"www.example.com\"\n  wait_for_issuance = true"))
+	runSteps(t,
 		resource.TestStep{Config: configuration, ConfigStateChecks: []statecheck.StateCheck{
-			is("status", text("issued")), is("approval_id", knownvalue.Null()), is("certificate_pem", knownvalue.NotNull()),
+			checkAttribute("status", exactString("issued")), checkAttribute("approval_id", knownvalue.Null()), checkAttribute("certificate_pem", knownvalue.NotNull()),
 		}},
 		resource.TestStep{
 			PreConfig: func() {
@@ -237,7 +235,7 @@ func TestCertificate_Ungated(t *testing.T) {
 	)
 }
 
-// A private key never leaves the machine, and what the server refuses stands on its attribute.
+// A private key is not sent. The error of a refusal is on its attribute.
 func TestCertificate_Refusals(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -252,28 +250,28 @@ func TestCertificate_Refusals(t *testing.T) {
 		"no such profile":    {certificate("p-absent", servertest.CSR(t), www, ""), `(?s)Could not create certificate mc-www.*profile_id`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, resource.TestStep{Config: as(t, s, "terraform", tc.configuration), ExpectError: regexp.MustCompile(tc.want)})
+			runSteps(t, resource.TestStep{Config: configurationAs(t, s, "terraform", tc.configuration), ExpectError: regexp.MustCompile(tc.want)})
 		})
 	}
 }
 
-// held signs once it may.
-type held struct {
+// pausedIssuer signs after its channel is closed.
+type pausedIssuer struct {
 	signing.Issuer
 	open <-chan struct{}
 }
 
-func (h held) Sign(ctx context.Context, permit signing.Permit) (signing.Chain, error) {
+func (h pausedIssuer) Sign(ctx context.Context, permit signing.Permit) (signing.Chain, error) {
 	<-h.open
 	return h.Issuer.Sign(ctx, permit)
 }
 
-// A destroy comes while the certificate is being signed: it waits for the end of that, and no longer than it may.
+// A destroy while the certificate is signed waits for the end of the job, at most until its timeout.
 func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 	t.Parallel()
 	open := make(chan struct{})
 	release := sync.OnceFunc(func() { close(open) })
-	s := servertest.New(t, servertest.Issuer(held{servertest.CA(t), open}))
+	s := servertest.New(t, servertest.Issuer(pausedIssuer{servertest.CA(t), open}))
 	t.Cleanup(release) // before the server stops
 	p := newProxy(t, s)
 	profile, key := s.Profile(t, false).ID, servertest.CSR(t)
@@ -284,8 +282,8 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 		p.onAnswer("DELETE /api/v1/certificates/mc-www", release)
 		return nil
 	})
-	run(t,
-		resource.TestStep{Config: with("1ms"), ConfigStateChecks: []statecheck.StateCheck{is("status", text("issuing"))}},
+	runSteps(t,
+		resource.TestStep{Config: with("1ms"), ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("issuing"))}},
 		resource.TestStep{Config: with("1ms"), Destroy: true, ExpectError: regexp.MustCompile(`(?s)Could not delete certificate mc-www.*In use by job job-`)},
 		resource.TestStep{Config: with("5m")},
 		resource.TestStep{
@@ -295,14 +293,13 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 	)
 }
 
-// What another resource makes is unknown while planning, and checked when it is known: a private key is not sent even
-// then.
+// A value of another resource is unknown in a plan, and is checked before it is sent. A private key is not sent.
 func TestCertificate_UnknownWhilePlanning(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile := s.Profile(t, true).ID
 	made := func(pem, name string) string {
-		return as(t, s, "terraform", fmt.Sprintf(`
+		return configurationAs(t, s, "terraform", fmt.Sprintf(`
 resource "terraform_data" "made" {
   input            = { pem = %q, name = %q }
   triggers_replace = [%[2]q]
@@ -317,7 +314,7 @@ resource "certctl_certificate" "this" {
 	}
 	csr := servertest.CSR(t)
 	const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: made(key, "www.example.com"), ExpectError: regexp.MustCompile(`(?s)Not a certificate request.*private key`)},
 		resource.TestStep{
 			PreConfig: func() {
@@ -325,7 +322,7 @@ resource "certctl_certificate" "this" {
 				servertest.RefusedWith(t, err, api.CodeNotFound)
 			},
 			Config:            made(csr, "www.example.com"),
-			ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))},
+			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval"))},
 		},
 		resource.TestStep{
 			Config: made(csr, "shop.example.com"),
@@ -333,13 +330,13 @@ resource "certctl_certificate" "this" {
 				plancheck.ExpectResourceAction(certificateAddress, plancheck.ResourceActionUpdate),
 				plancheck.ExpectUnknownValue(certificateAddress, tfjsonpath.New("approval_id")),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{is("sans", knownvalue.SetExact([]knownvalue.Check{text("shop.example.com")}))},
+			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("sans", knownvalue.SetExact([]knownvalue.Check{exactString("shop.example.com")}))},
 		},
 	)
 }
 
-// What exists already is not adopted; the error says how to import it. What somebody else changed is not undone.
-func TestCertificate_OthersAtWork(t *testing.T) {
+// An existing certificate is not adopted, and the error says how to import it. A change by somebody else is not undone.
+func TestCertificate_ChangedBySomebodyElse(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
@@ -350,19 +347,19 @@ func TestCertificate_OthersAtWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	labelled := func(team string) string {
-		return as(t, s, "terraform", certificate(profile, csr, www, fmt.Sprintf("labels = { team = %q }", team)))
+		return configurationAs(t, s, "terraform", certificate(profile, csr, www, fmt.Sprintf("labels = { team = %q }", team)))
 	}
 	changed := func(ctx context.Context) error {
 		spec.Labels = map[string]string{"by": "olga"}
 		_, err := olga.ReplaceCertificate(ctx, "mc-www", spec)
 		return err
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: labelled("a"), ExpectError: regexp.MustCompile(`(?s)Nothing was adopted.*import.*mc-www`)},
 		resource.TestStep{
 			Config: labelled("a"), ResourceName: certificateAddress, ImportState: true, ImportStateId: "mc-www", ImportStatePersist: true,
 		},
-		resource.TestStep{Config: labelled("a"), ConfigStateChecks: []statecheck.StateCheck{is("status", text("awaiting_approval"))}},
+		resource.TestStep{Config: labelled("a"), ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval"))}},
 		resource.TestStep{
 			Config:           labelled("b"),
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{duringPlan(changed)}},

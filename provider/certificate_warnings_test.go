@@ -13,8 +13,8 @@ import (
 
 const certificateType = "certctl_certificate"
 
-// told is everything that diagnostics say. There must be no error.
-func told(t *testing.T, diags []*tfprotov6.Diagnostic) string {
+// warningText returns the text of all diagnostics. An error fails the test.
+func warningText(t *testing.T, diags []*tfprotov6.Diagnostic) string {
 	t.Helper()
 	var all strings.Builder
 	for _, d := range diags {
@@ -26,18 +26,18 @@ func told(t *testing.T, diags []*tfprotov6.Diagnostic) string {
 	return all.String()
 }
 
-// What waits for a person, and what a person has turned down, is told as a warning: with whom to ask, what to run, and
-// what he wrote.
+// A warning about a waiting request names its approval, the approvers and the commands. A warning about a rejected request
+// has the note.
 func TestCertificate_Warns(t *testing.T) {
 	t.Parallel()
 	ctx, s := t.Context(), servertest.New(t)
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	schemas, err := w.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	kind := schemas.ResourceSchemas[certificateType].ValueType()
-	config := dynamic(t, kind, object(kind, map[string]tftypes.Value{
+	config := newDynamicValue(t, kind, newObject(kind, map[string]tftypes.Value{
 		"id": tftypes.NewValue(tftypes.String, "mc-www"), "profile_id": tftypes.NewValue(tftypes.String, s.Profile(t, true).ID),
 		"csr_pem": tftypes.NewValue(tftypes.String, servertest.CSR(t)),
 		"sans":    tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, www[0])}),
@@ -56,7 +56,7 @@ func TestCertificate_Warns(t *testing.T) {
 		}
 		return resp
 	}
-	nothing := dynamic(t, kind, tftypes.NewValue(kind, nil))
+	nothing := newDynamicValue(t, kind, tftypes.NewValue(kind, nil))
 	planned := plan(nothing, nil)
 	applied, err := w.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: certificateType, PriorState: nothing, PlannedState: planned.PlannedState, PlannedPrivate: planned.PlannedPrivate, Config: config,
@@ -64,8 +64,8 @@ func TestCertificate_Warns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newest(t, s)
-	says(t, told(t, applied.Diagnostics), "Certificate mc-www awaits approval "+a.ID, "Requested by:  terraform (accountable: alice)",
+	a := newestApproval(t, s)
+	mustSay(t, warningText(t, applied.Diagnostics), "Certificate mc-www awaits approval "+a.ID, "Requested by:  terraform (accountable: alice)",
 		"other than alice", s.URL+"/api/v1/approvals/"+a.ID+"/approve")
 
 	if _, err := s.Client(t, "carol").RejectApproval(ctx, a.ID, api.Decision{Note: "wrong team"}); err != nil {
@@ -75,5 +75,5 @@ func TestCertificate_Warns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(t, told(t, plan(read.NewState, read.Private).Diagnostics), "Certificate mc-www was rejected", "carol rejected approval "+a.ID, "wrong team", "renewal_triggers")
+	mustSay(t, warningText(t, plan(read.NewState, read.Private).Diagnostics), "Certificate mc-www was rejected", "carol rejected approval "+a.ID, "wrong team", "renewal_triggers")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Every fault finds its attribute, and the words say where in it; one that has none is an error all the same.
+// Every fault is an error on its attribute, with the place in words. A fault without an attribute is an error, too.
 func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 	s := certificateProfileSchema()
 	s.Attributes["steps"] = schema.ListAttribute{ElementType: types.StringType, Optional: true}

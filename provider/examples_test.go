@@ -20,7 +20,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// examples are the files below examples/ whose names end like this. The policies have tests of their own.
+// examples returns the files below examples/ with a suffix. The policies have their own tests.
 func examples(t *testing.T, suffix string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir("../examples", func(path string, d fs.DirEntry, err error) error {
@@ -38,9 +38,9 @@ func examples(t *testing.T, suffix string) (files []string) {
 	return files
 }
 
-// Every example is applied, planned again with nothing left to do, and destroyed.
+// Every example is applied, has an empty plan, and is destroyed.
 func TestExamples(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	for _, file := range examples(t, ".tf") {
 		if strings.HasPrefix(filepath.Base(file), "import-") || filepath.Base(file) == "action.tf" {
@@ -48,38 +48,38 @@ func TestExamples(t *testing.T) {
 		}
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			applied(t, exampleServer(t), file).Run(t, 0, "destroy", "-auto-approve", "-no-color")
+			appliedExample(t, exampleServer(t), file).Run(t, 0, "destroy", "-auto-approve", "-no-color")
 		})
 	}
 }
 
-// Every way of importing brings what the resource's example made into another state.
+// Every form of import brings the object of the resource's example into another state.
 func TestExamples_Imports(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	for _, file := range slices.Concat(examples(t, "import-by-string-id.tf"), examples(t, "import.sh")) {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			s := exampleServer(t)
 			beside := filepath.Join(filepath.Dir(file), "resource.tf")
-			made := applied(t, s, beside).State(t)
-			for _, way := range ways(t, file) {
+			made := appliedExample(t, s, beside).State(t)
+			for _, way := range importWays(t, file) {
 				w := newWorkspace(t, s, s.URL, "")
-				w.example(t, beside)
+				w.useExample(t, beside)
 				for address, resource := range made {
 					if strings.HasPrefix(address, "certctl_certificate_profile.") && !strings.Contains(way, address) {
 						w.Run(t, 0, "import", address, resource.Values["id"].(string))
 					}
 				}
-				w.imports(t, way)
+				w.runImport(t, way)
 				w.Run(t, 0, terraformtest.Apply...)
-				w.Settled(t)
+				w.ExpectNoChanges(t)
 			}
 		})
 	}
 }
 
-// exampleServer has what the examples speak of and do not make.
+// exampleServer has the objects that the examples refer to and do not make.
 func exampleServer(t *testing.T) *servertest.Server {
 	t.Helper()
 	s := servertest.New(t)
@@ -91,18 +91,18 @@ func exampleServer(t *testing.T) *servertest.Server {
 	return s
 }
 
-// applied is a workspace in which an example has done what it shows.
-func applied(t *testing.T, s *servertest.Server, file string) workspace {
+// appliedExample returns a workspace in which an example was applied.
+func appliedExample(t *testing.T, s *servertest.Server, file string) workspace {
 	t.Helper()
 	w := newWorkspace(t, s, s.URL, "")
-	w.example(t, file)
+	w.useExample(t, file)
 	w.Run(t, 0, terraformtest.Apply...)
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 	return w
 }
 
-// example makes an example the configuration.
-func (w workspace) example(t *testing.T, file string) {
+// useExample makes an example the configuration.
+func (w workspace) useExample(t *testing.T, file string) {
 	t.Helper()
 	text := string(readFile(t, file))
 	if !strings.Contains(text, "required_providers") {
@@ -111,8 +111,8 @@ func (w workspace) example(t *testing.T, file string) {
 	w.Write(t, "main.tf", text)
 }
 
-// ways are the commands in an example of an import, or its block.
-func ways(t *testing.T, file string) []string {
+// importWays returns the commands of an import example, or its block.
+func importWays(t *testing.T, file string) []string {
 	t.Helper()
 	text := string(readFile(t, file))
 	if commands := regexp.MustCompile(`(?m)^terraform .*$`).FindAllString(text, -1); len(commands) > 0 {
@@ -121,8 +121,8 @@ func ways(t *testing.T, file string) []string {
 	return []string{text}
 }
 
-// imports follows an example: the block is part of the configuration, the command is run.
-func (w workspace) imports(t *testing.T, way string) {
+// runImport follows an import example: it adds the block to the configuration, or runs the command.
+func (w workspace) runImport(t *testing.T, way string) {
 	t.Helper()
 	if !strings.HasPrefix(way, "terraform ") {
 		w.Write(t, "import.tf", way)
@@ -135,10 +135,10 @@ func (w workspace) imports(t *testing.T, way string) {
 	}
 }
 
-// What is shown for a newer Terraform than the tests have: types and attributes are those of the schemas.
-func TestExamples_AreTheSchemas(t *testing.T) {
+// Examples for a newer Terraform than the tests have use types and attributes of the schemas.
+func TestExamples_MatchTheSchemas(t *testing.T) {
 	t.Parallel()
-	w := configured(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	w := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
 	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -152,12 +152,12 @@ func TestExamples_AreTheSchemas(t *testing.T) {
 		var known, used []string
 		switch block.Type {
 		case "import":
-			resource, _, _ := strings.Cut(source(t, file, block.Body.Attributes["to"].Expr), ".")
+			resource, _, _ := strings.Cut(sourceOf(t, file, block.Body.Attributes["to"].Expr), ".")
 			for _, a := range identities.IdentitySchemas[resource].IdentityAttributes {
 				known = append(known, a.Name)
 			}
 			for _, item := range block.Body.Attributes["identity"].Expr.(*hclsyntax.ObjectConsExpr).Items {
-				used = append(used, source(t, file, item.KeyExpr))
+				used = append(used, sourceOf(t, file, item.KeyExpr))
 			}
 		case "action":
 			for _, a := range schemas.ActionSchemas[block.Labels[0]].Schema.Block.Attributes {
@@ -191,8 +191,8 @@ func onlyBlock(t *testing.T, file string) *hclsyntax.Block {
 	return blocks[0]
 }
 
-// source is an expression as it is written.
-func source(t *testing.T, file string, e hclsyntax.Expression) string {
+// sourceOf returns the text of an expression.
+func sourceOf(t *testing.T, file string, e hclsyntax.Expression) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {

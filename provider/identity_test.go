@@ -9,13 +9,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Terraform 1.12 and later import by identity, and hold the identity in state; here the protocol alone speaks.
+// Terraform 1.12 and later import by identity, and store the identity in state. This test uses the protocol.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	p := s.Profile(t, false)
 	c := s.Certificate(t, p.ID)
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -28,17 +28,17 @@ func TestIdentity(t *testing.T) {
 		{"certctl_certificate", c.ID, func() error { return olga.DeleteCertificate(t.Context(), c.ID) }},
 		{profileType, p.ID, func() error { return olga.DeleteProfile(t.Context(), p.ID) }},
 	} {
-		identified(t, w, object.kind, object.id, schemas.ResourceSchemas[object.kind].ValueType(), object.delete)
+		importByIdentity(t, w, object.kind, object.id, schemas.ResourceSchemas[object.kind].ValueType(), object.delete)
 	}
 }
 
-// identified imports an object by its identity, reads it, and reads it again when it is gone.
-func identified(t *testing.T, w wire, name, id string, kind tftypes.Type, remove func() error) {
+// importByIdentity imports an object by its identity, reads it, deletes it, and reads it again.
+func importByIdentity(t *testing.T, w wire, name, id string, kind tftypes.Type, remove func() error) {
 	t.Helper()
 	of := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"id": tftypes.String}}
-	want := object(of, map[string]tftypes.Value{"id": tftypes.NewValue(tftypes.String, id)})
+	want := newObject(of, map[string]tftypes.Value{"id": tftypes.NewValue(tftypes.String, id)})
 	imported, err := w.ImportResourceState(t.Context(), &tfprotov6.ImportResourceStateRequest{
-		TypeName: name, Identity: &tfprotov6.ResourceIdentityData{IdentityData: dynamic(t, of, want)},
+		TypeName: name, Identity: &tfprotov6.ResourceIdentityData{IdentityData: newDynamicValue(t, of, want)},
 	})
 	if err != nil || len(imported.Diagnostics) > 0 {
 		t.Fatal(err, imported.Diagnostics)
@@ -59,7 +59,7 @@ func identified(t *testing.T, w wire, name, id string, kind tftypes.Type, remove
 	if err := remove(); err != nil {
 		t.Fatal(err)
 	}
-	gone := read(first.NewState, nil) // a state of before there were identities
+	gone := read(first.NewState, nil) // a state without an identity
 	if v, err := gone.NewState.Unmarshal(kind); err != nil || !v.IsNull() {
 		t.Errorf("%s: state of what is gone: %v, %v", name, v, err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The provider knows the server by its API alone.
+// The provider imports no package of the server.
 func TestImports_NothingOfTheServer(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").CombinedOutput()
 	if err != nil {

@@ -25,37 +25,37 @@ const (
 	postCertificate = "POST /api/v1/certificates?issue=true"
 )
 
-// made is something that one POST makes.
-type made struct{ address, post, configuration string }
+// creation is an object that one POST makes.
+type creation struct{ address, post, configuration string }
 
-func makings(t *testing.T, s *servertest.Server) map[string]made {
+func creations(t *testing.T, s *servertest.Server) map[string]creation {
 	t.Helper()
-	return map[string]made{
-		"profile":     {profileAddress, postProfile, minimal("CDN")},
+	return map[string]creation{
+		"profile":     {profileAddress, postProfile, minimalProfile("CDN")},
 		"certificate": {certificateAddress, postCertificate, certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "")},
 	}
 }
 
-// once fails unless the server has each thing one time.
-func (m made) once(t *testing.T, s *servertest.Server) {
+// mustExistOnce fails unless the server has each object once.
+func (m creation) mustExistOnce(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	alice := s.Client(t, "alice")
 	if m.post == postProfile {
-		one(t, "profile", where(t, alice.ListProfiles, client.ListProfilesOptions{Name: "CDN"}))
+		mustBeOne(t, "profile", collect(t, alice.ListProfiles, client.ListProfilesOptions{Name: "CDN"}))
 		return
 	}
-	one(t, "certificate", where(t, alice.ListCertificates, client.ListCertificatesOptions{}))
-	one(t, "approval", where(t, alice.ListApprovals, client.ListApprovalsOptions{}))
-	one(t, "job", where(t, alice.ListJobs, client.ListJobsOptions{CertificateID: "mc-www"}))
+	mustBeOne(t, "certificate", collect(t, alice.ListCertificates, client.ListCertificatesOptions{}))
+	mustBeOne(t, "approval", collect(t, alice.ListApprovals, client.ListApprovalsOptions{}))
+	mustBeOne(t, "job", collect(t, alice.ListJobs, client.ListJobsOptions{CertificateID: "mc-www"}))
 }
 
-// Killed after the server made something and before the state says so: the next apply makes no second one and adopts
-// nothing. What its error says to paste brings the thing into the state.
+// Terraform is killed after the server made an object and before the state has it. The next apply makes no second object
+// and adopts none. The import block in its error brings the object into the state.
 func TestInterrupted_KilledBeforeTheAnswer(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	for name, m := range makings(t, s) {
+	for name, m := range creations(t, s) {
 		t.Run(name, func(t *testing.T) {
 			p := newProxy(t, s)
 			w := newWorkspace(t, s, p.URL, m.configuration)
@@ -64,32 +64,32 @@ func TestInterrupted_KilledBeforeTheAnswer(t *testing.T) {
 			kept.wait(t, 1)
 			first.Signal(t, syscall.SIGKILL)
 			first.Wait(t)
-			p.then(nil)
+			p.setAnswers(nil)
 
 			out := w.Run(t, 1, terraformtest.Apply...)
-			says(t, terraformtest.Prose(out), "Could not create", "already", "Nothing was adopted")
-			blocks := imports(out)
+			mustSay(t, terraformtest.JoinLines(out), "Could not create", "already", "Nothing was adopted")
+			blocks := importBlocks(out)
 			if len(blocks) != 1 || blocks[m.address] == "" {
 				t.Fatalf("what is there to paste? %v\n%s", blocks, out)
 			}
 			w.Write(t, "import.tf", blocks[m.address])
 			w.Run(t, 0, terraformtest.Apply...)
-			w.Settled(t)
-			m.once(t, s)
+			w.ExpectNoChanges(t)
+			m.mustExistOnce(t, s)
 		})
 	}
 }
 
-// The connection breaks after the server did its work: asked again, it gives the same answer.
+// If the connection breaks before the answer, the retry gets the same answer.
 func TestInterrupted_AnswerLost(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	for name, m := range makings(t, s) {
+	for name, m := range creations(t, s) {
 		t.Run(name, func(t *testing.T) {
 			p := newProxy(t, s)
 			w := newWorkspace(t, s, p.URL, m.configuration)
-			p.then(func(r *http.Request, nth int) error {
+			p.setAnswers(func(r *http.Request, nth int) error {
 				if r.Method == http.MethodPost && nth == 1 {
 					return errors.New("the answer is lost")
 				}
@@ -99,19 +99,19 @@ func TestInterrupted_AnswerLost(t *testing.T) {
 			if n := p.count(m.post); n != 2 {
 				t.Errorf("it was asked %d times", n)
 			}
-			w.Settled(t)
-			m.once(t, s)
+			w.ExpectNoChanges(t)
+			m.mustExistOnce(t, s)
 		})
 	}
 }
 
 const (
-	many  = 60
-	early = 10 // profiles whose answers arrive before the interruption
-	width = 15 // requests at once
+	manyProfiles = 60
+	early        = 10 // profiles whose answers arrive before the interruption
+	width        = 15 // requests at once
 )
 
-// profiles is a configuration of as many.
+// profiles returns a configuration of many profiles.
 func profiles(n int) string {
 	return fmt.Sprintf(`
 resource "certctl_certificate_profile" "p" {
@@ -125,73 +125,72 @@ resource "certctl_certificate_profile" "p" {
 
 var applyMany = append(slices.Clone(terraformtest.Apply), fmt.Sprintf("-parallelism=%d", width))
 
-// hasMany fails unless each profile exists once, in the state and on the server, and nothing is left to do.
-func hasMany(t *testing.T, w workspace, s *servertest.Server) {
+// mustHaveMany fails unless each profile exists once, in the state and on the server, and the plan is empty.
+func mustHaveMany(t *testing.T, w workspace, s *servertest.Server) {
 	t.Helper()
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 	names := map[string]bool{}
-	for _, p := range where(t, s.Client(t, "alice").ListProfiles, client.ListProfilesOptions{Page: client.Page{Limit: 500}}) {
+	for _, p := range collect(t, s.Client(t, "alice").ListProfiles, client.ListProfilesOptions{Page: client.Page{Limit: 500}}) {
 		names[p.Name] = true
 	}
-	if n := count(t, s, "profiles"); n != many || len(names) != many {
+	if n := count(t, s, "profiles"); n != manyProfiles || len(names) != manyProfiles {
 		t.Errorf("the server has %d profiles of %d names", n, len(names))
 	}
-	if n := len(w.State(t)); n != many {
+	if n := len(w.State(t)); n != manyProfiles {
 		t.Errorf("the state has %d profiles", n)
 	}
 }
 
-// Ctrl-C in the middle of many writes: those that are under way end and are in the state, and the next apply makes the
-// others.
+// After Ctrl-C the running writes end and are in the state. The next apply makes the other profiles.
 func TestInterrupted_ManyByCtrlC(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
-	w := newWorkspace(t, s, p.URL, profiles(many))
+	w := newWorkspace(t, s, p.URL, profiles(manyProfiles))
 	kept := p.hold(postProfile, early)
 	first := w.Start(t, applyMany...)
 	kept.wait(t, width)
 	first.Interrupt(t)
 	close(kept.open)
 	out, _ := first.Wait(t)
-	if known, there := len(w.State(t)), count(t, s, "profiles"); known != there || there < early+width || there == many {
+	if known, there := len(w.State(t)), count(t, s, "profiles"); known != there || there < early+width || there == manyProfiles {
 		t.Fatalf("%d profiles in the state, %d on the server\n%s", known, there, out)
 	}
 	w.Run(t, 0, applyMany...)
-	hasMany(t, w, s)
+	mustHaveMany(t, w, s)
 }
 
-// Killed in the middle of many writes: the next apply makes what is not there, and says of each that is there, but not
-// in the state, how to import it.
+// After a kill the next apply makes the missing profiles. For each profile that exists and is not in the state, the error
+// says how to import it.
 func TestInterrupted_ManyByKill(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
-	w := newWorkspace(t, s, p.URL, profiles(many))
+	w := newWorkspace(t, s, p.URL, profiles(manyProfiles))
 	kept := p.hold(postProfile, early)
 	first := w.Start(t, applyMany...)
 	kept.wait(t, width)
-	servertest.Eventually(t, w.quiet)
+	servertest.Eventually(t, w.waitUntilStateIsWritten)
 	first.Signal(t, syscall.SIGKILL)
 	first.Wait(t)
-	p.then(nil)
+	p.setAnswers(nil)
 
-	lost := count(t, s, "profiles") - len(w.State(t)) // by OpenTofu, which saves now and then, all of them
+	lost := count(t, s, "profiles") - len(w.State(t)) // OpenTofu saves from time to time, so all of them may be in the state
 	out := w.Run(t, 1, applyMany...)
-	blocks := imports(out)
+	blocks := importBlocks(out)
 	if lost < width || len(blocks) != lost || strings.Count(out, "Error: ") != lost {
 		t.Fatalf("%d lost, %d errors with %d import blocks\n%s", lost, strings.Count(out, "Error: "), len(blocks), out)
 	}
-	w.Write(t, "import.tf", joined(blocks))
+	w.Write(t, "import.tf", joinBlocks(blocks))
 	w.Run(t, 0, applyMany...)
-	hasMany(t, w, s)
+	mustHaveMany(t, w, s)
 }
 
-// quiet says that terraform does not write the state's file. Killed at that it may leave half of it, which is not what is
-// tested here.
-func (w workspace) quiet() error {
+// waitUntilStateIsWritten waits until Terraform does not write the state file. A kill during that write could leave half a
+// file, which this test does not cover.
+func (w workspace) waitUntilStateIsWritten() error {
 	info, err := os.Stat(filepath.Join(w.Dir, "terraform.tfstate"))
 	if err == nil && time.Since(info.ModTime()) < time.Second {
 		err = errors.New("terraform does not stop to write")
@@ -199,32 +198,32 @@ func (w workspace) quiet() error {
 	return err
 }
 
-// Two states hold one profile. The plan that was made before the other's apply says so and undoes nothing.
+// Two states have one profile. The apply of the older plan fails and undoes nothing.
 func TestInterrupted_StalePlanOfAnotherWorkspace(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	ours := newWorkspace(t, s, s.URL, minimal("CDN"))
+	ours := newWorkspace(t, s, s.URL, minimalProfile("CDN"))
 	ours.Run(t, 0, terraformtest.Apply...)
-	theirs := newWorkspace(t, s, s.URL, minimal("CDN")+"import {\n  to = "+profileAddress+"\n  id = \"p-cdn\"\n}\n")
+	theirs := newWorkspace(t, s, s.URL, minimalProfile("CDN")+"import {\n  to = "+profileAddress+"\n  id = \"p-cdn\"\n}\n")
 	theirs.Run(t, 0, terraformtest.Apply...)
 
-	theirs.Configure(t, minimal("theirs"))
+	theirs.Configure(t, minimalProfile("theirs"))
 	theirs.Run(t, 0, "plan", "-no-color", "-out=stale")
-	ours.Configure(t, minimal("ours"))
+	ours.Configure(t, minimalProfile("ours"))
 	ours.Run(t, 0, terraformtest.Apply...)
-	says(t, terraformtest.Prose(theirs.Run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed the object")
-	ours.Settled(t)
+	mustSay(t, terraformtest.JoinLines(theirs.Run(t, 1, "apply", "-no-color", "stale")), "Could not update certificate profile p-cdn", "Somebody else changed the object")
+	ours.ExpectNoChanges(t)
 
 	theirs.Run(t, 0, "plan", "-no-color", "-out=fresh")
 	theirs.Run(t, 0, "apply", "-no-color", "fresh")
-	theirs.Settled(t)
+	theirs.ExpectNoChanges(t)
 }
 
-// A certificate is issued between a plan of something else and its apply: the apply does what it said, and the next plan
-// has the certificate.
+// A certificate is issued between a plan and its apply. The apply keeps the planned values, and the next plan has the
+// certificate.
 func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
@@ -232,7 +231,7 @@ func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
 	w.Run(t, 0, terraformtest.Apply...)
 	w.Configure(t, certificate(profile, csr, www, `labels = { team = "web" }`))
 	w.Run(t, 0, "plan", "-no-color", "-out=labels")
-	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), newest(t, s).ID, api.Decision{}); err != nil {
+	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), newestApproval(t, s).ID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, func() error {
@@ -243,16 +242,16 @@ func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
 		return err
 	})
 	w.Run(t, 0, "apply", "-no-color", "labels")
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 	w.Run(t, 0, "apply", "-no-color", "-refresh-only", "-auto-approve")
 	if got := w.State(t)[certificateAddress].Values; got["status"] != "issued" || got["certificate_pem"] == nil {
 		t.Errorf("the state has %v", got)
 	}
 }
 
-// A renewal brings another key between a plan of a label and its apply: the plan is refused, and the new key stays.
+// A renewal changes the key between a plan of a label and its apply. The apply is refused, and the new key stays.
 func TestInterrupted_KeyReplacedBetweenPlanAndApply(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	profile, old, replacement := s.Profile(t, false).ID, servertest.CSR(t), servertest.CSR(t)
@@ -267,16 +266,16 @@ func TestInterrupted_KeyReplacedBetweenPlanAndApply(t *testing.T) {
 		}
 		return err
 	})
-	says(t, terraformtest.Prose(w.Run(t, 1, "apply", "-no-color", "labels")), "Could not update certificate mc-www", "Somebody else changed the object")
+	mustSay(t, terraformtest.JoinLines(w.Run(t, 1, "apply", "-no-color", "labels")), "Could not update certificate mc-www", "Somebody else changed the object")
 	c, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
 	if err != nil || c.CSRPEM != replacement || len(c.Labels) != 0 || c.OpenJobID != nil {
 		t.Errorf("%v: the key is the new one: %t, labels %v, job %v", err, c.CSRPEM == replacement, c.Labels, c.OpenJobID)
 	}
 }
 
-// Ctrl-C while an apply waits for a person: it ends with what it has, and the next one waits for the same request.
+// After Ctrl-C an apply that waits for a person ends with its state. The next apply waits for the same request.
 func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
@@ -290,8 +289,8 @@ func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	})
 	waiting.Interrupt(t)
 	out, _ := waiting.Wait(t)
-	a, kept := newest(t, s), w.State(t)[certificateAddress]
-	says(t, terraformtest.Prose(out), "Warning: Certificate mc-www awaits approval "+a.ID)
+	a, kept := newestApproval(t, s), w.State(t)[certificateAddress]
+	mustSay(t, terraformtest.JoinLines(out), "Warning: Certificate mc-www awaits approval "+a.ID)
 	if kept.Tainted || kept.Values["approval_id"] != a.ID || kept.Values["job_id"] != *a.JobID {
 		t.Fatalf("the state has %+v\n%s", kept, out)
 	}
@@ -304,19 +303,19 @@ func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	if got["job_id"] != *a.JobID || got["status"] != "issued" || got["certificate_pem"] == nil {
 		t.Errorf("the state has %v", got)
 	}
-	one(t, "job", where(t, s.Client(t, "alice").ListJobs, client.ListJobsOptions{CertificateID: "mc-www"}))
-	w.Settled(t)
+	mustBeOne(t, "job", collect(t, s.Client(t, "alice").ListJobs, client.ListJobsOptions{CertificateID: "mc-www"}))
+	w.ExpectNoChanges(t)
 }
 
-// Ctrl-C while a write is under way: it runs to its end, and the state has what was written.
+// After Ctrl-C a running write ends, and the state has its result.
 func TestInterrupted_WhileWriting(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
-	w := newWorkspace(t, s, p.URL, minimal("CDN"))
+	w := newWorkspace(t, s, p.URL, minimalProfile("CDN"))
 	w.Run(t, 0, terraformtest.Apply...)
-	w.Configure(t, minimal("new"))
+	w.Configure(t, minimalProfile("new"))
 	kept := p.hold("PUT /api/v1/profiles/p-cdn", 0)
 	writing := w.Start(t, terraformtest.Apply...)
 	kept.wait(t, 1)
@@ -327,11 +326,11 @@ func TestInterrupted_WhileWriting(t *testing.T) {
 	if name := w.State(t)[profileAddress].Values["name"]; name != "new" {
 		t.Errorf("the state says %v\n%s", name, out)
 	}
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 }
 
-// where is all of a list.
-func where[T, O any](t *testing.T, list func(ctx context.Context, o O) iter.Seq2[T, error], o O) []T {
+// collect returns all elements of a list.
+func collect[T, O any](t *testing.T, list func(ctx context.Context, o O) iter.Seq2[T, error], o O) []T {
 	t.Helper()
 	all, err := client.Collect(list(t.Context(), o))
 	if err != nil {
@@ -340,7 +339,7 @@ func where[T, O any](t *testing.T, list func(ctx context.Context, o O) iter.Seq2
 	return all
 }
 
-func one[T any](t *testing.T, what string, all []T) {
+func mustBeOne[T any](t *testing.T, what string, all []T) {
 	t.Helper()
 	if len(all) != 1 {
 		t.Errorf("there are %d of one %s: %v", len(all), what, all)

@@ -11,7 +11,7 @@ import (
 
 var link = regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
 
-// Every relative link in a text for people leads somewhere. The Registry's own pages are linked without .md.
+// Every relative link in the documentation has a target. The Registry links its own pages without .md.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	root := os.DirFS("..")

@@ -21,15 +21,15 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A plan sees what waits, with the values that a policy decides on.
-func TestPendingApprovals_ShowsWhatWaits(t *testing.T) {
+// A plan has the pending approvals, with the values that a policy needs.
+func TestPendingApprovals_ShowsPendingApprovals(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	older := await(t, s, "mc-a", "a.example.com")
-	newer := await(t, s, "mc-b", "b.example.com")
+	older := openRenewal(t, s, "mc-a", "a.example.com")
+	newer := openRenewal(t, s, "mc-b", "b.example.com")
 
-	run(t, resource.TestStep{
-		Config: as(t, s, "vera", `
+	runSteps(t, resource.TestStep{
+		Config: configurationAs(t, s, "vera", `
 data "certctl_pending_approvals" "all" {
   kind         = "issuance"
   profile_id   = "p-cdn"
@@ -45,10 +45,10 @@ data "certctl_pending_approvals" "none" {
 }
 `),
 		ConfigStateChecks: append(append(
-			expect("all", map[string]knownvalue.Check{
+			expectOutput("all", map[string]knownvalue.Check{
 				"total_count":         knownvalue.Int64Exact(2),
 				"truncated":           knownvalue.Bool(false),
-				"ids":                 knownvalue.ListExact(texts(older.ID, newer.ID)),
+				"ids":                 knownvalue.ListExact(exactStrings(older.ID, newer.ID)),
 				"count_by_kind":       knownvalue.MapExact(map[string]knownvalue.Check{"issuance": knownvalue.Int64Exact(2), "profile_edit": knownvalue.Int64Exact(0)}),
 				"count_by_profile":    knownvalue.MapExact(map[string]knownvalue.Check{"p-cdn": knownvalue.Int64Exact(2)}),
 				"oldest_requested_at": knownvalue.NotNull(),
@@ -59,12 +59,12 @@ data "certctl_pending_approvals" "none" {
 				"server_version":      knownvalue.NotNull(),
 				"approvals":           knownvalue.ListExact([]knownvalue.Check{approvalCheck(t, older, "a.example.com"), approvalCheck(t, newer, "b.example.com")}),
 			}),
-			expect("one", map[string]knownvalue.Check{
+			expectOutput("one", map[string]knownvalue.Check{
 				"total_count": knownvalue.Int64Exact(2),
 				"truncated":   knownvalue.Bool(true),
-				"ids":         knownvalue.ListExact(texts(older.ID)),
+				"ids":         knownvalue.ListExact(exactStrings(older.ID)),
 			})...),
-			expect("none", map[string]knownvalue.Check{
+			expectOutput("none", map[string]knownvalue.Check{
 				"total_count":         knownvalue.Int64Exact(0),
 				"ids":                 knownvalue.ListExact(nil),
 				"approvals":           knownvalue.ListExact(nil),
@@ -76,12 +76,12 @@ data "certctl_pending_approvals" "none" {
 	})
 }
 
-// A precondition on the data source stops the plan while anything waits.
+// A precondition on the data source stops the plan while an approval is pending.
 func TestPendingApprovals_BlocksAPlan(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	waiting := await(t, s, "mc-a", "a.example.com")
-	configuration := as(t, s, "terraform", `
+	waiting := openRenewal(t, s, "mc-a", "a.example.com")
+	configuration := configurationAs(t, s, "terraform", `
 data "certctl_pending_approvals" "now" {
   kind = "issuance"
 }
@@ -100,14 +100,14 @@ resource "terraform_data" "deploy" {
 			t.Error(err)
 		}
 	}
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: configuration, PlanOnly: true, ExpectError: regexp.MustCompile(`Waiting: ` + waiting.ID)},
 		resource.TestStep{PreConfig: decide, Config: configuration},
 	)
 }
 
-// await leaves a renewal of a gated certificate waiting, asked for by the service terraform.
-func await(t *testing.T, s *servertest.Server, id, name string) api.Approval {
+// openRenewal opens a renewal of a gated certificate as the service terraform.
+func openRenewal(t *testing.T, s *servertest.Server, id, name string) api.Approval {
 	t.Helper()
 	c := s.Client(t, "terraform")
 	spec := api.DefaultProfileSpec()
@@ -172,14 +172,14 @@ func compact(t *testing.T, subject json.RawMessage) string {
 	return b.String()
 }
 
-func expect(name string, checks map[string]knownvalue.Check) (out []statecheck.StateCheck) {
+func expectOutput(name string, checks map[string]knownvalue.Check) (out []statecheck.StateCheck) {
 	for attribute, check := range checks {
 		out = append(out, statecheck.ExpectKnownValue("data.certctl_pending_approvals."+name, tfjsonpath.New(attribute), check))
 	}
 	return out
 }
 
-func texts(values ...string) (out []knownvalue.Check) {
+func exactStrings(values ...string) (out []knownvalue.Check) {
 	for _, v := range values {
 		out = append(out, knownvalue.StringExact(v))
 	}

@@ -30,7 +30,7 @@ const readPending = `
 data "certctl_pending_approvals" "now" {}
 `
 
-// A reading that was not made is an error, and the error says what to check.
+// A failed read is an error that says what to check.
 func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -50,7 +50,7 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 			`(?s)Could not read the pending approvals.*CERTCTL_API_KEY.*Request id: \S`,
 		},
 		"missing role": {
-			as(t, s, "vera", minimal("CDN")),
+			configurationAs(t, s, "vera", minimalProfile("CDN")),
 			`(?s)Could not create certificate profile "CDN".*principal\s+"vera".*operator.*Request id: \S`,
 		},
 		"another server": {
@@ -58,7 +58,7 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 			`not\s+a\s+summary\s+of\s+approvals`,
 		},
 		"another server's profile": {
-			providerBlock(foreign.URL, "ctl_a_b") + "import {\n  to = certctl_certificate_profile.this\n  id = \"p-cdn\"\n}\n" + minimal("CDN"),
+			providerBlock(foreign.URL, "ctl_a_b") + "import {\n  to = certctl_certificate_profile.this\n  id = \"p-cdn\"\n}\n" + minimalProfile("CDN"),
 			`(?s)Could not read certificate profile p-cdn.*profile\s+of\s+id ""`,
 		},
 		"plain http": {
@@ -75,21 +75,21 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, resource.TestStep{Config: tc.configuration, ExpectError: regexp.MustCompile(tc.want)})
+			runSteps(t, resource.TestStep{Config: tc.configuration, ExpectError: regexp.MustCompile(tc.want)})
 		})
 	}
 }
 
-// The reason and the wish to ask again may come from the environment, where one run's words belong.
-func TestProvider_EditsAsTheEnvironmentSays(t *testing.T) {
+// The environment can set the reason and whether to ask again.
+func TestProvider_ReadsReasonAndResubmitFromTheEnvironment(t *testing.T) {
 	s := servertest.New(t)
 	t.Setenv("CERTCTL_CHANGE_REASON", "from the environment")
 	t.Setenv("CERTCTL_RESUBMIT_REJECTED", "yes")
-	gated := strings.Replace(minimal("CDN"), "= false", "= true", 1)
-	edited := as(t, s, "terraform", strings.Replace(gated, "CDN", "CDN 2", 1))
-	run(t,
-		resource.TestStep{Config: as(t, s, "terraform", gated), ExpectError: regexp.MustCompile(`CERTCTL_RESUBMIT_REJECTED(?s).*"yes" is neither true nor false`)},
-		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_RESUBMIT_REJECTED", "true") }, Config: as(t, s, "terraform", gated)},
+	gated := strings.Replace(minimalProfile("CDN"), "= false", "= true", 1)
+	edited := configurationAs(t, s, "terraform", strings.Replace(gated, "CDN", "CDN 2", 1))
+	runSteps(t,
+		resource.TestStep{Config: configurationAs(t, s, "terraform", gated), ExpectError: regexp.MustCompile(`CERTCTL_RESUBMIT_REJECTED(?s).*"yes" is neither true nor false`)},
+		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_RESUBMIT_REJECTED", "true") }, Config: configurationAs(t, s, "terraform", gated)},
 		resource.TestStep{Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
 		resource.TestStep{
 			PreConfig: func() {
@@ -109,17 +109,17 @@ func TestProvider_EditsAsTheEnvironmentSays(t *testing.T) {
 			Config:    edited, ExpectError: regexp.MustCompile(`more than 500 characters`),
 		},
 		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 500)) }, Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
-		resource.TestStep{Config: as(t, s, "terraform", gated)},
+		resource.TestStep{Config: configurationAs(t, s, "terraform", gated)},
 	)
 }
 
-// The pipeline names the authors of a change: they may not approve the certificate that it asks for.
+// The authors in the environment may not approve the certificate that the change asks for.
 func TestProvider_ExcludesTheAuthorsOfAChange(t *testing.T) {
 	s := servertest.New(t)
 	gated := s.Profile(t, true)
-	config := as(t, s, "terraform", certificate(gated.ID, servertest.CSR(t), www, ""))
+	config := configurationAs(t, s, "terraform", certificate(gated.ID, servertest.CSR(t), www, ""))
 	t.Setenv("CERTCTL_CHANGE_AUTHORS", "Bob")
-	run(t,
+	runSteps(t,
 		resource.TestStep{Config: config, ExpectError: regexp.MustCompile(`CERTCTL_CHANGE_AUTHORS(?s).*"Bob" is\s+no\s+handle`)},
 		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_AUTHORS", "bob, carol bob") }, Config: config, Check: func(*terraform.State) error {
 			waiting, err := s.Client(t, "vera").GetApprovalSummary(t.Context(), client.GetApprovalSummaryOptions{})
@@ -133,8 +133,8 @@ func TestProvider_ExcludesTheAuthorsOfAChange(t *testing.T) {
 	)
 }
 
-// The key is given by the environment, and is in no file that Terraform or the provider writes.
-func TestProvider_KeyIsNowhereOnDisk(t *testing.T) {
+// No file of Terraform or the provider has the key of the environment.
+func TestProvider_WritesNoKeyToDisk(t *testing.T) {
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("needs Terraform: set TF_ACC=1")
 	}
@@ -145,20 +145,20 @@ func TestProvider_KeyIsNowhereOnDisk(t *testing.T) {
 	t.Setenv("TF_ACC_TEMP_DIR", dir)
 	t.Setenv("TF_ACC_LOG", "TRACE")
 	t.Setenv("TF_ACC_LOG_PATH", filepath.Join(dir, "provider.log"))
-	configuration := minimal("CDN") + readPending
-	planned := duringPlan(func(context.Context) error { return absent(dir, key, "tfplan") })
-	run(t, resource.TestStep{
+	configuration := minimalProfile("CDN") + readPending
+	planned := duringPlan(func(context.Context) error { return mustBeAbsent(dir, key, "tfplan") })
+	runSteps(t, resource.TestStep{
 		Config:           configuration,
 		ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{planned}},
-		Check:            func(*terraform.State) error { return absent(dir, key, "terraform.tfstate") },
+		Check:            func(*terraform.State) error { return mustBeAbsent(dir, key, "terraform.tfstate") },
 	})
 }
 
-// absent reads every file below dir, plans unzipped, and wants one of them to be this file.
-func absent(dir, secret, wanted string) error {
+// mustBeAbsent fails if a file below dir has a text. It unzips plans. One file must have a given name.
+func mustBeAbsent(dir, secret, wanted string) error {
 	found := false
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() { // plugin-testing links what lies beside the tests
+		if err != nil || !d.Type().IsRegular() { // plugin-testing links the files beside the tests
 			return err
 		}
 		found = found || filepath.Base(path) == wanted

@@ -12,10 +12,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
 )
 
-// The provider's index page leads a newcomer to a gated profile and a plan that stops: its commands, run in one shell,
-// print what it shows.
+// The provider's index page leads to a gated profile and a plan that stops. Its commands, run in one shell, print the
+// output on the page.
 func TestQuickStart(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "## Stop a plan in five minutes")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -24,16 +24,16 @@ func TestQuickStart(t *testing.T) {
 	if len(steps) < 5 || !strings.Contains(steps[0].commands, "make build") {
 		t.Fatalf("a newcomer needs other steps than these: %v", steps)
 	}
-	steps = steps[1:] // a clone that was built is what newcomer makes
-	said := newcomer(t, steps, "CERTCTL_LISTEN="+address, "CERTCTL_METRICS_LISTEN=")
+	steps = steps[1:] // clone makes a clone with built binaries
+	said := runQuickStart(t, steps, "CERTCTL_LISTEN="+address, "CERTCTL_METRICS_LISTEN=")
 	for i, step := range steps {
-		if !step.shown.MatchString(terraformtest.Prose(said[i])) {
+		if !step.shown.MatchString(terraformtest.JoinLines(said[i])) {
 			t.Errorf("%s\nsays something else than %s:\n%s", step.commands, step.shown, said[i])
 		}
 	}
 }
 
-// step is a block of commands, and what they say.
+// step is a block of commands, and their output.
 type step struct {
 	commands string
 	shown    *regexp.Regexp
@@ -50,8 +50,8 @@ func stepsOf(text string) (steps []step) {
 	return steps
 }
 
-// newcomer runs the steps in a clone that was built, and gives what each says.
-func newcomer(t *testing.T, steps []step, env ...string) []string {
+// runQuickStart runs the steps in a clone with built binaries, and returns their output.
+func runQuickStart(t *testing.T, steps []step, env ...string) []string {
 	t.Helper()
 	const end = "=== end of step ==="
 	script := "exec 2>&1; trap 'kill $(jobs -p)' EXIT\n"
@@ -61,7 +61,7 @@ func newcomer(t *testing.T, steps []step, env ...string) []string {
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = clone(t)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(cmd.Dir, "bin")+":"+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+terraformtest.Mirror(t), "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(cmd.Dir, "bin")+":"+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+terraformtest.NewMirror(t), "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
 	out, err := cmd.CombinedOutput()
 	said := strings.Split(string(out), end)
 	if err != nil || len(said) != len(steps)+1 {
@@ -70,7 +70,7 @@ func newcomer(t *testing.T, steps []step, env ...string) []string {
 	return said
 }
 
-// clone is a directory with what a newcomer has after cloning and building.
+// clone returns a directory like a clone after make build.
 func clone(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,7 +94,7 @@ func clone(t *testing.T) string {
 	return dir
 }
 
-// freeAddress is one on which nobody listens.
+// freeAddress returns an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -28,14 +28,14 @@ import (
 
 const project = "terraform-provider-certctl"
 
-// release is what `make release-snapshot` leaves in dist/, as the Registry would take it.
+// release is the output of make release-snapshot in dist/, as the Registry would publish it.
 type release struct {
 	version string
-	files   map[string][]byte // by the name that they are published under
+	files   map[string][]byte // by their published names
 }
 
-// theRelease reads the one that `make test-release` has built.
-func theRelease(t *testing.T) release {
+// readRelease reads the release that make test-release has built.
+func readRelease(t *testing.T) release {
 	t.Helper()
 	dist := os.Getenv("CERTCTL_TEST_DIST")
 	if dist == "" {
@@ -69,7 +69,7 @@ func readFile(t *testing.T, path string) []byte {
 	return content
 }
 
-// name is what a file of the release is called.
+// name returns the name of a file of the release.
 func (r release) name(part string) string { return project + "_" + r.version + "_" + part }
 
 func sum(content []byte) string {
@@ -77,25 +77,24 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// changed is the release with another content of one file.
-func (r release) changed(name string, content []byte) release {
+// withChangedFile returns the release with another content of one file.
+func (r release) withChangedFile(name string, content []byte) release {
 	r.files = maps.Clone(r.files)
 	r.files[name] = content
 	return r
 }
 
-// flipped is a content with one bit changed.
-func flipped(content []byte) []byte {
+// flipBit returns the content with one changed bit.
+func flipBit(content []byte) []byte {
 	content = bytes.Clone(content)
 	content[len(content)/2] ^= 1
 	return content
 }
 
-// The Registry shows what SHA256SUMS lists: a zip for each platform, and the manifest. Each binary comes with what it
-// is made of.
-func TestRelease_IsWhole(t *testing.T) {
+// SHA256SUMS lists a zip for each platform, and the manifest. Each binary has a bill of materials.
+func TestRelease_HasEveryFile(t *testing.T) {
 	t.Parallel()
-	r := theRelease(t)
+	r := readRelease(t)
 	want := []string{r.name("manifest.json")}
 	for _, platform := range []string{
 		"darwin_amd64", "darwin_arm64", "freebsd_386", "freebsd_amd64", "freebsd_arm", "freebsd_arm64",
@@ -121,7 +120,7 @@ func TestRelease_IsWhole(t *testing.T) {
 	}
 }
 
-// ServeHTTP is a registry that has this one release.
+// ServeHTTP is a registry with this release.
 func (r release) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	const at = "/v1/providers/certctl/certctl/"
 	rest, isProvider := strings.CutPrefix(req.URL.Path, at)
@@ -153,7 +152,7 @@ func (r release) protocols() []string {
 	return manifest.Metadata.Protocols
 }
 
-// download is what a registry says of one platform; the checksum is the one in SHA256SUMS.
+// download is the answer of a registry about one platform. The checksum is the one in SHA256SUMS.
 func (r release) download(goos, arch string) map[string]any {
 	archive, sums := r.name(goos+"_"+arch+".zip"), r.name("SHA256SUMS")
 	digest := ""
@@ -169,7 +168,7 @@ func (r release) download(goos, arch string) map[string]any {
 	}
 }
 
-// install is a workspace that gets the provider from a registry with this release.
+// install returns a workspace that installs the provider from a registry with this release.
 func (r release) install(t *testing.T, s *servertest.Server) workspace {
 	t.Helper()
 	registry := httptest.NewServer(r)
@@ -181,52 +180,51 @@ func (r release) install(t *testing.T, s *servertest.Server) workspace {
 	}
 	w.Write(t, "terraform.rc", rc.String())
 	w.Env = append(w.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(w.Dir, "terraform.rc"))
-	w.Write(t, "main.tf", strings.Replace(terraformtest.Provider, `"certctl/certctl"`, fmt.Sprintf("\"certctl/certctl\"\n      version = %q", r.version), 1)+minimal("CDN"))
+	w.Write(t, "main.tf", strings.Replace(terraformtest.Provider, `"certctl/certctl"`, fmt.Sprintf("\"certctl/certctl\"\n      version = %q", r.version), 1)+minimalProfile("CDN"))
 	return w
 }
 
-var signed = regexp.MustCompile(`\((?:self-)?signed, key ID [0-9A-F]+\)`)
+var checkSignature = regexp.MustCompile(`\((?:self-)?signed, key ID [0-9A-F]+\)`)
 
-// The files of the release install as from the Registry, signature verified, and work.
+// The release installs as from the Registry, with a verified signature, and works.
 func TestRelease_Installs(t *testing.T) {
 	t.Parallel()
-	w := theRelease(t).install(t, servertest.New(t))
-	if out := w.Run(t, 0, "init", "-no-color"); !signed.MatchString(out) {
+	w := readRelease(t).install(t, servertest.New(t))
+	if out := w.Run(t, 0, "init", "-no-color"); !checkSignature.MatchString(out) {
 		t.Errorf("no signature was verified:\n%s", out)
 	}
 	w.Run(t, 0, "plan", "-no-color")
 	w.Run(t, 0, terraformtest.Apply...)
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 }
 
-// Whoever changes a byte of what is installed would also have to sign it.
+// A changed byte is refused unless the release is signed again.
 func TestRelease_OneChangedByteIsRefused(t *testing.T) {
 	t.Parallel()
-	r := theRelease(t)
+	r := readRelease(t)
 	archive, sums := r.name(runtime.GOOS+"_"+runtime.GOARCH+".zip"), r.name("SHA256SUMS")
-	other := flipped(r.files[archive])
+	other := flipBit(r.files[archive])
 	forged := bytes.ReplaceAll(r.files[sums], []byte(sum(r.files[archive])), []byte(sum(other)))
 	s := servertest.New(t)
 	for name, tc := range map[string]struct {
 		release release
 		want    string
 	}{
-		"the zip":             {r.changed(archive, other), "checksum"},
-		"the zip and its sum": {r.changed(archive, other).changed(sums, forged), "signature"},
-		"the signature":       {r.changed(sums+".sig", flipped(r.files[sums+".sig"])), "signature"},
+		"the zip":             {r.withChangedFile(archive, other), "checksum"},
+		"the zip and its sum": {r.withChangedFile(archive, other).withChangedFile(sums, forged), "signature"},
+		"the signature":       {r.withChangedFile(sums+".sig", flipBit(r.files[sums+".sig"])), "signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			says(t, terraformtest.Prose(tc.release.install(t, s).Run(t, 1, "init", "-no-color")), tc.want)
+			mustSay(t, terraformtest.JoinLines(tc.release.install(t, s).Run(t, 1, "init", "-no-color")), tc.want)
 		})
 	}
 }
 
-// Whoever follows the page on upgrading gets the released binary, byte for byte, in another directory and without
-// anything that was compiled before.
-func TestRelease_CanBeMadeAgain(t *testing.T) {
+// The page on upgrading leads to the released binary, byte for byte, in another directory and without a build cache.
+func TestRelease_IsReproducible(t *testing.T) {
 	t.Parallel()
-	r := theRelease(t)
+	r := readRelease(t)
 	command := regexp.MustCompile(`(?m)^CGO_ENABLED=0 go build .*$`).FindString(string(readFile(t, "../docs/guides/upgrading.md")))
 	if command == "" {
 		t.Fatal("the page on upgrading has no command to build the provider")
@@ -240,13 +238,13 @@ func TestRelease_CanBeMadeAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	binary := project + "_v" + r.version
-	if !bytes.Equal(readFile(t, filepath.Join(dir, binary)), unpacked(t, r.files[r.name(runtime.GOOS+"_"+runtime.GOARCH+".zip")], binary)) {
+	if !bytes.Equal(readFile(t, filepath.Join(dir, binary)), unpack(t, r.files[r.name(runtime.GOOS+"_"+runtime.GOARCH+".zip")], binary)) {
 		t.Errorf("%s gives other bytes than the release has", command)
 	}
 }
 
-// unpacked is the one file of an archive.
-func unpacked(t *testing.T, archive []byte, name string) []byte {
+// unpack returns the one file of an archive.
+func unpack(t *testing.T, archive []byte, name string) []byte {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil || len(z.File) != 1 || z.File[0].Name != name {

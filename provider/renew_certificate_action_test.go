@@ -14,11 +14,11 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// invoke runs the action as Terraform 1.14 would, and gives what it said.
-func invoke(t *testing.T, s *servertest.Server, certificate, reason string) string {
+// invokeAction runs the action as Terraform 1.14 would, and returns its messages.
+func invokeAction(t *testing.T, s *servertest.Server, certificate, reason string) string {
 	t.Helper()
 	ctx := t.Context()
-	w := configured(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	schemas, err := w.GetProviderSchema(ctx, &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func invoke(t *testing.T, s *servertest.Server, certificate, reason string) stri
 	kind := schemas.ActionSchemas["certctl_renew_certificate"].Schema.ValueType()
 	stream, err := w.ProviderServer.(tfprotov6.ActionServer).InvokeAction(ctx, &tfprotov6.InvokeActionRequest{
 		ActionType: "certctl_renew_certificate",
-		Config: dynamic(t, kind, object(kind, map[string]tftypes.Value{
+		Config: newDynamicValue(t, kind, newObject(kind, map[string]tftypes.Value{
 			"certificate_id": tftypes.NewValue(tftypes.String, certificate), "reason": tftypes.NewValue(tftypes.String, reason),
 		})),
 	})
@@ -47,14 +47,14 @@ func invoke(t *testing.T, s *servertest.Server, certificate, reason string) stri
 	return said.String()
 }
 
-// A renewal that waits for nobody is followed to its end; one that waits for a person ends with a message that names
-// the approval, and is not asked for twice.
+// The action follows a renewal without approval to its end. For a renewal that waits for a person it ends with the
+// approval's id. It does not ask twice.
 func TestRenewCertificateAction(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	says := func(certificate, want string) {
 		t.Helper()
-		if said := invoke(t, s, certificate, "rotation"); !regexp.MustCompile("(?s)" + want).MatchString(said) {
+		if said := invokeAction(t, s, certificate, "rotation"); !regexp.MustCompile("(?s)" + want).MatchString(said) {
 			t.Errorf("%s: %s", certificate, said)
 		}
 	}

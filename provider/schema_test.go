@@ -16,7 +16,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// fieldsOf are the JSON names of a struct's own fields.
+// fieldsOf returns the JSON names of a struct's own fields.
 func fieldsOf[T any]() (names []string) {
 	for f := range reflect.TypeFor[T]().Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -25,7 +25,7 @@ func fieldsOf[T any]() (names []string) {
 	return names
 }
 
-// checkSchema fails the test unless a schema is sound and has just these attributes, each with a description.
+// checkSchema fails unless a schema is valid and has exactly these attributes, each with a description.
 func checkSchema(t *testing.T, s schema.Schema, want []string) {
 	t.Helper()
 	if diags := s.ValidateImplementation(t.Context()); diags.HasError() {
@@ -45,8 +45,8 @@ func checkSchema(t *testing.T, s schema.Schema, want []string) {
 	}
 }
 
-// plannedOf is the plan of a new resource whose configuration sets these attributes and no others.
-func plannedOf[M any](t *testing.T, typeName string, s schema.Schema, set map[string]tftypes.Value) (m M) {
+// planOf returns the plan of a new resource whose configuration has exactly these attributes.
+func planOf[M any](t *testing.T, typeName string, s schema.Schema, set map[string]tftypes.Value) (m M) {
 	t.Helper()
 	ctx := t.Context()
 	kind := s.Type().TerraformType(ctx)
@@ -82,8 +82,8 @@ func plannedOf[M any](t *testing.T, typeName string, s schema.Schema, set map[st
 
 func textValue(s string) tftypes.Value { return tftypes.NewValue(tftypes.String, s) }
 
-// Every writable field of the API is an attribute of its name.
-func TestCertificateSchema_IsTheAPIs(t *testing.T) {
+// Every writable field of the API has an attribute of the same name.
+func TestCertificateSchema_MatchesTheAPI(t *testing.T) {
 	own := []string{
 		"id", "renewal_triggers", "wait_for_issuance", "timeouts", "status", "job_id", "approval_id", "approval_state", "serial_number",
 		"not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem",
@@ -91,9 +91,9 @@ func TestCertificateSchema_IsTheAPIs(t *testing.T) {
 	checkSchema(t, certificateSchema(t.Context()), append(own, fieldsOf[api.CertificateSpec]()...))
 }
 
-// A configuration that sets nothing optional is planned as what the server would fill in.
-func TestCertificateSchema_DefaultsAreTheServers(t *testing.T) {
-	m := plannedOf[certificateModel](t, "certctl_certificate", certificateSchema(t.Context()), map[string]tftypes.Value{
+// A plan without optional attributes has the server's defaults.
+func TestCertificateSchema_HasTheServersDefaults(t *testing.T) {
+	m := planOf[certificateModel](t, "certctl_certificate", certificateSchema(t.Context()), map[string]tftypes.Value{
 		"id": textValue("mc-a"), "profile_id": textValue("p-a"), "csr_pem": textValue("x"),
 		"sans": tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{textValue("a.example.com")}),
 	})

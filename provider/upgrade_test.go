@@ -12,12 +12,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// beforeTheFirstRelease is what an upgrade starts from as long as nothing is tagged.
+// beforeTheFirstRelease is the start of an upgrade while there is no tag.
 const beforeTheFirstRelease = "1a1fc734d999f99dc84bb0f5e55d2afe1c3cd54b"
 
-// An upgrade of the provider plans nothing, whatever waits, and goes on with the state that the older one left.
+// After an upgrade the plan is empty, also while a request waits, and the state of the older provider still works.
 func TestUpgrade_PlansNothing(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
 	before := everyField + certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "") + readPending
@@ -26,19 +26,19 @@ func TestUpgrade_PlansNothing(t *testing.T) {
 	older.Env = append(older.Env, "TF_CLI_CONFIG_FILE="+lastRelease(t))
 	older.Run(t, 0, terraformtest.Apply...)
 
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 	waits := w.State(t)[certificateAddress].Values
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waits["approval_id"].(string), api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
 	s.Ended(t, waits["job_id"].(string))
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 	w.Configure(t, strings.Replace(before, "line two", "another line", 1))
 	w.Run(t, 0, terraformtest.Apply...)
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 }
 
-// lastRelease builds the provider of the last tag before this commit, and gives the CLI configuration that points to it.
+// lastRelease builds the provider of the last tag before this commit, and returns the CLI configuration for it.
 func lastRelease(t *testing.T) (rc string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -16,10 +16,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// workspace is where terraform and the provider work as processes of their own.
+// workspace runs terraform and the provider as separate processes.
 type workspace struct{ terraformtest.Workspace }
 
-// newWorkspace works on this configuration as the service terraform, on the server behind the endpoint.
+// newWorkspace has a configuration. It acts as the service terraform, on the server behind the endpoint.
 func newWorkspace(t testing.TB, s *servertest.Server, endpoint, configuration string) workspace {
 	t.Helper()
 	w := workspace{terraformtest.New(t, endpoint, s.Key(t, "terraform"))}
@@ -27,13 +27,13 @@ func newWorkspace(t testing.TB, s *servertest.Server, endpoint, configuration st
 	return w
 }
 
-// An error about what exists already: whose, and what to paste.
-var existing = regexp.MustCompile(`(?s)\n  with ([^,\n]+),\n.*?\n(  import \{\n.*?\n  \}\n)`)
+// existingObject matches an error about an existing object: its address, and the import block.
+var existingObject = regexp.MustCompile(`(?s)\n  with ([^,\n]+),\n.*?\n(  import \{\n.*?\n  \}\n)`)
 
-// imports gives the import blocks in the errors by the address of the resource.
-func imports(out string) map[string]string {
+// importBlocks returns the import blocks in errors by the address of the resource.
+func importBlocks(out string) map[string]string {
 	blocks := map[string]string{}
-	for _, m := range existing.FindAllStringSubmatch(terraformtest.Unframed(out), -1) {
+	for _, m := range existingObject.FindAllStringSubmatch(terraformtest.RemoveFrames(out), -1) {
 		blocks[m[1]] = toAddress.ReplaceAllString(m[2], "to = "+m[1]+"\n")
 	}
 	return blocks
@@ -41,7 +41,7 @@ func imports(out string) map[string]string {
 
 var toAddress = regexp.MustCompile(`to = .*\n`)
 
-func joined(blocks map[string]string) string {
+func joinBlocks(blocks map[string]string) string {
 	var all strings.Builder
 	for block := range maps.Values(blocks) {
 		all.WriteString(block)
@@ -49,7 +49,7 @@ func joined(blocks map[string]string) string {
 	return all.String()
 }
 
-// proxy stands between a provider and a server. It counts what the server did, and may keep the answer.
+// proxy is between a provider and a server. It counts the requests, and can delay or drop answers.
 type proxy struct {
 	URL string
 
@@ -91,16 +91,16 @@ func (p *proxy) answer(r *http.Request) error {
 	return answers(r, nth)
 }
 
-// then sets what happens to answers from now on.
-func (p *proxy) then(answers func(r *http.Request, nth int) error) {
+// setAnswers sets the function that is called before each later answer.
+func (p *proxy) setAnswers(answers func(r *http.Request, nth int) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answers = answers
 }
 
-// onAnswer calls f before each answer to this kind of request goes on.
+// onAnswer calls f before each answer to requests of a kind.
 func (p *proxy) onAnswer(key string, f func()) {
-	p.then(func(r *http.Request, _ int) error {
+	p.setAnswers(func(r *http.Request, _ int) error {
 		if r.Method+" "+r.URL.RequestURI() == key {
 			f()
 		}
@@ -108,14 +108,14 @@ func (p *proxy) onAnswer(key string, f func()) {
 	})
 }
 
-// count gives how many requests of this kind the server has done.
+// count returns the number of requests of a kind that the server answered.
 func (p *proxy) count(key string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.done[key]
 }
 
-// total gives how many requests the server has done, of all kinds.
+// total returns the number of all requests that the server answered.
 func (p *proxy) total() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,16 +125,16 @@ func (p *proxy) total() (n int) {
 	return n
 }
 
-// dam keeps answers back.
-type dam struct {
+// heldAnswers are answers that the proxy delays.
+type heldAnswers struct {
 	held chan struct{} // one for each answer
-	open chan struct{} // closed, it lets all go on
+	open chan struct{} // if closed, all answers go on
 }
 
-// hold keeps back the answers to this kind of request, after the first few.
-func (p *proxy) hold(key string, after int) dam {
-	d := dam{make(chan struct{}, 1000), make(chan struct{})}
-	p.then(func(r *http.Request, nth int) error {
+// hold delays the answers to requests of a kind, after the first few.
+func (p *proxy) hold(key string, after int) heldAnswers {
+	d := heldAnswers{make(chan struct{}, 1000), make(chan struct{})}
+	p.setAnswers(func(r *http.Request, nth int) error {
 		if r.Method+" "+r.URL.RequestURI() != key || nth <= after {
 			return nil
 		}
@@ -142,15 +142,15 @@ func (p *proxy) hold(key string, after int) dam {
 		select {
 		case <-d.open:
 			return nil
-		case <-r.Context().Done(): // whoever asked has gone
+		case <-r.Context().Done(): // the client closed the connection
 			return r.Context().Err()
 		}
 	})
 	return d
 }
 
-// wait returns when so many answers are kept back.
-func (d dam) wait(t testing.TB, n int) {
+// wait returns when n answers are delayed.
+func (d heldAnswers) wait(t testing.TB, n int) {
 	t.Helper()
 	late := time.After(2 * time.Minute)
 	for range n {

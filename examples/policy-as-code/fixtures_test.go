@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the plans anew")
 
-func TestMain(m *testing.M) { terraformtest.Main(m) }
+func TestMain(m *testing.M) { terraformtest.RunMain(m) }
 
 // fixture is a plan that Terraform made, and the parameters with which it is judged.
 type fixture struct {
@@ -55,7 +55,7 @@ func keptPlan(t testing.TB, engine, name string) []byte {
 
 // The plans that are kept are those that Terraform makes today, but for ids and times. With -update they are written anew.
 func TestFixtures(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	engine := engine(t)
 	for name, sc := range planned() {

@@ -22,7 +22,7 @@ var manyWait = scenario{
 // A reading lists no more than its limit, and says so. The policy decides by what is counted: it finds what the list does
 // not have.
 func TestPolicies_ManyApprovals(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	f := manyWait.fixture(t)
 	if fault := manyWait.fault("", judge(t, "opa", map[string]fixture{"it": f})["it"]); fault != "" {
@@ -57,7 +57,7 @@ func waitingElsewhere(n int) func(testing.TB, *scene) {
 //
 //	TF_ACC=1 CGO_ENABLED=0 go test ./examples/policy-as-code -run '^$' -bench ManyApprovals
 func BenchmarkPolicies_ManyApprovals(b *testing.B) {
-	terraformtest.Binaries(b)
+	terraformtest.UseBinaries(b)
 	plan := filepath.Join(b.TempDir(), "plan.json")
 	write(b, plan, manyWait.fixture(b).Plan)
 	for b.Loop() {

@@ -52,7 +52,7 @@ func edit(t testing.TB, s *scene) {
 
 // Each condition lets a plan go on, and stops another or warns of it, while a real server has what it is about.
 func TestNative(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		waits   func(testing.TB, *scene)
@@ -90,7 +90,7 @@ func TestNative(t *testing.T) {
 			for _, v := range tt.vars {
 				plan = append(plan, "-var", v)
 			}
-			out := terraformtest.Prose(w.Run(t, tt.code, plan...))
+			out := terraformtest.JoinLines(w.Run(t, tt.code, plan...))
 			rest := out
 			for part := range strings.SplitSeq(tt.says, " … ") {
 				_, after, found := strings.Cut(rest, part)
@@ -108,7 +108,7 @@ func TestNative(t *testing.T) {
 
 // A check that has warned does not keep the next plan from being empty.
 func TestNative_WarningsLeaveNothingToDo(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := newScene(t, scenario{})
 	w := native(t, s)
@@ -118,14 +118,14 @@ func TestNative_WarningsLeaveNothingToDo(t *testing.T) {
 	if out := w.Run(t, 0, terraformtest.Apply...); !strings.Contains(out, "Check block assertion failed") {
 		t.Fatalf("the apply does not warn:\n%s", out)
 	}
-	w.Settled(t)
+	w.ExpectNoChanges(t)
 }
 
 var condition = regexp.MustCompile(`(?m)^(\s+condition\s+= )(.*)$`)
 
 // The tests of the folder need no server, and notice each condition that no longer holds anything.
 func TestNative_Tests(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	w := terraformtest.New(t, "", "")
 	copyFolder(t, w)

@@ -39,7 +39,7 @@ func newPipeline(t testing.TB, configuration string) pipeline {
 
 	tools := filepath.Dir(tool(t, "conftest"))
 	p.env = append(slices.Clone(p.workspace.Env), "PATH="+tools+":"+os.Getenv("PATH"), "TERRAFORM="+os.Getenv("TF_ACC_TERRAFORM_PATH"),
-		"TF_CLI_CONFIG_FILE="+terraformtest.Mirror(t), "GITHUB_STEP_SUMMARY="+p.summary)
+		"TF_CLI_CONFIG_FILE="+terraformtest.NewMirror(t), "GITHUB_STEP_SUMMARY="+p.summary)
 	return p
 }
 
@@ -86,7 +86,7 @@ func (p pipeline) has(t testing.TB, id string) bool {
 // A plan goes on, is applied if that is wanted, and is stopped once an approval has waited too long; whoever reads the
 // summary can decide it with what stands there.
 func TestPipeline(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	p := newPipeline(t, web()+reading)
 
@@ -139,7 +139,7 @@ func (p pipeline) decide(t testing.TB, summary string) {
 
 // Whatever keeps the script from judging a plan, it applies nothing, and does not end as if all were well.
 func TestPipeline_FailsClosed(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		broken func(testing.TB, *pipeline)
@@ -179,7 +179,7 @@ func TestPipeline_FailsClosed(t *testing.T) {
 
 // Without parameters the plan is denied, and the summary says what is missing.
 func TestPipeline_WithoutParameters(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	for name, text := range misplaced(t) {
 		if text == "" {
@@ -202,7 +202,7 @@ func TestPipeline_WithoutParameters(t *testing.T) {
 
 // An edit that waits is a failed apply, as everywhere.
 func TestPipeline_ApplyFails(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	p := newPipeline(t, web()+reading)
 	p.run(t, 0, "--apply")
@@ -215,7 +215,7 @@ func TestPipeline_ApplyFails(t *testing.T) {
 
 // Arguments in the environment choose no part of the configuration, and text of others is no Markdown.
 func TestPipeline_Forgeries(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	p := newPipeline(t, web("name = \"W | <img src=x> | [a](https://b)\"")+reading)
 	p.env = append(p.env, "TF_CLI_ARGS_plan=-target=data.certctl_pending_approvals.all", "TF_CLI_ARGS=-help")
@@ -232,7 +232,7 @@ func TestPipeline_Forgeries(t *testing.T) {
 // Without a place for summaries it goes to standard output, and there is nothing else. What the authors of a configuration
 // put beside it for Conftest is not read.
 func TestPipeline_StandardOutput(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	p := newPipeline(t, web()+reading)
 	write(t, filepath.Join(p.workspace.Dir, "conftest.toml"), []byte(`ignore = ".*"`))

@@ -170,7 +170,7 @@ func TestPolicies(t *testing.T) {
 
 // The policies say the same of the other plans, which Terraform makes now.
 func TestPolicies_OfTerraform(t *testing.T) {
-	terraformtest.Binaries(t)
+	terraformtest.UseBinaries(t)
 	t.Parallel()
 	engine := engine(t)
 	for name, sc := range planned() {

@@ -12,40 +12,40 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Binaries says that a test works with the binaries. Call it before t.Parallel: parallel tests begin when all that
-// are not have ended, so each of them holds the same build.
-func Binaries(t testing.TB) {
+// UseBinaries builds the provider for a test. Call it before t.Parallel: parallel tests start after all others have ended,
+// so each of them uses the same build.
+func UseBinaries(t testing.TB) {
 	t.Helper()
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("needs Terraform: set TF_ACC=1")
 	}
-	servertest.NeedSQLite(t) // the binaries are no business of the race detector
-	built.Lock()
-	defer built.Unlock()
-	if built.users == 0 {
-		built.dir, built.err = build()
+	servertest.NeedSQLite(t) // the race detector does not reach the binaries
+	binaries.Lock()
+	defer binaries.Unlock()
+	if binaries.users == 0 {
+		binaries.dir, binaries.err = build()
 	}
-	built.users++
+	binaries.users++
 	t.Cleanup(func() {
-		built.Lock()
-		defer built.Unlock()
-		if built.users--; built.users == 0 {
-			_ = os.RemoveAll(built.dir)
+		binaries.Lock()
+		defer binaries.Unlock()
+		if binaries.users--; binaries.users == 0 {
+			_ = os.RemoveAll(binaries.dir)
 		}
 	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	if binaries.err != nil {
+		t.Fatal(binaries.err)
 	}
 }
 
-var built struct {
+var binaries struct {
 	sync.Mutex
 	users int
 	dir   string
 	err   error
 }
 
-// build makes the provider, and the CLI configuration that points to it.
+// build makes the provider, and the CLI configuration for it.
 func build() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "provider-"); err != nil {
 		return "", err
@@ -58,8 +58,7 @@ func build() (dir string, err error) {
 	return dir, os.WriteFile(filepath.Join(dir, "terraform.rc"), []byte(Overrides(dir)), 0o600)
 }
 
-// Overrides is a CLI configuration by which the provider is the binary in a directory, whichever registry it is taken to
-// come from.
+// Overrides returns a CLI configuration that takes the provider from a directory, for every registry address.
 func Overrides(dir string) string {
 	return fmt.Sprintf(`provider_installation {
   dev_overrides {
@@ -71,8 +70,8 @@ func Overrides(dir string) string {
 `, dir)
 }
 
-// Mirror gives the CLI configuration that installs the provider as if it were in the registry.
-func Mirror(t testing.TB) (rc string) {
+// NewMirror returns the CLI configuration that installs the provider as from a registry.
+func NewMirror(t testing.TB) (rc string) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
@@ -80,7 +79,7 @@ func Mirror(t testing.TB) (rc string) {
 		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(built.dir, place); err != nil {
+		if err := os.Symlink(binaries.dir, place); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package terraformtest runs the real terraform, or OpenTofu, with the provider as a binary of its own: the two can be
-// interrupted, killed and upgraded, which a provider inside the test's process cannot. TF_ACC_TERRAFORM_PATH says which.
+// Package terraformtest runs the real terraform, or OpenTofu, and the provider as separate processes. A test can interrupt,
+// kill and upgrade them. TF_ACC_TERRAFORM_PATH is the path of terraform.
 package terraformtest
 
 import (
@@ -20,9 +20,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Main runs the tests of a package. It makes a missing Terraform a failure that says what to do: plugin-testing would try
-// to download one.
-func Main(m *testing.M) {
+// RunMain runs the tests of a package. Without Terraform it fails with instructions: plugin-testing would download one.
+func RunMain(m *testing.M) {
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -49,7 +48,7 @@ func prepare() error {
 	return ignoreUserConfiguration()
 }
 
-// ignoreUserConfiguration keeps mirrors, overrides, missing files and servers of the user out of the tests.
+// ignoreUserConfiguration hides the user's mirrors, overrides, missing files and servers from the tests.
 func ignoreUserConfiguration() error {
 	for _, name := range []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_RESUBMIT_REJECTED"} {
 		if err := os.Unsetenv(name); err != nil {
@@ -59,8 +58,8 @@ func ignoreUserConfiguration() error {
 	return os.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
 }
 
-// Workspace is a directory in which the terraform binary works with the provider's binary: the two are processes of
-// their own, and can be interrupted and killed.
+// Workspace is a directory in which terraform runs with the provider's binary. Both are separate processes that a test can
+// interrupt and kill.
 type Workspace struct {
 	Dir string
 	Env []string
@@ -77,8 +76,7 @@ terraform {
 }
 `
 
-// New is an empty workspace of somebody with this key, on the server behind the endpoint. Nothing of the user's own
-// settings reaches it.
+// New returns an empty workspace with a key, on the server behind the endpoint. It has none of the user's settings.
 func New(t testing.TB, endpoint, key string) Workspace {
 	t.Helper()
 	w := Workspace{Dir: t.TempDir()}
@@ -87,7 +85,7 @@ func New(t testing.TB, endpoint, key string) Workspace {
 			w.Env = append(w.Env, v)
 		}
 	}
-	w.Env = append(w.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(built.dir, "terraform.rc"), "CHECKPOINT_DISABLE=1",
+	w.Env = append(w.Env, "TF_CLI_CONFIG_FILE="+filepath.Join(binaries.dir, "terraform.rc"), "CHECKPOINT_DISABLE=1",
 		"CERTCTL_ENDPOINT="+endpoint, "CERTCTL_API_KEY="+key)
 	return w
 }
@@ -98,7 +96,7 @@ func (w Workspace) Configure(t testing.TB, configuration string) {
 	w.Write(t, "main.tf", Provider+configuration)
 }
 
-// Write makes another file of the configuration.
+// Write writes another file of the configuration.
 func (w Workspace) Write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(w.Dir, name), []byte(text), 0o600); err != nil {
@@ -106,13 +104,13 @@ func (w Workspace) Write(t testing.TB, name, text string) {
 	}
 }
 
-// Process is a terraform that runs.
+// Process is a running terraform.
 type Process struct {
 	cmd *exec.Cmd
 	out *output
 }
 
-// Start begins a command in a Process group of its own, as a terminal does.
+// Start starts a command in a process group, as a terminal does.
 func (w Workspace) Start(t testing.TB, args ...string) Process {
 	t.Helper()
 	p := Process{exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...), &output{}}
@@ -125,7 +123,7 @@ func (w Workspace) Start(t testing.TB, args ...string) Process {
 	return p
 }
 
-// Signal reaches terraform and its provider, as Ctrl-C does.
+// Signal sends a signal to terraform and its provider, as Ctrl-C does.
 func (p Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
@@ -133,7 +131,7 @@ func (p Process) Signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// Interrupt is Ctrl-C, taken note of.
+// Interrupt sends Ctrl-C and waits until terraform reports it.
 func (p Process) Interrupt(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGINT)
@@ -143,10 +141,10 @@ func (p Process) Interrupt(t testing.TB) {
 		}
 		return nil
 	})
-	time.Sleep(200 * time.Millisecond) // until it has told the provider, of which nothing can be seen
+	time.Sleep(200 * time.Millisecond) // terraform tells the provider within this time, and shows nothing of it
 }
 
-// Wait gives what it said, and its exit code.
+// Wait returns the output and the exit code.
 func (p Process) Wait(t testing.TB) (string, int) {
 	t.Helper()
 	err := p.cmd.Wait()
@@ -158,7 +156,7 @@ func (p Process) Wait(t testing.TB) (string, int) {
 	return p.out.String(), 0
 }
 
-// Run is a whole command, which must end like this.
+// Run runs a command, and fails unless it ends with an exit code.
 func (w Workspace) Run(t testing.TB, code int, args ...string) string {
 	t.Helper()
 	out, got := w.Start(t, args...).Wait(t)
@@ -171,20 +169,20 @@ func (w Workspace) Run(t testing.TB, code int, args ...string) string {
 // Apply applies without asking.
 var Apply = []string{"apply", "-auto-approve", "-no-color"}
 
-// Settled fails the test unless there is nothing left to do.
-func (w Workspace) Settled(t testing.TB) {
+// ExpectNoChanges fails the test unless the plan is empty.
+func (w Workspace) ExpectNoChanges(t testing.TB) {
 	t.Helper()
 	w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode")
 }
 
-// Resource is one in the state.
+// Resource is a resource in the state.
 type Resource struct {
 	Address string
 	Tainted bool
 	Values  map[string]any
 }
 
-// State gives the resources in it, by their address.
+// State returns the resources in the state by their address.
 func (w Workspace) State(t testing.TB) map[string]Resource {
 	t.Helper()
 	var shown struct {
@@ -203,7 +201,7 @@ func (w Workspace) State(t testing.TB) map[string]Resource {
 	return all
 }
 
-// output is what a Process has said until now.
+// output collects the output of a Process.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -221,13 +219,13 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// frame is what terraform draws left of an error.
+// frame matches the lines that terraform draws beside an error.
 var frame = regexp.MustCompile(`(?m)^[│╷╵] ?`)
 
-// Unframed is what terraform said without that.
-func Unframed(out string) string { return frame.ReplaceAllString(out, "") }
+// RemoveFrames returns the output of terraform without frames.
+func RemoveFrames(out string) string { return frame.ReplaceAllString(out, "") }
 
-// Prose is what terraform said, in one line.
-func Prose(out string) string {
-	return strings.Join(strings.Fields(Unframed(out)), " ")
+// JoinLines returns the output of terraform without frames, in one line.
+func JoinLines(out string) string {
+	return strings.Join(strings.Fields(RemoveFrames(out)), " ")
 }
