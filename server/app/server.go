@@ -123,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // warnOfUngatedNames says in the log that the database allows every name to be signed without approval.
 func (s *Server) warnOfUngatedNames(ctx context.Context) error {
-	return s.rooms.store.Read(ctx, func(tx *store.Tx) error {
+	return s.rooms.store.Query(ctx, func(tx *store.Tx) error {
 		names, err := profile.GetUngatedNames(tx)
 		if err == nil && names.AllowAll {
 			s.log.WarnContext(ctx, "any name may be signed without approval, under a profile that is not gated: list those that may with certctl ungated-names set")

@@ -23,7 +23,7 @@ func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
 // stops no other. Several replicas may call ExpireDue at once.
 func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) error {
 	var due []Approval
-	err := db.Read(ctx, func(tx *store.Tx) error {
+	err := db.Query(ctx, func(tx *store.Tx) error {
 		return tx.DB.Where(isPending+" AND expires_at <= ?", tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ func (q *Queue) NextDue(ctx context.Context) (time.Duration, bool, error) {
 	var next Job
 	var found bool
 	var in time.Duration
-	err := q.store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := q.store.Query(ctx, func(tx *store.Tx) (err error) {
 		found, err = tx.Find(&next, "SELECT run_at FROM jobs WHERE status = 'Pending' ORDER BY run_at, id LIMIT 1")
 		in = next.RunAt.Sub(tx.Now)
 		return err

@@ -18,7 +18,7 @@ const reapExpired = `UPDATE jobs SET status = 'Pending', run_at = ?, lease_until
 // one that fails stops no other. Any replica may reap.
 func (q *Queue) Reap(ctx context.Context) (int, error) {
 	var lost []string
-	err := q.store.Read(ctx, func(tx *store.Tx) error {
+	err := q.store.Query(ctx, func(tx *store.Tx) error {
 		return tx.DB.Raw("SELECT id FROM jobs WHERE status = 'Running' AND lease_until < ? ORDER BY lease_until, id LIMIT ?",
 			tx.Now, reapAtOnce).Scan(&lost).Error
 	})

@@ -84,7 +84,7 @@ func (a *Authenticator) lookUp(ctx context.Context, presented, address string) (
 			return actor, ctx.Err()
 		}
 	}
-	err = a.store.Read(ctx, func(tx *store.Tx) error {
+	err = a.store.Query(ctx, func(tx *store.Tx) error {
 		holder, err := HolderOf(tx, presented)
 		if err != nil {
 			return err

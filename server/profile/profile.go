@@ -64,17 +64,6 @@ func get(tx *store.Tx, id, locking string) (Profile, error) {
 	return p, nil
 }
 
-// List returns a page of profiles, oldest first. If name is not empty, it returns only the profile of that name.
-func List(tx *store.Tx, name string, page store.Page) ([]Profile, error) {
-	db := tx.DB
-	if name != "" {
-		db = db.Where("name = ?", name)
-	}
-	var rows []Profile
-	err := page.On(db, "created_at", "id").Find(&rows).Error
-	return rows, err
-}
-
 // Create stores a new profile.
 func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile) (Profile, error) {
 	if err := s.checkNew(tx, in); err != nil {

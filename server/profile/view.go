@@ -1,6 +1,10 @@
 package profile
 
 import (
+	"fmt"
+
+	"gorm.io/gorm"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -22,6 +26,57 @@ func View(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 		if id, ok := waiting[p.ID]; ok {
 			views[i].PendingApprovalID = &id
 		}
+	}
+	return views, nil
+}
+
+// shown is a profile with the approval that its edit awaits.
+type shown struct {
+	Profile           `gorm:"embedded"`
+	PendingApprovalID *string
+}
+
+// selectShown is one statement, for store.Query. There is at most one waiting edit of a profile.
+func selectShown(tx *store.Tx) *gorm.DB {
+	return tx.DB.Model(&Profile{}).Select(`profiles.*, (SELECT a.id FROM approvals a
+		WHERE a.profile_id = profiles.id AND a.kind = 'profile_edit' AND a.state = 'pending') AS pending_approval_id`)
+}
+
+func (p shown) api() api.Profile {
+	return api.Profile{
+		ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, PendingApprovalID: p.PendingApprovalID, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+	}
+}
+
+// Show returns a profile as callers see it. It runs one statement.
+func Show(tx *store.Tx, id string) (api.Profile, error) {
+	if !wellFormedID.MatchString(id) {
+		return api.Profile{}, api.NotFound("profile", id)
+	}
+	var rows []shown
+	if err := selectShown(tx).Where("id = ?", id).Find(&rows).Error; err != nil {
+		return api.Profile{}, fmt.Errorf("look up profile %s: %w", id, err)
+	}
+	if len(rows) == 0 {
+		return api.Profile{}, api.NotFound("profile", id)
+	}
+	return rows[0].api(), nil
+}
+
+// ShowList returns a page of profiles as callers see them, oldest first. If name is given, it returns the profile of
+// that name. It runs one statement.
+func ShowList(tx *store.Tx, name string, page store.Page) ([]api.Profile, error) {
+	db := selectShown(tx)
+	if name != "" {
+		db = db.Where("name = ?", name)
+	}
+	var rows []shown
+	if err := page.On(db, "created_at", "id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("list profiles: %w", err)
+	}
+	views := make([]api.Profile, len(rows))
+	for i, p := range rows {
+		views[i] = p.api()
 	}
 	return views, nil
 }

@@ -12,6 +12,11 @@ func Read[T any](ctx context.Context, db *store.Store, f func(*store.Tx) (T, err
 	return transact(ctx, db.Read, f)
 }
 
+// Query runs f, which makes one SELECT, without a transaction.
+func Query[T any](ctx context.Context, db *store.Store, f func(*store.Tx) (T, error)) (T, error) {
+	return transact(ctx, db.Query, f)
+}
+
 // Write runs a verb of a room in the one transaction of the request, for its caller.
 func Write[T any](ctx context.Context, db *store.Store, f func(*store.Tx, identity.Actor) (T, error)) (T, error) {
 	caller := CallerOf(ctx)

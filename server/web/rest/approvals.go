@@ -47,7 +47,11 @@ type listApprovalsInput struct {
 }
 
 func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*list[api.Approval], error) {
-	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]approval.Approval, error) {
+	read := web.Query[[]approval.Approval]
+	if in.CertificateID != "" {
+		read = web.Read // which certificate has the id now is another statement
+	}
+	rows, err := read(ctx, s.Store, func(tx *store.Tx) ([]approval.Approval, error) {
 		filter, err := in.filter(tx, in.State)
 		if err != nil {
 			return nil, err
@@ -87,7 +91,7 @@ func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInpu
 }
 
 func (s *server) getApproval(ctx context.Context, in *ByID) (*plain[api.Approval], error) {
-	a, err := web.Read(ctx, s.Store, func(tx *store.Tx) (approval.Approval, error) { return approval.Get(tx, in.ID) })
+	a, err := web.Query(ctx, s.Store, func(tx *store.Tx) (approval.Approval, error) { return approval.Get(tx, in.ID) })
 	return shown(a.API(), err)
 }
 

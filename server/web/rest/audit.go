@@ -20,7 +20,7 @@ type listAuditEventsInput struct {
 }
 
 func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*list[api.AuditEvent], error) {
-	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]audit.Row, error) {
+	rows, err := web.Query(ctx, s.Store, func(tx *store.Tx) ([]audit.Row, error) {
 		return audit.List(tx, audit.Filter{
 			Actor: in.Actor, Action: in.Action, ResourceID: in.ResourceID, Since: in.Since.UTC(), Until: in.Until.UTC(),
 		}, in.page(true))

@@ -18,7 +18,11 @@ type listJobsInput struct {
 }
 
 func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job], error) {
-	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]job.Job, error) {
+	read := web.Query[[]job.Job]
+	if in.CertificateID != "" {
+		read = web.Read // which certificate has the id now is another statement
+	}
+	rows, err := read(ctx, s.Store, func(tx *store.Tx) ([]job.Job, error) {
 		filter := job.Filter{Status: in.Status, Type: in.Type}
 		if in.CertificateID != "" {
 			uid, err := certificate.UIDOf(tx, in.CertificateID)
@@ -37,7 +41,7 @@ func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job
 }
 
 func (s *server) getJob(ctx context.Context, in *ByID) (*plain[api.Job], error) {
-	j, err := web.Read(ctx, s.Store, func(tx *store.Tx) (job.Job, error) { return job.Get(tx, in.ID) })
+	j, err := web.Query(ctx, s.Store, func(tx *store.Tx) (job.Job, error) { return job.Get(tx, in.ID) })
 	if err != nil {
 		return nil, err
 	}

@@ -52,12 +52,8 @@ type listProfilesInput struct {
 }
 
 func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*list[api.Profile], error) {
-	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]api.Profile, error) {
-		rows, err := profile.List(tx, in.Name, in.page(false))
-		if err != nil {
-			return nil, err
-		}
-		return profile.View(tx, rows...)
+	rows, err := web.Query(ctx, s.Store, func(tx *store.Tx) ([]api.Profile, error) {
+		return profile.ShowList(tx, in.Name, in.page(false))
 	})
 	if err != nil {
 		return nil, err
@@ -80,10 +76,7 @@ func viewedProfile(tx *store.Tx, p profile.Profile, err error) (api.Profile, err
 }
 
 func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profile], error) {
-	p, err := web.Read(ctx, s.Store, func(tx *store.Tx) (api.Profile, error) {
-		p, err := profile.Get(tx, in.ID)
-		return viewedProfile(tx, p, err)
-	})
+	p, err := web.Query(ctx, s.Store, func(tx *store.Tx) (api.Profile, error) { return profile.Show(tx, in.ID) })
 	if err != nil {
 		return nil, err
 	}

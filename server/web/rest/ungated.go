@@ -9,7 +9,7 @@ import (
 )
 
 func (s *server) getUngatedNames(ctx context.Context, _ *struct{}) (*plain[api.UngatedNames], error) {
-	names, err := web.Read(ctx, s.Store, profile.GetUngatedNames)
+	names, err := web.Query(ctx, s.Store, profile.GetUngatedNames)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+)
+
+// Query runs f, which makes one SELECT, without a transaction around it: one statement sees one snapshot by itself, and
+// saves the round trips of BEGIN and COMMIT. A second statement, and one that is no SELECT, fails. f may run again when a
+// connection was lost, so it must have no effect outside tx.
+func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
+	pool, err := s.reader.DB()
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		err := s.queryOnce(ctx, pool, f)
+		var unreachable *pgconn.ConnectError
+		if err == nil || try == maxConnections || errors.As(err, &unreachable) || !lostConnection(err) || ctx.Err() != nil {
+			return classify(err)
+		}
+	}
+}
+
+func (s *Store) queryOnce(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return &UnavailableError{err}
+	}
+	defer conn.Close() //nolint:errcheck // goes back to the pool, or is lost already
+	db := s.reader.Session(&gorm.Session{Context: ctx, NewDB: true})
+	db.Statement.ConnPool = &oneSelect{ConnPool: conn}
+	return f(&Tx{DB: db, Now: s.Now(), store: s})
+}
+
+// oneSelect passes a single SELECT on.
+type oneSelect struct {
+	gorm.ConnPool
+	ran bool
+}
+
+var (
+	errSecondStatement = errors.New("a second statement in Query: use Read")
+	errNoSelect        = errors.New("a statement in Query that is no SELECT: use Read or Write")
+)
+
+func (o *oneSelect) admit(query string) error {
+	if !strings.HasPrefix(query, "SELECT ") {
+		return errNoSelect
+	}
+	if o.ran {
+		return errSecondStatement
+	}
+	o.ran = true
+	return nil
+}
+
+// QueryContext implements gorm.ConnPool.
+func (o *oneSelect) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := o.admit(query); err != nil {
+		return nil, err
+	}
+	return o.ConnPool.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements gorm.ConnPool. A sql.Row cannot carry an error of ours, so the database gets a text that it
+// refuses.
+func (o *oneSelect) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if err := o.admit(query); err != nil {
+		return o.ConnPool.QueryRowContext(ctx, "refused in Query")
+	}
+	return o.ConnPool.QueryRowContext(ctx, query, args...)
+}
+
+// ExecContext implements gorm.ConnPool.
+func (*oneSelect) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errNoSelect
+}
+
+// PrepareContext implements gorm.ConnPool.
+func (*oneSelect) PrepareContext(context.Context, string) (*sql.Stmt, error) {
+	return nil, errNoSelect
+}
