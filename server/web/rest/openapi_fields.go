@@ -28,9 +28,9 @@ const (
 	exampleHash        = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 	exampleDigest      = "sha256:" + exampleHash
 	exampleTag         = `"3"`
-	exampleCursor      = "MjAyNi0wMS0wNVQwOTowMDowMFosbWMtd3d3"
-	exampleCSR         = "-----BEGIN CERTIFICATE REQUEST-----\nMIHNMHUCAQAwEzERMA8GA1UEAwwI...\n-----END CERTIFICATE REQUEST-----\n"
-	exampleCertificate = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIQXxwOmns9...\n-----END CERTIFICATE-----\n"
+	exampleCursor      = "opaque-cursor"
+	exampleCSR         = "-----BEGIN CERTIFICATE REQUEST-----\n…\n-----END CERTIFICATE REQUEST-----\n"
+	exampleCertificate = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n"
 	exampleTime        = "2026-01-05T09:00:00Z"
 	exampleEnd         = "2026-04-05T09:00:00Z"
 	exampleDeadline    = "2026-01-12T09:00:00Z"
