@@ -65,7 +65,9 @@ func (s *Store) up(ctx context.Context, provider *goose.Provider) error {
 // schema is what is in the database, and what this role may do about it. It is read without goose, which makes its
 // table before it looks at it: the role that serves may not.
 type schema struct {
-	Made      bool
+	Made      bool  // goose has its table
+	HasTables bool  // the first migration was applied
+	HasInit   bool  // it says which version of it that was
 	Version   int64 `gorm:"-"`
 	MayChange bool
 	Role      string
@@ -73,8 +75,11 @@ type schema struct {
 }
 
 const (
-	sqliteSchema   = `SELECT count(*) > 0 AS made, true AS may_change FROM sqlite_master WHERE name = 'goose_db_version'`
-	postgresSchema = `SELECT to_regclass('goose_db_version') IS NOT NULL AS made, current_user AS role,
+	sqliteSchema = `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version') AS made,
+		EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'audit_events') AS has_tables,
+		EXISTS (SELECT 1 FROM pragma_table_info('schema_requirements') WHERE name = 'init') AS has_init, true AS may_change`
+	postgresSchema = `SELECT to_regclass('goose_db_version') IS NOT NULL AS made, to_regclass('audit_events') IS NOT NULL AS has_tables,
+		EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('schema_requirements') AND attname = 'init') AS has_init, current_user AS role,
 		COALESCE(pg_get_userbyid(c.relowner), '') AS owner,
 		COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false) AND COALESCE(pg_has_role(c.relowner, 'USAGE'), true) AS may_change
 		FROM (VALUES (1)) one LEFT JOIN pg_class c ON c.oid = to_regclass('goose_db_version')`
@@ -92,15 +97,34 @@ func (s *Store) schema(ctx context.Context) (schema, error) {
 	if !there.Made {
 		return there, nil
 	}
+	if there.HasTables && !there.HasInit {
+		return there, errOldInit
+	}
 	if !there.MayChange {
 		if err := s.checkRights(ctx, there.Role); err != nil {
 			return there, err
 		}
 	}
 	var err error
-	there.Version, err = schemaVersion(s.reader.WithContext(ctx))
-	return there, err
+	if there.Version, err = schemaVersion(s.reader.WithContext(ctx)); err != nil || !there.HasTables {
+		return there, err
+	}
+	var init int
+	if err := s.reader.WithContext(ctx).Raw("SELECT init FROM schema_requirements").Scan(&init).Error; err != nil {
+		return there, fmt.Errorf("read which program made the schema: %w", err)
+	}
+	if init != initVersion {
+		return there, errOldInit
+	}
+	return there, nil
 }
+
+// initVersion is the version of 00001_init.sql. Until it was frozen it was edited in place, so a database may have tables
+// that no migration can upgrade.
+const initVersion = 1
+
+var errOldInit = errors.New("the database was made by a development version of certctl, and its tables cannot be upgraded: " +
+	"start with an empty database, by another CERTCTL_DATABASE_URL or CERTCTL_DATA_DIR")
 
 func schemaVersion(db *gorm.DB) (version int64, _ error) {
 	err := db.Raw("SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version).Error

@@ -246,9 +246,10 @@ CREATE TABLE issuers (
 -- What was signed by older rules would undo newer ones: a program with a lower version neither signs nor writes.
 CREATE TABLE schema_requirements (
     id          integer PRIMARY KEY CHECK (id = 1),
-    min_program integer NOT NULL CHECK (min_program > 0)
+    min_program integer NOT NULL CHECK (min_program > 0),
+    init        integer NOT NULL -- which version of this file made the tables: see initVersion in the program
 );
-INSERT INTO schema_requirements (id, min_program) VALUES (1, 1);
+INSERT INTO schema_requirements (id, min_program, init) VALUES (1, 1, 1);
 
 -- What the gate let through: one row per job, written once, with the very bytes to sign.
 CREATE TABLE intents (
