@@ -69,6 +69,13 @@ func (c *Client) PreviewRenewal(ctx context.Context, id string, b api.Renew) (ap
 	return call[api.RenewalPreview](ctx, c, r)
 }
 
+// PreviewCertificate tells what ReplaceCertificate would do, or CreateCertificate if no certificate has the id. It
+// changes nothing.
+func (c *Client) PreviewCertificate(ctx context.Context, b api.CreateCertificate, opts ...IssueOption) (api.CertificatePreview, error) {
+	r := request{method: http.MethodPost, path: certificatesPath("preview"), body: b, want: http.StatusOK}
+	return call[api.CertificatePreview](ctx, c, r.withIssueOptions(opts))
+}
+
 func certificatesPath(rest ...string) string { return apiPath("certificates", rest...) }
 
 // DeleteCertificate archives a certificate. The id is free again; jobs, approvals and audit rows stay.

@@ -9,19 +9,32 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Preview returns what Replace would do with a certificate, or what Create would do if none has the id. It locks and
-// writes nothing. It leaves Issuance at none: package issuance fills it in.
-func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, error) {
+// Candidate is a certificate as an edit or a create would store it.
+type Candidate struct {
+	Certificate
+	ClosesRequest bool // the edit cancels the request that waits now
+}
+
+// Preview returns what Replace would do with a certificate, or what Create would do if none has the id, and what either
+// would store. It locks and writes nothing. It leaves Issuance at none: package issuance fills it in.
+func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, Candidate, error) {
 	preview := api.CertificatePreview{
 		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},
 		Proposed: api.ProposedNames{CommonName: in.CommonName, SANs: in.SANs}, Warnings: []string{},
 	}
 	stored, err := Get(tx, in.ID)
+	candidate := Candidate{Certificate: stored}
 	var before *api.CertificateSpec
 	switch {
 	case err == nil:
 		before = &stored.Spec.V
-		preview.Outcome, err = previewEdit(tx, stored, in.CertificateSpec, based)
+		var e edit
+		if e, err = checkEdit(tx, profile.Get, stored, in.CertificateSpec, based); e.none {
+			preview.Outcome = api.CertificateNone
+		} else {
+			preview.Outcome = api.CertificateUpdates
+		}
+		candidate.ClosesRequest = e.stale.ID != ""
 	case api.Is(err, api.CodeNotFound) && len(based) == 0: // an edit is based on a version, a new certificate on none
 		_, err = checkNew(tx, profile.Get, in)
 	}
@@ -29,18 +42,12 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 		preview.Outcome, err = api.CertificateRefused, nil
 	}
 	if err != nil {
-		return preview, err
+		return preview, candidate, err
 	}
+	candidate.Spec.V = in.CertificateSpec
+	candidate.ID = in.ID
 	preview.Changes, err = listChanges(before, in.CertificateSpec)
-	return preview, err
-}
-
-func previewEdit(tx *store.Tx, stored Certificate, spec api.CertificateSpec, based api.Precondition) (api.CertificateOutcome, error) {
-	e, err := checkEdit(tx, profile.Get, stored, spec, based)
-	if e.none {
-		return api.CertificateNone, err
-	}
-	return api.CertificateUpdates, err
+	return preview, candidate, err
 }
 
 // listChanges lists the fields that differ; every field if before is nil.

@@ -9,6 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -128,9 +129,27 @@ func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, err
 		// The certificate's own CSR is read under the lock: a PUT may have replaced the one that the caller knows.
 		CSRPEM: cmp.Or(csrPEM, row.Spec.V.CSRPEM),
 	}
-	if p.CSR, err = g.csrs.parse(p.CSRPEM); err != nil {
-		return p, &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
+	return p, g.complete(&p)
+}
+
+// Foresee returns what would be signed for a certificate that is not stored. It locks nothing.
+func (g *Gate) Foresee(tx *store.Tx, c certificate.Certificate) (Proposal, error) {
+	stored, err := profile.Get(tx, c.Spec.V.ProfileID)
+	if err != nil {
+		return Proposal{}, err
 	}
-	p.Subject, err = g.newSubject(p)
-	return p, err
+	p := Proposal{
+		Certificate: c, Profile: stored.Spec.V, ProfileID: stored.ID, ProfileVersion: stored.Version, CSRPEM: c.Spec.V.CSRPEM,
+	}
+	return p, g.complete(&p)
+}
+
+// complete parses the CSR of a proposal and builds its subject.
+func (g *Gate) complete(p *Proposal) error {
+	var err error
+	if p.CSR, err = g.csrs.parse(p.CSRPEM); err != nil {
+		return &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
+	}
+	p.Subject, err = g.newSubject(*p)
+	return err
 }

@@ -55,3 +55,38 @@ func (s *Service) fillPreview(tx *store.Tx, who identity.Actor, preview *api.Ren
 	}
 	return err
 }
+
+// PreviewIssue fills in what ?issue=true would do with a certificate that is to be stored. A refusal of the issuance
+// refuses the whole call.
+func (s *Service) PreviewIssue(tx *store.Tx, who identity.Actor, preview *api.CertificatePreview, c certificate.Candidate, r Request) error {
+	if preview.Outcome == api.CertificateRefused {
+		return nil
+	}
+	err := s.checkCandidate(tx, who, preview, c, r)
+	if errors.As(err, &preview.Problem) {
+		preview.Outcome, preview.Issuance = api.CertificateRefused, api.IssuanceNone
+		return nil
+	}
+	return err
+}
+
+func (s *Service) checkCandidate(tx *store.Tx, who identity.Actor, preview *api.CertificatePreview, c certificate.Candidate, r Request) error {
+	if faults := checkPeople(who, r.Renew); len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	proposal, err := s.Gate.Foresee(tx, c.Certificate)
+	if err != nil {
+		return asInvalid(err)
+	}
+	if c.ClosesRequest {
+		proposal.Certificate.UID = "" // so the request that the edit cancels is not in the way
+	}
+	if _, err := s.checkRenewable(tx, proposal, r); err != nil {
+		return err
+	}
+	preview.Issuance = api.IssuanceSigns
+	if proposal.Profile.RequiresApproval && !s.Approvals.HasBypass() {
+		preview.Issuance = api.IssuanceWaits
+	}
+	return nil
+}

@@ -162,6 +162,39 @@ func (s *server) replaceCertificate(ctx context.Context, in *replaceCertificateI
 	return &versioned[api.Certificate]{ETag: etag(c.Version), Body: c}, nil
 }
 
+// previewCertificateBody is the body of a create or of an edit.
+type previewCertificateBody struct {
+	api.CreateCertificate
+	SentVersion
+}
+
+// TransformSchema implements huma.SchemaTransformer.
+func (previewCertificateBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	return allowSentBack(r, s, reflect.TypeFor[api.Certificate]())
+}
+
+func (b *previewCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
+
+type previewCertificateInput struct {
+	IfMatch
+	Issue
+	Sent[previewCertificateBody]
+}
+
+func (s *server) previewCertificate(ctx context.Context, in *previewCertificateInput) (*plain[api.CertificatePreview], error) {
+	based := in.value.precondition(in.precondition())
+	return preview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.CertificatePreview, error) {
+		told, candidate, err := s.Certificates.Preview(tx, in.value.CreateCertificate, based)
+		if err == nil && in.Issue.Issue {
+			err = s.Issuance.PreviewIssue(tx, who, &told, candidate, in.request(candidate.ID))
+		}
+		if told.Problem != nil {
+			told.Problem = web.Document(*told.Problem, identity.RequestID(ctx))
+		}
+		return told, err
+	})
+}
+
 func (s *server) deleteCertificate(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	return web.Write(ctx, s.Store, func(tx *store.Tx, who identity.Actor) (*struct{}, error) {
 		return &struct{}{}, s.Certificates.Archive(tx, who, in.ID, in.precondition())

@@ -313,7 +313,7 @@ func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
 	}
 	var faults []api.Fault
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		detail := parameterFault(op.Parameters, name, query[name])
+		detail := parameterFault(op, name, query[name])
 		if detail != "" {
 			faults = append(faults, api.Fault{Pointer: "?" + name, Detail: detail})
 		}
@@ -348,7 +348,16 @@ func isJSON(contentType string) bool {
 	return err == nil && mediaType == "application/json" && (charset == "" || charset == "utf-8" || charset == "UTF-8")
 }
 
-func parameterFault(known []*huma.Param, name string, values []string) string {
+// retiredParameters are parameters that older clients send, with the way that replaced them.
+var retiredParameters = map[string]map[string]string{
+	"replace-profile": {"dry_run": "is replaced: send the body, with the id of the profile, to POST /api/v1/profiles/preview"},
+}
+
+func parameterFault(op *huma.Operation, name string, values []string) string {
+	if detail, retired := retiredParameters[op.OperationID][name]; retired {
+		return detail
+	}
+	known := op.Parameters
 	at := slices.IndexFunc(known, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
 	if at < 0 {
 		return "is no parameter here"
@@ -396,6 +405,7 @@ func correctSchemas(doc *huma.OpenAPI) {
 		{"Approval", "context"},
 		{"Approval", "previous"},
 		{"IssuanceContext", "current"},
+		{"CertificatePreview", "problem"},
 		{"RenewalPreview", "context"},
 		{"RenewalPreview", "problem"},
 	} {

@@ -259,6 +259,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		body := certificateBody(t, p.ID, "")
 		c := succeeded[api.Certificate](t, call("olga", "create-certificate", "", body), 201)
 		call("olga", "replace-certificate", c.ID, strings.Replace(body, "{", `{"renew_before_seconds":60,`, 1))
+		call("vera", "preview-certificate", "", body)
+		call("vera", "preview-certificate", "", strings.Replace(body, "{", `{"id":"`+c.ID+`",`, 1))
 		call("vera", "preview-renewal", c.ID, `{"digest":"sha256:0"}`)
 		call("vera", "preview-renewal", c.ID, "")
 		for _, verb := range []struct{ who, id string }{{"bob", "reject-approval"}, {"olga", "withdraw-approval"}, {"bob", "approve-approval"}} {

@@ -110,6 +110,12 @@ func (s *server) certificateRoutes(h huma.API) {
 			"Under a gated profile that issuance waits until another person approves it.",
 		codes: onlyOnce(api.CodeAlreadyExists, api.CodeProfileDisabled, api.CodeApprovalRequired),
 	})
+	post(s, h, readers, "/api/v1/certificates/preview", "preview-certificate", http.StatusOK, s.previewCertificate, about{
+		tag: tagCertificates, summary: "Preview a new or replaced certificate",
+		description: "Tells what creating or replacing a certificate would do for the caller, and stores nothing. " +
+			"A body with the `id` of a certificate that exists previews an edit; any other body previews a new certificate. " +
+			"With `?issue=true` it also tells what the issuance would do. If the write would be refused, `problem` has the refusal.",
+	})
 	put(s, h, operators, "/api/v1/certificates/{id}", "replace-certificate", s.replaceCertificate, about{
 		tag: tagCertificates, summary: "Replace a certificate",
 		description: "Replaces the whole certificate; the profile stays the same. " +

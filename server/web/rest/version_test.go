@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,21 @@ import (
 )
 
 // If-Match on both kinds of object: what was based on another version is refused, but not what is stored already.
+// An older client that asks for a dry run is told what replaced it, and nothing is stored.
+func TestReplaceProfile_DryRunIsRefused(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		p := s.Profile(t, false)
+		a := ask(t, s, "olga", http.MethodPut, "/api/v1/profiles/"+p.ID+"?dry_run=true", `{"name":"other","requires_approval":true}`)
+		if a.status != http.StatusUnprocessableEntity || !strings.Contains(string(a.body), "POST /api/v1/profiles/preview") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		now, err := s.Client(t, "vera").GetProfile(t.Context(), p.ID)
+		if err != nil || now.Version != p.Version {
+			t.Errorf("version %d, %v", now.Version, err)
+		}
+	})
+}
+
 func TestIfMatch(t *testing.T) {
 	// Each object is at version 3. The headers are its lines.
 	cases := []struct {
