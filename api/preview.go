@@ -24,16 +24,16 @@ const (
 // CertificatePreview is what a POST or a PUT of a certificate would do. Nothing of it has happened.
 type CertificatePreview struct {
 	Outcome    CertificateOutcome `json:"outcome" enum:"creates,none,updates,refused"`
-	Issuance   IssuanceOutcome    `json:"issuance" enum:"none,signs,waits" doc:"what ?issue=true would do; none without it"`
-	Changes    []Change           `json:"changes"`
-	CSRIgnored []Ignored          `json:"csr_ignored" doc:"what the CSR asks for and the certificate would not have"`
-	Proposed   ProposedNames      `json:"proposed" doc:"the names to send"`
-	Warnings   []string           `json:"warnings"`
-	Problem    *Problem           `json:"problem" doc:"why it is refused; null unless it is"`
+	Issuance   IssuanceOutcome    `json:"issuance" enum:"none,signs,waits" doc:"Outcome of the issuance that ?issue=true requests; none without it."`
+	Changes    []Change           `json:"changes" doc:"Fields that the write changes."`
+	CSRIgnored []Ignored          `json:"csr_ignored" doc:"Parts of the CSR that would not be signed."`
+	Proposed   ProposedNames      `json:"proposed" doc:"Names to send."`
+	Warnings   []string           `json:"warnings" doc:"Warnings about the write, for people to read."`
+	Problem    *Problem           `json:"problem"`
 }
 
 // ProposedNames are the names of a certificate.
 type ProposedNames struct {
-	CommonName string   `json:"common_name"`
-	SANs       []string `json:"sans"`
+	CommonName string   `json:"common_name" doc:"Common name; empty for none."`
+	SANs       []string `json:"sans" doc:"Subject alternative names."`
 }

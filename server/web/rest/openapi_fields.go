@@ -214,6 +214,25 @@ var fields = map[string]field{
 
 	"CreateCertificateBody.profile_id":  {"Id of the profile. It never changes.", nil},
 	"CreateCertificateBody.sans":        {specSANs, nil},
+	"PreviewCertificateBody":            {"A certificate as it is to be. With the `id` of a certificate that exists, the body is an edit.", nil},
+	"PreviewCertificateBody.id":         {"Id of your choice: `mc-` and lower-case letters, digits and hyphens. With the id of a certificate that exists, the body is an edit.", "mc-www"},
+	"PreviewCertificateBody.profile_id": {"Id of the profile. It never changes.", nil},
+	"PreviewCertificateBody.sans":       {specSANs, nil},
+	"CertificatePreview":                {"Outcome that writing a certificate would have for the caller.", nil},
+	"CertificatePreview.outcome": {"Outcome of the call.\n" +
+		"- `creates`: a new certificate is stored.\n" +
+		"- `none`: the content is stored already.\n" +
+		"- `updates`: the certificate is replaced.\n" +
+		"- `refused`: nothing is stored; `problem` says why.", "creates"},
+	"CertificatePreview.issuance": {"Outcome of the issuance that `?issue=true` requests; `none` without it.\n" +
+		"- `none`: nothing is issued.\n" +
+		"- `signs`: a worker signs at once.\n" +
+		"- `waits`: the request waits until another person approves it.", "waits"},
+	"CertificatePreview.problem":        {previewProblem, nil},
+	"CertificatePreview.warnings":       {"", []string{}},
+	"ProposedNames":                     {"Names of a certificate.", nil},
+	"ProposedNames.common_name":         {"", "www.shop.example.com"},
+	"ProposedNames.sans":                {"", []string{"www.shop.example.com"}},
 	"ReplaceCertificateBody":            {"A certificate as it is to be. An answer may be sent back: what the server sets is ignored, but `id` and `version`.", nil},
 	"ReplaceCertificateBody.profile_id": {"Id of the profile. A certificate stays with its profile: another profile is refused.", nil},
 	"ReplaceCertificateBody.id":         {"", "mc-www"},
@@ -514,7 +533,7 @@ func describeDefaults(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	for body, spec := range map[string]any{
 		"CreateProfileBody": api.DefaultProfileSpec(), "ReplaceProfileBody": api.DefaultProfileSpec(), "PreviewProfileBody": api.DefaultProfileSpec(),
-		"CreateCertificateBody": api.DefaultCertificateSpec(), "ReplaceCertificateBody": api.DefaultCertificateSpec(),
+		"CreateCertificateBody": api.DefaultCertificateSpec(), "ReplaceCertificateBody": api.DefaultCertificateSpec(), "PreviewCertificateBody": api.DefaultCertificateSpec(),
 	} {
 		for name, value := range jsonMembers(spec) {
 			if !slices.Contains(schemas[body].Required, name) {
