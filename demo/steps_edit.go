@@ -74,7 +74,7 @@ func rejectionSeen(ctx context.Context, s *stage) error {
 	}
 	return errors.Join(
 		expect(words(out, "bob rejected this edit (approval "+s.editID+")"), "the error says that bob rejected it"),
-		expect(words(out, rejectionNote), "the error gives his note"),
+		expect(words(out, rejectionNote), "the error gives the note of bob"),
 	)
 }
 
