@@ -49,7 +49,7 @@ func config(version string) huma.Config {
 
 const accessKey = "access"
 
-func register[I, O any](s *server, h huma.API, a web.Access, method, path, id string, status int, f handler[I, O], text about) {
+func register[I, O any](s *server, h huma.API, a web.Access, method, path, id string, status int, f handler[I, O], text documentation) {
 	in, hasBody := any(new(I)).(bodied)
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: id, DefaultStatus: status,

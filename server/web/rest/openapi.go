@@ -75,14 +75,14 @@ const (
 )
 
 // describe completes an operation that is about to be registered.
-func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text about, common []api.Code) {
+func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text documentation, common []api.Code) {
 	op.Tags, op.Summary = []string{text.tag}, text.summary
-	op.Description = text.description + " " + whoMay(a)
+	op.Description = text.description + " " + describeAccess(a)
 	requireKey(op, !a.Public)
 	op.Responses = problemResponses(doc, append(common, text.codes...))
 }
 
-func whoMay(a web.Access) string {
+func describeAccess(a web.Access) string {
 	roles := slices.Concat(a.Roles, a.InRoom)
 	switch {
 	case a.Public:
@@ -141,7 +141,7 @@ func problemResponse(doc *huma.OpenAPI, codes []api.Code) *huma.Response {
 		lines[i] = "- `" + string(code) + "`: " + kind.When
 		doc.Components.Examples[string(code)] = &huma.Example{Summary: kind.Title, Value: exampleProblem(code, kind)}
 		media.Examples[string(code)] = &huma.Example{Ref: "#/components/examples/" + string(code)}
-		if name := headerOf(code); name != "" {
+		if name := problemHeader(code); name != "" {
 			response.Headers[name] = &huma.Header{Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 	}
@@ -152,8 +152,8 @@ func problemResponse(doc *huma.OpenAPI, codes []api.Code) *huma.Response {
 	return response
 }
 
-// headerOf returns the header that a problem comes with.
-func headerOf(code api.Code) string {
+// problemHeader returns the header that a problem comes with.
+func problemHeader(code api.Code) string {
 	switch code {
 	case api.CodeUnauthenticated:
 		return "WWW-Authenticate"
@@ -176,7 +176,7 @@ func exampleProblem(code api.Code, kind web.Kind) *api.Problem {
 func describeDocument(doc *huma.OpenAPI) {
 	for _, format := range []struct{ extension, schemaType, name string }{{"json", huma.TypeObject, "JSON"}, {"yaml", huma.TypeString, "YAML"}} {
 		op := &huma.Operation{Method: http.MethodGet, Path: "/openapi." + format.extension, OperationID: "get-openapi-" + format.extension}
-		describe(doc, op, anyone, about{
+		describe(doc, op, anyone, documentation{
 			tag: tagOperations, summary: "Get the OpenAPI document as " + format.name,
 			description: "Returns this document as " + format.name + ".",
 		}, []api.Code{api.CodeInternal})

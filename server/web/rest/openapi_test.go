@@ -116,14 +116,14 @@ func TestOpenAPI_DescribesEveryOperation(t *testing.T) {
 			t.Errorf("%s does not list its codes", op.id)
 		}
 		for _, p := range op.Parameters {
-			described(t, op.id+" "+p.Value.Name, p.Value.Description, p.Value.Schema, p.Value.Example)
+			checkDescription(t, op.id+" "+p.Value.Name, p.Value.Description, p.Value.Schema, p.Value.Example)
 		}
 		for status, response := range op.Responses.Map() {
 			if response.Value.Description == nil || *response.Value.Description == "" {
 				t.Errorf("%s: %s has no description", op.id, status)
 			}
 			for name, header := range response.Value.Headers {
-				described(t, op.id+" "+status+" "+name, header.Value.Description, header.Value.Schema, header.Value.Example)
+				checkDescription(t, op.id+" "+status+" "+name, header.Value.Description, header.Value.Schema, header.Value.Example)
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func TestOpenAPI_DescribesEveryField(t *testing.T) {
 		for field, s := range schema.Value.Properties {
 			// A reference has its description and those of its fields; what comes back from the caller is ignored.
 			if s.Ref == "" && s.Value.Description != "Set by the server, and ignored here." {
-				described(t, name+"."+field, s.Value.Description, s, nil)
+				checkDescription(t, name+"."+field, s.Value.Description, s, nil)
 			}
 		}
 	}
@@ -152,9 +152,9 @@ func TestOpenAPI_ExamplesOfProblemsAreValid(t *testing.T) {
 	}
 }
 
-// described checks the description, and that there is an example that is valid. Booleans, and objects whose fields have
+// checkDescription checks the description, and that there is an example that is valid. Booleans, and objects whose fields have
 // examples, need none.
-func described(t *testing.T, name, description string, schema *openapi3.SchemaRef, example any) {
+func checkDescription(t *testing.T, name, description string, schema *openapi3.SchemaRef, example any) {
 	t.Helper()
 	if !strings.HasSuffix(description, ".") {
 		t.Errorf("%s has the description %q", name, description)

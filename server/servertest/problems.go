@@ -12,8 +12,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// documented lists the codes that the OpenAPI document gives each operation: method, path, codes.
-type documented map[string]map[string][]string
+// operationCodes lists the codes that the OpenAPI document gives each operation: method, path, codes.
+type operationCodes map[string]map[string][]string
 
 // checkProblems fails the test if an operation answers a problem whose code the OpenAPI document does not list for that
 // operation.
@@ -38,7 +38,7 @@ func checkProblems(t testing.TB, handler http.Handler) http.Handler {
 }
 
 // of returns the operation of a request; an empty path if there is none.
-func (d documented) of(method, path string) (template string, codes []string) {
+func (d operationCodes) of(method, path string) (template string, codes []string) {
 	for candidate, codes := range d[strings.ToLower(method)] {
 		if candidate == path {
 			return candidate, codes
@@ -55,7 +55,7 @@ func matches(template, path string) bool {
 	return slices.EqualFunc(wanted, parts, func(want, part string) bool { return want == part || strings.HasPrefix(want, "{") })
 }
 
-func readCodes(t testing.TB, handler http.Handler) documented {
+func readCodes(t testing.TB, handler http.Handler) operationCodes {
 	t.Helper()
 	type response struct {
 		Ref     string `json:"$ref"`
@@ -73,7 +73,7 @@ func readCodes(t testing.TB, handler http.Handler) documented {
 	if err := json.Unmarshal(answer.Body.Bytes(), &doc); err != nil {
 		t.Fatalf("the OpenAPI document: %v", err)
 	}
-	codes := documented{}
+	codes := operationCodes{}
 	for path, operations := range doc.Paths {
 		for method, operation := range operations {
 			if codes[method] == nil {
