@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 

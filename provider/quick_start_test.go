@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // The provider's index page leads to a gated profile and a plan that stops. Its commands, run in one shell, print the

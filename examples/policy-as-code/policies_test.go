@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certctl/terraform-provider-certctl/provider/terraformtest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // tool is a program that tools/policy pins.

@@ -52,7 +52,7 @@ func checkDecider(who identity.Actor, a Approval, open bool) *api.Problem {
 			"two-person integrity: %s is excluded from deciding this request; another person must decide it", who.Accountable())
 	case who.Kind != identity.Human:
 		return api.Refuse(api.CodeHumanRequired, "%s is a service: only a person may decide", who.ID)
-	case !who.Has(api.RoleApprover):
+	case !principal.HasRole(who, api.RoleApprover):
 		p := api.Refuse(api.CodeForbidden, "%s has no role %s", who.ID, api.RoleApprover)
 		p.Principal, p.RequiredRoles = who.ID, []api.Role{api.RoleApprover}
 		return p

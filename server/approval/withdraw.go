@@ -4,6 +4,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
@@ -32,7 +33,7 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 // a service or the scheduler never is.
 func checkWithdrawer(who identity.Actor, a Approval) *api.Problem {
 	madeByPerson := a.RequestedBy == a.Accountable
-	if who.Accountable() == a.Accountable || (!madeByPerson && who.Has(api.RoleOperator)) {
+	if who.Accountable() == a.Accountable || (!madeByPerson && principal.HasRole(who, api.RoleOperator)) {
 		return nil
 	}
 	refusal := api.Refuse(api.CodeForbidden, "approval %s was requested by %s: only the requester or their services may withdraw it", a.ID, a.Accountable)

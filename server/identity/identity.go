@@ -5,10 +5,7 @@ package identity
 
 import (
 	"context"
-	"slices"
 	"time"
-
-	"github.com/certctl/terraform-provider-certctl/api"
 )
 
 // Kind tells people, services and the system apart.
@@ -16,17 +13,17 @@ type Kind string
 
 // The kinds of actor.
 const (
-	Human   = Kind(api.KindHuman)
-	Service = Kind(api.KindService)
-	System  = Kind("system")
+	Human   Kind = "human"
+	Service Kind = "service"
+	System  Kind = "system"
 )
 
 // Actor is whoever acts. The zero Actor may do nothing.
 type Actor struct {
 	ID           string
 	Kind         Kind
-	Owner        string // of a service: the human who owns it; of the scheduler: the person it asks for
-	Roles        []api.Role
+	Owner        string   // of a service: the human who owns it; of the scheduler: the person it asks for
+	Roles        []string // as api.Role spells them
 	KeyID        string
 	KeyExpiresAt *time.Time
 }
@@ -53,13 +50,6 @@ func (a Actor) Accountable() string {
 // Scheduler is the scheduler asking for something that a person stands behind.
 func Scheduler(accountable string) Actor {
 	return Actor{ID: "system-scheduler", Kind: System, Owner: accountable}
-}
-
-// Has says whether the actor has any of the roles. All roles read as viewer does; none implies another.
-func (a Actor) Has(roles ...api.Role) bool {
-	return slices.ContainsFunc(roles, func(wanted api.Role) bool {
-		return slices.Contains(a.Roles, wanted) || (wanted == api.RoleViewer && len(a.Roles) > 0)
-	})
 }
 
 // Type is the actor's type in the audit trail.

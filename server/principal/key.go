@@ -160,7 +160,7 @@ func (h Holder) Actor(now time.Time) (identity.Actor, error) {
 		return identity.Actor{}, ErrUnauthenticated
 	}
 	actor := identity.Actor{
-		ID: h.ID, Kind: identity.Kind(h.Kind), Roles: h.Roles.V, KeyID: h.KeyID, KeyExpiresAt: h.KeyExpiresAt,
+		ID: h.ID, Kind: identity.Kind(h.Kind), Roles: roleTexts(h.Roles.V), KeyID: h.KeyID, KeyExpiresAt: h.KeyExpiresAt,
 	}
 	if h.Owner != nil {
 		actor.Owner = *h.Owner

@@ -43,7 +43,7 @@ func CallerOf(ctx context.Context) Caller {
 // Authenticate finds the caller of a request by its credentials and checks that they have one of the roles.
 func (s *Server) Authenticate(r *http.Request, a Access) (Caller, error) {
 	who, err := s.holder(r)
-	if err == nil && len(a.Roles) > 0 && !who.Has(a.Roles...) {
+	if err == nil && len(a.Roles) > 0 && !principal.HasRole(who, a.Roles...) {
 		err = forbidden(who, a.Roles)
 	}
 	return Caller{who, a}, err
@@ -113,7 +113,7 @@ func (c Caller) checkReplayAllowed(tx *store.Tx) error {
 // reloadWith reloads a principal, and refuses if they no longer have any of the roles.
 func reloadWith(tx *store.Tx, who identity.Actor, roles []api.Role) (identity.Actor, error) {
 	who, err := principal.Reload(tx, who)
-	if err == nil && !who.Has(roles...) {
+	if err == nil && !principal.HasRole(who, roles...) {
 		err = forbidden(who, roles)
 	}
 	return who, err
