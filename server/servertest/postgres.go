@@ -20,15 +20,33 @@ const postgresVariable = "CERTCTL_TEST_POSTGRES_URL"
 func freshDatabase(t testing.TB) string {
 	t.Helper()
 	NeedPostgres(t)
-	base := os.Getenv(postgresVariable)
-	if base == "" {
-		t.Fatalf("%s is not set: run the tests with make test, or with scripts/with-postgres go test ...", postgresVariable)
-	}
+	baseURL(t)
 	copying, err := copyOfTemplate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := store.NewID("t")
+	return makeDatabase(t, copying)
+}
+
+// EmptyDatabase makes a PostgreSQL database without tables and drops it when the test ends.
+func EmptyDatabase(t testing.TB) string {
+	t.Helper()
+	NeedPostgres(t)
+	return makeDatabase(t, "")
+}
+
+func baseURL(t testing.TB) string {
+	t.Helper()
+	base := os.Getenv(postgresVariable)
+	if base == "" {
+		t.Fatalf("%s is not set: run the tests with make test, or with scripts/with-postgres go test ...", postgresVariable)
+	}
+	return base
+}
+
+func makeDatabase(t testing.TB, copying string) string {
+	t.Helper()
+	base, name := baseURL(t), store.NewID("t")
 	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q %s`, name, copying)); err != nil {
 		t.Fatal(err)
 	}

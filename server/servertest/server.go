@@ -42,6 +42,8 @@ type options struct {
 	idle     bool
 	tampered bool
 	skews    bool
+	at       time.Time // zero: now
+	kept     bool
 }
 
 // Option changes how a server runs.
@@ -73,6 +75,12 @@ func Trace(f func(sql string)) Option { return func(o *options) { o.trace = f } 
 // is taken to have the server's.
 func DatabaseClock() Option { return func(o *options) { o.skews = true } }
 
+// At starts the server's clock at a time.
+func At(at time.Time) Option { return func(o *options) { o.at = at } }
+
+// Kept is for a database that was filled before: its people are in it.
+func Kept() Option { return func(o *options) { o.kept = true } }
+
 // Log collects the server's log, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 
@@ -92,6 +100,13 @@ func Postgres(t testing.TB, opts ...Option) *Server {
 func On(t testing.TB, databaseURL string, opts ...Option) *Server {
 	t.Helper()
 	return start(t, options{database: databaseURL}, opts...)
+}
+
+// OnFile runs a server on a SQLite file that the test brings, until the test ends.
+func OnFile(t testing.TB, path string, opts ...Option) *Server {
+	t.Helper()
+	NeedSQLite(t)
+	return start(t, options{path: path}, opts...)
 }
 
 // Each runs a test on both databases, in parallel.
@@ -120,8 +135,13 @@ func start(t testing.TB, o options, opts ...Option) *Server {
 		opt(&o)
 	}
 	s := &Server{options: o, Clock: &Clock{}, keys: map[string]string{}}
+	if !o.at.IsZero() {
+		s.Clock.moved = time.Until(o.at)
+	}
 	s.open(t)
-	s.people(t)
+	if !o.kept {
+		s.people(t)
+	}
 	t.Cleanup(func() {
 		if !s.options.tampered {
 			CheckInvariants(t, s.Store)
