@@ -36,7 +36,7 @@ func (a *Admin) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, er
 // HandOver gives a person's services, and the certificates that the scheduler renews in their name, to another person.
 func (a *Admin) HandOver(tx *store.Tx, from, to string) (principal.Effects, error) {
 	var done principal.Effects
-	services, err := principal.Services(tx, from)
+	services, err := principal.ListServices(tx, from)
 	if err != nil {
 		return done, err
 	}

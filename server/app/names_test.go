@@ -216,7 +216,7 @@ var actionForm = regexp.MustCompile(`^"([a-z]+(?:_[a-z]+)+)"$`)
 func actionsIn(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.CallExpr:
-		if name, ok := n.Fun.(*ast.Ident); ok && slices.Contains([]string{"appendAudit", "record", "change"}, name.Name) {
+		if name, ok := n.Fun.(*ast.Ident); ok && slices.Contains([]string{"appendAudit", "update"}, name.Name) {
 			return literalActions(n.Args[:min(len(n.Args), 3)])
 		}
 	case *ast.KeyValueExpr:

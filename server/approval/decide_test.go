@@ -143,7 +143,7 @@ func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
 			func(tx *store.Tx) error { return principal.SetRoles(tx, "bob", []api.Role{api.RoleViewer}) }, api.CodeForbidden,
 		},
 		"revoked": {func(tx *store.Tx) error {
-			keys, err := principal.Keys(tx)
+			keys, err := principal.ListKeys(tx)
 			for _, k := range keys {
 				if err == nil && k.PrincipalID == "bob" {
 					err = principal.RevokeKey(tx, k.ID)

@@ -45,7 +45,7 @@ type keyList struct{}
 func (keyList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Key
 	err := look(ctx, config, func(tx *store.Tx) (err error) {
-		rows, err = principal.Keys(tx)
+		rows, err = principal.ListKeys(tx)
 		return err
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ type principalList struct{}
 func (principalList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Principal
 	err := look(ctx, config, func(tx *store.Tx) (err error) {
-		rows, err = principal.List(tx)
+		rows, err = principal.ListAll(tx)
 		return err
 	})
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 //     requester stands for,
 //   - the people that the requester names, and the owners of the services that the requester names.
 func listExcluded(tx *store.Tx, who identity.Actor, authors []string, r api.Renew) ([]string, error) {
-	owners, err := principal.Owners(tx, r.AlsoExcluded)
+	owners, err := principal.ListOwners(tx, r.AlsoExcluded)
 	if err != nil {
 		return nil, err
 	}

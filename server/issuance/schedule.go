@@ -70,7 +70,7 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if err != nil {
 			return err
 		}
-		accountable, err := principal.Successor(tx, before.Accountable, before.CreatedAt)
+		accountable, err := principal.FindSuccessor(tx, before.Accountable, before.CreatedAt)
 		if err != nil {
 			return err
 		}

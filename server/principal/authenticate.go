@@ -12,67 +12,69 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// How long an authenticated key is believed without asking the database, so that reading costs no look-up. Whatever
-// writes asks again, in its transaction: see Now, and the approval room for decisions.
-const believedFor = 3 * time.Second
+// cachedFor is how long the cache answers for a key, so that most reads need no look-up of the key. Every write reads
+// the key again in its transaction: see Reload.
+const cachedFor = 3 * time.Second
 
-const maxBelieved = 10_000
+// A full cache is emptied.
+const maxCached = 10_000
 
-// An address may fail this often. If it failed lately, its look-ups share a few slots with those of others like it, so
-// that they cannot take all connections of the database.
+// An address may fail this often. The look-ups of all addresses that failed lately share a few slots, so they cannot
+// take all connections of the database.
 const (
 	failuresPerSecond = 5
 	failuresAtOnce    = 30
-	slotsOfFailing    = 2
+	failingSlots      = 2
 )
 
-// ErrTooManyFailures says that an address failed too often: ErrUnauthenticated, and a reason to wait.
+// ErrTooManyFailures is returned in place of ErrUnauthenticated if an address failed too often.
 var ErrTooManyFailures = errors.New("too many failed credentials from this address")
 
-// Authenticator tells who presents a key, and slows down the addresses that try keys. A good key is never refused.
+// Authenticator finds the holder of a key, and slows down addresses that try keys. A valid key is never refused.
 type Authenticator struct {
 	store    *store.Store
 	failures *ratelimit.Limiter
 	slots    chan struct{}
 
-	mu       sync.Mutex
-	believed map[[sha256.Size]byte]belief
+	mu    sync.Mutex
+	cache map[[sha256.Size]byte]cacheEntry // by the SHA-256 of the key
 }
 
-type belief struct {
+// cacheEntry is the holder of a key, as the database had it.
+type cacheEntry struct {
 	actor identity.Actor
-	until time.Time // on this machine's own clock
+	until time.Time // by this machine's clock, not the database's
 }
 
 // NewAuthenticator makes an Authenticator on a store.
 func NewAuthenticator(s *store.Store) *Authenticator {
 	return &Authenticator{
-		store: s, failures: ratelimit.New(failuresPerSecond, failuresAtOnce), slots: make(chan struct{}, slotsOfFailing),
-		believed: map[[sha256.Size]byte]belief{},
+		store: s, failures: ratelimit.New(failuresPerSecond, failuresAtOnce), slots: make(chan struct{}, failingSlots),
+		cache: map[[sha256.Size]byte]cacheEntry{},
 	}
 }
 
-// Authenticate returns the actor who holds the key that an address presents. If there is none, it returns
-// ErrUnauthenticated, or ErrTooManyFailures.
+// Authenticate returns the holder of the key that an address presents. If the key is not valid, Authenticate returns
+// ErrUnauthenticated or ErrTooManyFailures.
 func (a *Authenticator) Authenticate(ctx context.Context, presented, address string) (identity.Actor, error) {
 	hash := sha256.Sum256([]byte(presented))
-	if actor, ok := a.remembered(hash); ok {
+	if actor, ok := a.findCached(hash); ok {
 		return actor, nil
 	}
-	actor, err := a.lookUp(ctx, presented, address)
+	actor, err := a.findActor(ctx, presented, address)
 	switch {
 	case errors.Is(err, ErrUnauthenticated) && !a.failures.Allow(address):
 		return identity.Actor{}, ErrTooManyFailures
 	case err != nil:
 		return identity.Actor{}, err
 	}
-	a.remember(hash, actor)
+	a.cacheActor(hash, actor)
 	return actor, nil
 }
 
-// lookUp asks the database for the holder of a key. What is no key costs nothing, and an address that failed
-// lately waits for a slot.
-func (a *Authenticator) lookUp(ctx context.Context, presented, address string) (actor identity.Actor, err error) {
+// findActor reads the holder of a key from the database. A malformed key costs no statement. If the address failed
+// lately, findActor waits for a slot.
+func (a *Authenticator) findActor(ctx context.Context, presented, address string) (actor identity.Actor, err error) {
 	if !keyFormat.MatchString(presented) {
 		return actor, ErrUnauthenticated
 	}
@@ -85,32 +87,33 @@ func (a *Authenticator) lookUp(ctx context.Context, presented, address string) (
 		}
 	}
 	err = a.store.Query(ctx, func(tx *store.Tx) error {
-		holder, err := HolderOf(tx, presented)
+		h, err := verifyKey(tx, presented)
 		if err != nil {
 			return err
 		}
-		actor, err = holder.Actor(tx.Now)
+		actor, err = h.toActor(tx.Now)
 		return err
 	})
 	return actor, err
 }
 
-func (a *Authenticator) remembered(hash [sha256.Size]byte) (identity.Actor, bool) {
+// findCached returns a holder from the cache; false if the entry or the key has expired.
+func (a *Authenticator) findCached(hash [sha256.Size]byte) (identity.Actor, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b, ok := a.believed[hash]
-	if !ok || time.Now().After(b.until) || (b.actor.KeyExpiresAt != nil && !a.store.Now().Before(*b.actor.KeyExpiresAt)) {
-		delete(a.believed, hash)
+	entry, found := a.cache[hash]
+	if !found || time.Now().After(entry.until) || (entry.actor.KeyExpiresAt != nil && !a.store.Now().Before(*entry.actor.KeyExpiresAt)) {
+		delete(a.cache, hash)
 		return identity.Actor{}, false
 	}
-	return b.actor, true
+	return entry.actor, true
 }
 
-func (a *Authenticator) remember(hash [sha256.Size]byte, actor identity.Actor) {
+func (a *Authenticator) cacheActor(hash [sha256.Size]byte, actor identity.Actor) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.believed) >= maxBelieved {
-		clear(a.believed)
+	if len(a.cache) >= maxCached {
+		clear(a.cache)
 	}
-	a.believed[hash] = belief{actor, time.Now().Add(believedFor)}
+	a.cache[hash] = cacheEntry{actor, time.Now().Add(cachedFor)}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Whoever is no longer good is refused within five seconds everywhere, though the server believes him for a while.
-// A service stands and falls with its owner, and an end that was set counts to the microsecond.
+// A caller who was disabled, or whose key was revoked, is refused within five seconds, in spite of the cache. A service
+// of a disabled owner is refused too. A key expires at once.
 func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 	changes := map[string]struct {
 		who    string
@@ -44,10 +44,10 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 					elapsed := time.Since(since)
 					_, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{})
 					if err == nil && elapsed > 5*time.Second {
-						t.Fatalf("%s is believed after %s", c.who, elapsed)
+						t.Fatalf("%s is accepted after %s", c.who, elapsed)
 					}
 					if err == nil {
-						return fmt.Errorf("%s is still believed", c.who)
+						return fmt.Errorf("%s is still accepted", c.who)
 					}
 					servertest.RefusedWith(t, err, api.CodeUnauthenticated)
 					return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// transactions counts those that are open, by the statements of the database.
+// transactions counts the open transactions, by the statements of the database.
 type transactions struct {
 	mu                    sync.Mutex
 	open, most, statement int
@@ -43,7 +43,7 @@ func (c *transactions) seen() (most, statements int) {
 	return c.most, c.statement
 }
 
-// An address that tries keys cannot have all of the database's connections, and a good key passes beside it.
+// An address that tries keys cannot take all connections of the database. A valid key is accepted meanwhile.
 func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 	t.Parallel()
 	var count transactions
@@ -64,7 +64,7 @@ func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 		servertest.RefusedWith(t, try(noKey), api.CodeUnauthenticated)
 	}
 	if _, statements := count.seen(); statements != 0 {
-		t.Errorf("what is no key cost %d statements", statements)
+		t.Errorf("malformed keys cost %d statements", statements)
 	}
 
 	unknown := func(i int) string { return fmt.Sprintf("ctl_%016d_%s", i, strings.Repeat("b", 43)) }
@@ -83,7 +83,7 @@ func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 		})
 	}
 	if _, err := good.GetMe(ctx); err != nil {
-		t.Errorf("a good key: %v", err)
+		t.Errorf("a valid key: %v", err)
 	}
 	trying.Wait()
 	if most, statements := count.seen(); most > 2 || statements == 0 {

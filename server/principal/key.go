@@ -34,7 +34,7 @@ type Key struct {
 // TableName implements gorm's Tabler.
 func (Key) TableName() string { return "keys" }
 
-// A key reads ctl_<key id>_<secret>: the id finds the row, the secret has 256 random bits.
+// A key has the form ctl_<key id>_<secret>. The secret has 256 random bits.
 var keyFormat = regexp.MustCompile(`^ctl_([a-z0-9]{16})_([A-Za-z0-9_-]{43})$`)
 
 const maxNameLength = 255
@@ -44,14 +44,15 @@ func hashSecret(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// CreateKey makes a key and returns it, secret and all, for the only time. A lifetime of 0 never ends.
+// CreateKey makes a key and returns it with its secret. The secret is not stored, so it cannot be read again. If the
+// lifetime is 0, the key does not expire.
 func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (string, error) {
-	holder, err := get(tx, principalID)
+	p, err := lock(tx, principalID)
 	if err != nil {
 		return "", err
 	}
-	if holder.DisabledAt != nil {
-		return "", fmt.Errorf("%q is disabled: see principal enable", principalID)
+	if p.DisabledAt != nil {
+		return "", fmt.Errorf("%q is disabled: enable the principal first, with principal enable", principalID)
 	}
 	if n := utf8.RuneCountInString(name); n > maxNameLength {
 		return "", fmt.Errorf("the name of the key has %d characters; at most %d are allowed", n, maxNameLength)
@@ -70,27 +71,27 @@ func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (
 		row.ExpiresAt = &expires
 	}
 	if err := tx.DB.Create(&row).Error; err != nil {
-		return "", fmt.Errorf("create key: %w", err)
+		return "", fmt.Errorf("store the key: %w", err)
 	}
-	return "ctl_" + row.ID + "_" + secret, record(tx, "key_created", "key", row.ID, audit.Details{"principal": principalID})
+	return "ctl_" + row.ID + "_" + secret, appendAudit(tx, "key_created", "key", row.ID, audit.Details{"principal": principalID})
 }
 
-// Keys lists all keys, oldest first.
-func Keys(tx *store.Tx) ([]Key, error) {
+// ListKeys lists all keys, oldest first.
+func ListKeys(tx *store.Tx) ([]Key, error) {
 	var rows []Key
 	return rows, tx.DB.Order("created_at, id").Find(&rows).Error
 }
 
-var keyID = regexp.MustCompile(`^[a-z0-9]{16}$`)
+var keyIDFormat = regexp.MustCompile(`^[a-z0-9]{16}$`)
 
-// RevokeKey ends a key at once; it takes the key's id or the whole key. Revoking a revoked key changes nothing. What it
-// is given may be a secret, so an error repeats nothing but an id.
+// RevokeKey revokes a key, given its id or the whole key. Revoking a revoked key changes nothing. The argument may be a
+// secret, so an error repeats it only if it has the form of an id.
 func RevokeKey(tx *store.Tx, id string) error {
 	if parts := keyFormat.FindStringSubmatch(id); parts != nil {
 		id = parts[1]
 	}
-	if !keyID.MatchString(id) {
-		return errors.New("that is neither the id of a key nor a key: see key list")
+	if !keyIDFormat.MatchString(id) {
+		return errors.New("this is neither the id of a key nor a key: find the id with key list")
 	}
 	var row Key
 	revoked, err := tx.Guarded(&row, "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING *", tx.Now, id)
@@ -98,16 +99,16 @@ func RevokeKey(tx *store.Tx, id string) error {
 		return err
 	}
 	if revoked {
-		return record(tx, "key_revoked", "key", row.ID, audit.Details{"principal": row.PrincipalID})
+		return appendAudit(tx, "key_revoked", "key", row.ID, audit.Details{"principal": row.PrincipalID})
 	}
 	known, err := tx.Find(&row, "SELECT * FROM keys WHERE id = ?", id)
 	if err == nil && !known {
-		err = fmt.Errorf("there is no key %q: see key list", id)
+		err = fmt.Errorf("there is no key %q: find the id with key list", id)
 	}
 	return err
 }
 
-// revokeKeys ends every key of a principal and returns their ids.
+// revokeKeys revokes every key of a principal and returns their ids.
 func revokeKeys(tx *store.Tx, principalID, cause string) ([]string, error) {
 	var revoked []string
 	err := tx.DB.Raw("UPDATE keys SET revoked_at = ? WHERE principal_id = ? AND revoked_at IS NULL RETURNING id", tx.Now, principalID).Scan(&revoked).Error
@@ -116,15 +117,15 @@ func revokeKeys(tx *store.Tx, principalID, cause string) ([]string, error) {
 	}
 	slices.Sort(revoked)
 	for _, id := range revoked {
-		if err := record(tx, "key_revoked", "key", id, audit.Details{"principal": principalID, "cause": cause}); err != nil {
+		if err := appendAudit(tx, "key_revoked", "key", id, audit.Details{"principal": principalID, "cause": cause}); err != nil {
 			return nil, err
 		}
 	}
 	return revoked, nil
 }
 
-// Holder is who holds a key, as things stand now. A service stands and falls with its owner.
-type Holder struct {
+// holder is a key with its principal, and the owner if the principal is a service.
+type holder struct {
 	KeyID           string                 `gorm:"column:holder_key_id"`
 	SecretSHA256    string                 `gorm:"column:holder_secret_sha256"`
 	KeyExpiresAt    *time.Time             `gorm:"column:holder_key_expires_at"`
@@ -137,24 +138,20 @@ type Holder struct {
 	OwnerDisabledAt *time.Time             `gorm:"column:holder_owner_disabled_at"`
 }
 
-// The parts of a query for a Holder, for rooms that need something else in the same round trip. The key is k, its
-// principal p, and the principal's owner o; the columns share no name with another table's.
-const (
-	HolderColumns = `k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
+// holderQuery finds a holder. The key is k, its principal p, and the principal's owner o.
+const holderQuery = `SELECT k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
 		k.expires_at AS holder_key_expires_at, k.revoked_at AS holder_key_revoked_at,
 		p.id AS holder_id, p.kind AS holder_kind, p.owner AS holder_owner, p.roles AS holder_roles,
-		p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at`
-	HolderTables = `keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner`
-	// HolderLock keeps the key, the principal and his roles as they are until the transaction ends.
-	HolderLock = "FOR SHARE OF k, p"
-)
+		p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at
+	FROM keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner WHERE k.id = ?`
 
-// ErrUnauthenticated says that a key is missing, unknown, expired or revoked, or that its holder is disabled.
-// It never says which.
+// ErrUnauthenticated says that a key is missing, unknown, expired or revoked, or that its holder is disabled. The
+// caller must not learn which.
 var ErrUnauthenticated = errors.New("the key is not valid")
 
-// Actor is the holder as an actor at a time; ErrUnauthenticated when the key or its holder is no longer good.
-func (h Holder) Actor(now time.Time) (identity.Actor, error) {
+// toActor returns the holder as an actor. If the key is not valid at that time, or the holder or its owner is disabled,
+// toActor returns ErrUnauthenticated.
+func (h holder) toActor(now time.Time) (identity.Actor, error) {
 	if h.ID == "" || h.KeyRevokedAt != nil || h.DisabledAt != nil || h.OwnerDisabledAt != nil ||
 		(h.KeyExpiresAt != nil && !now.Before(*h.KeyExpiresAt)) {
 		return identity.Actor{}, ErrUnauthenticated
@@ -168,39 +165,39 @@ func (h Holder) Actor(now time.Time) (identity.Actor, error) {
 	return actor, nil
 }
 
-// HolderOf finds the holder of the presented key and proves the secret.
-func HolderOf(tx *store.Tx, presented string) (Holder, error) {
+// verifyKey returns the holder of a presented key, or ErrUnauthenticated if the secret is wrong. It does not check
+// whether the key expired or was revoked: see toActor.
+func verifyKey(tx *store.Tx, presented string) (holder, error) {
 	parts := keyFormat.FindStringSubmatch(presented)
 	if parts == nil {
-		return Holder{}, ErrUnauthenticated
+		return holder{}, ErrUnauthenticated
 	}
-	var h Holder
-	if _, err := tx.Find(&h, "SELECT "+HolderColumns+" FROM "+HolderTables+" WHERE k.id = ?", parts[1]); err != nil {
-		return Holder{}, fmt.Errorf("look up key: %w", err)
+	var h holder
+	if _, err := tx.Find(&h, holderQuery, parts[1]); err != nil {
+		return holder{}, fmt.Errorf("look up the key: %w", err)
 	}
 	if subtle.ConstantTimeCompare([]byte(h.SecretSHA256), []byte(hashSecret(parts[2]))) != 1 {
-		return Holder{}, ErrUnauthenticated
+		return holder{}, ErrUnauthenticated
 	}
 	return h, nil
 }
 
-// Reload is a key's holder as he stands inside a transaction, and so that he goes on to stand until it ends: whoever takes
-// his key, his roles or his place away has to wait, or comes before it. ErrUnauthenticated when he does not stand.
+// Reload reads the caller's key and roles and locks them FOR SHARE, so revoking or disabling waits for this transaction.
+// It locks the owner of a service too. If the caller may no longer act, Reload returns ErrUnauthenticated.
 func Reload(tx *store.Tx, who identity.Actor) (identity.Actor, error) {
-	var h Holder
-	query := "SELECT " + HolderColumns + " FROM " + HolderTables + " WHERE k.id = ?" + tx.Locking(HolderLock)
-	if _, err := tx.Find(&h, query, who.KeyID); err != nil {
+	var h holder
+	if _, err := tx.Find(&h, holderQuery+tx.Locking("FOR SHARE OF k, p"), who.KeyID); err != nil {
 		return identity.Actor{}, fmt.Errorf("look up %s: %w", who.ID, err)
 	}
-	now, err := h.Actor(tx.Now)
+	now, err := h.toActor(tx.Now)
 	if err == nil && now.Kind == identity.Service {
 		err = RequireEnabled(tx, now.Owner)
 	}
 	return now, err
 }
 
-// RequireEnabled refuses when a person is disabled, and keeps him from being disabled until the transaction ends: whoever
-// disables him then finds what the transaction wrote.
+// RequireEnabled returns ErrUnauthenticated if a principal is disabled or absent. It locks the principal FOR SHARE, so
+// disabling waits for this transaction and then finds the requests that this transaction made.
 func RequireEnabled(tx *store.Tx, id string) error {
 	var p Principal
 	found, err := tx.Find(&p, "SELECT * FROM principals WHERE id = ?"+tx.Locking("FOR SHARE"), id)

@@ -36,7 +36,7 @@ func TestChangeOwner(t *testing.T) {
 		}
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
 		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
-		// To give it to its owner is no change.
+		// Giving a service to its owner changes nothing.
 		if done := s.ChangeOwner(t, "terraform", "bob"); len(done.RevokedKeys)+len(done.CancelledRequests) > 0 {
 			t.Errorf("the same owner again: %+v", done)
 		}
@@ -46,7 +46,7 @@ func TestChangeOwner(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// The service of a new owner gets no answer that was kept for the former owner.
+// The service of a new owner gets no answer that was stored for the former owner.
 func TestChangeOwner_ReplaysNothing(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -60,7 +60,7 @@ func TestChangeOwner_ReplaysNothing(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A change of owner waits for a request under way, and cancels it.
+// A change of owner waits for a request that is being made, and then cancels the request.
 func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 	t.Parallel()
 	s := servertest.Postgres(t, servertest.NoWorkers())
@@ -103,7 +103,7 @@ func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 	}
 }
 
-// Enabling a person brings no key back. Their services keep the keys that they had.
+// Enabling a person leaves their keys revoked. Their services keep their keys.
 func TestDisable_RevokesForGood(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -129,7 +129,7 @@ func TestDisable_RevokesForGood(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// What was handed over goes to the last of the successors; what came later is still the person's own.
+// The last successor is accountable for earlier certificates. A person stays accountable for later ones.
 func TestSuccessor(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		since := map[string]time.Time{"start": s.Store.Now()}
@@ -151,7 +151,7 @@ func TestSuccessor(t *testing.T) {
 		} {
 			var got string
 			s.Write(t, func(tx *store.Tx) (err error) {
-				got, err = principal.Successor(tx, c.who, since[c.when])
+				got, err = principal.FindSuccessor(tx, c.who, since[c.when])
 				return err
 			})
 			if got != c.want {
@@ -170,7 +170,7 @@ func newClient(t *testing.T, s *servertest.Server, who string) *client.Client {
 	return c
 }
 
-// checkEvents holds the audit trail of an object, newest first, against what is wanted.
+// checkEvents compares the actions in the audit trail of an object, newest first.
 func checkEvents(t *testing.T, s *servertest.Server, id string, want ...string) {
 	t.Helper()
 	var got []string

@@ -13,11 +13,11 @@ type listPrincipalsInput struct{ Paged }
 
 func (s *server) listPrincipals(ctx context.Context, in *listPrincipalsInput) (*list[api.Principal], error) {
 	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]api.Principal, error) {
-		rows, err := principal.Page(tx, in.page(false))
+		rows, err := principal.List(tx, in.page(false))
 		if err != nil {
 			return nil, err
 		}
-		return principal.View(tx, rows...)
+		return principal.Show(tx, rows...)
 	})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (s *server) getPrincipal(ctx context.Context, in *ByID) (*plain[api.Princip
 		if err != nil {
 			return nil, err
 		}
-		return principal.View(tx, p)
+		return principal.Show(tx, p)
 	})
 	if err != nil {
 		return nil, err
