@@ -94,7 +94,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 			return err
 		},
 		"certificates that are due": func(tx *store.Tx, page store.Page) error {
-			_, err := certificate.Due(tx, page.After, page.Limit)
+			_, err := certificate.ListDue(tx, page.After, page.Limit)
 			return err
 		},
 		"audit": func(tx *store.Tx, page store.Page) error {

@@ -9,21 +9,21 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// An edit is held against so many certificates, in pages: a profile may have more than anyone waits for.
+// An edit is checked against at most maxChecked certificates, in pages. A profile may have many more.
 const (
 	maxChecked  = 1000
 	checkedPage = 100
 )
 
-// CountBlocked counts the live certificates that can be renewed under a profile and could not be after an edit of it.
-// The warnings say if there are certificates that it did not look at.
+// CountBlocked counts the live certificates that an edit of their profile keeps from being renewed. It counts none that
+// the stored profile forbids already. If it did not check all of them, it returns a warning.
 func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, []string, error) {
 	before := p.Spec.V
 	if before.Enabled && !after.Enabled {
-		_, all, err := Users(tx, p.ID)
+		_, all, err := ListUsers(tx, p.ID)
 		return all, nil, err
 	}
-	if sameForCertificates(before, after) {
+	if hasSameRules(before, after) {
 		return 0, nil, nil
 	}
 	blocked, checked := 0, 0
@@ -31,7 +31,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 	for {
 		rows, err := List(tx, Filter{ProfileID: p.ID}, page)
 		if err != nil {
-			return 0, nil, fmt.Errorf("look at the certificates of profile %s: %w", p.ID, err)
+			return 0, nil, fmt.Errorf("list the certificates of profile %s: %w", p.ID, err)
 		}
 		for _, c := range rows {
 			if countFaults(c.Spec.V, after) > 0 && countFaults(c.Spec.V, before) == 0 {
@@ -43,7 +43,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 			return blocked, nil, nil
 		}
 		if checked >= maxChecked {
-			_, all, err := Users(tx, p.ID)
+			_, all, err := ListUsers(tx, p.ID)
 			return blocked, uncheckedWarning(checked, all), err
 		}
 		last := rows[len(rows)-1]
@@ -51,6 +51,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 	}
 }
 
+// countFaults counts the faults of a certificate under a profile.
 func countFaults(spec api.CertificateSpec, p api.ProfileSpec) int {
 	_, faults := rules.CheckCertificate(spec, p)
 	return len(faults)
@@ -60,11 +61,11 @@ func uncheckedWarning(checked, all int) []string {
 	if all <= checked {
 		return nil
 	}
-	return []string{fmt.Sprintf("the profile has %d certificates; the edit was held against the oldest %d of them", all, checked)}
+	return []string{fmt.Sprintf("the profile has %d certificates; the edit was checked against the oldest %d of them", all, checked)}
 }
 
-// sameForCertificates reports whether an edit changes nothing that Check looks at.
-func sameForCertificates(before, after api.ProfileSpec) bool {
+// hasSameRules reports whether an edit changes no field that rules.CheckCertificate reads.
+func hasSameRules(before, after api.ProfileSpec) bool {
 	after.Name, after.IssuerID, after.Enabled, after.RequiresApproval = before.Name, before.IssuerID, before.Enabled, before.RequiresApproval
 	return profile.SameRules(before, after)
 }

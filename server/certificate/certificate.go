@@ -20,7 +20,7 @@ type Certificate struct {
 	UID           string `gorm:"column:uid"`
 	ID            string
 	Spec          store.JSON[api.CertificateSpec]
-	SPKISHA256    string `gorm:"column:spki_sha256"` // of the request's key
+	SPKISHA256    string `gorm:"column:spki_sha256"` // of the CSR's key
 	Version       int64
 	CurrentSerial *string
 	NotAfter      *time.Time // of the current leaf
@@ -40,10 +40,10 @@ type Service struct {
 
 var wellFormedID = regexp.MustCompile(`^mc-[a-z0-9][a-z0-9-]{0,62}$`)
 
-// Get finds a live certificate by its id.
+// Get returns the live certificate with an id, or a not_found problem.
 func Get(tx *store.Tx, id string) (Certificate, error) { return get(tx, id, "") }
 
-// Lock finds a live certificate by its id and keeps others from changing it. Its profile must be locked before.
+// Lock is Get, and locks the certificate FOR UPDATE. The caller must have locked its profile.
 func Lock(tx *store.Tx, id string) (Certificate, error) { return get(tx, id, tx.Locking("FOR UPDATE")) }
 
 func get(tx *store.Tx, id, locking string) (Certificate, error) {
@@ -61,32 +61,34 @@ func get(tx *store.Tx, id, locking string) (Certificate, error) {
 	return c, nil
 }
 
-// Filter chooses certificates; an empty field chooses all live ones.
+// Filter chooses certificates. The zero Filter chooses all live ones.
 type Filter struct {
 	ProfileID     string
 	CommonName    string
 	ExpiresBefore time.Time // of the current leaf
-	Archived      bool      // the archived ones instead of the live ones
+	Archived      bool      // archived certificates instead of live ones
 }
 
-// List gives a page of certificates, oldest first.
+// List returns a page of certificates, oldest first.
 func List(tx *store.Tx, f Filter, page store.Page) ([]Certificate, error) {
 	var rows []Certificate
-	err := page.On(f.on(tx.DB), "created_at", "uid").Find(&rows).Error
+	err := page.On(f.apply(tx.DB), "created_at", "uid").Find(&rows).Error
 	return rows, err
 }
 
-func (f Filter) on(db *gorm.DB) *gorm.DB {
+func (f Filter) apply(db *gorm.DB) *gorm.DB {
 	if f.Archived {
 		db = db.Where("archived_at IS NOT NULL")
 	} else {
 		db = db.Where("archived_at IS NULL")
 	}
-	if f.ProfileID != "" {
-		db = db.Where("profile_id = ?", f.ProfileID)
-	}
-	if f.CommonName != "" {
-		db = db.Where("common_name = ?", f.CommonName)
+	for _, c := range []struct{ condition, value string }{
+		{"profile_id = ?", f.ProfileID},
+		{"common_name = ?", f.CommonName},
+	} {
+		if c.value != "" {
+			db = db.Where(c.condition, c.value)
+		}
 	}
 	if !f.ExpiresBefore.IsZero() {
 		db = db.Where("not_after < ?", f.ExpiresBefore)
@@ -94,23 +96,23 @@ func (f Filter) on(db *gorm.DB) *gorm.DB {
 	return db
 }
 
-// Due gives the live certificates that are to be renewed by now, the longest due first, from after a place in that
-// order. Whether one may be, is for the caller to find out.
-func Due(tx *store.Tx, after store.Cursor, limit int) ([]Certificate, error) {
+// ListDue returns the live certificates whose renewal is due, earliest first, from after a cursor. It does not check
+// whether a renewal is possible.
+func ListDue(tx *store.Tx, after store.Cursor, limit int) ([]Certificate, error) {
 	var rows []Certificate
 	err := store.Page{Limit: limit, After: after}.On(
 		tx.DB.Where("archived_at IS NULL AND auto_renew AND renew_at <= ?", tx.Now), "renew_at", "uid").Find(&rows).Error
 	return rows, err
 }
 
-// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
-func Users(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
+// ListUsers returns up to ten of the live certificates that refer to a profile, and how many there are.
+func ListUsers(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
 	rows, err := List(tx, Filter{ProfileID: profileID}, store.Page{Limit: 10})
 	if err != nil || len(rows) == 0 {
 		return nil, 0, err
 	}
 	var count int64
-	if err := (Filter{ProfileID: profileID}).on(tx.DB.Model(&Certificate{})).Count(&count).Error; err != nil {
+	if err := (Filter{ProfileID: profileID}).apply(tx.DB.Model(&Certificate{})).Count(&count).Error; err != nil {
 		return nil, 0, err
 	}
 	refs := make([]api.Ref, len(rows))
@@ -129,8 +131,8 @@ func appendAudit(tx *store.Tx, who identity.Actor, action string, c Certificate,
 	return audit.Append(tx, audit.Event{Actor: who, Action: action, ResourceType: "certificate", ResourceID: c.ID, Details: details})
 }
 
-// UIDOf is the uid of the live certificate that has the id now; empty when there is none.
-func UIDOf(tx *store.Tx, id string) (string, error) {
+// FindUID returns the uid of the live certificate with an id; empty if there is none.
+func FindUID(tx *store.Tx, id string) (string, error) {
 	c, err := Get(tx, id)
 	if api.Is(err, api.CodeNotFound) {
 		return "", nil
@@ -138,15 +140,15 @@ func UIDOf(tx *store.Tx, id string) (string, error) {
 	return c.UID, err
 }
 
-// StillDue locks a certificate that was due and says whether it is: another scan may have asked for it, and a worker
-// issued it, since it was found.
-func StillDue(tx *store.Tx, was Certificate) (bool, error) {
-	if _, err := profile.Share(tx, was.Spec.V.ProfileID); err != nil {
+// LockIfDue locks a certificate that was due, and its profile, and reports whether the certificate is still due. Another
+// server may have renewed it meanwhile.
+func LockIfDue(tx *store.Tx, before Certificate) (bool, error) {
+	if _, err := profile.Share(tx, before.Spec.V.ProfileID); err != nil {
 		return false, err
 	}
-	now, err := Lock(tx, was.ID)
+	now, err := Lock(tx, before.ID)
 	if api.Is(err, api.CodeNotFound) {
 		return false, nil
 	}
-	return err == nil && now.UID == was.UID && now.Spec.V.AutoRenew && now.RenewAt != nil && !now.RenewAt.After(tx.Now), err
+	return err == nil && now.UID == before.UID && now.Spec.V.AutoRenew && now.RenewAt != nil && !now.RenewAt.After(tx.Now), err
 }

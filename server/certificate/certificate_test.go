@@ -15,7 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A certificate tells what became of its newest request, and once issued stays issued.
+// The status of a certificate follows its newest request. After the first leaf it stays issued.
 func TestStatus(t *testing.T) {
 	ctx := context.Background()
 	cases := map[string]struct {
@@ -85,7 +85,7 @@ func check(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateSt
 	}
 }
 
-// What a worker is about to sign is not pulled from under it; what does not enter the subject may change.
+// While a worker has the job, names and key cannot change. Other fields can.
 func TestReplace_WhileAJobIsReady(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
@@ -121,7 +121,7 @@ func TestReplace_WhileAJobIsReady(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A key that anyone can factor is no key, though its signature is good.
+// A key that can be factored is refused, although its signature verifies.
 func TestCreate_RefusesAWeakKey(t *testing.T) {
 	p := big.NewInt(65539)
 	q, err := rand.Prime(rand.Reader, 2048)

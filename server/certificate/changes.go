@@ -9,11 +9,11 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// contentOf is the content with the certificate's own key.
+// contentOf returns the signed content of a certificate, with the key of its own CSR.
 func contentOf(spec api.CertificateSpec) (api.CertificateContent, error) {
 	csr, err := rules.ParseCSR(spec.CSRPEM)
 	if err != nil {
-		return api.CertificateContent{}, fmt.Errorf("read the stored request: %w", err)
+		return api.CertificateContent{}, fmt.Errorf("read the stored CSR: %w", err)
 	}
 	return rules.CertificateContent(spec, csr.Key), nil
 }
@@ -27,8 +27,9 @@ type change struct {
 // TableName implements gorm's Tabler.
 func (change) TableName() string { return "certificate_changes" }
 
-// recordAuthor notes who wrote the signed fields of a version that differ from before; nil before is a new certificate.
-func recordAuthor(tx *store.Tx, author history.Author, before any, c Certificate, after api.CertificateContent) error {
+// recordChanges stores who wrote each signed field in which a version differs from before. If before is nil, the
+// certificate is new.
+func recordChanges(tx *store.Tx, author history.Author, before any, c Certificate, after api.CertificateContent) error {
 	changes, err := history.Changes(c.Version, author, tx.Now, before, after)
 	if err != nil {
 		return err
@@ -41,16 +42,16 @@ func recordAuthor(tx *store.Tx, author history.Author, before any, c Certificate
 		rows[i] = change{c.UID, each}
 	}
 	if err := tx.DB.Omit("approved_by").Create(&rows).Error; err != nil {
-		return fmt.Errorf("record who changed certificate %s: %w", c.ID, err)
+		return fmt.Errorf("store the changes of certificate %s: %w", c.ID, err)
 	}
 	return nil
 }
 
-// Changes lists all changes of the certificate's names and key, oldest first.
-func Changes(tx *store.Tx, uid string) ([]history.Change, error) {
+// ListChanges lists all changes of a certificate's names and key, oldest first.
+func ListChanges(tx *store.Tx, uid string) ([]history.Change, error) {
 	var rows []change
 	if err := tx.DB.Omit("approved_by").Where("certificate_uid = ?", uid).Order("version, field").Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("look up who changed the certificate: %w", err)
+		return nil, fmt.Errorf("look up the changes of the certificate: %w", err)
 	}
 	changes := make([]history.Change, len(rows))
 	for i, r := range rows {

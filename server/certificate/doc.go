@@ -1,8 +1,11 @@
-// Package certificate owns certificates: what is to be signed again and again, and the leaves that were signed.
+// Package certificate owns certificates and the leaves that were signed for them.
 //
-// A certificate gives the names, its CSR the public key; csr.go and check.go are pure. A certificate is known to
-// callers by an id that is free again once it is archived, and to the other tables by a uid that never is.
+// A certificate gives the names, and its CSR gives the public key. Callers know a certificate by an id. When the
+// certificate is archived, its id may be used again. Other tables refer to the uid, which is never used again.
 //
-// Only a change of the written fields moves version. A change that makes a waiting request stale closes it through
-// the approval room; this room never touches a job. Lock order: its profile, the certificate, the approval, the job.
+// Only a change of what a caller writes increments the version. If a change makes a waiting request stale, this
+// package closes it through package approval. It never touches a job.
+//
+// It owns the tables certificates, certificate_changes, certificate_names and leaves. Lock order: the profile, the
+// certificate, the approval, the job.
 package certificate

@@ -11,12 +11,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Leaf is a certificate that was signed. It is never changed.
+// Leaf is a signed certificate. A leaf never changes.
 type Leaf struct {
 	SerialNumber   string
 	JobID          string `gorm:"primaryKey"`
 	CertificateUID string `gorm:"column:certificate_uid"`
-	// CertificateVersion is the version that was signed, or the one that the signature made by a key of the job's own.
+	// CertificateVersion is the version that was signed. If the job had its own CSR, it is the version with that CSR.
 	CertificateVersion int64
 	IssuerID           string
 	SANs               store.JSON[[]string] `gorm:"column:sans"`
@@ -32,7 +32,7 @@ type Leaf struct {
 // TableName implements gorm's Tabler.
 func (Leaf) TableName() string { return "leaves" }
 
-// API is the leaf as callers see it.
+// API returns the leaf as callers see it.
 func (l Leaf) API() api.Leaf {
 	return api.Leaf{
 		SerialNumber: l.SerialNumber, NotBefore: l.NotBefore, NotAfter: l.NotAfter,
@@ -41,8 +41,9 @@ func (l Leaf) API() api.Leaf {
 	}
 }
 
-// due is when the leaf is to be renewed: renew_before_seconds before its end, or when a third of its life is left.
-func (l Leaf) due(spec api.CertificateSpec) time.Time {
+// renewAt returns when the leaf is due for renewal: renew_before_seconds before its end, or when a third of its lifetime
+// is left.
+func (l Leaf) renewAt(spec api.CertificateSpec) time.Time {
 	before := l.NotAfter.Sub(l.NotBefore) / 3
 	if spec.RenewBeforeSeconds != nil {
 		before = time.Duration(*spec.RenewBeforeSeconds) * time.Second
@@ -50,7 +51,8 @@ func (l Leaf) due(spec api.CertificateSpec) time.Time {
 	return l.NotAfter.Add(-before).UTC().Truncate(time.Second)
 }
 
-func leafOf(tx *store.Tx, certificateUID, serial string) (Leaf, error) {
+// getLeaf returns a leaf of a certificate by its serial number. A missing leaf is an error.
+func getLeaf(tx *store.Tx, certificateUID, serial string) (Leaf, error) {
 	var l Leaf
 	if err := tx.Must(&l, "SELECT * FROM leaves WHERE certificate_uid = ? AND serial_number = ?", certificateUID, serial); err != nil {
 		return Leaf{}, fmt.Errorf("look up leaf %s: %w", serial, err)
@@ -58,25 +60,25 @@ func leafOf(tx *store.Tx, certificateUID, serial string) (Leaf, error) {
 	return l, nil
 }
 
-// Current finds the current leaf of a live certificate.
-func Current(tx *store.Tx, id string) (Leaf, error) {
+// GetCurrentLeaf returns the current leaf of the live certificate with an id, or a not_found or not_issued problem.
+func GetCurrentLeaf(tx *store.Tx, id string) (Leaf, error) {
 	c, err := Get(tx, id)
 	if err != nil {
 		return Leaf{}, err
 	}
-	return CurrentOf(tx, c)
+	return GetCurrentLeafOf(tx, c)
 }
 
-// CurrentOf finds the current leaf of a certificate that was looked up before.
-func CurrentOf(tx *store.Tx, c Certificate) (Leaf, error) {
+// GetCurrentLeafOf is GetCurrentLeaf for a certificate that the caller has.
+func GetCurrentLeafOf(tx *store.Tx, c Certificate) (Leaf, error) {
 	if c.CurrentSerial == nil {
-		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s has not been issued yet", c.ID)
+		return Leaf{}, api.Refuse(api.CodeNotIssued, "certificate %s is not issued yet: renew it, or wait for its job", c.ID)
 	}
-	return leafOf(tx, c.UID, *c.CurrentSerial)
+	return getLeaf(tx, c.UID, *c.CurrentSerial)
 }
 
-// Leaves gives a page of all leaves of a live certificate, newest first.
-func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
+// ListLeaves returns a page of the leaves of a live certificate, newest first.
+func ListLeaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
 	c, err := Get(tx, id)
 	if err != nil {
 		return nil, err
@@ -86,16 +88,17 @@ func Leaves(tx *store.Tx, id string, page store.Page) ([]Leaf, error) {
 	return rows, err
 }
 
-// StoreLeaf stores a leaf and makes it the certificate's current one. ownCSR is the request that came with the renewal;
-// author asked for it. If the certificate has another one, ownCSR becomes the certificate's, as a new version by the
-// author. An empty ownCSR leaves the certificate its request, which a PUT may have replaced by one with the same key.
-// The caller ends the job in the same transaction, after this.
+// StoreLeaf stores a leaf and makes it the certificate's current leaf. The caller then completes the job in the same
+// transaction.
+//
+// ownCSR is the CSR that came with the renewal, and author requested the renewal. If the certificate has another CSR,
+// ownCSR replaces it, as a new version by the author. If ownCSR is empty, the certificate keeps its CSR.
 func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error {
 	var c Certificate
 	if err := tx.Must(&c, "SELECT * FROM certificates WHERE uid = ?"+tx.Locking("FOR UPDATE"), l.CertificateUID); err != nil {
 		return fmt.Errorf("look up the certificate of job %s: %w", l.JobID, err)
 	}
-	if err := adoptRequest(tx, &c, ownCSR, author); err != nil {
+	if err := adoptCSR(tx, &c, ownCSR, author); err != nil {
 		return err
 	}
 	l.CertificateVersion = c.Version
@@ -104,7 +107,7 @@ func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error
 	}
 	var current Certificate
 	err := tx.Must(&current, `UPDATE certificates SET spec = ?, spki_sha256 = ?, version = ?, updated_at = ?, current_serial = ?, not_after = ?, renew_at = ?
-		WHERE uid = ? RETURNING *`, c.Spec, c.SPKISHA256, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.due(c.Spec.V), c.UID)
+		WHERE uid = ? RETURNING *`, c.Spec, c.SPKISHA256, c.Version, c.UpdatedAt, l.SerialNumber, l.NotAfter, l.renewAt(c.Spec.V), c.UID)
 	if err != nil {
 		return fmt.Errorf("make the leaf current: %w", err)
 	}
@@ -113,9 +116,9 @@ func StoreLeaf(tx *store.Tx, l Leaf, ownCSR string, author history.Author) error
 	})
 }
 
-// adoptRequest gives the certificate the request of a renewal. That is a change of what a caller writes, so that a PUT
-// based on the version before is refused.
-func adoptRequest(tx *store.Tx, c *Certificate, ownCSR string, author history.Author) error {
+// adoptCSR replaces the CSR of a certificate with the CSR of a renewal. It increments the version, so a PUT based on the
+// version before is refused.
+func adoptCSR(tx *store.Tx, c *Certificate, ownCSR string, author history.Author) error {
 	if ownCSR == "" || c.Spec.V.CSRPEM == ownCSR {
 		return nil
 	}
@@ -130,5 +133,5 @@ func adoptRequest(tx *store.Tx, c *Certificate, ownCSR string, author history.Au
 		return err
 	}
 	c.SPKISHA256 = after.Key.SPKISHA256
-	return recordAuthor(tx, author, before, *c, after)
+	return recordChanges(tx, author, before, *c, after)
 }

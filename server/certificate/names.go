@@ -20,14 +20,14 @@ type name struct {
 // TableName implements gorm's Tabler.
 func (name) TableName() string { return "certificate_names" }
 
-// storeNames replaces the names by which a certificate is found.
+// storeNames replaces the names by which FindOthers finds a certificate.
 func storeNames(tx *store.Tx, uid string, sans []string) error {
 	if err := tx.DB.Exec("DELETE FROM certificate_names WHERE certificate_uid = ?", uid).Error; err != nil {
 		return fmt.Errorf("remove the old names: %w", err)
 	}
 	rows := make([]name, len(sans))
 	for i, san := range sans {
-		rows[i] = name{uid, san, parent(san)}
+		rows[i] = name{uid, san, parentOf(san)}
 	}
 	if len(rows) == 0 {
 		return nil
@@ -38,8 +38,8 @@ func storeNames(tx *store.Tx, uid string, sans []string) error {
 	return nil
 }
 
-// parent is what follows the first label of a DNS name; empty for every other name.
-func parent(san string) string {
+// parentOf returns the part of a DNS name after its first label; empty for every other name.
+func parentOf(san string) string {
 	n, err := rules.ParseName(san)
 	if err != nil || n.Kind() != rules.DNS {
 		return ""
@@ -48,46 +48,47 @@ func parent(san string) string {
 	return rest
 }
 
-// findOthers chooses the live certificates that have one of the names, a name that a wildcard covers, or the key.
-const findOthers = `FROM certificates c JOIN profiles p ON p.id = c.profile_id WHERE c.archived_at IS NULL AND c.uid <> @uid AND c.uid IN (
+// othersQuery chooses the live certificates that have one of the names, a name that a wildcard covers, or the key.
+const othersQuery = `FROM certificates c JOIN profiles p ON p.id = c.profile_id WHERE c.archived_at IS NULL AND c.uid <> @uid AND c.uid IN (
 	SELECT uid FROM certificates WHERE spki_sha256 = @key
 	UNION SELECT certificate_uid FROM certificate_names WHERE name IN @names
 	UNION SELECT certificate_uid FROM certificate_names WHERE parent <> '' AND parent IN @parents)`
 
 const maxOthers = 10
 
-// Others finds the live certificates whose names or key meet those of a certificate.
-func Others(tx *store.Tx, uid string, content api.CertificateContent) (api.OtherCertificates, error) {
-	names, parents := covered(content.SANs)
+// FindOthers returns the live certificates that share a name or the key with a certificate, at most ten ids. A wildcard
+// shares every name that it covers.
+func FindOthers(tx *store.Tx, uid string, content api.CertificateContent) (api.OtherCertificates, error) {
+	names, parents := expandNames(content.SANs)
 	args := map[string]any{"uid": uid, "key": content.Key.SPKISHA256, "names": names, "parents": parents, "limit": maxOthers}
 	others := api.OtherCertificates{IDs: []string{}}
-	if err := tx.DB.Raw("SELECT count(*) "+findOthers, args).Scan(&others.Count).Error; err != nil {
-		return others, fmt.Errorf("count certificates of the same names: %w", err)
+	if err := tx.DB.Raw("SELECT count(*) "+othersQuery, args).Scan(&others.Count).Error; err != nil {
+		return others, fmt.Errorf("count the certificates of the same names: %w", err)
 	}
 	if others.Count == 0 {
 		return others, nil
 	}
-	err := tx.DB.Raw("SELECT c.id "+findOthers+" ORDER BY p.requires_approval DESC, c.created_at, c.uid LIMIT @limit", args).Scan(&others.IDs).Error
+	err := tx.DB.Raw("SELECT c.id "+othersQuery+" ORDER BY p.requires_approval DESC, c.created_at, c.uid LIMIT @limit", args).Scan(&others.IDs).Error
 	if err != nil {
-		err = fmt.Errorf("find certificates of the same names: %w", err)
+		err = fmt.Errorf("look up the certificates of the same names: %w", err)
 	}
 	return others, err
 }
 
-// WithWildcards lists the names and the wildcards that cover them: a request for such a wildcard asks for the name too.
-func WithWildcards(sans []string) []string {
-	names, _ := covered(sans)
+// AddWildcards returns the names, and the wildcards that cover them, sorted.
+func AddWildcards(sans []string) []string {
+	names, _ := expandNames(sans)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// covered lists the names to look for: each san and the wildcard that covers it; and the parents whose children a
-// wildcard among the sans covers.
-func covered(sans []string) (names, parents []string) {
+// expandNames returns the names to look for: each SAN, and the wildcard that covers it. It also returns the parents of
+// the names that a wildcard among the SANs covers.
+func expandNames(sans []string) (names, parents []string) {
 	parents = []string{""} // an empty list is no valid SQL
 	for _, san := range sans {
 		names = append(names, san)
-		switch p := parent(san); {
+		switch p := parentOf(san); {
 		case p == "":
 		case strings.HasPrefix(san, "*."):
 			parents = append(parents, p)

@@ -35,7 +35,7 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 			preview.Outcome = api.CertificateUpdates
 		}
 		candidate.ClosesRequest = e.stale.ID != ""
-	case api.Is(err, api.CodeNotFound) && len(based) == 0: // an edit is based on a version, a new certificate on none
+	case api.Is(err, api.CodeNotFound) && len(based) == 0: // a new certificate is based on no version
 		_, err = checkNew(tx, profile.Get, in)
 	}
 	if errors.As(err, &preview.Problem) {
@@ -46,12 +46,12 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 	}
 	candidate.Spec.V = in.CertificateSpec
 	candidate.ID = in.ID
-	preview.Changes, err = listChanges(before, in.CertificateSpec)
+	preview.Changes, err = compareSpecs(before, in.CertificateSpec)
 	return preview, candidate, err
 }
 
-// listChanges lists the fields that differ; every field if before is nil.
-func listChanges(before *api.CertificateSpec, after api.CertificateSpec) ([]api.Change, error) {
+// compareSpecs lists the fields that differ; every field if before is nil.
+func compareSpecs(before *api.CertificateSpec, after api.CertificateSpec) ([]api.Change, error) {
 	after.SANs = rules.SortedSet(after.SANs)
 	if before == nil {
 		return rules.ListChanges(nil, after)

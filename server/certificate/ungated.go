@@ -8,7 +8,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Blocked is a certificate that could not be renewed without approval.
+// Blocked is a certificate that cannot be renewed without an approval. Faults says what needs the approval.
 type Blocked struct {
 	ID, ProfileID string
 	Faults        []api.Fault
@@ -16,9 +16,9 @@ type Blocked struct {
 
 const blockedAtOnce = 500
 
-// BlockedBy finds the live certificates under profiles without a gate that could not be renewed if these were the
-// ungated names.
-func BlockedBy(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
+// ListBlocked returns the live certificates under ungated profiles that these ungated names would keep from being
+// renewed.
+func ListBlocked(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
 	var blocked []Blocked
 	for after := ""; ; {
 		var rows []struct {
@@ -28,7 +28,7 @@ func BlockedBy(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
 		err := tx.DB.Raw(`SELECT c.*, p.spec AS profile_spec FROM certificates c JOIN profiles p ON p.id = c.profile_id
 			WHERE c.archived_at IS NULL AND NOT p.requires_approval AND c.uid > ? ORDER BY c.uid LIMIT ?`, after, blockedAtOnce).Scan(&rows).Error
 		if err != nil {
-			return nil, fmt.Errorf("look for certificates that could not be renewed: %w", err)
+			return nil, fmt.Errorf("look up the certificates that cannot be renewed: %w", err)
 		}
 		for _, c := range rows {
 			faults := names.Faults(api.IssuanceSubject{

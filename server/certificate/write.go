@@ -37,27 +37,27 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := storeNames(tx, c.UID, in.SANs); err != nil {
 		return Certificate{}, err
 	}
-	if err := recordAuthor(tx, history.AuthorOf(who), nil, c, content); err != nil {
+	if err := recordChanges(tx, history.AuthorOf(who), nil, c, content); err != nil {
 		return Certificate{}, err
 	}
 	return c, appendAudit(tx, who, "certificate_created", c, audit.Details{"certificate": summarize(c.Spec.V, content.Key)})
 }
 
-// findProfile is profile.Share, or profile.Get for a preview, which locks nothing.
-type findProfile func(tx *store.Tx, id string) (profile.Profile, error)
+// profileFinder is profile.Share, or profile.Get for a preview, which must not lock.
+type profileFinder func(tx *store.Tx, id string) (profile.Profile, error)
 
-// checkNew refuses a new certificate that breaks a rule, or whose id another certificate has. It returns its CSR.
-func checkNew(tx *store.Tx, find findProfile, in api.CreateCertificate) (*rules.CSR, error) {
+// checkNew refuses a new certificate that breaks a rule, or whose id a live certificate has. It returns the parsed CSR.
+func checkNew(tx *store.Tx, find profileFinder, in api.CreateCertificate) (*rules.CSR, error) {
 	var faults []api.Fault
 	if in.ID != "" && !wellFormedID.MatchString(in.ID) {
-		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is mc- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is mc- and 1 to 63 lower-case letters, digits and hyphens, and the first of them is not a hyphen"})
 	}
-	csr, err := check(tx, find, in.CertificateSpec, faults)
+	csr, err := checkSpec(tx, find, in.CertificateSpec, faults)
 	if err != nil || in.ID == "" {
 		return csr, err
 	}
 	if other, err := Get(tx, in.ID); err == nil {
-		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already", other.ID)
+		refusal := api.Refuse(api.CodeAlreadyExists, "there is a certificate %s already: choose another id", other.ID)
 		refusal.ID = other.ID
 		return nil, refusal
 	} else if !api.Is(err, api.CodeNotFound) {
@@ -66,9 +66,9 @@ func checkNew(tx *store.Tx, find findProfile, in api.CreateCertificate) (*rules.
 	return csr, nil
 }
 
-// check refuses a certificate that breaks the rules of its profile, and returns its CSR. faults are those that the
-// caller found.
-func check(tx *store.Tx, find findProfile, spec api.CertificateSpec, faults []api.Fault) (*rules.CSR, error) {
+// checkSpec refuses a certificate that breaks the rules of its profile. It returns the parsed CSR. faults are those that
+// the caller found.
+func checkSpec(tx *store.Tx, find profileFinder, spec api.CertificateSpec, faults []api.Fault) (*rules.CSR, error) {
 	p, err := find(tx, spec.ProfileID)
 	if api.Is(err, api.CodeNotFound) {
 		return nil, api.Invalid(append(faults, api.Fault{Pointer: "/profile_id", Detail: fmt.Sprintf("there is no profile %q", spec.ProfileID)})...)
@@ -92,17 +92,17 @@ type edit struct {
 }
 
 // checkEdit refuses a change of a certificate, or returns what it changes. Equal content is never refused.
-func checkEdit(tx *store.Tx, find findProfile, stored Certificate, spec api.CertificateSpec, based api.Precondition) (edit, error) {
-	if equalSpecs(stored.Spec.V, spec) {
+func checkEdit(tx *store.Tx, find profileFinder, stored Certificate, spec api.CertificateSpec, based api.Precondition) (edit, error) {
+	if isSameSpec(stored.Spec.V, spec) {
 		return edit{none: true}, nil
 	}
 	if err := based.Check(stored.Version); err != nil {
 		return edit{}, err
 	}
 	if spec.ProfileID != stored.Spec.V.ProfileID {
-		return edit{}, api.Invalid(api.Fault{Pointer: "/profile_id", Detail: "a certificate stays with its profile: make a new one"})
+		return edit{}, api.Invalid(api.Fault{Pointer: "/profile_id", Detail: "the profile of a certificate cannot change: make a new certificate"})
 	}
-	csr, err := check(tx, find, spec, nil)
+	csr, err := checkSpec(tx, find, spec, nil)
 	if err != nil {
 		return edit{}, err
 	}
@@ -118,8 +118,10 @@ func checkEdit(tx *store.Tx, find findProfile, stored Certificate, spec api.Cert
 	return e, err
 }
 
-// findStale returns the request that waits for a certificate whose names or key change, and refuses while a worker has
-// the job. A job with a CSR of its own is stale too: its CSR would become the certificate's, and the caller's be lost.
+// findStale returns the waiting job of a certificate whose names or key change; the zero Job if there is none. If a
+// worker may have the job, findStale refuses.
+//
+// A job with its own CSR is stale too. Otherwise its CSR would replace the CSR that the caller writes now.
 func findStale(tx *store.Tx, c Certificate) (job.Job, error) {
 	open, found, err := job.FindOpen(tx, c.UID)
 	if err != nil || !found {
@@ -131,7 +133,7 @@ func findStale(tx *store.Tx, c Certificate) (job.Job, error) {
 	return open, nil
 }
 
-// Replace stores a certificate's new content. Equal content changes nothing, whatever the precondition.
+// Replace stores a certificate's new content. Equal content changes nothing, and is accepted with any precondition.
 func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.CertificateSpec, based api.Precondition) (Certificate, error) {
 	before, err := s.lockWithProfile(tx, id)
 	if err != nil {
@@ -155,7 +157,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 			return Certificate{}, err
 		}
 	}
-	if err := recordAuthor(tx, history.AuthorOf(who), e.before, after, e.after); err != nil {
+	if err := recordChanges(tx, history.AuthorOf(who), e.before, after, e.after); err != nil {
 		return Certificate{}, err
 	}
 	return after, appendAudit(tx, who, "certificate_updated", after, audit.Details{
@@ -163,8 +165,9 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	})
 }
 
+// storeSpec stores a new version of a certificate and returns it.
 func storeSpec(tx *store.Tx, before Certificate, spec api.CertificateSpec, key api.Key) (Certificate, error) {
-	due, err := renewAt(tx, before, spec)
+	due, err := findRenewAt(tx, before, spec)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -178,8 +181,8 @@ func storeSpec(tx *store.Tx, before Certificate, spec api.CertificateSpec, key a
 	return after, nil
 }
 
-// lockWithProfile locks the certificate's profile and then the certificate. A certificate never changes its profile, so
-// the profile may be looked up before.
+// lockWithProfile locks the certificate's profile and then the certificate. The first look-up takes no lock. It finds the
+// right profile, because a certificate never changes its profile.
 func (s *Service) lockWithProfile(tx *store.Tx, id string) (Certificate, error) {
 	c, err := Get(tx, id)
 	if err != nil {
@@ -191,6 +194,7 @@ func (s *Service) lockWithProfile(tx *store.Tx, id string) (Certificate, error) 
 	return Lock(tx, id)
 }
 
+// closeApproval cancels the approval that a job waits for.
 func (s *Service) closeApproval(tx *store.Tx, who identity.Actor, open job.Job, cause api.Cause) error {
 	waiting, err := approval.Get(tx, *open.ApprovalID)
 	if err != nil {
@@ -199,7 +203,7 @@ func (s *Service) closeApproval(tx *store.Tx, who identity.Actor, open job.Job, 
 	return s.Approvals.CloseUnlessDecided(tx, who, waiting, cause)
 }
 
-// AlreadyOpenProblem refuses because of a certificate's open job.
+// AlreadyOpenProblem returns the refusal for a certificate that has an open job.
 func AlreadyOpenProblem(open job.Job) *api.Problem {
 	refusal := api.Refuse(api.CodeJobAlreadyOpen, "certificate %s has the open job %s, which is %s", open.CertificateID, open.ID, open.Status)
 	refusal.JobID = open.ID
@@ -239,23 +243,23 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api
 	return appendAudit(tx, who, "certificate_archived", c, nil)
 }
 
-// equalSpecs reports whether two certificates have the same content. The order of a set has no meaning.
-func equalSpecs(a, b api.CertificateSpec) bool {
+// isSameSpec reports whether two certificates have the same content. The order of the SANs has no meaning.
+func isSameSpec(a, b api.CertificateSpec) bool {
 	a.SANs, b.SANs = rules.SortedSet(a.SANs), rules.SortedSet(b.SANs)
 	return reflect.DeepEqual(a, b)
 }
 
-// renewAt returns when the current leaf is due for renewal; nil if there is none.
-func renewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time, error) {
+// findRenewAt returns when the current leaf is due for renewal; nil if there is none.
+func findRenewAt(tx *store.Tx, c Certificate, spec api.CertificateSpec) (*time.Time, error) {
 	if c.CurrentSerial == nil {
 		return nil, nil
 	}
-	leaf, err := leafOf(tx, c.UID, *c.CurrentSerial)
+	leaf, err := getLeaf(tx, c.UID, *c.CurrentSerial)
 	if err != nil {
 		return nil, err
 	}
-	due := leaf.due(spec)
-	return &due, nil
+	at := leaf.renewAt(spec)
+	return &at, nil
 }
 
 // summarize returns a certificate for the audit trail, with the key in place of the CSR.

@@ -142,7 +142,7 @@ func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (st
 		if overlapped, err = profile.OverlappedBy(tx, names); err != nil {
 			return err
 		}
-		blocked, err = certificate.BlockedBy(tx, names)
+		blocked, err = certificate.ListBlocked(tx, names)
 		return err
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func FindAuthorship(tx *store.Tx, p Proposal) (Authorship, error) {
 	if found {
 		a.Baseline = &b
 	}
-	ofCertificate, err := certificate.Changes(tx, p.Certificate.UID)
+	ofCertificate, err := certificate.ListChanges(tx, p.Certificate.UID)
 	if err != nil {
 		return a, err
 	}

@@ -32,7 +32,7 @@ func describeRequest(tx *store.Tx, who identity.Actor, p gate.Proposal, a gate.A
 		return c, err
 	}
 	c.Request = requestKind(c, a.Baseline != nil)
-	c.OtherCertificates, err = certificate.Others(tx, p.Certificate.UID, p.Subject.CertificateContent)
+	c.OtherCertificates, err = certificate.FindOthers(tx, p.Certificate.UID, p.Subject.CertificateContent)
 	return c, err
 }
 
@@ -104,7 +104,7 @@ func currentLeaf(tx *store.Tx, c certificate.Certificate, a gate.Authorship) (*a
 	if c.CurrentSerial == nil {
 		return nil, nil //nolint:nilnil // there may be none
 	}
-	leaf, err := certificate.CurrentOf(tx, c)
+	leaf, err := certificate.GetCurrentLeafOf(tx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func newApprovalRequest(tx *store.Tx, who identity.Actor, j job.Request, p gate.
 		Kind: api.ApprovalIssuance, ProfileID: &p.ProfileID, ProfileName: p.Profile.Name,
 		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
 		Accountable: who.Accountable(), Excluded: excluded, AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
-		Context: &context, Names: certificate.WithWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
+		Context: &context, Names: certificate.AddWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
 		Subject: j.Subject, Digest: j.Digest,
 	}
 	return request, addEarlier(tx, &request, p, authorship)

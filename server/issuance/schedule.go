@@ -27,7 +27,7 @@ func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error 
 	for {
 		var due, requested []certificate.Certificate
 		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
-			if due, err = certificate.Due(tx, after, dueAtOnce); err != nil {
+			if due, err = certificate.ListDue(tx, after, dueAtOnce); err != nil {
 				return err
 			}
 			requested, err = filterDue(tx, due, retryAfter)
@@ -55,7 +55,7 @@ func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error 
 func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retryAfter time.Duration) (err error) {
 	defer s.recoverAs(ctx, &err, "certificate_id", c.ID)
 	err = s.Store.Write(ctx, func(tx *store.Tx) error {
-		if due, err := certificate.StillDue(tx, c); err != nil || !due {
+		if due, err := certificate.LockIfDue(tx, c); err != nil || !due {
 			return err
 		}
 		still, err := filterDue(tx, []certificate.Certificate{c}, retryAfter)

@@ -164,7 +164,7 @@ func TestPreview_ManyCertificates(t *testing.T) {
 			SELECT uid || '-' || i, id || '-' || i, spec, version, spki_sha256, created_at, updated_at FROM certificates, n WHERE id = ?`, c.ID)
 		p.AllowedDNSNames = []string{"elsewhere.example.com"}
 		preview := foretold(t, s, "vera", p.ID, p.ProfileSpec)
-		warning := "the profile has 1001 certificates; the edit was held against the oldest 1000 of them"
+		warning := "the profile has 1001 certificates; the edit was checked against the oldest 1000 of them"
 		if preview.Effects.RenewalsBlocked != 1000 || fmt.Sprint(preview.Warnings) != "["+warning+"]" {
 			t.Errorf("%+v", preview)
 		}

@@ -34,7 +34,7 @@ func (f ApprovalFilter) filter(tx *store.Tx, states []api.ApprovalState) (approv
 	if f.CertificateID == "" {
 		return chosen, nil
 	}
-	uid, err := certificate.UIDOf(tx, f.CertificateID)
+	uid, err := certificate.FindUID(tx, f.CertificateID)
 	chosen.CertificateUID = cmp.Or(uid, nobody)
 	return chosen, err
 }

@@ -37,7 +37,7 @@ func (s *server) listCertificates(ctx context.Context, in *listCertificatesInput
 		if err != nil {
 			return nil, err
 		}
-		views, err := certificate.View(tx, rows...)
+		views, err := certificate.Show(tx, rows...)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func viewed(tx *store.Tx, c certificate.Certificate, err error) (api.Certificate
 	if err != nil {
 		return api.Certificate{}, err
 	}
-	views, err := certificate.View(tx, c)
+	views, err := certificate.Show(tx, c)
 	if err != nil {
 		return api.Certificate{}, err
 	}
@@ -208,7 +208,7 @@ type listLeavesInput struct {
 
 func (s *server) listLeaves(ctx context.Context, in *listLeavesInput) (*list[api.Leaf], error) {
 	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]certificate.Leaf, error) {
-		return certificate.Leaves(tx, in.ID, in.page(true))
+		return certificate.ListLeaves(tx, in.ID, in.page(true))
 	})
 	if err != nil {
 		return nil, err
@@ -226,7 +226,7 @@ type chain struct {
 }
 
 func (s *server) getChain(ctx context.Context, in *ByID) (*chain, error) {
-	leaf, err := web.Read(ctx, s.Store, func(tx *store.Tx) (certificate.Leaf, error) { return certificate.Current(tx, in.ID) })
+	leaf, err := web.Read(ctx, s.Store, func(tx *store.Tx) (certificate.Leaf, error) { return certificate.GetCurrentLeaf(tx, in.ID) })
 	if err != nil {
 		return nil, err
 	}

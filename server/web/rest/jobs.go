@@ -25,7 +25,7 @@ func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job
 	rows, err := read(ctx, s.Store, func(tx *store.Tx) ([]job.Job, error) {
 		filter := job.Filter{Status: in.Status, Type: in.Type}
 		if in.CertificateID != "" {
-			uid, err := certificate.UIDOf(tx, in.CertificateID)
+			uid, err := certificate.FindUID(tx, in.CertificateID)
 			if err != nil || uid == "" {
 				return nil, err
 			}

@@ -15,9 +15,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// View shows certificates as callers see them, each with its current leaf, newest job and that job's approval. It
-// takes three statements however many there are.
-func View(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
+// Show returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
+// takes three statements for any number of certificates.
+func Show(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if len(rows) == 0 {
 		return []api.Certificate{}, nil
 	}
@@ -25,24 +25,24 @@ func View(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaves, err := currentLeaves(tx, rows)
+	leaves, err := listCurrentLeaves(tx, rows)
 	if err != nil {
 		return nil, err
 	}
-	states, err := approvalStates(tx, jobs)
+	states, err := getApprovalStates(tx, jobs)
 	if err != nil {
 		return nil, err
 	}
 	views := make([]api.Certificate, len(rows))
 	for i, c := range rows {
-		if views[i], err = view(c, leaves, jobs, states, tx.Now); err != nil {
+		if views[i], err = show(c, leaves, jobs, states, tx.Now); err != nil {
 			return nil, err
 		}
 	}
 	return views, nil
 }
 
-func view(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job, states map[string]api.ApprovalState, now time.Time) (api.Certificate, error) {
+func show(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job, states map[string]api.ApprovalState, now time.Time) (api.Certificate, error) {
 	v := api.Certificate{
 		ID: c.ID, CertificateSpec: c.Spec.V, RenewAt: c.RenewAt, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 	}
@@ -55,8 +55,8 @@ func view(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job,
 			return v, err
 		}
 	}
-	newest, asked := jobs[c.UID]
-	if asked {
+	newest, found := jobs[c.UID]
+	if found {
 		v.Job = &api.JobSummary{ID: newest.ID, Status: newest.Status, Type: newest.Type, Cause: newest.Cause, ErrorMessage: newest.ErrorMessage}
 		if newest.FinishedAt == nil {
 			v.OpenJobID = &newest.ID
@@ -66,12 +66,13 @@ func view(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job,
 			v.ApprovalState = &state
 		}
 	}
-	v.Status = status(v.Current != nil, newest.Status, v.ApprovalState)
+	v.Status = statusOf(v.Current != nil, newest.Status, v.ApprovalState)
 	return v, nil
 }
 
-// status is that of the newest request while there is no leaf; with one, a finished request leaves it issued.
-func status(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.CertificateStatus {
+// statusOf returns the status of a certificate. An open job determines it. Otherwise a leaf makes it issued. Without a
+// leaf, the last job determines it.
+func statusOf(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.CertificateStatus {
 	switch {
 	case newest == api.JobAwaitingApproval:
 		return api.CertificateAwaitingApproval
@@ -92,8 +93,7 @@ func status(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.
 	}
 }
 
-// currentLeaf is the current leaf of a certificate, with the subject that was signed and what a new subject would take
-// from the profile and the issuer.
+// currentLeaf is the current leaf of a certificate, with its signed subject, and with today's profile and issuer.
 type currentLeaf struct {
 	Leaf                    `gorm:"embedded"`
 	SignedSubject           string
@@ -101,8 +101,8 @@ type currentLeaf struct {
 	IssuerFingerprintSHA256 string `gorm:"column:issuer_fingerprint_sha256"`
 }
 
-// isUpToDate reports whether the leaf is what would be signed now, and has not expired. The certificate has the hash of
-// its key, so its request is not parsed.
+// isUpToDate reports whether the leaf has not expired and has the content that would be signed now. It compares the hash
+// of the key, so it need not parse the CSR.
 func (l currentLeaf) isUpToDate(c Certificate, now time.Time) (bool, error) {
 	var signed api.IssuanceSubject
 	if err := json.Unmarshal([]byte(l.SignedSubject), &signed); err != nil {
@@ -118,15 +118,15 @@ func (l currentLeaf) isUpToDate(c Certificate, now time.Time) (bool, error) {
 	}), nil
 }
 
-// The profile of an archived certificate may be deleted. The fingerprint is that of the issuer's certificate in use; a
-// profile with another issuer differs from the signed subject anyway.
-const findCurrentLeaves = `SELECT l.*, j.subject AS signed_subject, p.spec AS profile_spec, COALESCE((
+// The profile of an archived certificate may be deleted. The fingerprint belongs to the newest generation of the leaf's
+// issuer. If the profile names another issuer, the subjects differ anyway.
+const currentLeavesQuery = `SELECT l.*, j.subject AS signed_subject, p.spec AS profile_spec, COALESCE((
 		SELECT i.fingerprint_sha256 FROM issuers i WHERE i.id = l.issuer_id ORDER BY i.generation DESC LIMIT 1), '') AS issuer_fingerprint_sha256
 	FROM leaves l JOIN jobs j ON j.id = l.job_id JOIN certificates c ON c.uid = l.certificate_uid LEFT JOIN profiles p ON p.id = c.profile_id
 	WHERE l.certificate_uid IN ? AND l.serial_number IN ?`
 
-// currentLeaves finds the current leaf of each certificate, by the certificate's uid.
-func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf, error) {
+// listCurrentLeaves returns the current leaf of each certificate that has one, by the certificate's uid.
+func listCurrentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf, error) {
 	serials := map[string]string{}
 	for _, c := range rows {
 		if c.CurrentSerial != nil {
@@ -137,12 +137,12 @@ func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf, er
 	if len(serials) == 0 {
 		return leaves, nil
 	}
-	var found []currentLeaf
-	err := tx.DB.Raw(findCurrentLeaves, slices.Collect(maps.Keys(serials)), slices.Collect(maps.Values(serials))).Scan(&found).Error
+	var list []currentLeaf
+	err := tx.DB.Raw(currentLeavesQuery, slices.Collect(maps.Keys(serials)), slices.Collect(maps.Values(serials))).Scan(&list).Error
 	if err != nil {
 		return nil, fmt.Errorf("look up leaves: %w", err)
 	}
-	for _, l := range found {
+	for _, l := range list {
 		if l.SerialNumber == serials[l.CertificateUID] {
 			leaves[l.CertificateUID] = l
 		}
@@ -155,7 +155,7 @@ func currentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf, er
 	return leaves, nil
 }
 
-func approvalStates(tx *store.Tx, jobs map[string]job.Job) (map[string]api.ApprovalState, error) {
+func getApprovalStates(tx *store.Tx, jobs map[string]job.Job) (map[string]api.ApprovalState, error) {
 	var ids []string
 	for _, j := range jobs {
 		if j.ApprovalID != nil {
@@ -165,6 +165,7 @@ func approvalStates(tx *store.Tx, jobs map[string]job.Job) (map[string]api.Appro
 	return approval.GetStates(tx, ids)
 }
 
+// pluck returns one field of each row.
 func pluck[T, V any](rows []T, field func(T) V) []V {
 	values := make([]V, len(rows))
 	for i, row := range rows {
