@@ -34,7 +34,7 @@ func wire(opts Options, timeout time.Duration, bypass bool, registry prometheus.
 	}
 	approvals := approval.New(timeout, bypass, approval.NewMetrics(registry), opts.Log)
 	profiles := &profile.Service{
-		Approvals: approvals, Issuers: listIDs(opts.Issuers), Users: certificate.ListUsers, Effects: gate.CountEffects, RunJobs: queue.RunNow,
+		Approvals: approvals, Issuers: listIDs(opts.Issuers), ListUsers: certificate.ListUsers, CountEffects: gate.CountEffects, RunJobs: queue.RunNow,
 	}
 	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
 	approvals.Register(api.ApprovalProfileEdit, profile.Kind{Service: profiles})

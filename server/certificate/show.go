@@ -15,9 +15,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Show returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
+// ShowAll returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
 // takes three statements for any number of certificates.
-func Show(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
+func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if len(rows) == 0 {
 		return []api.Certificate{}, nil
 	}

@@ -8,25 +8,25 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Blocked is a certificate that cannot be renewed without an approval. Faults says what needs the approval.
-type Blocked struct {
+// BlockedRenewal is a certificate that cannot be renewed without an approval. Faults says what needs the approval.
+type BlockedRenewal struct {
 	ID, ProfileID string
 	Faults        []api.Fault
 }
 
-const blockedAtOnce = 500
+const blockedPage = 500
 
-// ListBlocked returns the live certificates under ungated profiles that these ungated names would keep from being
+// ListBlockedRenewals returns the live certificates under ungated profiles that these ungated names would keep from being
 // renewed.
-func ListBlocked(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
-	var blocked []Blocked
+func ListBlockedRenewals(tx *store.Tx, names rules.UngatedNames) ([]BlockedRenewal, error) {
+	var blocked []BlockedRenewal
 	for after := ""; ; {
 		var rows []struct {
 			Certificate `gorm:"embedded"`
 			ProfileSpec store.JSON[api.ProfileSpec]
 		}
 		err := tx.DB.Raw(`SELECT c.*, p.spec AS profile_spec FROM certificates c JOIN profiles p ON p.id = c.profile_id
-			WHERE c.archived_at IS NULL AND NOT p.requires_approval AND c.uid > ? ORDER BY c.uid LIMIT ?`, after, blockedAtOnce).Scan(&rows).Error
+			WHERE c.archived_at IS NULL AND NOT p.requires_approval AND c.uid > ? ORDER BY c.uid LIMIT ?`, after, blockedPage).Scan(&rows).Error
 		if err != nil {
 			return nil, fmt.Errorf("look up the certificates that cannot be renewed: %w", err)
 		}
@@ -35,10 +35,10 @@ func ListBlocked(tx *store.Tx, names rules.UngatedNames) ([]Blocked, error) {
 				CertificateContent: rules.CertificateContent(c.Spec.V, api.Key{}), ProfileContent: rules.ProfileContent(c.ProfileSpec.V),
 			})
 			if len(faults) > 0 {
-				blocked = append(blocked, Blocked{ID: c.ID, ProfileID: c.Spec.V.ProfileID, Faults: faults})
+				blocked = append(blocked, BlockedRenewal{ID: c.ID, ProfileID: c.Spec.V.ProfileID, Faults: faults})
 			}
 		}
-		if len(rows) < blockedAtOnce {
+		if len(rows) < blockedPage {
 			return blocked, nil
 		}
 		after = rows[len(rows)-1].UID

@@ -136,13 +136,13 @@ func explainFaults(err error) error {
 
 // foresee describes what the names would open and what they would stop; empty if neither.
 func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (string, error) {
-	var overlapped []profile.Overlapped
-	var blocked []certificate.Blocked
+	var overlapped []profile.GatedOverlap
+	var blocked []certificate.BlockedRenewal
 	err := db.Read(ctx, func(tx *store.Tx) (err error) {
-		if overlapped, err = profile.OverlappedBy(tx, names); err != nil {
+		if overlapped, err = profile.ListOverlaps(tx, names); err != nil {
 			return err
 		}
-		blocked, err = certificate.ListBlocked(tx, names)
+		blocked, err = certificate.ListBlockedRenewals(tx, names)
 		return err
 	})
 	if err != nil {

@@ -71,7 +71,7 @@ func FindAuthorship(tx *store.Tx, p Proposal) (Authorship, error) {
 	if err != nil {
 		return a, err
 	}
-	ofProfile, err := profile.Changes(tx, p.ProfileID)
+	ofProfile, err := profile.ListChanges(tx, p.ProfileID)
 	if err != nil {
 		return a, err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Show returns principals as callers see them, each with their keys. It takes one statement.
-func Show(tx *store.Tx, rows ...Principal) ([]api.Principal, error) {
+// ShowAll returns principals as callers see them, each with their keys. It takes one statement.
+func ShowAll(tx *store.Tx, rows ...Principal) ([]api.Principal, error) {
 	ids := make([]string, len(rows))
 	for i, p := range rows {
 		ids[i] = p.ID

@@ -18,8 +18,8 @@ type change struct {
 // TableName implements gorm's Tabler.
 func (change) TableName() string { return "profile_changes" }
 
-// recordAuthor notes who wrote the signed fields that differ from before; nil before is a new profile.
-func recordAuthor(tx *store.Tx, author history.Author, before *api.ProfileSpec, p Profile) error {
+// recordChanges stores who wrote each signed field that differs from before. If before is nil, the profile is new.
+func recordChanges(tx *store.Tx, author history.Author, before *api.ProfileSpec, p Profile) error {
 	var old any
 	if before != nil {
 		old = rules.ProfileContent(*before)
@@ -36,17 +36,17 @@ func recordAuthor(tx *store.Tx, author history.Author, before *api.ProfileSpec, 
 		rows[i] = change{p.ID, c}
 	}
 	if err := tx.DB.Create(&rows).Error; err != nil {
-		return fmt.Errorf("record who changed profile %s: %w", p.ID, err)
+		return fmt.Errorf("store the changes of profile %s: %w", p.ID, err)
 	}
 	return nil
 }
 
-// Changes lists all changes of what the profile has signed, oldest first. The changes of a deleted profile with the
-// same id are gone with it.
-func Changes(tx *store.Tx, profileID string) ([]history.Change, error) {
+// ListChanges lists all changes of a profile's signed fields, oldest first. Deleting a profile deletes its changes, so
+// none belongs to an earlier profile with the id.
+func ListChanges(tx *store.Tx, profileID string) ([]history.Change, error) {
 	var rows []change
 	if err := tx.DB.Where("profile_id = ?", profileID).Order("version, field").Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("look up who changed profile %s: %w", profileID, err)
+		return nil, fmt.Errorf("look up the changes of profile %s: %w", profileID, err)
 	}
 	changes := make([]history.Change, len(rows))
 	for i, r := range rows {

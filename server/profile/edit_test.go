@@ -14,7 +14,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// put makes an edit and gives the approval that it waits for; nil if it applied.
+// put sends an edit and returns the approval that it waits for; nil if it applied.
 func put(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) (*api.Approval, error) {
 	t.Helper()
 	_, err := s.Client(t, who).ReplaceProfile(context.Background(), id, spec, opts...)
@@ -58,8 +58,7 @@ func labelled(spec api.ProfileSpec, team string) api.ProfileSpec {
 	return spec
 }
 
-// The way of an edit: it waits, not for the one who made it; another person approves it, and it is stored as it was
-// sent, once.
+// An edit waits. Its author cannot approve it. When another person approves it, it is stored once, as it was sent.
 func TestEdit_IsApproved(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -102,7 +101,8 @@ func TestEdit_IsApproved(t *testing.T) {
 	})
 }
 
-// One edit waits at a time: the same one is found again, the same person's takes its place, another person's is refused.
+// Only one edit waits. The same edit is found again. Another edit by the same person replaces it, and an edit by another
+// person is refused.
 func TestEdit_OneWaits(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		p := s.Profile(t, true)
@@ -135,8 +135,8 @@ func TestEdit_OneWaits(t *testing.T) {
 	})
 }
 
-// What became of the same edit before: a rejection stands until it is asked for expressly, anything else is asked for
-// again, and the new approval names the old one.
+// A rejected edit is requested again only with resubmit. An edit that ended in another way is requested again at once.
+// The new approval names the old one.
 func TestEdit_Again(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -170,7 +170,7 @@ func TestEdit_Again(t *testing.T) {
 	})
 }
 
-// An edit applies only to the version that it was based on: what changes the version closes it.
+// An edit applies only to the version that it was based on. A change of the version closes it.
 func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -201,8 +201,8 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 	})
 }
 
-// A deadline that passed before anyone looked has passed: the edit is in nobody's way, and whoever comes next finds it
-// expired, whatever he does.
+// An edit expires at its deadline, even before the reaper runs. It blocks no later edit, and the next call records the
+// expiry.
 func TestEdit_Overdue(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		p := s.Profile(t, true)
@@ -236,7 +236,7 @@ func TestEdit_Overdue(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A name that another profile took while the edit waited: it would no longer do what was approved.
+// If another profile takes the name while the edit waits, the edit cannot apply any more.
 func TestEdit_SubjectChanged(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		p := s.Profile(t, true)
@@ -256,8 +256,8 @@ func TestEdit_SubjectChanged(t *testing.T) {
 	})
 }
 
-// Description and labels apply at once and close no waiting edit. That edit stays the same one, can be approved, and
-// keeps what was written meanwhile; a rejection does not wash off.
+// Description and labels apply at once and do not close the waiting edit. If that edit is approved, it keeps the newer
+// description and labels. If it is rejected, the same edit stays rejected.
 func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -324,7 +324,7 @@ func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
 	})
 }
 
-// Rules that changed and changed back are other rules: an edit of before is asked for anew.
+// If the rules changed and changed back, an earlier edit must be requested again.
 func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -345,7 +345,7 @@ func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
 	})
 }
 
-// A rejection does not wash off: neither by asking again and withdrawing, nor by asking for something else.
+// A rejection still counts after the edit was resubmitted and withdrawn, and after another edit was requested.
 func TestEdit_RejectionStays(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx := t.Context()
@@ -381,7 +381,7 @@ func TestEdit_RejectionStays(t *testing.T) {
 	})
 }
 
-// The edit of a profile waits, too, if it was asked of a server whose clock is behind the one that made the profile.
+// An edit also waits if it was sent to a server with a clock behind the server that created the profile.
 func TestEdit_ClockBehind(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		p := s.Profile(t, true)

@@ -69,7 +69,7 @@ func (s *Service) plan(tx *store.Tx, who identity.Actor, stored Profile, e Edit)
 	} else if err != nil {
 		return p, err
 	}
-	if !Waits(stored.Spec.V, e.Spec) {
+	if !NeedsApproval(stored.Spec.V, e.Spec) {
 		p.outcome = api.EditApplies
 		return p, nil
 	}
@@ -120,7 +120,7 @@ func (p *plan) refuse(refusal *api.Problem) { p.outcome, p.refusal = api.EditRef
 
 // findPrevious returns the earlier edit that approvers must know, or nil. The first that exists counts:
 //
-//  1. the rejection of this very edit, whatever was requested since,
+//  1. the rejection of this very edit, even if another edit was requested since,
 //  2. the newest rejection since a human approved an edit,
 //  3. the newest request of this very edit,
 //  4. the last edit, if it ended without a decision and would have made the profile the same.
@@ -131,9 +131,9 @@ func (p *plan) findPrevious(tx *store.Tx) (*approval.Approval, error) {
 	}
 	rejected := []api.ApprovalState{api.ApprovalRejected}
 	for _, f := range []approval.Filter{
-		p.edits(approval.Filter{States: rejected, Digest: p.digest}),
-		p.edits(approval.Filter{States: rejected, Since: approvedAt}),
-		p.edits(approval.Filter{Digest: p.digest}),
+		p.limitToProfile(approval.Filter{States: rejected, Digest: p.digest}),
+		p.limitToProfile(approval.Filter{States: rejected, Since: approvedAt}),
+		p.limitToProfile(approval.Filter{Digest: p.digest}),
 	} {
 		previous, found, err := approval.FindNewest(tx, f)
 		if err != nil || found {
@@ -143,8 +143,8 @@ func (p *plan) findPrevious(tx *store.Tx) (*approval.Approval, error) {
 	return p.findSameAsLast(tx)
 }
 
-// edits narrows a filter to the edits of this profile, not those of a deleted one that had its id.
-func (p *plan) edits(f approval.Filter) approval.Filter {
+// limitToProfile limits a filter to the edits of this profile. It excludes edits of a deleted profile with the same id.
+func (p *plan) limitToProfile(f approval.Filter) approval.Filter {
 	f.Kind, f.ProfileID = api.ApprovalProfileEdit, p.stored.ID
 	if f.Since.IsZero() {
 		f.Since = p.stored.CreatedAt
@@ -154,7 +154,7 @@ func (p *plan) edits(f approval.Filter) approval.Filter {
 
 // findApprovedAt returns when the last edit that a human approved was requested, or when the profile was created.
 func (p *plan) findApprovedAt(tx *store.Tx) (time.Time, error) {
-	last, found, err := approval.FindNewest(tx, p.edits(approval.Filter{States: []api.ApprovalState{api.ApprovalApproved}}))
+	last, found, err := approval.FindNewest(tx, p.limitToProfile(approval.Filter{States: []api.ApprovalState{api.ApprovalApproved}}))
 	if err != nil || !found || last.Decider().Kind != identity.Human {
 		return p.stored.CreatedAt, err
 	}
@@ -163,7 +163,7 @@ func (p *plan) findApprovedAt(tx *store.Tx) (time.Time, error) {
 
 // findSameAsLast returns the last edit if it was cancelled or expired and would have made the profile the same.
 func (p *plan) findSameAsLast(tx *store.Tx) (*approval.Approval, error) {
-	last, found, err := approval.FindNewest(tx, p.edits(approval.Filter{}))
+	last, found, err := approval.FindNewest(tx, p.limitToProfile(approval.Filter{}))
 	if err != nil || !found || last.State != api.ApprovalCancelled && last.State != api.ApprovalExpired {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func findWaitingEdit(tx *store.Tx, p Profile) (approval.Approval, bool, error) {
 }
 
 func alreadyPendingProblem(a approval.Approval) *api.Problem {
-	refusal := api.Refuse(api.CodeEditAlreadyPending, "an edit by %s awaits approval %s: have it decided or withdrawn first", a.Accountable, a.ID)
+	refusal := api.Refuse(api.CodeEditAlreadyPending, "an edit by %s awaits approval %s: have that approval decided or withdrawn first", a.Accountable, a.ID)
 	refusal.ApprovalID = a.ID
 	return refusal
 }

@@ -33,7 +33,7 @@ func (s *Service) Preview(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	case p.outcome == api.EditWaits && s.Approvals.HasBypass():
 		preview.Outcome = api.EditApplies
 	}
-	if preview.Changes, err = listChanges(&stored.Spec.V, e.Spec); err != nil {
+	if preview.Changes, err = compareSpecs(&stored.Spec.V, e.Spec); err != nil {
 		return preview, err
 	}
 	return preview, s.previewEffects(tx, stored, e.Spec, &preview)
@@ -44,7 +44,7 @@ func (s *Service) previewEffects(tx *store.Tx, stored Profile, after api.Profile
 	if preview.Outcome == api.EditRefused || preview.Outcome == api.EditNone {
 		return nil
 	}
-	effects, warnings, err := s.Effects(tx, stored, after)
+	effects, warnings, err := s.CountEffects(tx, stored, after)
 	preview.Effects, preview.Warnings = effects, append(preview.Warnings, warnings...)
 	return err
 }
@@ -61,12 +61,12 @@ func (s *Service) previewCreate(tx *store.Tx, id string, e Edit, absent error) (
 	} else if err != nil {
 		return preview, err
 	}
-	preview.Changes, err = listChanges(nil, e.Spec)
+	preview.Changes, err = compareSpecs(nil, e.Spec)
 	return preview, err
 }
 
-// listChanges lists the fields that differ; every field if before is nil.
-func listChanges(before *api.ProfileSpec, after api.ProfileSpec) ([]api.Change, error) {
+// compareSpecs lists the fields that differ; every field if before is nil.
+func compareSpecs(before *api.ProfileSpec, after api.ProfileSpec) ([]api.Change, error) {
 	if before == nil {
 		return rules.ListChanges(nil, rules.SortedProfile(after))
 	}

@@ -22,7 +22,7 @@ func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.Profi
 	return preview
 }
 
-// rows counts what a write would leave behind.
+// rows counts the rows of every table that a write changes.
 func rows(t *testing.T, s *servertest.Server) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
@@ -34,7 +34,7 @@ func rows(t *testing.T, s *servertest.Server) map[string]int {
 	return counts
 }
 
-// A preview of a new profile says what POST would answer, and writes nothing, not even for who may write.
+// A preview of a new profile has the outcome of POST. It writes nothing, not even for an operator.
 func TestPreview_Create(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		taken := s.Profile(t, true)
@@ -82,7 +82,7 @@ func TestPreview_Create(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// The effects of an edit are told before and, if it applies at once, in the answer.
+// The preview has the effects of an edit. If the edit applies at once, the answer has them too.
 func TestPreview_Effects(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
@@ -133,7 +133,7 @@ func TestPreview_Effects(t *testing.T) {
 		if err != nil || answer.Effects == nil || *answer.Effects != want {
 			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
 		}
-		// What is blocked already is no effect of the next edit, and turning an idle gate on still says that it cancels nothing.
+		// A renewal that is blocked already is no effect of the next edit. Turning an idle gate on reports zero jobs.
 		further := gated
 		further.AllowedDNSNames = names[:1]
 		if preview := foretold(t, s, "vera", p.ID, further); preview.Outcome != api.EditWaits || preview.Effects != (api.EditEffects{RenewalsBlocked: 1}) {
@@ -154,7 +154,7 @@ func TestPreview_Effects(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A profile with more certificates than are looked at says so.
+// If a profile has more certificates than are checked, a warning says so.
 func TestPreview_ManyCertificates(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		p := s.Profile(t, false)

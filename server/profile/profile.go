@@ -33,10 +33,11 @@ type Service struct {
 	Approvals *approval.Service
 	// Issuers are the ids of the issuers that a profile may name.
 	Issuers []string
-	// Users tells which live certificates refer to a profile: up to ten of them, and how many there are.
-	Users func(tx *store.Tx, profileID string) ([]api.Ref, int, error)
-	// Effects counts what an edit does to the jobs and certificates under a profile; the warnings say what it left out.
-	Effects func(tx *store.Tx, p Profile, after api.ProfileSpec) (api.EditEffects, []string, error)
+	// ListUsers returns up to ten of the live certificates that refer to a profile, and how many there are.
+	ListUsers func(tx *store.Tx, profileID string) ([]api.Ref, int, error)
+	// CountEffects counts what an edit does to the jobs and certificates under a profile. The warnings say what was not
+	// counted.
+	CountEffects func(tx *store.Tx, p Profile, after api.ProfileSpec) (api.EditEffects, []string, error)
 	// RunJobs makes the pending jobs under a profile due.
 	RunJobs func(tx *store.Tx, profileID string) error
 }
@@ -76,7 +77,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 	if err := tx.DB.Create(&p).Error; err != nil {
 		return Profile{}, fmt.Errorf("store the profile: %w", err)
 	}
-	if err := recordAuthor(tx, history.AuthorOf(who), nil, p); err != nil {
+	if err := recordChanges(tx, history.AuthorOf(who), nil, p); err != nil {
 		return Profile{}, err
 	}
 	return p, appendAudit(tx, who, "profile_created", p.ID, audit.Details{"profile": p.Spec.V})
@@ -86,7 +87,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateProfile)
 func (s *Service) checkNew(tx *store.Tx, in api.CreateProfile) error {
 	faults := rules.CheckProfile(in.ProfileSpec, s.Issuers)
 	if in.ID != "" && !wellFormedID.MatchString(in.ID) {
-		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, beginning with no hyphen"})
+		faults = append(faults, api.Fault{Pointer: "/id", Detail: "an id is p- and 1 to 63 lower-case letters, digits and hyphens, and the first of them is not a hyphen"})
 	}
 	if len(faults) > 0 {
 		return api.Invalid(faults...)
@@ -100,7 +101,7 @@ func checkIsNew(tx *store.Tx, id, name string) error {
 	var other Profile
 	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE id = ? OR name = ? ORDER BY id LIMIT 1", id, name)
 	if err != nil {
-		return fmt.Errorf("look for a profile of the same name: %w", err)
+		return fmt.Errorf("look up the profile of the same name: %w", err)
 	}
 	if found {
 		return existsProblem(other, id)
@@ -109,9 +110,9 @@ func checkIsNew(tx *store.Tx, id, name string) error {
 }
 
 func existsProblem(other Profile, id string) error {
-	refusal := api.Refuse(api.CodeAlreadyExists, "profile %s has the name %q already", other.ID, other.Spec.V.Name)
+	refusal := api.Refuse(api.CodeAlreadyExists, "profile %s has the name %q already: choose another name", other.ID, other.Spec.V.Name)
 	if other.ID == id {
-		refusal.Detail = fmt.Sprintf("there is a profile %s already", id)
+		refusal.Detail = fmt.Sprintf("there is a profile %s already: choose another id", id)
 	}
 	refusal.ID = other.ID
 	return refusal
@@ -122,7 +123,7 @@ func checkNameIsFree(tx *store.Tx, p Profile, name string) error {
 	var other Profile
 	found, err := tx.Find(&other, "SELECT * FROM profiles WHERE name = ? AND id <> ?", name, p.ID)
 	if err != nil {
-		return fmt.Errorf("look for a profile of the same name: %w", err)
+		return fmt.Errorf("look up the profile of the same name: %w", err)
 	}
 	if found {
 		return existsProblem(other, p.ID)
@@ -136,7 +137,7 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	rulesVersion := p.RulesVersion
 	if !SameRules(p.Spec.V, spec) {
 		rulesVersion = p.Version + 1
-		if err := s.closeWaiting(tx, who, p, api.CauseSubjectChanged); err != nil {
+		if err := s.closeWaitingEdit(tx, who, p, api.CauseSubjectChanged); err != nil {
 			return Profile{}, err
 		}
 	}
@@ -146,7 +147,7 @@ func (s *Service) apply(tx *store.Tx, who identity.Actor, author history.Author,
 	if err != nil {
 		return Profile{}, fmt.Errorf("store profile %s: %w", p.ID, err)
 	}
-	if err := recordAuthor(tx, author, &p.Spec.V, after); err != nil {
+	if err := recordChanges(tx, author, &p.Spec.V, after); err != nil {
 		return Profile{}, err
 	}
 	if err := s.runJobs(tx, p, spec); err != nil {
@@ -171,8 +172,8 @@ func turnsGateOn(before, after api.ProfileSpec) bool {
 	return !before.RequiresApproval && after.RequiresApproval
 }
 
-// closeWaiting cancels the edit of a profile that awaits its approval, if there is one.
-func (s *Service) closeWaiting(tx *store.Tx, who identity.Actor, p Profile, cause api.Cause) error {
+// closeWaitingEdit cancels the edit of a profile that awaits its approval, if there is one.
+func (s *Service) closeWaitingEdit(tx *store.Tx, who identity.Actor, p Profile, cause api.Cause) error {
 	waiting, found, err := findWaitingEdit(tx, p)
 	if err != nil || !found {
 		return err
@@ -189,16 +190,16 @@ func (s *Service) Delete(tx *store.Tx, who identity.Actor, id string, based api.
 	if err := based.Check(p.Version); err != nil {
 		return err
 	}
-	users, count, err := s.Users(tx, id)
+	users, count, err := s.ListUsers(tx, id)
 	if err != nil {
-		return fmt.Errorf("look for certificates of profile %s: %w", id, err)
+		return fmt.Errorf("look up the certificates of profile %s: %w", id, err)
 	}
 	if count > 0 {
 		refusal := api.Refuse(api.CodeInUse, "%d certificates refer to profile %s: archive them first", count, id)
 		refusal.UsedBy, refusal.UsedByCount = users, count
 		return refusal
 	}
-	if err := s.closeWaiting(tx, who, p, api.CauseProfileDeleted); err != nil {
+	if err := s.closeWaitingEdit(tx, who, p, api.CauseProfileDeleted); err != nil {
 		return err
 	}
 	var deleted Profile

@@ -13,8 +13,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// An edit of a gated profile waits, but for disabling, describing and labelling it; turning the gate on never waits.
-// Order in a set is no edit.
+// An edit of a gated profile waits, except for disabling, describing and labelling it. Turning the gate on never waits.
+// A new order in a set is no edit.
 func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -73,7 +73,7 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 	})
 }
 
-// A profile stays while a live certificate refers to it; once it is archived, both ids are free again.
+// A profile cannot be deleted while a live certificate refers to it. After archiving and deleting, both ids are free.
 func TestDelete_InUse(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
@@ -98,7 +98,7 @@ func TestDelete_InUse(t *testing.T) {
 	})
 }
 
-// An id and a name belong to one profile; the refusal says to which.
+// An id and a name belong to one profile, and the refusal names that profile.
 func TestCreate_AlreadyExists(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")

@@ -41,7 +41,7 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 
 // applyNow applies an edit that needs no approval. It counts the effects first: applying ends the jobs they count.
 func (s *Service) applyNow(tx *store.Tx, who identity.Actor, stored Profile, spec api.ProfileSpec) (Result, error) {
-	effects, _, err := s.Effects(tx, stored, spec)
+	effects, _, err := s.CountEffects(tx, stored, spec)
 	if err != nil {
 		return Result{}, err
 	}

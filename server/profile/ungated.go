@@ -12,23 +12,22 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// ungatedRow is the one row of ungated_names.
+// ungatedRow is the only row of ungated_names.
 type ungatedRow struct {
 	AllowAll  bool
 	Spec      store.JSON[api.UngatedLists]
 	UpdatedAt time.Time
 }
 
-// GetUngatedNames reads what may be signed without approval.
-func GetUngatedNames(tx *store.Tx) (rules.UngatedNames, error) { return ungatedNames(tx, "") }
+// GetUngatedNames returns what may be signed without approval.
+func GetUngatedNames(tx *store.Tx) (rules.UngatedNames, error) { return getUngatedNames(tx, "") }
 
-// ShareUngatedNames is GetUngatedNames, and keeps them as they are until the transaction ends. It comes before every
-// other lock.
+// ShareUngatedNames is GetUngatedNames, and locks the names FOR SHARE. Call it before every other lock.
 func ShareUngatedNames(tx *store.Tx) (rules.UngatedNames, error) {
-	return ungatedNames(tx, tx.Locking("FOR SHARE"))
+	return getUngatedNames(tx, tx.Locking("FOR SHARE"))
 }
 
-func ungatedNames(tx *store.Tx, locking string) (rules.UngatedNames, error) {
+func getUngatedNames(tx *store.Tx, locking string) (rules.UngatedNames, error) {
 	var row ungatedRow
 	if err := tx.Must(&row, "SELECT * FROM ungated_names WHERE id = 1"+locking); err != nil {
 		return rules.UngatedNames{}, fmt.Errorf("look up the ungated names: %w", err)
@@ -36,10 +35,10 @@ func ungatedNames(tx *store.Tx, locking string) (rules.UngatedNames, error) {
 	return rules.UngatedNames{AllowAll: row.AllowAll, UngatedLists: rules.WithoutNulls(row.Spec.V), UpdatedAt: row.UpdatedAt}, nil
 }
 
-// SetUngatedNames replaces what may be signed without approval, in the name of the command line. It waits for every
-// signature that the gate is admitting, and the next one sees the new names.
+// SetUngatedNames replaces what may be signed without approval. Its audit row names system-cli. It waits for every
+// signature that the gate is admitting. The gate checks every later signature against the new names.
 func SetUngatedNames(tx *store.Tx, after rules.UngatedNames) error {
-	before, err := ungatedNames(tx, tx.Locking("FOR UPDATE"))
+	before, err := getUngatedNames(tx, tx.Locking("FOR UPDATE"))
 	if err != nil {
 		return err
 	}
@@ -59,30 +58,30 @@ func SetUngatedNames(tx *store.Tx, after rules.UngatedNames) error {
 	})
 }
 
-// Overlapped is a gated profile that allows names which could be signed without approval, too.
-type Overlapped struct {
+// GatedOverlap is a gated profile that allows names which may also be signed without approval.
+type GatedOverlap struct {
 	ID, Name string
 	Overlaps []rules.Overlap
 }
 
-const overlappedAtOnce = 500
+const overlapPage = 500
 
-// OverlappedBy finds the gated profiles whose allow-lists the names overlap.
-func OverlappedBy(tx *store.Tx, names rules.UngatedNames) ([]Overlapped, error) {
-	var overlapped []Overlapped
+// ListOverlaps returns the gated profiles whose allow-lists overlap the ungated names.
+func ListOverlaps(tx *store.Tx, names rules.UngatedNames) ([]GatedOverlap, error) {
+	var list []GatedOverlap
 	for after := ""; ; {
 		var rows []Profile
-		err := tx.DB.Where("requires_approval AND id > ?", after).Order("id").Limit(overlappedAtOnce).Find(&rows).Error
+		err := tx.DB.Where("requires_approval AND id > ?", after).Order("id").Limit(overlapPage).Find(&rows).Error
 		if err != nil {
-			return nil, fmt.Errorf("look for gated profiles: %w", err)
+			return nil, fmt.Errorf("list the gated profiles: %w", err)
 		}
 		for _, p := range rows {
 			if overlaps := names.Overlaps(p.Spec.V); len(overlaps) > 0 {
-				overlapped = append(overlapped, Overlapped{ID: p.ID, Name: p.Spec.V.Name, Overlaps: overlaps})
+				list = append(list, GatedOverlap{ID: p.ID, Name: p.Spec.V.Name, Overlaps: overlaps})
 			}
 		}
-		if len(rows) < overlappedAtOnce {
-			return overlapped, nil
+		if len(rows) < overlapPage {
+			return list, nil
 		}
 		after = rows[len(rows)-1].ID
 	}

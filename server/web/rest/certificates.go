@@ -37,7 +37,7 @@ func (s *server) listCertificates(ctx context.Context, in *listCertificatesInput
 		if err != nil {
 			return nil, err
 		}
-		views, err := certificate.Show(tx, rows...)
+		views, err := certificate.ShowAll(tx, rows...)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func viewed(tx *store.Tx, c certificate.Certificate, err error) (api.Certificate
 	if err != nil {
 		return api.Certificate{}, err
 	}
-	views, err := certificate.Show(tx, c)
+	views, err := certificate.ShowAll(tx, c)
 	if err != nil {
 		return api.Certificate{}, err
 	}

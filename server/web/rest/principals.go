@@ -17,7 +17,7 @@ func (s *server) listPrincipals(ctx context.Context, in *listPrincipalsInput) (*
 		if err != nil {
 			return nil, err
 		}
-		return principal.Show(tx, rows...)
+		return principal.ShowAll(tx, rows...)
 	})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (s *server) getPrincipal(ctx context.Context, in *ByID) (*plain[api.Princip
 		if err != nil {
 			return nil, err
 		}
-		return principal.Show(tx, p)
+		return principal.ShowAll(tx, p)
 	})
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func viewedProfile(tx *store.Tx, p profile.Profile, err error) (api.Profile, err
 	if err != nil {
 		return api.Profile{}, err
 	}
-	views, err := profile.View(tx, p)
+	views, err := profile.ShowAll(tx, p)
 	if err != nil {
 		return api.Profile{}, err
 	}

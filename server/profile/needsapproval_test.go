@@ -8,9 +8,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 )
 
-// Each field of a profile, changed alone. A field that is added to api.ProfileSpec waits until somebody decides
-// otherwise: here, and in the rule.
-func TestWaits(t *testing.T) {
+// TestNeedsApproval changes each field of a profile alone. A new field of api.ProfileSpec needs approval unless this test
+// and withoutNotes name it.
+func TestNeedsApproval(t *testing.T) {
 	t.Parallel()
 	notes := map[string]bool{"Description": true, "Labels": true}
 	spec := reflect.TypeFor[api.ProfileSpec]()
@@ -20,7 +20,7 @@ func TestWaits(t *testing.T) {
 			after := base
 			change(t, reflect.ValueOf(&after).Elem().Field(i))
 			want := !notes[field.Name] && field.Name != "Enabled"
-			if got := profile.Waits(base, after); got != want {
+			if got := profile.NeedsApproval(base, after); got != want {
 				t.Errorf("%s of %s: waits: %t", field.Name, name, got)
 			}
 			if profile.SameRules(base, after) != notes[field.Name] {
@@ -29,18 +29,18 @@ func TestWaits(t *testing.T) {
 			// Nothing waits before the gate is on, and what turns it on applies as a whole.
 			open := base
 			open.RequiresApproval = false
-			if profile.Waits(open, after) {
+			if profile.NeedsApproval(open, after) {
 				t.Errorf("%s of %s waits without a gate", field.Name, name)
 			}
 			// Back from a disabled profile: enabling is a rule, and what goes with disabling is judged by itself.
 			disabled, back := base, after
 			disabled.Enabled, back.Enabled = false, true
-			if !profile.Waits(disabled, back) {
+			if !profile.NeedsApproval(disabled, back) {
 				t.Errorf("%s of %s: enabling does not wait", field.Name, name)
 			}
 			stopped := after
 			stopped.Enabled = false
-			if got := profile.Waits(base, stopped); got != want {
+			if got := profile.NeedsApproval(base, stopped); got != want {
 				t.Errorf("%s of %s, with disabling: waits: %t", field.Name, name, got)
 			}
 		}

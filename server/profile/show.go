@@ -10,8 +10,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// View returns profiles as callers see them, each with the approval that its edit waits for.
-func View(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
+// ShowAll returns profiles as callers see them, each with the approval that its edit waits for. It takes one statement.
+func ShowAll(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 	ids := make([]string, len(rows))
 	for i, p := range rows {
 		ids[i] = p.ID
@@ -30,19 +30,19 @@ func View(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 	return views, nil
 }
 
-// shown is a profile with the approval that its edit awaits.
-type shown struct {
+// profileRow is a profile with the approval that its edit waits for.
+type profileRow struct {
 	Profile           `gorm:"embedded"`
 	PendingApprovalID *string
 }
 
-// selectShown is one statement, for store.Query. There is at most one waiting edit of a profile.
-func selectShown(tx *store.Tx) *gorm.DB {
+// selectProfiles chooses profileRows in one statement. A profile has at most one waiting edit.
+func selectProfiles(tx *store.Tx) *gorm.DB {
 	return tx.DB.Model(&Profile{}).Select(`profiles.*, (SELECT a.id FROM approvals a
 		WHERE a.profile_id = profiles.id AND a.kind = 'profile_edit' AND a.state = 'pending') AS pending_approval_id`)
 }
 
-func (p shown) api() api.Profile {
+func (p profileRow) api() api.Profile {
 	return api.Profile{
 		ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, PendingApprovalID: p.PendingApprovalID, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
@@ -53,8 +53,8 @@ func Show(tx *store.Tx, id string) (api.Profile, error) {
 	if !wellFormedID.MatchString(id) {
 		return api.Profile{}, api.NotFound("profile", id)
 	}
-	var rows []shown
-	if err := selectShown(tx).Where("id = ?", id).Find(&rows).Error; err != nil {
+	var rows []profileRow
+	if err := selectProfiles(tx).Where("id = ?", id).Find(&rows).Error; err != nil {
 		return api.Profile{}, fmt.Errorf("look up profile %s: %w", id, err)
 	}
 	if len(rows) == 0 {
@@ -63,14 +63,14 @@ func Show(tx *store.Tx, id string) (api.Profile, error) {
 	return rows[0].api(), nil
 }
 
-// ShowList returns a page of profiles as callers see them, oldest first. If name is given, it returns the profile of
-// that name. It runs one statement.
+// ShowList returns a page of profiles as callers see them, oldest first. If name is not empty, it returns only the
+// profile of that name. It runs one statement.
 func ShowList(tx *store.Tx, name string, page store.Page) ([]api.Profile, error) {
-	db := selectShown(tx)
+	db := selectProfiles(tx)
 	if name != "" {
 		db = db.Where("name = ?", name)
 	}
-	var rows []shown
+	var rows []profileRow
 	if err := page.On(db, "created_at", "id").Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("list profiles: %w", err)
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// Waits reports whether an edit needs a second person. Every edit of a gated profile does, unless it changes nothing
-// but the description and the labels, or disables the profile. A new field of a profile is a rule, so it waits, until
-// withoutNotes names it.
-func Waits(before, after api.ProfileSpec) bool {
+// NeedsApproval reports whether an edit needs the approval of a second person. Every edit of a gated profile needs it,
+// unless the edit only changes the description or the labels, or disables the profile. Every other field counts as a
+// rule, also a field that is added later.
+func NeedsApproval(before, after api.ProfileSpec) bool {
 	if !before.RequiresApproval {
 		return false
 	}
@@ -20,17 +20,17 @@ func Waits(before, after api.ProfileSpec) bool {
 	return !SameRules(before, after)
 }
 
-// SameRules reports whether two profiles differ in nothing but their description and labels.
+// SameRules reports whether two profiles are equal except for their descriptions and labels.
 func SameRules(a, b api.ProfileSpec) bool { return rules.SameProfile(withoutNotes(a), withoutNotes(b)) }
 
-// withoutNotes removes what no approval covers: it permits nothing and changes nothing that is signed.
+// withoutNotes removes description and labels. They permit nothing and are not signed, so no approval covers them.
 func withoutNotes(spec api.ProfileSpec) api.ProfileSpec {
 	spec.Description, spec.Labels = "", nil
 	return spec
 }
 
-// keepNotes returns an edit with the description and the labels that it stores: its own, or the stored ones where
-// they changed after the edit was asked for. base is the profile of that time.
+// keepNotes returns an edit with the description and labels to store. base is the profile when the edit was requested. If
+// a note changed since then, keepNotes keeps the stored one.
 func keepNotes(edit, base, stored api.ProfileSpec) api.ProfileSpec {
 	if stored.Description != base.Description {
 		edit.Description = stored.Description
