@@ -1,6 +1,6 @@
 // Package audit owns the audit trail: one row for each change of state, written in the transaction of the change.
 //
-// Rows are only ever added; the schema refuses anything else.
+// The schema refuses every change and deletion of a row.
 package audit
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Event is what happened.
+// Event is one change of state.
 type Event struct {
 	Actor        identity.Actor
 	Action       string
@@ -22,10 +22,10 @@ type Event struct {
 	Details      Details
 }
 
-// Details are what else is worth knowing of an event. Never a secret.
+// Details are the rest of an event, as a JSON object. They hold no secret.
 type Details map[string]any
 
-// Row is an event as it is stored.
+// Row is a stored event.
 type Row struct {
 	ID           string
 	OccurredAt   time.Time
@@ -41,7 +41,7 @@ type Row struct {
 // TableName implements gorm's Tabler.
 func (Row) TableName() string { return "audit_events" }
 
-// Append adds an event to the trail. An event of a command says who claims to have run it.
+// Append adds an event to the trail. An event of a command names the operating system's user who ran the command.
 func Append(tx *store.Tx, e Event) error {
 	if e.Details == nil {
 		e.Details = Details{}

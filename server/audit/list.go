@@ -8,7 +8,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// API is the row as callers see it.
+// API returns the event as callers see it.
 func (r Row) API() api.AuditEvent {
 	return api.AuditEvent{
 		ID: r.ID, OccurredAt: r.OccurredAt, Actor: r.Actor, ActorType: r.ActorType, Action: r.Action,
@@ -16,24 +16,15 @@ func (r Row) API() api.AuditEvent {
 	}
 }
 
-// Filter chooses events; an empty field chooses all.
+// Filter chooses events. An empty field chooses all.
 type Filter struct {
 	Actor, Action, ResourceID string
 	Since, Until              time.Time
 }
 
-// List gives a page of the trail.
+// List returns a page of the trail.
 func List(tx *store.Tx, f Filter, page store.Page) ([]Row, error) {
-	db := tx.DB
-	if f.Actor != "" {
-		db = db.Where("actor = ?", f.Actor)
-	}
-	if f.Action != "" {
-		db = db.Where("action = ?", f.Action)
-	}
-	if f.ResourceID != "" {
-		db = db.Where("resource_id = ?", f.ResourceID)
-	}
+	db := tx.DB.Where(&Row{Actor: f.Actor, Action: f.Action, ResourceID: f.ResourceID})
 	if !f.Since.IsZero() {
 		db = db.Where("occurred_at >= ?", f.Since)
 	}

@@ -30,7 +30,7 @@ func (change) TableName() string { return "certificate_changes" }
 // recordChanges stores who wrote each signed field in which a version differs from before. If before is nil, the
 // certificate is new.
 func recordChanges(tx *store.Tx, author history.Author, before any, c Certificate, after api.CertificateContent) error {
-	changes, err := history.Changes(c.Version, author, tx.Now, before, after)
+	changes, err := history.ListChanges(c.Version, author, tx.Now, before, after)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func FindAuthorship(tx *store.Tx, p Proposal) (Authorship, error) {
 // findApprovedRules asks the database only if a change of the profile since the baseline needs it.
 func findApprovedRules(tx *store.Tx, profileID string, changes []history.Change, baseline int64) (approvedRules, error) {
 	rules := approvedRules{Version: comparedVersion(baseline)}
-	since := history.Open(changes, func(c history.Change) bool { return c.Version <= rules.Version })
+	since := history.ListOpen(changes, func(c history.Change) bool { return c.Version <= rules.Version })
 	if len(since) == 0 {
 		return rules, nil
 	}
@@ -113,8 +113,8 @@ func comparedVersion(baseline int64) int64 { return max(baseline, 1) }
 // listDiffering lists the changes since the baseline that make the subject differ from it. Without a baseline every change
 // of the certificate since its creation counts. A change of the rules that a human approved names the approver.
 func listDiffering(ofCertificate, ofProfile []history.Change, b Baseline, rules approvedRules) (certificates, profiles []history.Change) {
-	certificates = history.Open(ofCertificate, func(c history.Change) bool { return c.Version <= b.CertificateVersion })
-	profiles = history.Open(ofProfile, func(c history.Change) bool { return c.Version <= comparedVersion(b.ProfileVersion) })
+	certificates = history.ListOpen(ofCertificate, func(c history.Change) bool { return c.Version <= b.CertificateVersion })
+	profiles = history.ListOpen(ofProfile, func(c history.Change) bool { return c.Version <= comparedVersion(b.ProfileVersion) })
 	for i, c := range profiles {
 		if c.ApprovedBy == nil && c.Version <= rules.Version {
 			profiles[i].ApprovedBy = rules.ApprovedBy
@@ -126,12 +126,12 @@ func listDiffering(ofCertificate, ofProfile []history.Change, b Baseline, rules 
 // listAuthors lists who is accountable for differing changes that no human approved. A change of the rules is approved as
 // an edit, or by a certificate that was signed under its version or a later one.
 func listAuthors(certificates, profiles, ofProfile []history.Change, rules approvedRules) []string {
-	unapproved := history.Open(ofProfile, func(c history.Change) bool { return c.Version <= rules.Version || c.ApprovedBy != nil })
+	unapproved := history.ListOpen(ofProfile, func(c history.Change) bool { return c.Version <= rules.Version || c.ApprovedBy != nil })
 	list := certificates
 	for _, c := range unapproved {
 		if history.HasField(profiles, c.Field) {
 			list = append(list[:len(list):len(list)], c)
 		}
 	}
-	return history.Accountable(list)
+	return history.ListAccountable(list)
 }

@@ -55,9 +55,9 @@ func fieldsOf(content any) (map[string]string, error) {
 	return fields, nil
 }
 
-// Changes lists what a version changes: the fields of after that before does not have, or has with another value.
+// ListChanges lists what a version changes: the fields of after that before does not have, or has with another value.
 // before is nil for a new object.
-func Changes(version int64, author Author, at time.Time, before, after any) ([]Change, error) {
+func ListChanges(version int64, author Author, at time.Time, before, after any) ([]Change, error) {
 	old := map[string]string{}
 	if before != nil {
 		var err error
@@ -78,10 +78,10 @@ func Changes(version int64, author Author, at time.Time, before, after any) ([]C
 	return changes, nil
 }
 
-// Open lists the changes that make the newest version differ from the last settled one, in the order given. A settled
+// ListOpen lists the changes that make the newest version differ from the last settled one, in the order given. A settled
 // change sets the value that its field is compared with. Returning to that value takes every open change of the field
 // off the list. changes holds all changes of one object, oldest first.
-func Open(changes []Change, settled func(Change) bool) []Change {
+func ListOpen(changes []Change, settled func(Change) bool) []Change {
 	value := map[string]string{}
 	open := map[string]bool{}
 	since := map[string]int{} // changes of a field before this index are no longer open
@@ -104,8 +104,8 @@ func Open(changes []Change, settled func(Change) bool) []Change {
 	return list
 }
 
-// Accountable lists who is accountable for the changes, sorted.
-func Accountable(changes []Change) []string {
+// ListAccountable lists who is accountable for the changes, sorted.
+func ListAccountable(changes []Change) []string {
 	people := make([]string, len(changes))
 	for i, c := range changes {
 		people[i] = c.Accountable

@@ -19,7 +19,7 @@ func change(text string) history.Change {
 }
 
 // Open changes are those that make the newest version differ from the last settled one.
-func TestOpen(t *testing.T) {
+func TestListOpen(t *testing.T) {
 	cases := []struct {
 		name    string
 		changes []string
@@ -43,7 +43,7 @@ func TestOpen(t *testing.T) {
 				changes = append(changes, change(text))
 			}
 			var got []string
-			for _, o := range history.Open(changes, func(o history.Change) bool { return o.Version <= c.settled }) {
+			for _, o := range history.ListOpen(changes, func(o history.Change) bool { return o.Version <= c.settled }) {
 				got = append(got, string(rune('0'+o.Version))+" "+o.Field+" "+o.Accountable)
 			}
 			if !slices.Equal(got, c.want) {
@@ -54,7 +54,7 @@ func TestOpen(t *testing.T) {
 }
 
 // A new object's changes are all its fields; later ones are those that differ.
-func TestChanges(t *testing.T) {
+func TestListChanges(t *testing.T) {
 	type content struct {
 		Name string   `json:"name"`
 		List []string `json:"list"`
@@ -69,7 +69,7 @@ func TestChanges(t *testing.T) {
 		{"one field", content{"a", []string{"x"}}, content{"a", []string{"x", "y"}}, []string{"list"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			changes, err := history.Changes(1, history.Author{}, time.Time{}, c.before, c.after)
+			changes, err := history.ListChanges(1, history.Author{}, time.Time{}, c.before, c.after)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ type Job struct {
 // TableName implements gorm's Tabler.
 func (Job) TableName() string { return "jobs" }
 
-// API is the job as callers see it.
+// API returns the job as callers see it.
 func (j Job) API() api.Job {
 	return api.Job{
 		ID: j.ID, Type: j.Type, CertificateID: j.CertificateID, ApprovalID: j.ApprovalID, Status: j.Status,
@@ -68,7 +68,7 @@ func Get(tx *store.Tx, id string) (Job, error) {
 	return j, nil
 }
 
-// Newest finds the newest job of each of the certificates.
+// Newest returns the newest job of each of the certificates, by the certificate's uid.
 func Newest(tx *store.Tx, certificateUIDs []string) (map[string]Job, error) {
 	var rows []Job
 	err := tx.DB.Raw(`SELECT * FROM jobs WHERE id IN (
@@ -93,18 +93,9 @@ type Filter struct {
 
 // List returns a page of jobs.
 func List(tx *store.Tx, f Filter, page store.Page) ([]Job, error) {
-	db := tx.DB
-	if f.CertificateUID != "" {
-		db = db.Where("certificate_uid = ?", f.CertificateUID)
-	}
-	if f.Status != "" {
-		db = db.Where("status = ?", f.Status)
-	}
-	if f.Type != "" {
-		db = db.Where("type = ?", f.Type)
-	}
+	chosen := tx.DB.Where(&Job{CertificateUID: f.CertificateUID, Status: f.Status, Type: f.Type})
 	var rows []Job
-	err := page.On(db, "created_at", "id").Find(&rows).Error
+	err := page.On(chosen, "created_at", "id").Find(&rows).Error
 	return rows, err
 }
 

@@ -24,7 +24,7 @@ func recordChanges(tx *store.Tx, author history.Author, before *api.ProfileSpec,
 	if before != nil {
 		old = rules.ProfileContent(*before)
 	}
-	changes, err := history.Changes(p.Version, author, tx.Now, old, rules.ProfileContent(p.Spec.V))
+	changes, err := history.ListChanges(p.Version, author, tx.Now, old, rules.ProfileContent(p.Spec.V))
 	if err != nil {
 		return err
 	}

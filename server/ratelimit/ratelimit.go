@@ -1,6 +1,6 @@
 // Package ratelimit bounds how often each of many callers may do something, in bounded memory.
 //
-// It is a leaf: no tables, no other package of certctl. A limit is of one process: replicas do not share it.
+// It imports no other package of certctl. Each process has its own limits; replicas do not share them.
 package ratelimit
 
 import (
@@ -15,18 +15,18 @@ const (
 	sweepEvery = time.Second
 )
 
-// Limiter counts for each key on its own.
+// Limiter limits each key separately.
 type Limiter struct {
 	perSecond rate.Limit
 	burst     int
 
 	mu     sync.Mutex
 	keys   map[string]*rate.Limiter
-	others *rate.Limiter // of all keys for which there is no room
+	others *rate.Limiter // shared by all keys beyond maxKeys
 	swept  time.Time
 }
 
-// New makes a Limiter that allows each key burst events at once and then perSecond.
+// New returns a Limiter that allows each key burst events at once, and perSecond after that.
 func New(perSecond, burst int) *Limiter {
 	return &Limiter{
 		perSecond: rate.Limit(perSecond), burst: burst,
@@ -35,9 +35,9 @@ func New(perSecond, burst int) *Limiter {
 }
 
 // Allow counts an event of a key and says whether it is within the limit.
-func (l *Limiter) Allow(key string) bool { return l.of(key).Allow() }
+func (l *Limiter) Allow(key string) bool { return l.find(key).Allow() }
 
-// IsFresh says whether a key has its whole burst: it had no event lately. It counts nothing.
+// IsFresh says whether a key has its whole burst, because it had no event lately. It counts no event.
 func (l *Limiter) IsFresh(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *Limiter) IsFresh(key string) bool {
 
 func (l *Limiter) isFresh(limiter *rate.Limiter) bool { return limiter.Tokens() >= float64(l.burst) }
 
-func (l *Limiter) of(key string) *rate.Limiter {
+func (l *Limiter) find(key string) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limiter, ok := l.keys[key]; ok {
@@ -67,7 +67,7 @@ func (l *Limiter) of(key string) *rate.Limiter {
 	return limiter
 }
 
-// sweep forgets the keys that have their whole burst again, as a new key has.
+// sweep removes the keys that have their whole burst again: they are as good as new.
 func (l *Limiter) sweep() {
 	if time.Since(l.swept) < sweepEvery {
 		return

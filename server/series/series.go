@@ -1,21 +1,21 @@
-// Package series keeps metrics bounded: a label whose values callers can invent has so many series and no more.
+// Package series bounds the number of series of a metric whose label has values that callers invent.
 package series
 
 import "sync"
 
-// Most is how many values a bounded label has; further ones share Other.
-const Most = 1000
+// MaxValues is how many values a bounded label has. All further ones share Other.
+const MaxValues = 1000
 
-// Other is the value of all that came too late.
+// Other is the label of the values beyond MaxValues.
 const Other = "other"
 
-// Bounded remembers the first values of a label. The zero Bounded is ready.
+// Bounded is a label that keeps its first values. The zero Bounded is ready for use.
 type Bounded struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
-// Label is the value itself, or Other when there are too many.
+// Label returns the value, or Other if there are too many.
 func (b *Bounded) Label(value string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -23,7 +23,7 @@ func (b *Bounded) Label(value string) string {
 		b.seen = map[string]bool{}
 	}
 	if !b.seen[value] {
-		if len(b.seen) >= Most {
+		if len(b.seen) >= MaxValues {
 			return Other
 		}
 		b.seen[value] = true

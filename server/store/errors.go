@@ -14,7 +14,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// UnavailableError says that the database did not answer, or would not: the same call may succeed later.
+// UnavailableError says that the database did not answer or refused for now. The same call may succeed later.
 type UnavailableError struct{ err error }
 
 func (e *UnavailableError) Error() string {
@@ -27,9 +27,9 @@ func (e *UnavailableError) Error() string {
 // Unwrap gives the driver's error.
 func (e *UnavailableError) Unwrap() error { return e.err }
 
-// conflicts says whether another writer was in the way, so that running the transaction again decides it.
-// A unique violation counts: the second run sees the other's row and refuses with its name.
-func conflicts(err error) bool {
+// isConflict says whether another writer was in the way, and the transaction should run again. A unique violation is a
+// conflict: the second run finds the other writer's row and can name it.
+func isConflict(err error) bool {
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
 		return true
 	}
@@ -47,17 +47,17 @@ func IsForbidden(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "42501"
 }
 
-func classify(err error) error {
-	if unavailable(err) {
+func asUnavailable(err error) error {
+	if isUnavailable(err) {
 		return &UnavailableError{err}
 	}
 	return err
 }
 
-func unavailable(err error) bool {
+func isUnavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return unavailableState(pg.Code)
+		return isUnavailableState(pg.Code)
 	}
 	if code, ok := sqliteCode(err); ok {
 		switch code & 0xff {
@@ -68,15 +68,15 @@ func unavailable(err error) bool {
 		return false
 	}
 	var connect *pgconn.ConnectError
-	return lostConnection(err) || errors.As(err, &connect) || pgconn.Timeout(err) ||
+	return isConnectionLost(err) || errors.As(err, &connect) || pgconn.Timeout(err) ||
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// lostConnection says whether the connection broke, rather than the statement. A server that is told to stop ends its
-// connections with admin_shutdown, one that comes up again after a crash with crash_shutdown. What is safe to retry was
-// never sent, since the driver knew by then that the connection is gone.
-func lostConnection(err error) bool {
+// isConnectionLost says whether the connection broke, rather than the statement. A server that is told to stop ends its
+// connections with admin_shutdown, and after a crash with crash_shutdown. A statement that is safe to retry was never
+// sent: the driver had noticed that the connection was lost.
+func isConnectionLost(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "57P01" || pg.Code == "57P02"
@@ -86,9 +86,9 @@ func lostConnection(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }
 
-// unavailableState tells the SQLSTATE classes that say "not now": connection, transaction rollback, resources,
-// operator intervention, system error; and a database that is read-only or whose locks did not come in time.
-func unavailableState(state string) bool {
+// isUnavailableState says whether a SQLSTATE is of a class that may pass: connection, transaction rollback, resources,
+// operator intervention, system error; or of a read-only database or a lock timeout.
+func isUnavailableState(state string) bool {
 	if len(state) != 5 {
 		return true
 	}

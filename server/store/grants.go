@@ -50,8 +50,8 @@ var columnGrants = []struct {
 	{"ungated_names", []string{"id"}}, // for the row lock alone: its CHECK accepts one value
 }
 
-// GrantServing gives a role the rights to serve, and takes every other right on certctl's tables from it. A role that
-// may do more all the same is refused: it would not be bound by what was granted.
+// GrantServing gives a role the rights to serve, and revokes every other right on certctl's tables. If the role still has
+// more rights, by another role or as PUBLIC, GrantServing returns an error.
 func (s *Store) GrantServing(ctx context.Context, role string) error {
 	if s.sqlite {
 		return fmt.Errorf("SQLite knows no roles: there is nothing to grant to %q", role)
@@ -114,8 +114,7 @@ func grant(tx *Tx, role string) error {
 	return nil
 }
 
-// checkRights finds out before the first request whether this role was granted what the program needs: a grant may
-// be older than a table.
+// checkRights returns an error if the role lacks a right that the program needs: a grant may be older than a table.
 func (s *Store) checkRights(ctx context.Context, role string) error {
 	lacking, _, err := compareRights(s.reader.WithContext(ctx), role)
 	if err != nil || len(lacking) == 0 {
@@ -128,8 +127,8 @@ func (s *Store) checkRights(ctx context.Context, role string) error {
 		role, strings.Join(lacking, ", "), role)
 }
 
-// compareRights tells what a role lacks of the grants, and what it has beyond them, by whatever way. Tables that are
-// not there yet count for neither.
+// compareRights returns the rights of the grants that a role lacks, and those that it has beyond them. A table that does
+// not exist yet counts for neither.
 func compareRights(db *gorm.DB, role string) (lacking, excess []string, err error) {
 	compare := func(rights []right, granted func(right) bool) {
 		for _, r := range rights {
@@ -142,20 +141,20 @@ func compareRights(db *gorm.DB, role string) (lacking, excess []string, err erro
 		}
 	}
 	for _, g := range grants {
-		rights, err := tableRights(db, role, g.tables)
+		rights, err := readTableRights(db, role, g.tables)
 		if err != nil {
 			return nil, nil, err
 		}
 		compare(rights, func(r right) bool { return slices.Contains(g.rights, r.Right) })
 	}
 	for _, g := range columnGrants {
-		rights, err := columnRights(db, role, g.table)
+		rights, err := readColumnRights(db, role, g.table)
 		if err != nil {
 			return nil, nil, err
 		}
 		compare(rights, func(r right) bool { return slices.Contains(g.columns, r.Column) })
 	}
-	more, err := rightsBeyondTables(db, role)
+	more, err := listRightsBeyondTables(db, role)
 	return lacking, append(excess, more...), err
 }
 
@@ -165,7 +164,7 @@ type right struct {
 	Held                bool
 }
 
-func tableRights(db *gorm.DB, role string, tables []string) ([]right, error) {
+func readTableRights(db *gorm.DB, role string, tables []string) ([]right, error) {
 	var rights []right
 	err := db.Raw(`SELECT c.relname AS name, r.right, has_table_privilege(?, c.oid, r.right) AS held
 		FROM unnest(string_to_array(?, ',')) t JOIN pg_class c ON c.oid = to_regclass(t)
@@ -175,7 +174,7 @@ func tableRights(db *gorm.DB, role string, tables []string) ([]right, error) {
 	return rights, err
 }
 
-func columnRights(db *gorm.DB, role, table string) ([]right, error) {
+func readColumnRights(db *gorm.DB, role, table string) ([]right, error) {
 	var rights []right
 	err := db.Raw(`SELECT c.relname AS name, a.attname AS column, format('UPDATE (%I)', a.attname) AS right,
 			has_column_privilege(?, c.oid, a.attnum, 'UPDATE') AS held
@@ -185,8 +184,8 @@ func columnRights(db *gorm.DB, role, table string) ([]right, error) {
 	return rights, err
 }
 
-// rightsBeyondTables lists what would let a role put something in the way of the tables.
-func rightsBeyondTables(db *gorm.DB, role string) (excess []string, _ error) {
+// listRightsBeyondTables lists rights by which a role could shadow the tables with others.
+func listRightsBeyondTables(db *gorm.DB, role string) (excess []string, _ error) {
 	var may struct{ Creates, MakesTemporary bool }
 	err := db.Raw(`SELECT COALESCE(has_schema_privilege(?, current_schema(), 'CREATE'), false) AS creates,
 		has_database_privilege(?, current_database(), 'TEMPORARY') AS makes_temporary`, role, role).Scan(&may).Error

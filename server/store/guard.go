@@ -9,24 +9,24 @@ import (
 	"gorm.io/gorm"
 )
 
-// programVersion says which rules this program writes and signs by. A migration after which older programs must do
-// neither raises min_program in schema_requirements, and this with it.
+// programVersion is the version of the rules that this program writes and signs by. A migration after which older programs
+// must do neither raises min_program in schema_requirements, and programVersion with it.
 const programVersion = 1
 
 const (
 	// maxClockSkew is how far this machine's clock may be from the database's: deadlines are compared across replicas.
 	maxClockSkew = 2 * time.Second
-	// A measurement that took longer says too little about the clocks to be used again.
+	// maxMeasurement bounds how long a measurement may take to be used again: a longer one is not exact enough.
 	maxMeasurement = time.Second
 	measuredFor    = 5 * time.Second
 )
 
-// NotReadyError says what an operator has to put right, in words that anyone may read.
+// NotReadyError says what an operator has to fix. It holds nothing secret.
 type NotReadyError struct{ Detail string }
 
 func (e *NotReadyError) Error() string { return e.Detail }
 
-// NotReady makes an UnavailableError of what an operator has to put right.
+// NotReady returns an UnavailableError that says what an operator has to fix.
 func NotReady(format string, args ...any) error {
 	return &UnavailableError{&NotReadyError{fmt.Sprintf(format, args...)}}
 }
@@ -38,9 +38,9 @@ type guard struct {
 	database time.Time // the database's clock at that moment
 }
 
-// holds reports whether the measurement still allows to write. The elapsed time is monotonic, so a clock that was set
-// since then is noticed.
-func (g *guard) holds(now time.Time) bool {
+// allowsWrite reports whether the last measurement still allows writing. The elapsed time is monotonic, so a clock that was
+// set since then is noticed.
+func (g *guard) allowsWrite(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	elapsed := time.Since(g.at)
@@ -54,27 +54,27 @@ func (g *guard) keep(at, database time.Time) {
 }
 
 // MayWrite returns an UnavailableError while this process must not write: its clock is off the database's, or the
-// database requires a newer program. Write asks the same, so this only saves the attempt.
+// database requires a newer program. Write checks the same, so MayWrite only saves the attempt.
 func (s *Store) MayWrite(ctx context.Context) error {
-	if s.guard.holds(s.Now()) {
+	if s.guard.allowsWrite(s.Now()) {
 		return nil
 	}
-	return classify(s.measure(s.reader.WithContext(ctx)))
+	return asUnavailable(s.measure(s.reader.WithContext(ctx)))
 }
 
 // checkWrite is MayWrite inside the transaction that writes.
 func (s *Store) checkWrite(tx *Tx) error {
-	if s.guard.holds(tx.Now) {
+	if s.guard.allowsWrite(tx.Now) {
 		return nil
 	}
 	return s.measure(tx.DB)
 }
 
-// measure asks the database for its clock and its requirements. Only a measurement that allows to write is kept, so
-// that writing goes on as soon as the clock is right again.
+// measure reads the database's clock and its requirements. It keeps only a measurement that allows writing, so writing
+// goes on as soon as the clock is right again.
 func (s *Store) measure(db *gorm.DB) error {
 	before := s.Now()
-	there, err := s.conditions(db)
+	there, err := s.readConditions(db)
 	after, at := s.Now(), time.Now()
 	if err != nil {
 		return fmt.Errorf("compare the clock with the database's: %w", err)
@@ -96,18 +96,18 @@ func (s *Store) measure(db *gorm.DB) error {
 	return nil
 }
 
-// distance is how far t is outside the time from before to after, in which it was read.
+// distance returns how far t is outside the time from before to after, in which t was read.
 func distance(t, before, after time.Time) time.Duration {
 	return max(before.Sub(t), t.Sub(after), 0)
 }
 
-// conditions are what the database says about who may write.
+// conditions are what the database says about its writers.
 type conditions struct {
 	Clock      time.Time
 	MinProgram int
 }
 
-func (s *Store) conditions(db *gorm.DB) (conditions, error) {
+func (s *Store) readConditions(db *gorm.DB) (conditions, error) {
 	query := "SELECT min_program FROM schema_requirements"
 	if !s.sqlite {
 		query = "SELECT clock_timestamp() AS clock, min_program FROM schema_requirements"
@@ -129,7 +129,7 @@ func (c conditions) checkProgram() error {
 
 // CheckProgram returns an UnavailableError if the database requires a newer program, as of this transaction.
 func (tx *Tx) CheckProgram() error {
-	there, err := tx.store.conditions(tx.DB)
+	there, err := tx.store.readConditions(tx.DB)
 	if err != nil {
 		return fmt.Errorf("look up the lowest program version: %w", err)
 	}

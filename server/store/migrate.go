@@ -17,28 +17,28 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrate brings the schema up to date. Replicas may call it at once: one migrates, the others wait. A role that may
-// not change the schema only finds out whether it can work with what is there.
+// Migrate brings the schema up to date. Replicas may call it at once: one migrates, the others wait. For a role that may
+// not change the schema, Migrate only checks that the schema is sufficient.
 //
-// A schema that is newer than the program is none of its business: in a rolling upgrade old replicas go on, and may
-// be started again, beside the new ones, unless the schema requires a newer program.
+// A schema that is newer than the program is no error, unless the schema requires a newer program: in a rolling upgrade
+// old replicas run, and may be started, beside new ones.
 func (s *Store) Migrate(ctx context.Context) error {
-	provider, err := s.migrator()
+	provider, err := s.newMigrator()
 	if err != nil {
 		return err
 	}
-	there, err := s.schema(ctx)
+	there, err := s.readSchema(ctx)
 	if err != nil {
 		return err
 	}
-	needed := newest(provider)
+	needed := newestVersion(provider)
 	switch {
 	case there.Version < needed && !there.MayChange:
 		return there.behind(needed)
 	case there.Version < needed:
 		return s.up(ctx, provider)
 	}
-	conditions, err := s.conditions(s.reader.WithContext(ctx))
+	conditions, err := s.readConditions(s.reader.WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("look up the lowest program version: %w", err)
 	}
@@ -62,8 +62,8 @@ func (s *Store) up(ctx context.Context, provider *goose.Provider) error {
 	return nil
 }
 
-// schema is what is in the database, and what this role may do about it. It is read without goose, which makes its
-// table before it looks at it: the role that serves may not.
+// schema is the state of the database, and whether this role may change it. It is read without goose, which would create
+// its table: the role that serves may not.
 type schema struct {
 	Made      bool  // goose has its table
 	HasTables bool  // the first migration was applied
@@ -85,7 +85,7 @@ const (
 		FROM (VALUES (1)) one LEFT JOIN pg_class c ON c.oid = to_regclass('goose_db_version')`
 )
 
-func (s *Store) schema(ctx context.Context) (schema, error) {
+func (s *Store) readSchema(ctx context.Context) (schema, error) {
 	query := postgresSchema
 	if s.sqlite {
 		query = sqliteSchema
@@ -106,7 +106,7 @@ func (s *Store) schema(ctx context.Context) (schema, error) {
 		}
 	}
 	var err error
-	if there.Version, err = schemaVersion(s.reader.WithContext(ctx)); err != nil || !there.HasTables {
+	if there.Version, err = readSchemaVersion(s.reader.WithContext(ctx)); err != nil || !there.HasTables {
 		return there, err
 	}
 	var init int
@@ -126,7 +126,7 @@ const initVersion = 1
 var errOldInit = errors.New("the database was made by a development version of certctl, and its tables cannot be upgraded: " +
 	"start with an empty database, by another CERTCTL_DATABASE_URL or CERTCTL_DATA_DIR")
 
-func schemaVersion(db *gorm.DB) (version int64, _ error) {
+func readSchemaVersion(db *gorm.DB) (version int64, _ error) {
 	err := db.Raw("SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version).Error
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
@@ -146,36 +146,36 @@ func (there schema) behind(needed int64) error {
 // Ready says whether this process can write to the database: it answers and is not read-only, has the schema that this
 // program needs, lets this program write, and agrees about the time. The error says in an operator's words what is wrong.
 func (s *Store) Ready(ctx context.Context) error {
-	provider, err := s.migrator()
+	provider, err := s.newMigrator()
 	if err != nil {
 		return err
 	}
 	tx, err := begin(ctx, s.writer, nil) // SQLite refuses here if it cannot write
 	if err != nil {
-		return s.unready(err)
+		return s.explainUnready(err)
 	}
 	defer tx.Rollback()
-	version, err := schemaVersion(tx)
+	version, err := readSchemaVersion(tx)
 	if err != nil {
-		return s.unready(err)
+		return s.explainUnready(err)
 	}
-	if needed := newest(provider); version < needed {
+	if needed := newestVersion(provider); version < needed {
 		return NotReady("the schema has version %d and this program needs %d: run certctl migrate", version, needed)
 	}
 	if !s.sqlite {
 		readOnly := false
 		if err := tx.Raw("SELECT current_setting('transaction_read_only')::boolean").Scan(&readOnly).Error; err != nil {
-			return s.unready(err)
+			return s.explainUnready(err)
 		}
 		if readOnly {
 			return NotReady("the database is read-only")
 		}
 	}
-	return s.unready(s.measure(tx))
+	return s.explainUnready(s.measure(tx))
 }
 
-// unready puts why the database cannot be written into words. What the driver says is for the log.
-func (s *Store) unready(err error) error {
+// explainUnready says to an operator why the database cannot be written. The driver's error is for the log.
+func (s *Store) explainUnready(err error) error {
 	var known *UnavailableError
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -183,19 +183,19 @@ func (s *Store) unready(err error) error {
 	detail := "the database lacks what this program needs"
 	if code, ok := sqliteCode(err); ok && slices.Contains([]int{sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}, code&0xff) {
 		detail = "the database's file cannot be written"
-	} else if unavailable(err) {
+	} else if isUnavailable(err) {
 		detail = "the database does not answer"
 	}
 	return &UnavailableError{fmt.Errorf("%w: %w", &NotReadyError{detail}, err)}
 }
 
-// newest is the version that this program's migrations end with.
-func newest(provider *goose.Provider) int64 {
+// newestVersion is the version that this program's migrations end with.
+func newestVersion(provider *goose.Provider) int64 {
 	sources := provider.ListSources()
 	return sources[len(sources)-1].Version
 }
 
-func (s *Store) migrator() (*goose.Provider, error) {
+func (s *Store) newMigrator() (*goose.Provider, error) {
 	dialect, folder := goose.DialectPostgres, "migrations/postgres"
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if s.sqlite {

@@ -33,7 +33,7 @@ func (s *Store) gormConfig() *gorm.Config {
 		TranslateError:         true,
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
-		// The rooms wrap and return errors; a second log line would only carry SQL.
+		// The callers return errors; a log line here would only add SQL.
 		Logger: gormlogger.Discard,
 	}
 }
@@ -62,8 +62,8 @@ func (s *Store) openPostgres(opts Options) error {
 	return err
 }
 
-// parseURL never repeats what it cannot read: a password with a special character is taken for a host, a port or a
-// database then, and the parser would name it.
+// parseURL never repeats a URL that it cannot read. The parser may take a password with a special character for a host, a
+// port or a database, and would name it.
 func parseURL(text string) (*pgx.ConnConfig, error) {
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.User == nil && strings.Contains(text, "@") {
@@ -76,8 +76,8 @@ func parseURL(text string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// Reach tries the connection to PostgreSQL. Why there is none is said in an operator's words, and never with a
-// password. SQLite's file was opened by Open.
+// Reach tries the connection to PostgreSQL. If there is none, the error says why to an operator, without the password.
+// On SQLite it does nothing: Open has opened the file.
 func (s *Store) Reach(ctx context.Context) error {
 	if s.sqlite {
 		return nil
@@ -93,16 +93,16 @@ func (s *Store) Reach(ctx context.Context) error {
 	if parseErr != nil {
 		return parseErr
 	}
-	return postgresFault(config, err)
+	return explainPostgres(config, err)
 }
 
-func postgresFault(config *pgx.ConnConfig, err error) error {
+func explainPostgres(config *pgx.ConnConfig, err error) error {
 	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
 	var refused *pgconn.PgError
 	var name *net.DNSError
 	switch {
 	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "28"):
-		return fmt.Errorf("the database at %s does not let the user %q in: the password is wrong or pg_hba.conf has no place for him", where, config.User)
+		return fmt.Errorf("the database at %s does not let the user %q in: the password is wrong or pg_hba.conf does not admit this user", where, config.User)
 	case errors.As(err, &refused) && refused.Code == "3D000":
 		return fmt.Errorf("there is no database %q at %s", config.Database, where)
 	case errors.As(err, &refused):
@@ -114,12 +114,12 @@ func postgresFault(config *pgx.ConnConfig, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no database listens at %s", where)
 	default:
-		return fmt.Errorf("no connection to the database at %s: %s", where, innermost(err))
+		return fmt.Errorf("no connection to the database at %s: %s", where, innermostMessage(err))
 	}
 }
 
-// innermost leaves out what the layers above a fault say: each names the whole connection again.
-func innermost(err error) string {
+// innermostMessage returns the innermost error's text: each layer above names the whole connection again.
+func innermostMessage(err error) string {
 	for {
 		inner := errors.Unwrap(err)
 		if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 {
@@ -132,7 +132,7 @@ func innermost(err error) string {
 	}
 }
 
-func sqliteFault(err error) error {
+func explainSQLite(err error) error {
 	code, _ := sqliteCode(err)
 	switch code & 0xff {
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
@@ -168,8 +168,8 @@ func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQue
 
 func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// sqliteDSN: FULL because WAL with NORMAL may lose the last commits at power loss, and an acknowledged decision
-// is never lost.
+// sqliteDSN names a file and its settings. WAL with NORMAL may lose the last commits at power loss, so synchronous is
+// FULL: an acknowledged decision is never lost.
 func sqliteDSN(path string) string {
 	query := "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)" +
 		"&_txlock=immediate&_time_format=sqlite&_timezone=UTC"
@@ -177,7 +177,7 @@ func sqliteDSN(path string) string {
 }
 
 func (s *Store) openSQLite(path string) error {
-	// SQLite would make the file readable by all; what is wrong with its place is for SQLite to say.
+	// SQLite would create the file readable by all.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = file.Close()
@@ -201,7 +201,7 @@ func (s *Store) openSQLitePool(path string, connections int) (*gorm.DB, error) {
 	pool.SetMaxIdleConns(connections)
 	db, err := gorm.Open(sqliteDialector{gormsqlite.Dialector{Conn: pool}}, s.gormConfig())
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", path, sqliteFault(err))
+		return nil, fmt.Errorf("%s %w", path, explainSQLite(err))
 	}
 	return db, nil
 }

@@ -11,14 +11,14 @@ import (
 	"gorm.io/gorm"
 )
 
-// Page is a part of a list, by keyset: it costs the same wherever it stands.
+// Page is a part of a list, by keyset. Every page costs the same.
 type Page struct {
 	Limit  int
 	After  Cursor
 	Newest bool // newest first
 }
 
-// Cursor is the place after one row. The zero Cursor is before all of them.
+// Cursor is the position after one row. The zero Cursor is before all rows.
 type Cursor struct {
 	At time.Time
 	ID string
@@ -36,14 +36,13 @@ func (p Page) On(db *gorm.DB, timeColumn, idColumn string) *gorm.DB {
 	return db.Order(fmt.Sprintf("%s %s, %s %s", timeColumn, direction, idColumn, direction)).Limit(p.Limit)
 }
 
-// String is the cursor as callers send it back: opaque to them. The sum tells a damaged one from a place that no row
-// had.
+// String returns the cursor as callers send it back. They must not read it. The checksum detects a damaged one.
 func (c Cursor) String() string {
 	place := c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %08x", place, crc32.ChecksumIEEE([]byte(place))))
 }
 
-// ParseCursor reads what String wrote, and nothing else.
+// ParseCursor reads what String wrote. It returns an error for every other text.
 func ParseCursor(s string) (Cursor, error) {
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {

@@ -21,8 +21,8 @@ func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
 	for try := 0; ; try++ {
 		err := s.queryOnce(ctx, pool, f)
 		var unreachable *pgconn.ConnectError
-		if err == nil || try == maxConnections || errors.As(err, &unreachable) || !lostConnection(err) || ctx.Err() != nil {
-			return classify(err)
+		if err == nil || try == maxConnections || errors.As(err, &unreachable) || !isConnectionLost(err) || ctx.Err() != nil {
+			return asUnavailable(err)
 		}
 	}
 }

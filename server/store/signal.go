@@ -11,18 +11,18 @@ import (
 
 const (
 	channel = "certctl_jobs"
-	// A connection that has heard nothing for this long may be dead without knowing it.
-	quiet = time.Minute
-	// What is asked on the side gets an answer within this time or none.
-	patience = 5 * time.Second
+	// idleTimeout is how long a connection that listens may be silent before it is checked.
+	idleTimeout = time.Minute
+	// answerTimeout bounds a notification, a new connection and a check.
+	answerTimeout = 5 * time.Second
 )
 
-// Signal wakes whoever waits for work, in this process and, on PostgreSQL, in every replica. It may be lost: a
-// waiter polls as well.
+// Signal wakes the workers of this process and, on PostgreSQL, of every replica. A signal may be lost, so workers poll as
+// well.
 type Signal struct {
 	store  *Store
-	id     string        // tells this process's own notifications, which it need not hear again
-	notify chan struct{} // holds one: many signals at once are one NOTIFY
+	id     string        // of this process: it ignores its own notifications
+	notify chan struct{} // of size one: many signals at once are one NOTIFY
 	done   chan struct{}
 	wait   sync.WaitGroup
 
@@ -59,7 +59,7 @@ func (sig *Signal) Subscribe() (<-chan struct{}, func()) {
 	}
 }
 
-// Send wakes the local waiters at once and the other replicas soon.
+// Send wakes the workers of this process at once, and those of the other replicas soon.
 func (sig *Signal) Send() {
 	sig.wakeLocal()
 	select {
@@ -79,8 +79,8 @@ func (sig *Signal) wakeLocal() {
 	}
 }
 
-// notifyReplicas ends with the process, but not before it has said what there is to say: the others go on with what
-// this process leaves.
+// notifyReplicas ends with the process. It sends the last signal before: the other replicas go on with what this process
+// leaves.
 func (sig *Signal) notifyReplicas() {
 	for {
 		select {
@@ -96,7 +96,7 @@ func (sig *Signal) notifyReplicas() {
 }
 
 func (sig *Signal) notifyOnce() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	if err := sig.store.writer.WithContext(ctx).Exec("SELECT pg_notify(?, ?)", channel, sig.id).Error; err != nil {
 		sig.store.log.WarnContext(ctx, "could not wake other replicas; they poll", "error", err)
@@ -126,7 +126,7 @@ func (sig *Signal) listenOnce(ctx context.Context) error {
 	}
 	setDefault(config.RuntimeParams, "application_name", "certctl")
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = patience
+		config.ConnectTimeout = answerTimeout
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -142,7 +142,7 @@ func (sig *Signal) listenOnce(ctx context.Context) error {
 	}
 	sig.wakeLocal() // something may have been sent while nobody listened
 	for {
-		n, err := notification(ctx, conn)
+		n, err := waitForNotification(ctx, conn)
 		if err != nil {
 			return err
 		}
@@ -152,15 +152,15 @@ func (sig *Signal) listenOnce(ctx context.Context) error {
 	}
 }
 
-// notification waits for one; nil when there was none for a while and the connection is alive.
-func notification(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
-	waiting, cancel := context.WithTimeout(ctx, quiet)
+// waitForNotification returns the next notification, or nil if there was none for a while and the connection is alive.
+func waitForNotification(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, error) {
+	waiting, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
 	n, err := conn.WaitForNotification(waiting)
 	if err == nil || ctx.Err() != nil || conn.IsClosed() {
 		return n, err
 	}
-	asking, cancel := context.WithTimeout(ctx, patience)
+	asking, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return nil, conn.Ping(asking)
 }

@@ -14,7 +14,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// Clock gives the time. Tests set it.
+// Clock returns the time. Tests set it.
 type Clock func() time.Time
 
 // Options say which database to open and how.
@@ -22,10 +22,10 @@ type Options struct {
 	URL   string // postgres://... ; empty for SQLite
 	Path  string // the SQLite file
 	Clock Clock  // time.Now unless given
-	// DatabaseClock is PostgreSQL's clock; it is asked unless given. SQLite has the process's own.
+	// DatabaseClock replaces PostgreSQL's clock in tests. SQLite has the process's own.
 	DatabaseClock Clock
 	Logger        *slog.Logger     // slog.Default unless given
-	Trace         func(sql string) // is told of every statement, BEGIN and COMMIT included; PostgreSQL only
+	Trace         func(sql string) // is called with every statement, BEGIN and COMMIT included; PostgreSQL only
 }
 
 // Store is an open database.
@@ -85,7 +85,7 @@ func (s *Store) Now() time.Time { return s.clock().UTC().Truncate(time.Microseco
 // Jobs is the signal that a job may be due.
 func (s *Store) Jobs() *Signal { return s.jobs }
 
-// IsSQLite says whether the database is the embedded one, which a single process owns.
+// IsSQLite says whether the database is SQLite, which a single process owns.
 func (s *Store) IsSQLite() bool { return s.sqlite }
 
 // Tx is a running transaction.
@@ -103,13 +103,13 @@ type Tx struct {
 // Context is the context that the transaction runs under.
 func (tx *Tx) Context() context.Context { return tx.DB.Statement.Context }
 
-// AfterCommit has f called once the transaction is committed, and never if it is not.
+// AfterCommit calls f after the commit. If the transaction is rolled back, f is not called.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
 // WakeWorkers tells every replica, after the commit, that a job may be due.
 func (tx *Tx) WakeWorkers() { tx.AfterCommit(tx.store.jobs.Send) }
 
-// Locking is a locking clause for the end of a SELECT; SQLite, where a writer is alone, knows none.
+// Locking returns a locking clause for the end of a SELECT. On SQLite it is empty: a writer is alone.
 func (tx *Tx) Locking(clause string) string {
 	if tx.store.sqlite {
 		return ""
@@ -117,7 +117,8 @@ func (tx *Tx) Locking(clause string) string {
 	return " " + clause
 }
 
-// LockTimeout bounds how long a statement waits for another transaction. On SQLite the writers queue before they begin.
+// LockTimeout bounds how long a statement waits for another transaction. On SQLite it does nothing: writers wait before
+// they begin.
 func (tx *Tx) LockTimeout(d time.Duration) error {
 	if tx.store.sqlite {
 		return nil
@@ -150,20 +151,20 @@ func (tx *Tx) Must(dest any, statement string, args ...any) error {
 	return err
 }
 
-// kept is an error that does not undo what was written before it.
-type kept struct{ error }
+// keepError is an error that does not undo what was written before it.
+type keepError struct{ error }
 
-func (k kept) Unwrap() error { return k.error }
+func (k keepError) Unwrap() error { return k.error }
 
-// Keep makes Write commit what was written and then return err: for a refusal that records something.
-func Keep(err error) error { return kept{err} }
+// Keep makes Write commit what was written, and then return err. It is for a refusal that records something.
+func Keep(err error) error { return keepError{err} }
 
-// A conflict between two writers is decided by running the loser again; three losses in a row are passed on.
+// maxTries is how often Write runs a transaction that is in conflict with another one.
 const maxTries = 3
 
-// Write runs f in one transaction and commits it. f may run up to three times, when the database found it in
-// conflict with another writer, so it must have no effect outside tx. A panic or an error of f undoes all of
-// it, but for an error made with Keep. Nothing is written while MayWrite refuses.
+// Write runs f in one transaction and commits it. f may run up to three times, if it is in conflict with another
+// writer, so it must have no effect outside tx. A panic or an error of f undoes everything, except an error made with
+// Keep. While MayWrite refuses, Write refuses.
 func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.transact(ctx, s.writer, nil, func(tx *Tx) error {
@@ -172,7 +173,7 @@ func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 			}
 			return f(tx)
 		})
-		if err == nil || try == maxTries || !conflicts(err) {
+		if err == nil || try == maxTries || !isConflict(err) {
 			return err
 		}
 		select {
@@ -188,19 +189,19 @@ func (s *Store) Read(ctx context.Context, f func(*Tx) error) error {
 	return s.transact(ctx, s.reader, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
 }
 
-// IsKept says whether err was made with Keep: what was written before it stays.
+// IsKept says whether err was made with Keep.
 func IsKept(err error) bool {
-	var keep kept
+	var keep keepError
 	return errors.As(err, &keep)
 }
 
-// begin begins a transaction. After the database was away the pool is full of connections that are dead without
-// knowing it; nothing has happened yet, so each of them is tried and dropped until one lives.
+// begin begins a transaction. After an outage the pool is full of dead connections. Nothing was sent yet, so begin tries
+// and drops each of them until one works.
 func begin(ctx context.Context, db *gorm.DB, opts *sql.TxOptions) (*gorm.DB, error) {
 	for try := 0; ; try++ {
 		begun := db.WithContext(ctx).Begin(opts)
 		var unreachable *pgconn.ConnectError
-		if begun.Error == nil || try == maxConnections || errors.As(begun.Error, &unreachable) || !lostConnection(begun.Error) {
+		if begun.Error == nil || try == maxConnections || errors.As(begun.Error, &unreachable) || !isConnectionLost(begun.Error) {
 			return begun, begun.Error
 		}
 	}
@@ -219,12 +220,12 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, 
 		}
 	}()
 	err = f(tx)
-	var keep kept
+	var keep keepError
 	if err != nil && !errors.As(err, &keep) {
-		return classify(err)
+		return asUnavailable(err)
 	}
 	if cerr := begun.Commit().Error; cerr != nil {
-		return classify(fmt.Errorf("commit: %w", cerr))
+		return asUnavailable(fmt.Errorf("commit: %w", cerr))
 	}
 	committed = true
 	for _, after := range tx.after {

@@ -281,7 +281,6 @@ func fillAnew(t *testing.T, dialect string) {
 		}
 		pack(t, folder, "sqlite.db", content)
 	} else {
-		//nolint:gosec // the address comes from this test
 		dump := exec.CommandContext(t.Context(), "pg_dump", "--no-owner", "--no-privileges", "--rows-per-insert=100", server.Database().URL)
 		content, err := dump.Output()
 		if err != nil {
