@@ -209,7 +209,7 @@ func (c Config) ReadCA(now time.Time) (*ca.CA, error) {
 	}
 	built, err := ca.Load(c.caFiles())
 	if err == nil {
-		err = built.InForce(now)
+		err = built.CheckValid(now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variables, err)

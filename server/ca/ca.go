@@ -1,7 +1,3 @@
-// Package ca is the built-in certification authority. It holds its key in memory and signs what a permit of
-// the gate holds: those very bytes, deterministically, so that a repeated signature is the same certificate.
-//
-// Only app and the commands make one; no other package imports this one.
 package ca
 
 import (
@@ -23,59 +19,62 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 )
 
-// CA signs with a key in memory.
+// CA signs with one key. It is safe for concurrent use if the key is.
 type CA struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
-	hash        crypto.Hash // that x509 chooses for a key of this kind; 0 for none
+	hash        crypto.Hash // the hash that x509 uses for a key of this kind; 0 for none
 
-	// A second key of the same kind, for drafts: the draft's signature is thrown away, and a draft never touches
+	// Drafts are signed with a throwaway key of the same kind, and that signature is discarded. So a draft never uses
 	// the real key.
-	throwaway crypto.Signer
-	drafting  *x509.Certificate
+	throwawayKey     crypto.Signer
+	draftCertificate *x509.Certificate // certificate with the public key of throwawayKey
 }
 
 var _ gate.Issuer = (*CA)(nil)
 
-// New makes a CA of a certificate and its key. Both must belong together, and the certificate must be a CA's.
+// New makes a CA from a certificate and its key. The key may be any signer of an ECDSA, RSA or Ed25519 key. New returns an
+// error if the key does not belong to the certificate, or if the certificate cannot sign certificates.
 func New(cert *x509.Certificate, key crypto.Signer) (*CA, error) {
 	public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	switch {
 	case !ok || !public.Equal(key.Public()):
 		return nil, errors.New("the CA's key does not belong to its certificate")
 	case !cert.IsCA || !cert.BasicConstraintsValid:
-		return nil, errors.New("the CA's certificate is no CA's: basicConstraints lacks CA:TRUE")
+		return nil, errors.New("the certificate is not a CA certificate: its basicConstraints lack CA:TRUE")
 	case cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, errors.New("the CA's certificate lacks the key usage certSign")
 	case len(cert.SubjectKeyId) == 0:
 		return nil, errors.New("the CA's certificate lacks a subject key identifier")
 	}
-	throwaway, hash, err := another(key)
+	throwawayKey, hash, err := newThrowawayKey(key.Public())
 	if err != nil {
 		return nil, err
 	}
-	drafting := *cert
-	drafting.PublicKey = throwaway.Public()
-	return &CA{certificate: cert, key: key, hash: hash, throwaway: throwaway, drafting: &drafting}, nil
+	draftCertificate := *cert
+	draftCertificate.PublicKey = throwawayKey.Public()
+	return &CA{certificate: cert, key: key, hash: hash, throwawayKey: throwawayKey, draftCertificate: &draftCertificate}, nil
 }
 
-// another makes a key of the same kind, and tells the hash that x509.CreateCertificate signs with for such a key.
-func another(key crypto.Signer) (crypto.Signer, crypto.Hash, error) {
-	switch k := key.(type) {
-	case *ecdsa.PrivateKey:
-		other, err := ecdsa.GenerateKey(k.Curve, rand.Reader)
-		return other, hashOf(k.Curve), err
-	case *rsa.PrivateKey:
-		other, err := rsa.GenerateKey(rand.Reader, k.N.BitLen())
-		return other, crypto.SHA256, err
-	case ed25519.PrivateKey:
-		_, other, err := ed25519.GenerateKey(rand.Reader)
-		return other, 0, err
+// newThrowawayKey makes a key of the same kind as a public key. It also returns the hash that x509.CreateCertificate uses
+// for such a key.
+func newThrowawayKey(public crypto.PublicKey) (crypto.Signer, crypto.Hash, error) {
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		key, err := ecdsa.GenerateKey(public.Curve, rand.Reader)
+		return key, hashOf(public.Curve), err
+	case *rsa.PublicKey:
+		key, err := rsa.GenerateKey(rand.Reader, public.N.BitLen())
+		return key, crypto.SHA256, err
+	case ed25519.PublicKey:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, 0, err
 	default:
-		return nil, 0, fmt.Errorf("a CA key of type %T is not supported", key)
+		return nil, 0, fmt.Errorf("a CA cannot have a public key of type %T: use an ECDSA, RSA or Ed25519 key", public)
 	}
 }
 
+// hashOf returns the hash that x509.CreateCertificate uses for an ECDSA key on a curve.
 func hashOf(curve elliptic.Curve) crypto.Hash {
 	switch curve {
 	case elliptic.P384():
@@ -87,11 +86,12 @@ func hashOf(curve elliptic.Curve) crypto.Hash {
 	}
 }
 
-// InForce refuses a CA that could sign nothing at a time: what outlives its issuer is refused, one request after the other.
-func (ca *CA) InForce(now time.Time) error {
+// CheckValid returns an error if the CA's certificate is not valid at a time. Such a CA could sign nothing: the gate
+// refuses every certificate that outlives its issuer.
+func (ca *CA) CheckValid(now time.Time) error {
 	switch {
 	case now.After(ca.certificate.NotAfter):
-		return fmt.Errorf("the CA's certificate has expired on %s", ca.certificate.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the CA's certificate expired on %s: make a new CA, and run certctl ca replace", ca.certificate.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(ca.certificate.NotBefore):
 		return fmt.Errorf("the CA's certificate is not valid before %s", ca.certificate.NotBefore.UTC().Format(time.RFC3339))
 	}
@@ -113,15 +113,15 @@ func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) 
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.drafting, s.PublicKey, ca.throwaway)
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.draftCertificate, s.PublicKey, ca.throwawayKey)
 	if err != nil {
 		return nil, err
 	}
-	drafted, err := x509.ParseCertificate(der)
+	draft, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}
-	return drafted.RawTBSCertificate, nil
+	return draft.RawTBSCertificate, nil
 }
 
 // Sign implements gate.Issuer.
@@ -140,10 +140,10 @@ func (ca *CA) Sign(_ context.Context, permit gate.Permit) (gate.Chain, error) {
 		h.Write(tbs)
 		message = h.Sum(nil)
 	}
-	// No randomness: ECDSA is then signed as in RFC 6979, and the same bytes have one signature.
+	// Without randomness, Go signs ECDSA as in RFC 6979, and the same bytes have one signature.
 	signature, err := ca.key.Sign(nil, message, ca.hash)
 	if err != nil {
-		return gate.Chain{}, fmt.Errorf("sign: %w", err)
+		return gate.Chain{}, fmt.Errorf("sign with the CA's key: %w", err)
 	}
 	leaf, err := gate.Assemble(tbs, algorithm, signature)
 	if err != nil {
@@ -155,7 +155,8 @@ func (ca *CA) Sign(_ context.Context, permit gate.Permit) (gate.Chain, error) {
 	return gate.Chain{Leaf: leaf, Issuers: [][]byte{slices.Clone(ca.certificate.Raw)}}, nil
 }
 
-// verify makes sure that nothing leaves that is not this CA's: a permit drafted by another CA, or a faulty key.
+// verify returns an error if a signed certificate does not verify with the CA's certificate. Another CA may have drafted
+// the permit, or the key may be faulty.
 func (ca *CA) verify(der []byte) error {
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {

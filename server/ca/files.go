@@ -19,7 +19,7 @@ import (
 
 const lifetime = 10 * 365 * 24 * time.Hour
 
-// Load reads a CA from PEM files: its certificate and its PKCS #8, SEC 1 or PKCS #1 private key.
+// Load reads a CA from two PEM files: a certificate, and a private key in PKCS #8, SEC 1 or PKCS #1 form.
 func Load(certFile, keyFile string) (*CA, error) {
 	certBlock, err := readBlock(certFile)
 	if err != nil {
@@ -27,7 +27,7 @@ func Load(certFile, keyFile string) (*CA, error) {
 	}
 	cert, err := x509.ParseCertificate(certBlock.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no certificate: %w", certFile, err)
+		return nil, fmt.Errorf("%s does not hold a certificate: %w", certFile, err)
 	}
 	keyBlock, err := readBlock(keyFile)
 	if err != nil {
@@ -35,7 +35,7 @@ func Load(certFile, keyFile string) (*CA, error) {
 	}
 	key, err := parseKey(keyBlock.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no private key in PKCS #8, SEC 1 or PKCS #1 form", keyFile)
+		return nil, fmt.Errorf("%s does not hold a private key in PKCS #8, SEC 1 or PKCS #1 form", keyFile)
 	}
 	return New(cert, key)
 }
@@ -47,7 +47,7 @@ func readBlock(file string) (*pem.Block, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM block", file)
+		return nil, fmt.Errorf("%s does not hold a PEM block", file)
 	}
 	return block, nil
 }
@@ -64,11 +64,11 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return x509.ParsePKCS1PrivateKey(der)
 }
 
-// Create makes a new CA, an ECDSA P-256 key and a certificate it signs itself, valid for ten years. It never
-// overwrites a file. Cut off between the two files, it goes on with the key that is there.
+// Create makes a new CA: an ECDSA P-256 key, and a self-signed certificate that is valid for ten years. It never
+// overwrites a file. If the key file exists and the certificate file does not, Create uses that key.
 func Create(certFile, keyFile string, now time.Time) error {
 	if _, err := os.Stat(certFile); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already: a CA is never overwritten", certFile)
+		return fmt.Errorf("%s exists, and a CA is never overwritten: move the file away to make a new CA", certFile)
 	}
 	key, err := createKey(keyFile)
 	if err != nil {
@@ -81,6 +81,7 @@ func Create(certFile, keyFile string, now time.Time) error {
 	return writeOnce(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
 
+// createKey writes a new key, or reads the key if the file exists.
 func createKey(keyFile string) (crypto.Signer, error) {
 	if block, err := readBlock(keyFile); err == nil {
 		return parseKey(block.Bytes)
@@ -96,7 +97,7 @@ func createKey(keyFile string) (crypto.Signer, error) {
 	return key, writeOnce(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
-// writeOnce makes a file whole or not at all, and only if there is none.
+// writeOnce writes a file as a whole or not at all. If the file exists, it returns an error.
 func writeOnce(file string, content []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".certctl-*")
 	if err != nil {

@@ -26,11 +26,15 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// What was signed is what the second person saw, whatever kinds of key the CA and the subscriber have.
+// opaqueSigner hides the type of a CA's key, as a key in a KMS or an HSM does.
+type opaqueSigner struct{ crypto.Signer }
+
+// The signed certificate is what the second person saw, for each kind of key of the CA and the subscriber.
 func TestIssued_IsWhatWasApproved(t *testing.T) {
 	keys := map[string]func() (crypto.Signer, error){
 		"ECDSA P-256": func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 		"ECDSA P-384": func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
+		"ECDSA P-521": func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P521(), rand.Reader) },
 		"RSA":         func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) },
 		"Ed25519": func() (crypto.Signer, error) {
 			_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -44,6 +48,16 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 				t.Fatal(err)
 			}
 			ca, root := caOf(t, key)
+			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+				checkContent(t, s, root, key)
+			}, servertest.Issuer(ca))
+		})
+		t.Run(name+", opaque", func(t *testing.T) {
+			key, err := newKey()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ca, root := caOf(t, opaqueSigner{key})
 			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 				checkContent(t, s, root, key)
 			}, servertest.Issuer(ca))
