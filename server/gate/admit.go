@@ -70,7 +70,7 @@ func (g *Gate) permit(tx *store.Tx, c job.Claim, proposal Proposal, drafted draf
 // prepareDraft drafts the subject of a job, unless an earlier attempt wrote the intent.
 func (g *Gate) prepareDraft(ctx context.Context, c job.Claim) (draft, error) {
 	found := false
-	err := g.store.Read(ctx, func(tx *store.Tx) (err error) {
+	err := g.store.Query(ctx, func(tx *store.Tx) (err error) {
 		_, found, err = findIntent(tx, c.ID)
 		return err
 	})
