@@ -1,6 +1,10 @@
 package store_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -34,4 +38,36 @@ func TestMigrate_OldInit(t *testing.T) {
 			}, servertest.NoWorkers(), servertest.Tampered())
 		})
 	}
+}
+
+// The first migration never changes again: databases in use were made by it.
+func TestInit_IsFrozen(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"migrations/postgres/00001_init.sql": "ca015f505bb0c1f6dfcb3788064c65a28fceb668ae15ec1ef98545ac5dcc1b3a",
+		"migrations/sqlite/00001_init.sql":   "fdcf692d162bee14e29df81a8c9ae2f98e8ac35e24f22a4011a0101bceff864c",
+	} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != want {
+			t.Errorf("%s: the schema is frozen: write a migration, with a test that upgrades a filled database (SHA-256 %x)", file, sum)
+		}
+	}
+}
+
+// Must returns an error if a statement finds or changes no row.
+func TestMust(t *testing.T) {
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		for id, want := range map[string]error{"alice": nil, "nobody": store.ErrNoRow} {
+			err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
+				var row struct{ ID string }
+				return tx.Must(&row, "UPDATE principals SET updated_at = ? WHERE id = ? RETURNING *", tx.Now, id)
+			})
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", id, err, want)
+			}
+		}
+	}, servertest.NoWorkers())
 }
