@@ -55,7 +55,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		return nil, err
 	}
 	registry.MustRegister(&stateCollector{store: opts.Store, approvals: r.approvals, log: opts.Log})
-	handler := rest.New(rest.Rooms{
+	handler := rest.New(rest.Services{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
 		},

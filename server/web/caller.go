@@ -14,14 +14,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Access is what an operation asks of its caller.
+// Access says who may call an operation.
 type Access struct {
 	Public bool
-	Roles  []api.Role // any of them; none: every principal, and the room decides
-	InRoom []api.Role // what the room asks for
+	// Roles are the roles of which the caller needs one. If there are none, every principal may call.
+	Roles []api.Role
+	// DeciderRoles are the roles that package approval asks of a caller who decides.
+	DeciderRoles []api.Role
 }
 
-// Caller is who sent a request, and what the operation asks of them.
+// Caller is the sender of a request, with the access of the operation.
 type Caller struct {
 	identity.Actor
 	Access Access
@@ -34,23 +36,23 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerOf returns the caller of a request; the zero Caller, which has no role, if nobody was authenticated.
+// CallerOf returns the caller of a request. If nobody was authenticated, it returns the zero Caller, which has no role.
 func CallerOf(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
 
-// Authenticate finds the caller of a request by its credentials and checks that they have one of the roles.
+// Authenticate returns the caller of a request. If the caller lacks the roles of the operation, it returns an error.
 func (s *Server) Authenticate(r *http.Request, a Access) (Caller, error) {
-	who, err := s.holder(r)
+	who, err := s.findCaller(r)
 	if err == nil && len(a.Roles) > 0 && !principal.HasRole(who, a.Roles...) {
-		err = forbidden(who, a.Roles)
+		err = forbiddenProblem(who, a.Roles)
 	}
 	return Caller{who, a}, err
 }
 
-func (s *Server) holder(r *http.Request) (identity.Actor, error) {
-	key, ok := bearer(r.Header.Values("Authorization"))
+func (s *Server) findCaller(r *http.Request) (identity.Actor, error) {
+	key, ok := parseBearer(r.Header.Values("Authorization"))
 	if !ok {
 		return identity.Actor{}, principal.ErrUnauthenticated
 	}
@@ -61,8 +63,8 @@ func (s *Server) holder(r *http.Request) (identity.Actor, error) {
 	return who, err
 }
 
-// bearer reads the one place where a credential may be.
-func bearer(headers []string) (string, bool) {
+// parseBearer returns the key of the one Authorization header. A credential is read from nowhere else.
+func parseBearer(headers []string) (string, bool) {
 	if len(headers) != 1 {
 		return "", false
 	}
@@ -70,7 +72,7 @@ func bearer(headers []string) (string, bool) {
 	return key, ok && strings.EqualFold(scheme, "Bearer")
 }
 
-// addressOf is the host of a remote address. An IPv6 network counts as one address: its owner has 2^64 of them.
+// addressOf returns the host of a remote address. An IPv6 network counts as one address: the owner has 2^64 addresses.
 func addressOf(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
@@ -91,35 +93,35 @@ func addressOf(remote string) string {
 	return prefix.String()
 }
 
-// reload reads the caller again inside the transaction of their request: Authenticate caches a key for some seconds,
-// which is too long for a write. The approval room reloads those who decide itself.
+// reload reads the caller again inside the transaction of the request. Authenticate caches a key for some seconds, which
+// is too long for a write. For a decision, package approval reloads the caller.
 func (c Caller) reload(tx *store.Tx) (identity.Actor, error) {
 	if len(c.Access.Roles) == 0 {
 		return c.Actor, nil
 	}
-	return reloadWith(tx, c.Actor, c.Access.Roles)
+	return reloadWithRoles(tx, c.Actor, c.Access.Roles)
 }
 
-// checkReplayAllowed refuses to repeat the answer to a decision: the caller must still have the role that it needed.
-// The roles of every other operation were checked by reload.
+// checkReplayAllowed returns an error if the caller lost the role that a decision needs. A replay shows the first answer.
+// reload already checked the roles of every other operation.
 func (c Caller) checkReplayAllowed(tx *store.Tx) error {
-	if len(c.Access.InRoom) == 0 {
+	if len(c.Access.DeciderRoles) == 0 {
 		return nil
 	}
-	_, err := reloadWith(tx, c.Actor, c.Access.InRoom)
+	_, err := reloadWithRoles(tx, c.Actor, c.Access.DeciderRoles)
 	return err
 }
 
-// reloadWith reloads a principal, and refuses if they no longer have any of the roles.
-func reloadWith(tx *store.Tx, who identity.Actor, roles []api.Role) (identity.Actor, error) {
+// reloadWithRoles reloads a principal. If the principal no longer has one of the roles, it returns an error.
+func reloadWithRoles(tx *store.Tx, who identity.Actor, roles []api.Role) (identity.Actor, error) {
 	who, err := principal.Reload(tx, who)
 	if err == nil && !principal.HasRole(who, roles...) {
-		err = forbidden(who, roles)
+		err = forbiddenProblem(who, roles)
 	}
 	return who, err
 }
 
-func forbidden(who identity.Actor, roles []api.Role) *api.Problem {
+func forbiddenProblem(who identity.Actor, roles []api.Role) *api.Problem {
 	p := api.Refuse(api.CodeForbidden, "%s lacks the role %s", who.ID, roles[0])
 	p.Principal, p.RequiredRoles = who.ID, roles
 	return p

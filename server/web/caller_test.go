@@ -2,7 +2,7 @@ package web
 
 import "testing"
 
-func TestAddressOf(t *testing.T) {
+func TestAddressOf_ReturnsHostOrIPv6Network(t *testing.T) {
 	t.Parallel()
 	for remote, want := range map[string]string{
 		"192.0.2.7:1234":           "192.0.2.7",

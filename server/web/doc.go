@@ -1,8 +1,8 @@
-// Package web owns what every way into the server needs: who calls, the transaction of a request, idempotency keys,
-// and the problem that an error becomes. Package rest stands on it; so may a page for people.
+// Package web owns what every HTTP interface needs: the caller, the transaction of a request, idempotency keys, and the
+// problem that an error becomes. Package rest uses it; a page for people could.
 //
-// The way in opens the transaction, once for each request, and the verb of a room runs inside it. Errors become
-// problems in problems.go and nowhere else. Nothing here decides who may approve: that is package approval's.
+// The handler opens one transaction for each request, and calls a service inside it. Errors become problems only in
+// problems.go. Package approval decides who may approve; this package does not.
 //
 // It owns the table replays.
 package web

@@ -10,7 +10,7 @@ import (
 // Metrics measure requests.
 type Metrics struct{ requests *prometheus.HistogramVec }
 
-// NewMetrics makes and registers the room's metrics.
+// NewMetrics makes the metrics of requests and registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "certctl_http_request_duration_seconds", Help: "Requests by route template.",
@@ -20,8 +20,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
-// request counts one request. The method is bounded: it is the caller's to invent.
-func (m *Metrics) request(method, route string, status int, took time.Duration) {
+// observeRequest counts one request. Callers can invent methods, so an unknown method counts as other.
+func (m *Metrics) observeRequest(method, route string, status int, took time.Duration) {
 	switch method {
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH":
 	default:

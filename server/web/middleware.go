@@ -18,8 +18,8 @@ const requestIDHeader = "X-Request-ID"
 
 var wellFormedRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// identify gives the request an id: the caller's, if it is well formed.
-func (s *Server) identify(c *gin.Context) {
+// assignRequestID sets the id of the request: the caller's id if it is well formed, else a new id.
+func (s *Server) assignRequestID(c *gin.Context) {
 	id := c.GetHeader(requestIDHeader)
 	if !wellFormedRequestID.MatchString(id) {
 		id = store.NewID("req-")
@@ -31,29 +31,29 @@ func (s *Server) identify(c *gin.Context) {
 	c.Next()
 }
 
-// observe logs and counts the request, by the route's template: paths are the callers' to invent.
-func (s *Server) observe(c *gin.Context) {
+// logRequest logs and counts the request under its route. Callers can invent paths, so it does not log the path.
+func (s *Server) logRequest(c *gin.Context) {
 	start := time.Now()
 	c.Next()
-	route, took := template(c.FullPath()), time.Since(start)
-	s.Metrics.request(c.Request.Method, route, c.Writer.Status(), took)
+	route, took := formatRoute(c.FullPath()), time.Since(start)
+	s.Metrics.observeRequest(c.Request.Method, route, c.Writer.Status(), took)
 	s.Log.InfoContext(c.Request.Context(), "request",
 		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration_seconds", took.Seconds(),
 		requestIDAttr(c.Request.Context()))
 }
 
-var parameter = regexp.MustCompile(`:([a-z_]+)`)
+var routeParameter = regexp.MustCompile(`:([a-z_]+)`)
 
-// template writes a route as the OpenAPI document does.
-func template(route string) string {
+// formatRoute returns a route as the OpenAPI document writes it.
+func formatRoute(route string) string {
 	if route == "" {
 		return "none"
 	}
-	return parameter.ReplaceAllString(route, "{$1}")
+	return routeParameter.ReplaceAllString(route, "{$1}")
 }
 
-// recover turns a panic into a 500 that says nothing of it.
-func (s *Server) recover(c *gin.Context) {
+// recoverPanic turns a panic into a 500 whose body has no details.
+func (s *Server) recoverPanic(c *gin.Context) {
 	defer func() {
 		failure := recover()
 		if failure == nil {
@@ -64,7 +64,7 @@ func (s *Server) recover(c *gin.Context) {
 		}
 		s.Log.ErrorContext(c.Request.Context(), "panic", "panic", failure, "stack", string(debug.Stack()), requestIDAttr(c.Request.Context()))
 		if !c.Writer.Written() {
-			Send(c, api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"))
+			SendProblem(c, api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"))
 		}
 	}()
 	c.Next()

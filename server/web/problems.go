@@ -16,18 +16,18 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// ProblemContentType is that of RFC 9457.
+// ProblemContentType is the media type of RFC 9457.
 const ProblemContentType = "application/problem+json"
 
-// Kind describes the problems that have one code.
+// Kind describes the problems of one code.
 type Kind struct {
 	Status int
 	Title  string
 	When   string // sentences for the documentation
 }
 
-// known describes each code.
-var known = map[api.Code]Kind{
+// kinds has the Kind of each code.
+var kinds = map[api.Code]Kind{
 	api.CodeMalformedRequest: {
 		http.StatusBadRequest, "Malformed request",
 		"The body or the query cannot be read.",
@@ -146,42 +146,42 @@ var known = map[api.Code]Kind{
 	},
 }
 
-// KindOf describes a code, and says whether certctl has it.
+// KindOf returns the Kind of a code; false if certctl has no such code.
 func KindOf(code api.Code) (Kind, bool) {
-	kind, ok := known[code]
+	kind, ok := kinds[code]
 	return kind, ok
 }
 
-// Document completes a refusal as the problem that is sent.
-func Document(p api.Problem, requestID string) *api.Problem {
-	k, ok := known[p.Code()]
+// CompleteProblem adds status, title and request id to a problem. If the code is unknown, the problem becomes internal.
+func CompleteProblem(p api.Problem, requestID string) *api.Problem {
+	k, ok := kinds[p.Code()]
 	if !ok {
 		p = *api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id")
-		k = known[api.CodeInternal]
+		k = kinds[api.CodeInternal]
 	}
 	p.Status, p.Title, p.RequestID = k.Status, k.Title, requestID
 	return &p
 }
 
-// Problem returns what the caller is told of an error, and headers for it. Only refusals are passed on; any other
-// error is logged and hidden.
-func (s *Server) Problem(ctx context.Context, err error) (*api.Problem, http.Header) {
+// ProblemOf returns the problem and the headers to send for an error. It passes refusals on. It logs any other error and
+// hides it from the caller.
+func (s *Server) ProblemOf(ctx context.Context, err error) (*api.Problem, http.Header) {
 	var refusal *api.Problem
 	var unavailable *store.UnavailableError
 	switch {
 	case errors.As(err, &refusal) && (refusal.Code() == api.CodeRequestInProgress || refusal.Code() == api.CodeRateLimited):
-		return refusal, retryAfter(1)
+		return refusal, retryAfterHeader(1)
 	case errors.As(err, &refusal):
 		return refusal, nil
 	case errors.Is(err, principal.ErrUnauthenticated):
-		return unauthenticated(), http.Header{"Www-Authenticate": {"Bearer"}}
+		return unauthenticatedProblem(), http.Header{"Www-Authenticate": {"Bearer"}}
 	case errors.As(err, &unavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		s.Log.WarnContext(ctx, "unavailable", "error", err, requestIDAttr(ctx))
 		var notReady *store.NotReadyError
 		if errors.As(err, &notReady) {
-			return api.Refuse(api.CodeUnavailable, "%s", notReady.Detail), retryAfter(1)
+			return api.Refuse(api.CodeUnavailable, "%s", notReady.Detail), retryAfterHeader(1)
 		}
-		return api.Refuse(api.CodeUnavailable, "the server cannot do this at the moment: try again"), retryAfter(1)
+		return api.Refuse(api.CodeUnavailable, "the server cannot do this at the moment: try again"), retryAfterHeader(1)
 	default:
 		s.Log.ErrorContext(ctx, "internal error", "error", err, requestIDAttr(ctx))
 		return api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), nil
@@ -192,27 +192,29 @@ func requestIDAttr(ctx context.Context) slog.Attr {
 	return slog.String("request_id", identity.RequestID(ctx))
 }
 
-func unauthenticated() *api.Problem {
+func unauthenticatedProblem() *api.Problem {
 	return api.Refuse(api.CodeUnauthenticated, "send a valid key as Authorization: Bearer ctl_...")
 }
 
-// Send writes a problem as the whole answer.
-func Send(c *gin.Context, p *api.Problem) {
-	p = Document(*p, identity.RequestID(c.Request.Context()))
+// SendProblem writes a problem as the whole answer.
+func SendProblem(c *gin.Context, p *api.Problem) {
+	p = CompleteProblem(*p, identity.RequestID(c.Request.Context()))
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // a problem has only strings, numbers and times
+		panic(err) // cannot fail: a problem has only strings, numbers and times
 	}
 	c.Abort()
 	c.Data(p.Status, ProblemContentType, body)
 }
 
-func noSuchRoute(c *gin.Context) {
-	Send(c, api.Refuse(api.CodeNoSuchRoute, "there is no %s: see /openapi.json", c.Request.URL.Path))
+func sendNoSuchRoute(c *gin.Context) {
+	SendProblem(c, api.Refuse(api.CodeNoSuchRoute, "there is no %s: see /openapi.json", c.Request.URL.Path))
 }
 
-func methodNotAllowed(c *gin.Context) {
-	Send(c, api.Refuse(api.CodeMethodNotAllowed, "%s is not possible here: see the Allow header", c.Request.Method))
+func sendMethodNotAllowed(c *gin.Context) {
+	SendProblem(c, api.Refuse(api.CodeMethodNotAllowed, "%s is not possible here: see the Allow header", c.Request.Method))
 }
 
-func retryAfter(seconds int) http.Header { return http.Header{"Retry-After": {strconv.Itoa(seconds)}} }
+func retryAfterHeader(seconds int) http.Header {
+	return http.Header{"Retry-After": {strconv.Itoa(seconds)}}
+}

@@ -11,8 +11,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// A code without a status would be told as an internal error, and one that the API's page leaves out surprises.
-func TestEveryCodeHasAStatus(t *testing.T) {
+// A code without a status would become an internal error.
+func TestKinds_DescribeEveryCodeAsTheAPIPageDoes(t *testing.T) {
 	page, err := os.ReadFile("../../docs/server/api.md")
 	if err != nil {
 		t.Fatal(err)
@@ -22,11 +22,11 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	codes := regexp.MustCompile(`Code\w+\s+Code = "(\w+)"`).FindAllStringSubmatch(string(source), -1)
-	if len(codes) != len(known) {
-		t.Errorf("there are %d codes, and %d have a status", len(codes), len(known))
+	if len(codes) != len(kinds) {
+		t.Errorf("there are %d codes, and %d have a status", len(codes), len(kinds))
 	}
 	for _, code := range codes {
-		k := known[api.Code(code[1])]
+		k := kinds[api.Code(code[1])]
 		if http.StatusText(k.Status) == "" || k.Title == "" || k.When == "" {
 			t.Errorf("%s has status %d, title %q and meaning %q", code[1], k.Status, k.Title, k.When)
 		}

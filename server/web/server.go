@@ -9,7 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Server is what all routes share.
+// Server has what all routes share.
 type Server struct {
 	Store         *store.Store
 	Authenticator *principal.Authenticator
@@ -17,17 +17,17 @@ type Server struct {
 	Log           *slog.Logger
 }
 
-// NewEngine makes a router that names, logs and counts each request, and answers what has no route.
+// NewEngine makes a router. It gives each request an id, logs and counts the request, and answers unknown routes.
 func (s *Server) NewEngine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	if err := engine.SetTrustedProxies(nil); err != nil {
-		panic(err) // no proxies cannot be a wrong list of proxies
+		panic(err) // cannot fail: nil is a valid list
 	}
-	engine.Use(s.identify, s.observe, s.recover)
-	engine.NoRoute(noSuchRoute)
-	engine.NoMethod(methodNotAllowed)
+	engine.Use(s.assignRequestID, s.logRequest, s.recoverPanic)
+	engine.NoRoute(sendNoSuchRoute)
+	engine.NoMethod(sendMethodNotAllowed)
 	return engine
 }

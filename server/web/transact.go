@@ -12,12 +12,12 @@ func Read[T any](ctx context.Context, db *store.Store, f func(*store.Tx) (T, err
 	return transact(ctx, db.Read, f)
 }
 
-// Query runs f, which makes one SELECT, without a transaction.
+// Query runs f without a transaction. f makes one SELECT.
 func Query[T any](ctx context.Context, db *store.Store, f func(*store.Tx) (T, error)) (T, error) {
 	return transact(ctx, db.Query, f)
 }
 
-// Write runs a verb of a room in the one transaction of the request, for its caller.
+// Write runs f in a transaction, for the caller of the request.
 func Write[T any](ctx context.Context, db *store.Store, f func(*store.Tx, identity.Actor) (T, error)) (T, error) {
 	caller := CallerOf(ctx)
 	return transact(ctx, db.Write, func(tx *store.Tx) (T, error) {

@@ -1,21 +1,31 @@
 package rest
 
-import "strconv"
+import (
+	"strconv"
 
-// plain is an answer with nothing but a body.
-type plain[T any] struct{ Body T }
+	"github.com/certctl/terraform-provider-certctl/api"
+)
 
-// versioned is an object with its version.
-type versioned[T any] struct {
+// bodyAnswer is an answer that has only a body.
+type bodyAnswer[T any] struct{ Body T }
+
+// objectAnswer is an object, with its version as ETag.
+type objectAnswer[T any] struct {
 	ETag string `header:"ETag"`
 	Body T
 }
 
-// created is a new object and where it is.
-type created[T any] struct {
+// newObjectAnswer is a new object, with its version and its path.
+type newObjectAnswer[T any] struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
 	Body     T
 }
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// jobAnswer is a new job, with its path.
+type jobAnswer struct {
+	Location string `header:"Location"`
+	Body     api.Job
+}

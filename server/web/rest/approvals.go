@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-// ApprovalFilter is the part of an input that chooses approvals.
+// ApprovalFilter is the part of a query that chooses approvals.
 type ApprovalFilter struct {
 	Kind          api.ApprovalKind `query:"kind" enum:"issuance,profile_edit"`
 	ProfileID     string           `query:"profile_id" maxLength:"65" doc:"Only approvals under this profile."`
@@ -23,36 +23,37 @@ type ApprovalFilter struct {
 	Since         time.Time        `query:"since" doc:"Only approvals requested at this time or later." example:"2026-01-05T09:00:00Z"`
 }
 
-// nobody is a uid that no certificate has.
-const nobody = "none"
+// noUID is a uid that no certificate has.
+const noUID = "none"
 
-// filter chooses by the certificate that has the id now: the approvals of an archived one are not shown as its.
-func (f ApprovalFilter) filter(tx *store.Tx, states []api.ApprovalState) (approval.Filter, error) {
-	chosen := approval.Filter{
+// resolve returns the filter of package approval. A certificate id means the certificate that has the id now: approvals
+// of an archived certificate do not match.
+func (f ApprovalFilter) resolve(tx *store.Tx, states []api.ApprovalState) (approval.Filter, error) {
+	filter := approval.Filter{
 		States: states, Kind: f.Kind, ProfileID: f.ProfileID, RequestedBy: f.RequestedBy, DecidedBy: f.DecidedBy, Since: f.Since.UTC(),
 	}
 	if f.CertificateID == "" {
-		return chosen, nil
+		return filter, nil
 	}
 	uid, err := certificate.FindUID(tx, f.CertificateID)
-	chosen.CertificateUID = cmp.Or(uid, nobody)
-	return chosen, err
+	filter.CertificateUID = cmp.Or(uid, noUID)
+	return filter, err
 }
 
 type listApprovalsInput struct {
-	Paged
+	PageQuery
 	ApprovalFilter
 	State []api.ApprovalState `query:"state,explode" enum:"pending,approved,rejected,expired,cancelled"`
 	Order api.ApprovalOrder   `query:"order" enum:"oldest,newest,expires_at" default:"oldest"`
 }
 
-func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*list[api.Approval], error) {
+func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*listAnswer[api.Approval], error) {
 	read := web.Query[[]approval.Approval]
 	if in.CertificateID != "" {
-		read = web.Read // which certificate has the id now is another statement
+		read = web.Read // to find the uid is a second statement
 	}
 	rows, err := read(ctx, s.Store, func(tx *store.Tx) ([]approval.Approval, error) {
-		filter, err := in.filter(tx, in.State)
+		filter, err := in.resolve(tx, in.State)
 		if err != nil {
 			return nil, err
 		}
@@ -61,8 +62,8 @@ func (s *server) listApprovals(ctx context.Context, in *listApprovalsInput) (*li
 	if err != nil {
 		return nil, err
 	}
-	place := func(a approval.Approval) store.Cursor { return a.Cursor(in.Order) }
-	return listed(&in.Paged, rows, place, approval.Approval.API), nil
+	cursorOf := func(a approval.Approval) store.Cursor { return a.Cursor(in.Order) }
+	return newConvertedAnswer(&in.PageQuery, rows, cursorOf, approval.Approval.API), nil
 }
 
 type approvalSummaryInput struct {
@@ -71,13 +72,13 @@ type approvalSummaryInput struct {
 	Limit int                 `query:"limit" default:"50" minimum:"1" maximum:"500"`
 }
 
-func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*plain[api.ApprovalSummary], error) {
+func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInput) (*bodyAnswer[api.ApprovalSummary], error) {
 	summary, err := web.Read(ctx, s.Store, func(tx *store.Tx) (api.ApprovalSummary, error) {
 		states := in.State
 		if len(states) == 0 {
 			states = []api.ApprovalState{api.ApprovalPending}
 		}
-		filter, err := in.filter(tx, states)
+		filter, err := in.resolve(tx, states)
 		if err != nil {
 			return api.ApprovalSummary{}, err
 		}
@@ -87,50 +88,55 @@ func (s *server) getApprovalSummary(ctx context.Context, in *approvalSummaryInpu
 		return nil, err
 	}
 	summary.ApprovalBypass, summary.ServerVersion = s.Approvals.HasBypass(), s.Version
-	return &plain[api.ApprovalSummary]{summary}, nil
+	return &bodyAnswer[api.ApprovalSummary]{summary}, nil
 }
 
-func (s *server) getApproval(ctx context.Context, in *ByID) (*plain[api.Approval], error) {
+func (s *server) getApproval(ctx context.Context, in *PathID) (*bodyAnswer[api.Approval], error) {
 	a, err := web.Query(ctx, s.Store, func(tx *store.Tx) (approval.Approval, error) { return approval.Get(tx, in.ID) })
-	return shown(a.API(), err)
-}
-
-func shown(a api.Approval, err error) (*plain[api.Approval], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plain[api.Approval]{a}, nil
+	return &bodyAnswer[api.Approval]{a.API()}, nil
+}
+
+// endApproval runs the verb that ends an approval, once for each retry key.
+func (s *server) endApproval(ctx context.Context, r web.Retry, verb func(*store.Tx, identity.Actor) (approval.Approval, error)) (*bodyAnswer[api.Approval], error) {
+	a, err := web.WriteOnce(ctx, s.Store, r, func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
+		a, err := verb(tx, who)
+		return a.API(), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &bodyAnswer[api.Approval]{a}, nil
 }
 
 type decisionInput struct {
-	ByID
-	Once
-	Optional[api.Decision]
+	PathID
+	RetryInput
+	OptionalBody[api.Decision]
 }
 
-func (s *server) approve(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
-	return shown(web.Once(ctx, s.Store, in.retry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
-		a, err := s.Approvals.Approve(tx, who, in.ID, in.value)
-		return a.API(), err
-	}))
+func (s *server) approve(ctx context.Context, in *decisionInput) (*bodyAnswer[api.Approval], error) {
+	return s.endApproval(ctx, in.newRetry(in.RawBody), func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Approve(tx, who, in.ID, in.value)
+	})
 }
 
-func (s *server) reject(ctx context.Context, in *decisionInput) (*plain[api.Approval], error) {
-	return shown(web.Once(ctx, s.Store, in.retry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
-		a, err := s.Approvals.Reject(tx, who, in.ID, in.value)
-		return a.API(), err
-	}))
+func (s *server) reject(ctx context.Context, in *decisionInput) (*bodyAnswer[api.Approval], error) {
+	return s.endApproval(ctx, in.newRetry(in.RawBody), func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Reject(tx, who, in.ID, in.value)
+	})
 }
 
 type withdrawInput struct {
-	ByID
-	Once
-	Optional[api.Withdrawal]
+	PathID
+	RetryInput
+	OptionalBody[api.Withdrawal]
 }
 
-func (s *server) withdraw(ctx context.Context, in *withdrawInput) (*plain[api.Approval], error) {
-	return shown(web.Once(ctx, s.Store, in.retry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Approval, error) {
-		a, err := s.Approvals.Withdraw(tx, who, in.ID, in.value.Note)
-		return a.API(), err
-	}))
+func (s *server) withdraw(ctx context.Context, in *withdrawInput) (*bodyAnswer[api.Approval], error) {
+	return s.endApproval(ctx, in.newRetry(in.RawBody), func(tx *store.Tx, who identity.Actor) (approval.Approval, error) {
+		return s.Approvals.Withdraw(tx, who, in.ID, in.value.Note)
+	})
 }

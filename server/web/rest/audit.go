@@ -11,7 +11,7 @@ import (
 )
 
 type listAuditEventsInput struct {
-	Paged
+	PageQuery
 	Actor      string    `query:"actor" maxLength:"64" doc:"Only events of this principal or built-in actor." example:"bob"`
 	Action     string    `query:"action" maxLength:"64" doc:"Only events with exactly this action." example:"approval_approved"`
 	ResourceID string    `query:"resource_id" maxLength:"80" doc:"Only events of the object with this id."`
@@ -19,7 +19,7 @@ type listAuditEventsInput struct {
 	Until      time.Time `query:"until" doc:"Only events before this time." example:"2026-01-06T00:00:00Z"`
 }
 
-func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*list[api.AuditEvent], error) {
+func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*listAnswer[api.AuditEvent], error) {
 	rows, err := web.Query(ctx, s.Store, func(tx *store.Tx) ([]audit.Row, error) {
 		return audit.List(tx, audit.Filter{
 			Actor: in.Actor, Action: in.Action, ResourceID: in.ResourceID, Since: in.Since.UTC(), Until: in.Until.UTC(),
@@ -28,6 +28,6 @@ func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) 
 	if err != nil {
 		return nil, err
 	}
-	place := func(r audit.Row) store.Cursor { return store.Cursor{At: r.OccurredAt, ID: r.ID} }
-	return listed(&in.Paged, rows, place, audit.Row.API), nil
+	cursorOf := func(r audit.Row) store.Cursor { return store.Cursor{At: r.OccurredAt, ID: r.ID} }
+	return newConvertedAnswer(&in.PageQuery, rows, cursorOf, audit.Row.API), nil
 }

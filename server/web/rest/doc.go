@@ -1,6 +1,5 @@
-// Package rest turns HTTP requests into calls of the rooms, and their answers into JSON.
+// Package rest is the REST API: it calls the services for HTTP requests and answers in JSON.
 //
-// routes.go is the table of contents: each operation with its access. One file per resource has the operations.
-// Every workaround for huma is in huma.go, what the OpenAPI document needs beside the types in openapi.go. Bodies are
-// read by form.go.
+// routes.go lists each operation with its access. Each resource has one file with its operations. Every workaround for
+// huma is in huma.go. openapi.go adds what the OpenAPI document needs beside the types. form.go checks bodies.
 package rest

@@ -27,14 +27,14 @@ import (
 
 // This file has every workaround for huma.
 
-// The switches of huma that are the whole process's: arrays are never null, and errors are certctl's problems.
+// init sets huma's options for the whole process: arrays are never null, and errors are certctl's problems.
 func init() { //nolint:gochecknoinits // huma has these as package variables
 	huma.DefaultArrayNullable = false
 	huma.NewError = newError
 	huma.NewErrorWithContext = newErrorWithContext
 }
 
-func config(version string) huma.Config {
+func newConfig(version string) huma.Config {
 	c := huma.DefaultConfig("certctl", version)
 	describeAPI(c.OpenAPI)
 	c.CreateHooks = nil
@@ -50,72 +50,71 @@ func config(version string) huma.Config {
 const accessKey = "access"
 
 func register[I, O any](s *server, h huma.API, a web.Access, method, path, id string, status int, f handler[I, O], text documentation) {
-	in, hasBody := any(new(I)).(bodied)
+	in, hasBody := any(new(I)).(bodyDescriber)
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: id, DefaultStatus: status,
 		MaxBodyBytes: maxBodyBytes + 1, // huma refuses a body of exactly its limit
 		Metadata:     map[string]any{accessKey: a},
 	}
-	describe(h.OpenAPI(), &op, a, text, commonCodes(a, path, hasBody))
+	describeOperation(h.OpenAPI(), &op, a, text, commonCodes(a, path, hasBody))
 	var body *huma.RequestBody
 	if hasBody {
 		schemas := h.OpenAPI().Components.Schemas
-		body, op.RequestBody, op.SkipValidateBody = in.describe(schemas), &huma.RequestBody{}, true
+		body, op.RequestBody, op.SkipValidateBody = in.describeBody(schemas), &huma.RequestBody{}, true
 		op.Metadata[formKey] = form{body.Content["application/json"].Schema, schemas}
 	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
-		if faults := queryFaults(ctx); len(faults) > 0 {
-			return nil, s.problem(ctx, api.Invalid(faults...))
+		if faults := queryFaultsOf(ctx); len(faults) > 0 {
+			return nil, s.newProblemError(ctx, api.Invalid(faults...))
 		}
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		out, err := f(ctx, in)
 		if err != nil {
-			return nil, s.problem(ctx, err)
+			return nil, s.newProblemError(ctx, err)
 		}
 		return out, nil
 	})
 	if body != nil {
-		*op.RequestBody = *body // huma takes a raw body for a string that must be there
+		*op.RequestBody = *body // huma documents a raw body as a required string
 	}
 }
 
-// problem makes of a room's error what the caller is told. Only refusals are passed on; any other error is
-// logged and hidden.
-func (s *server) problem(ctx context.Context, err error) error {
-	told, headers := s.Problem(ctx, err)
-	p := web.Document(*told, identity.RequestID(ctx))
+// newProblemError turns an error of a service into the problem that huma sends.
+func (s *server) newProblemError(ctx context.Context, err error) error {
+	problem, headers := s.ProblemOf(ctx, err)
+	p := web.CompleteProblem(*problem, identity.RequestID(ctx))
 	if len(headers) == 0 {
 		return p
 	}
 	return huma.ErrorWithHeaders(p, headers)
 }
 
-// newError makes huma's own refusals certctl's.
+// newError turns an error of huma into a problem of certctl.
 func newError(status int, message string, errs ...error) huma.StatusError {
 	switch {
 	case status == http.StatusRequestEntityTooLarge:
-		return web.Document(*api.Refuse(api.CodeBodyTooLarge, "the body is larger than %d bytes", maxBodyBytes), "")
+		return web.CompleteProblem(*api.Refuse(api.CodeBodyTooLarge, "the body is larger than %d bytes", maxBodyBytes), "")
 	case status == http.StatusUnsupportedMediaType:
-		return web.Document(*api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"), "")
-	case status == http.StatusBadRequest, status == http.StatusRequestTimeout, message == unreadable:
-		return web.Document(*api.Refuse(api.CodeMalformedRequest, "%s", message), "")
+		return web.CompleteProblem(*api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"), "")
+	case status == http.StatusBadRequest, status == http.StatusRequestTimeout, message == unreadableMessage:
+		return web.CompleteProblem(*api.Refuse(api.CodeMalformedRequest, "%s", message), "")
 	case status >= http.StatusInternalServerError:
-		return web.Document(*api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), "")
+		return web.CompleteProblem(*api.Refuse(api.CodeInternal, "the server failed; its log has more under the request id"), "")
 	}
-	return web.Document(*invalid(errs), "")
+	return web.CompleteProblem(*invalidProblem(errs), "")
 }
 
-// unreadable is how huma names a body that broke off, which is nothing that the server did.
-const unreadable = "cannot read request body"
+// unreadableMessage is huma's message for a body that broke off. The caller caused it, not the server.
+const unreadableMessage = "cannot read request body"
 
-// newErrorWithContext adds what only the request knows: its id, and the faults of its query. A parameter that has such a
-// fault is not looked at further.
+// newErrorWithContext adds the id of the request and the faults of its query. If a parameter has such a fault, huma's
+// faults of that parameter are dropped.
 func newErrorWithContext(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-	faults := queryFaults(ctx.Context())
+	faults := queryFaultsOf(ctx.Context())
 	errs = slices.DeleteFunc(errs, func(err error) bool {
 		var detail *huma.ErrorDetail
-		return errors.As(err, &detail) && slices.ContainsFunc(faults, func(f api.Fault) bool { return f.Pointer == pointer(detail.Location) })
+		return errors.As(err, &detail) && slices.ContainsFunc(faults, func(f api.Fault) bool { return f.Pointer == pointerOf(detail.Location) })
 	})
 	errs = append(asErrors(faults), errs...)
 	err := newError(status, message, errs...)
@@ -125,8 +124,8 @@ func newErrorWithContext(ctx huma.Context, status int, message string, errs ...e
 	return err
 }
 
-// invalid lists every fault of form. One of them may be a refusal of the whole body instead.
-func invalid(errs []error) *api.Problem {
+// invalidProblem lists every fault of form. If one of the errors is a problem, it returns that problem instead.
+func invalidProblem(errs []error) *api.Problem {
 	var faults []api.Fault
 	for _, err := range errs {
 		var refusal *api.Problem
@@ -140,20 +139,20 @@ func invalid(errs []error) *api.Problem {
 		if strings.HasPrefix(detail.Location, "path.") {
 			return api.Refuse(api.CodeNoSuchRoute, "there is no such route: a part of the path is empty")
 		}
-		if strings.HasPrefix(detail.Message, "invalid date/time") { // it goes on with Go's way to write a format
+		if strings.HasPrefix(detail.Message, "invalid date/time") { // the rest is a layout of package time
 			detail.Message = "is no time: write it like 2026-01-05T09:00:00Z"
 		}
-		faults = append(faults, api.Fault{Pointer: pointer(detail.Location), Detail: detail.Message})
+		faults = append(faults, api.Fault{Pointer: pointerOf(detail.Location), Detail: detail.Message})
 	}
 	return api.Invalid(faults...)
 }
 
-// pointerLocation marks a location that is a pointer already.
-const pointerLocation = "pointer."
+// pointerPrefix marks a location that already is a pointer.
+const pointerPrefix = "pointer."
 
-// pointer turns huma's location of a parameter, such as query.limit, into ?limit.
-func pointer(location string) string {
-	if at, ok := strings.CutPrefix(location, pointerLocation); ok {
+// pointerOf turns huma's location of a parameter, such as query.limit, into ?limit.
+func pointerOf(location string) string {
+	if at, ok := strings.CutPrefix(location, pointerPrefix); ok {
 		return at
 	}
 	if name, ok := strings.CutPrefix(location, "query."); ok {
@@ -163,47 +162,47 @@ func pointer(location string) string {
 	return location
 }
 
-// Sent is a JSON body that must be there. It is read to the letter: see form.go.
-type Sent[T any] struct {
+// RequiredBody is a JSON body that must be sent. form.go checks it.
+type RequiredBody[T any] struct {
 	RawBody []byte `contentType:"application/json"`
 
 	value T
 }
 
-// Optional is a JSON body that may be left out.
-type Optional[T any] struct{ Sent[T] }
+// OptionalBody is a JSON body that may be left out.
+type OptionalBody[T any] struct{ RequiredBody[T] }
 
-// Resolve implements huma.Resolver. It stands here so that an input that embeds something else with a Resolve has two of
-// the same depth, and so none of its own: huma then calls each.
-func (b *Optional[T]) Resolve(ctx huma.Context) []error { return b.Sent.Resolve(ctx) }
+// Resolve implements huma.Resolver. Keep this method. Without it a shallower embedded Resolve would be promoted and this
+// one skipped. With two at the same depth Go promotes neither, and huma calls both.
+func (b *OptionalBody[T]) Resolve(ctx huma.Context) []error { return b.RequiredBody.Resolve(ctx) }
 
-// bodied is an input that has a body.
-type bodied interface {
-	describe(huma.Registry) *huma.RequestBody
+// bodyDescriber is an input that has a body.
+type bodyDescriber interface {
+	describeBody(huma.Registry) *huma.RequestBody
 }
 
-func (b *Sent[T]) describe(r huma.Registry) *huma.RequestBody {
+func (b *RequiredBody[T]) describeBody(r huma.Registry) *huma.RequestBody {
 	return &huma.RequestBody{
 		Required: true,
 		Content:  map[string]*huma.MediaType{"application/json": {Schema: r.Schema(reflect.TypeFor[T](), true, "")}},
 	}
 }
 
-func (b *Optional[T]) describe(r huma.Registry) *huma.RequestBody {
-	described := b.Sent.describe(r)
-	described.Required = false
-	return described
+func (b *OptionalBody[T]) describeBody(r huma.Registry) *huma.RequestBody {
+	body := b.RequiredBody.describeBody(r)
+	body.Required = false
+	return body
 }
 
-// defaulted is a body whose missing fields have defaults. A field that is there replaces its default, also with
-// false or an empty list.
-type defaulted interface{ setDefaults() }
+// defaulter is a body whose missing fields have defaults. A field that is sent replaces its default, even with false or
+// an empty list.
+type defaulter interface{ setDefaults() }
 
-// Resolve implements huma.Resolver: it checks the body's form beside that of the parameters, so that all faults of
-// form are told together, and reads it.
-func (b *Sent[T]) Resolve(ctx huma.Context) []error {
+// Resolve implements huma.Resolver. It checks the form of the body and decodes it. huma reports its faults together with
+// those of the parameters.
+func (b *RequiredBody[T]) Resolve(ctx huma.Context) []error {
 	if len(b.RawBody) == 0 {
-		return nil // where it is required, that has been refused
+		return nil // huma has already refused a required body that is missing
 	}
 	faults, err := ctx.Operation().Metadata[formKey].(form).check(b.RawBody)
 	if err != nil {
@@ -212,7 +211,7 @@ func (b *Sent[T]) Resolve(ctx huma.Context) []error {
 	if len(faults) > 0 {
 		return asErrors(faults)
 	}
-	if d, ok := any(&b.value).(defaulted); ok {
+	if d, ok := any(&b.value).(defaulter); ok {
 		d.setDefaults()
 	}
 	if err := json.Unmarshal(b.RawBody, &b.value); err != nil {
@@ -224,20 +223,19 @@ func (b *Sent[T]) Resolve(ctx huma.Context) []error {
 func asErrors(faults []api.Fault) []error {
 	errs := make([]error, len(faults))
 	for i, f := range faults {
-		errs[i] = &huma.ErrorDetail{Location: pointerLocation + f.Pointer, Message: f.Detail}
+		errs[i] = &huma.ErrorDetail{Location: pointerPrefix + f.Pointer, Message: f.Detail}
 	}
 	return errs
 }
 
-// Resolve implements huma.Resolver: huma itself reads the first line of a header only, and takes an empty one for
-// none.
+// Resolve implements huma.Resolver. huma itself reads only the first line of a header, and ignores an empty line.
 func (m *IfMatch) Resolve(ctx huma.Context) []error {
-	m.sent = humagin.Unwrap(ctx).Request.Header.Values("If-Match")
+	m.headers = humagin.Unwrap(ctx).Request.Header.Values("If-Match")
 	return nil
 }
 
 // Resolve implements huma.Resolver.
-func (o *Once) Resolve(ctx huma.Context) []error {
+func (o *RetryInput) Resolve(ctx huma.Context) []error {
 	request := humagin.Unwrap(ctx).Request
 	if len(request.Header.Values("Idempotency-Key")) > 1 {
 		return []error{&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "given more than once"}}
@@ -249,7 +247,7 @@ func (o *Once) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// authenticate lets in who may call the operation, before the body is read.
+// authenticate refuses a caller who may not call the operation, before the body is read.
 func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	access, declared := ctx.Operation().Metadata[accessKey].(web.Access)
 	if declared && access.Public {
@@ -261,39 +259,39 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		err = errors.New("an operation does not say who may call it")
 	}
 	if err != nil {
-		s.refuse(ctx, err)
+		s.sendRefusal(ctx, err)
 		return
 	}
 	next(huma.WithContext(ctx, web.WithCaller(ctx.Context(), caller)))
 }
 
-func (s *server) refuse(ctx huma.Context, err error) {
-	problem, headers := s.Problem(ctx.Context(), err)
+func (s *server) sendRefusal(ctx huma.Context, err error) {
+	problem, headers := s.ProblemOf(ctx.Context(), err)
 	c := humagin.Unwrap(ctx)
 	for name, values := range headers {
 		c.Writer.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	web.Send(c, problem)
+	web.SendProblem(c, problem)
 }
 
-// bound refuses a body that is no JSON, and looks for parameters of the query that the operation does not have or
-// that do not say one thing. Their faults are told together with those of the values and of the body.
-func bound(ctx huma.Context, next func(huma.Context)) {
+// checkRequest refuses a body that is no JSON, and finds faulty parameters of the query. Their faults are reported together
+// with those of the values and of the body.
+func checkRequest(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	if ctx.Operation().RequestBody != nil {
 		has, err := hasBody(c.Request)
 		if err != nil {
-			web.Send(c, api.Refuse(api.CodeMalformedRequest, "the body could not be read"))
+			web.SendProblem(c, api.Refuse(api.CodeMalformedRequest, "the body could not be read"))
 			return
 		}
 		if has && !isJSON(c.GetHeader("Content-Type")) {
-			web.Send(c, api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"))
+			web.SendProblem(c, api.Refuse(api.CodeUnsupportedMediaType, "send Content-Type: application/json"))
 			return
 		}
 	}
 	faults, err := checkQuery(c.Request.URL.RawQuery, ctx.Operation())
 	if err != nil {
-		web.Send(c, api.Refuse(api.CodeMalformedRequest, "the query cannot be read"))
+		web.SendProblem(c, api.Refuse(api.CodeMalformedRequest, "the query cannot be read"))
 		return
 	}
 	next(huma.WithValue(ctx, queryFaultsKey{}, faults))
@@ -301,7 +299,7 @@ func bound(ctx huma.Context, next func(huma.Context)) {
 
 type queryFaultsKey struct{}
 
-func queryFaults(ctx context.Context) []api.Fault {
+func queryFaultsOf(ctx context.Context) []api.Fault {
 	faults, _ := ctx.Value(queryFaultsKey{}).([]api.Fault)
 	return faults
 }
@@ -321,7 +319,7 @@ func checkQuery(raw string, op *huma.Operation) ([]api.Fault, error) {
 	return faults, nil
 }
 
-// hasBody looks at the first byte of a body whose length is not known, and puts it back.
+// hasBody reports whether a request has a body. If the length is unknown, it reads the first byte and puts it back.
 func hasBody(r *http.Request) (bool, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return false, nil
@@ -348,7 +346,7 @@ func isJSON(contentType string) bool {
 	return err == nil && mediaType == "application/json" && (charset == "" || charset == "utf-8" || charset == "UTF-8")
 }
 
-// retiredParameters are parameters that older clients send, with the way that replaced them.
+// retiredParameters are parameters that older clients send, with the text that names the replacement.
 var retiredParameters = map[string]map[string]string{
 	"replace-profile": {"dry_run": "is replaced: send the body, with the id of the profile, to POST /api/v1/profiles/preview"},
 }
@@ -357,12 +355,11 @@ func parameterFault(op *huma.Operation, name string, values []string) string {
 	if detail, retired := retiredParameters[op.OperationID][name]; retired {
 		return detail
 	}
-	known := op.Parameters
-	at := slices.IndexFunc(known, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+	at := slices.IndexFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
 	if at < 0 {
 		return "is no parameter here"
 	}
-	if list := known[at].Schema.Type == huma.TypeArray; len(values) > 1 && !list {
+	if list := op.Parameters[at].Schema.Type == huma.TypeArray; len(values) > 1 && !list {
 		return "is given more than once"
 	}
 	for i, value := range values {
@@ -379,8 +376,7 @@ func parameterFault(op *huma.Operation, name string, values []string) string {
 	return ""
 }
 
-// requireKey says whether an operation needs a key. huma leaves an empty list out, which would mean that the document
-// does not say.
+// requireKey documents whether an operation needs a key. huma omits an empty list, so it is set as an extension.
 func requireKey(op *huma.Operation, required bool) {
 	if required {
 		op.Security = []map[string][]string{{keyScheme: {}}}
@@ -389,8 +385,7 @@ func requireKey(op *huma.Operation, required bool) {
 	op.Extensions = map[string]any{"security": []any{}}
 }
 
-// correctSchemas says that an answer has every field, also those that a caller may leave out, which objects may be
-// null, and that a chain is PEM.
+// correctSchemas documents that an answer has every field, which objects may be null, and that a chain is PEM.
 func correctSchemas(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	for _, answer := range []string{"Certificate", "Profile", "EditedProfile"} {
@@ -422,7 +417,7 @@ func correctSchemas(doc *huma.OpenAPI) {
 	pem.Content = map[string]*huma.MediaType{chainContentType: {Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleCertificate + exampleCertificate}}
 }
 
-// describeEdit says what a PUT of a profile answers: huma knows one answer for each operation.
+// describeEdit documents both answers to a PUT of a profile: huma knows only one answer for each operation.
 func describeEdit(h huma.API) {
 	put := h.OpenAPI().Paths["/api/v1/profiles/{id}"].Put
 	schemas := h.OpenAPI().Components.Schemas
@@ -431,14 +426,14 @@ func describeEdit(h huma.API) {
 	headers := put.Responses["200"].Headers
 	put.Responses["200"] = &huma.Response{
 		Description: "The profile, after an edit that applied at once.",
-		Headers:     map[string]*huma.Header{"ETag": headers["ETag"]}, Content: jsonOf(edited),
+		Headers:     map[string]*huma.Header{"ETag": headers["ETag"]}, Content: jsonContent(edited),
 	}
 	put.Responses["202"] = &huma.Response{
 		Description: "The approval that the edit of a gated profile waits for.",
-		Headers:     map[string]*huma.Header{"Location": headers["Location"]}, Content: jsonOf(waiting),
+		Headers:     map[string]*huma.Header{"Location": headers["Location"]}, Content: jsonContent(waiting),
 	}
 }
 
-func jsonOf(schema *huma.Schema) map[string]*huma.MediaType {
+func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }

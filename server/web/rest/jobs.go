@@ -11,16 +11,16 @@ import (
 )
 
 type listJobsInput struct {
-	Paged
+	PageQuery
 	CertificateID string        `query:"certificate_id" maxLength:"66" doc:"Only jobs of this certificate."`
 	Status        api.JobStatus `query:"status" enum:"AwaitingApproval,Pending,Running,Completed,Failed,Cancelled"`
 	Type          api.JobType   `query:"type" enum:"Issuance,Renewal"`
 }
 
-func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job], error) {
+func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*listAnswer[api.Job], error) {
 	read := web.Query[[]job.Job]
 	if in.CertificateID != "" {
-		read = web.Read // which certificate has the id now is another statement
+		read = web.Read // to find the uid is a second statement
 	}
 	rows, err := read(ctx, s.Store, func(tx *store.Tx) ([]job.Job, error) {
 		filter := job.Filter{Status: in.Status, Type: in.Type}
@@ -36,14 +36,14 @@ func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*list[api.Job
 	if err != nil {
 		return nil, err
 	}
-	place := func(j job.Job) store.Cursor { return store.Cursor{At: j.CreatedAt, ID: j.ID} }
-	return listed(&in.Paged, rows, place, job.Job.API), nil
+	cursorOf := func(j job.Job) store.Cursor { return store.Cursor{At: j.CreatedAt, ID: j.ID} }
+	return newConvertedAnswer(&in.PageQuery, rows, cursorOf, job.Job.API), nil
 }
 
-func (s *server) getJob(ctx context.Context, in *ByID) (*plain[api.Job], error) {
+func (s *server) getJob(ctx context.Context, in *PathID) (*bodyAnswer[api.Job], error) {
 	j, err := web.Query(ctx, s.Store, func(tx *store.Tx) (job.Job, error) { return job.Get(tx, in.ID) })
 	if err != nil {
 		return nil, err
 	}
-	return &plain[api.Job]{j.API()}, nil
+	return &bodyAnswer[api.Job]{j.API()}, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-func (s *server) getMe(ctx context.Context, _ *struct{}) (*plain[api.Me], error) {
+func (s *server) getMe(ctx context.Context, _ *struct{}) (*bodyAnswer[api.Me], error) {
 	who := web.CallerOf(ctx)
 	me := api.Me{
 		ID: who.ID, Kind: api.PrincipalKind(who.Kind), Accountable: who.Accountable(), Roles: principal.RolesOf(who.Actor),
@@ -17,5 +17,5 @@ func (s *server) getMe(ctx context.Context, _ *struct{}) (*plain[api.Me], error)
 	if who.Owner != "" {
 		me.Owner = &who.Owner
 	}
-	return &plain[api.Me]{me}, nil
+	return &bodyAnswer[api.Me]{me}, nil
 }

@@ -15,15 +15,15 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-// OpenAPI is the description of the API as YAML, made from the code.
+// OpenAPI returns the OpenAPI document as YAML.
 func OpenAPI(version string) ([]byte, error) {
-	_, api := build(Rooms{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}, Version: version})
+	_, api := buildAPI(Services{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}, Version: version})
 	return api.OpenAPI().YAML()
 }
 
-// complete adds to the document what huma cannot take from the types. It returns the entries of fields that nothing in
-// the document needs.
-func complete(h huma.API) (unused []string) {
+// completeDocument adds what huma cannot derive from the types. It returns the keys of fields that the document does not
+// use.
+func completeDocument(h huma.API) (unused []string) {
 	describeEdit(h)
 	describeDocument(h.OpenAPI())
 	correctSchemas(h.OpenAPI())
@@ -31,7 +31,7 @@ func complete(h huma.API) (unused []string) {
 	return describeFields(h.OpenAPI())
 }
 
-// describeAPI says what holds for all operations.
+// describeAPI documents what holds for all operations.
 func describeAPI(doc *huma.OpenAPI) {
 	doc.Info.Description = `certctl issues X.509 certificates. A certificate belongs to a certificate profile: the rules for what may be signed. ` +
 		`Nothing is signed under a gated profile until a second person has approved that exact request.
@@ -63,7 +63,7 @@ func describeAPI(doc *huma.OpenAPI) {
 
 const keyScheme = "key"
 
-// The tags. Each operation has one.
+// Each operation has one of these tags.
 const (
 	tagProfiles     = "profiles"
 	tagCertificates = "certificates"
@@ -74,8 +74,8 @@ const (
 	tagOperations   = "operations"
 )
 
-// describe completes an operation that is about to be registered.
-func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text documentation, common []api.Code) {
+// describeOperation documents an operation before it is registered.
+func describeOperation(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text documentation, common []api.Code) {
 	op.Tags, op.Summary = []string{text.tag}, text.summary
 	op.Description = text.description + " " + describeAccess(a)
 	requireKey(op, !a.Public)
@@ -83,11 +83,11 @@ func describe(doc *huma.OpenAPI, op *huma.Operation, a web.Access, text document
 }
 
 func describeAccess(a web.Access) string {
-	roles := slices.Concat(a.Roles, a.InRoom)
+	roles := slices.Concat(a.Roles, a.DeciderRoles)
 	switch {
 	case a.Public:
 		return "The operation needs no key."
-	case roles[0] == api.RoleViewer: // all roles read as viewer does
+	case roles[0] == api.RoleViewer: // every role can read what a viewer can
 		return "Every role may call the operation."
 	default:
 		return "The operation needs the role `" + string(roles[0]) + "`."
@@ -139,7 +139,7 @@ func problemResponse(doc *huma.OpenAPI, codes []api.Code) *huma.Response {
 	for i, code := range codes {
 		kind, _ := web.KindOf(code)
 		lines[i] = "- `" + string(code) + "`: " + kind.When
-		doc.Components.Examples[string(code)] = &huma.Example{Summary: kind.Title, Value: exampleProblem(code, kind)}
+		doc.Components.Examples[string(code)] = &huma.Example{Summary: kind.Title, Value: newExampleProblem(code, kind)}
 		media.Examples[string(code)] = &huma.Example{Ref: "#/components/examples/" + string(code)}
 		if name := problemHeader(code); name != "" {
 			response.Headers[name] = &huma.Header{Schema: &huma.Schema{Type: huma.TypeString}}
@@ -152,7 +152,7 @@ func problemResponse(doc *huma.OpenAPI, codes []api.Code) *huma.Response {
 	return response
 }
 
-// problemHeader returns the header that a problem comes with.
+// problemHeader returns the header that is sent with a problem of this code.
 func problemHeader(code api.Code) string {
 	switch code {
 	case api.CodeUnauthenticated:
@@ -163,20 +163,20 @@ func problemHeader(code api.Code) string {
 	return ""
 }
 
-// exampleProblem is a problem with the members of its code.
-func exampleProblem(code api.Code, kind web.Kind) *api.Problem {
+// newExampleProblem returns a problem with the members of its code.
+func newExampleProblem(code api.Code, kind web.Kind) *api.Problem {
 	p := exampleProblems[code]
 	p.Type = api.ProblemTypePrefix + string(code)
 	p.Detail, _, _ = strings.Cut(strings.ReplaceAll(kind.When, "`", ""), ". ")
 	p.Detail = strings.TrimSuffix(p.Detail, ".")
-	return web.Document(p, exampleRequestID)
+	return web.CompleteProblem(p, exampleRequestID)
 }
 
-// describeDocument adds the operations that huma itself serves.
+// describeDocument adds the operations that huma serves itself.
 func describeDocument(doc *huma.OpenAPI) {
 	for _, format := range []struct{ extension, schemaType, name string }{{"json", huma.TypeObject, "JSON"}, {"yaml", huma.TypeString, "YAML"}} {
 		op := &huma.Operation{Method: http.MethodGet, Path: "/openapi." + format.extension, OperationID: "get-openapi-" + format.extension}
-		describe(doc, op, anyone, documentation{
+		describeOperation(doc, op, anyone, documentation{
 			tag: tagOperations, summary: "Get the OpenAPI document as " + format.name,
 			description: "Returns this document as " + format.name + ".",
 		}, []api.Code{api.CodeInternal})
@@ -188,11 +188,11 @@ func describeDocument(doc *huma.OpenAPI) {
 	}
 }
 
-// exampleProblems has the members that each code adds.
+// exampleProblems has the members that belong to single codes.
 var exampleProblems = map[api.Code]api.Problem{
 	api.CodeForbidden:          {Principal: "vera", RequiredRoles: []api.Role{api.RoleOperator}},
 	api.CodeNotFound:           {ResourceType: "certificate", ResourceID: "mc-www"},
-	api.CodeAlreadyDecided:     {State: string(api.ApprovalApproved), DecidedBy: "bob", DecidedAt: &exampleDecision},
+	api.CodeAlreadyDecided:     {State: string(api.ApprovalApproved), DecidedBy: "bob", DecidedAt: &exampleDecidedAt},
 	api.CodeApprovalRequired:   {Errors: []api.Fault{{Pointer: "/sans/0", Detail: "\"www.example.com\" may not be signed without approval"}}},
 	api.CodeJobAlreadyOpen:     {JobID: exampleJobID, ApprovalID: exampleApprovalID},
 	api.CodeEditAlreadyPending: {ApprovalID: exampleApprovalID},
@@ -203,4 +203,4 @@ var exampleProblems = map[api.Code]api.Problem{
 	api.CodeInvalidRequest:     {Errors: []api.Fault{{Pointer: "/max_ttl_seconds", Detail: "60 is not from 3600 to 315360000"}}},
 }
 
-var exampleDecision = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+var exampleDecidedAt = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)

@@ -18,7 +18,7 @@ type field struct {
 	example any
 }
 
-// The values of the examples. They belong to one story: alice asks for a certificate of a shop, and bob decides.
+// The examples show one request: alice requests a certificate of a shop, and bob decides.
 const (
 	exampleApprovalID  = "ar-4q7k2mzx5vbn3wtd"
 	exampleJobID       = "job-6t2h7rcy4jdq5pae"
@@ -41,7 +41,7 @@ var null = json.RawMessage("null")
 
 var exampleSANs = []string{"www.shop.example.com", "cart.shop.example.com"}
 
-// Texts that more than one place needs.
+// Texts that several entries of fields use.
 const (
 	jobStatuses = "Status of the job. The last three are final.\n" +
 		"- `AwaitingApproval`: a second person must approve the request.\n" +
@@ -435,35 +435,34 @@ var fields = map[string]field{
 	"replace-profile Location:":        {"Path of the approval that the edit waits for.", "/api/v1/approvals/" + exampleApprovalID},
 }
 
-// describer fills in what the types do not say, and notes which texts it used.
-type describer struct{ used map[string]bool }
+// describer adds the texts of fields to the document, and records the keys that it used.
+type describer struct{ usedKeys map[string]bool }
 
-// describeFields describes every schema, field, parameter and header, and returns the entries of fields that nothing
-// needed.
+// describeFields describes every schema, field, parameter and header. It returns the keys of fields that it did not use.
 func describeFields(doc *huma.OpenAPI) (unused []string) {
 	d := describer{map[string]bool{}}
 	for name, schema := range doc.Components.Schemas.Map() {
-		schema.Description = d.text("", name)
+		schema.Description = d.findText("", name)
 		for property, s := range schema.Properties {
-			if s.Description != setByServer {
-				d.schema(s, name+"."+property, property)
+			if s.Description != serverFieldText {
+				d.describeSchema(s, name+"."+property, property)
 			}
 		}
 	}
 	for _, response := range doc.Components.Responses {
-		d.headers(response, "")
+		d.describeHeaders(response, "")
 	}
 	for path, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
 			if op != nil {
-				d.operation(op, path)
+				d.describeOperation(op, path)
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(key string) bool { return d.used[key] })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(fields)), func(key string) bool { return d.usedKeys[key] })
 }
 
-func (d describer) operation(op *huma.Operation, path string) {
+func (d describer) describeOperation(op *huma.Operation, path string) {
 	for _, p := range op.Parameters {
 		key := p.Name + ":"
 		switch p.In {
@@ -473,62 +472,62 @@ func (d describer) operation(op *huma.Operation, path string) {
 			key = strings.Split(path, "/")[3] + "/{" + p.Name + "}"
 		}
 		own := op.OperationID + " " + key
-		p.Description = d.text(p.Description, own, key)
+		p.Description = d.findText(p.Description, own, key)
 		p.Schema.Description = ""
 		if p.Schema.Type != huma.TypeBoolean {
-			p.Example = d.example(own, key, p.Name)
+			p.Example = d.findExample(own, key, p.Name)
 		}
 	}
 	for _, response := range op.Responses {
-		d.headers(response, op.OperationID)
+		d.describeHeaders(response, op.OperationID)
 	}
 }
 
-func (d describer) headers(response *huma.Response, operation string) {
+func (d describer) describeHeaders(response *huma.Response, operation string) {
 	for name, header := range response.Headers {
 		own, key := operation+" "+name+":", name+":"
-		header.Description = d.text(header.Schema.Description, own, key)
+		header.Description = d.findText(header.Schema.Description, own, key)
 		header.Schema.Description = ""
-		header.Example = d.example(own, key)
+		header.Example = d.findExample(own, key)
 	}
 }
 
-// schema describes a field. An object has the examples of its own fields.
-func (d describer) schema(s *huma.Schema, keys ...string) {
-	s.Description = d.text(s.Description, keys...)
+// describeSchema describes a field. An object has no example: its fields have examples.
+func (d describer) describeSchema(s *huma.Schema, keys ...string) {
+	s.Description = d.findText(s.Description, keys...)
 	if s.Ref != "" || len(s.OneOf) > 0 || s.Items != nil && s.Items.Ref != "" || s.Type == huma.TypeBoolean {
 		return
 	}
-	if value := d.example(keys...); value != nil {
+	if value := d.findExample(keys...); value != nil {
 		s.Examples = []any{value}
 	}
 }
 
-// text prefers the text of the first key to the doc tag, and the tag to the texts of the other keys.
-func (d describer) text(tag string, keys ...string) string {
+// findText returns the text of the first key, or else the doc tag, or else the text of another key.
+func (d describer) findText(tag string, keys ...string) string {
 	for i, key := range keys {
 		if i == 1 && tag != "" {
 			return tag
 		}
 		if f := fields[key]; f.text != "" {
-			d.used[key] = true
+			d.usedKeys[key] = true
 			return f.text
 		}
 	}
 	return tag
 }
 
-func (d describer) example(keys ...string) any {
+func (d describer) findExample(keys ...string) any {
 	for _, key := range keys {
 		if f := fields[key]; f.example != nil {
-			d.used[key] = true
+			d.usedKeys[key] = true
 			return f.example
 		}
 	}
 	return nil
 }
 
-// describeDefaults shows what a body has in the fields that it leaves out.
+// describeDefaults documents the defaults of the fields that a body may leave out.
 func describeDefaults(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	for body, spec := range map[string]any{
@@ -550,7 +549,7 @@ func jsonMembers(v any) map[string]any {
 		err = json.Unmarshal(text, &members)
 	}
 	if err != nil {
-		panic(fmt.Sprintf("the defaults of a body: %v", err)) // they are plain structs
+		panic(fmt.Sprintf("the defaults of a body: %v", err)) // cannot fail: they are plain structs
 	}
 	return members
 }

@@ -8,8 +8,8 @@ import (
 )
 
 func TestFields(t *testing.T) {
-	_, api := assemble(Rooms{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}})
-	for _, key := range complete(api) {
+	_, api := buildRoutes(Services{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}})
+	for _, key := range completeDocument(api) {
 		t.Errorf("fields has %q, which nothing in the document needs", key)
 	}
 	for name, schema := range api.OpenAPI().Components.Schemas.Map() {

@@ -9,8 +9,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Paged is the input of a list.
-type Paged struct {
+// PageQuery is the part of a query that chooses a page of a list.
+type PageQuery struct {
 	Limit int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 	After string `query:"after" doc:"Cursor of the page, from the Link header of the page before. The content has no meaning."`
 
@@ -19,7 +19,7 @@ type Paged struct {
 }
 
 // Resolve implements huma.Resolver.
-func (p *Paged) Resolve(ctx huma.Context) []error {
+func (p *PageQuery) Resolve(ctx huma.Context) []error {
 	p.url = ctx.URL()
 	if p.After == "" {
 		return nil
@@ -32,31 +32,42 @@ func (p *Paged) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// page asks for one row more than the caller does, to know whether there is a next page.
-func (p *Paged) page(newest bool) store.Page {
+// page returns the page to read. It has one extra row, which shows whether there is a next page.
+func (p *PageQuery) page(newest bool) store.Page {
 	return store.Page{Limit: p.Limit + 1, After: p.cursor, Newest: newest}
 }
 
-// list is one page and where the next one is.
-type list[T any] struct {
+// listAnswer is one page of a list, with a link to the next page.
+type listAnswer[T any] struct {
 	Link string `header:"Link"`
 	Body []T
 }
 
-// listed cuts the row that was asked for too much and links to the page that begins with it.
-func listed[Row, T any](p *Paged, rows []Row, place func(Row) store.Cursor, show func(Row) T) *list[T] {
-	out := &list[T]{Body: make([]T, 0, min(len(rows), p.Limit))}
+// newListAnswer cuts rows to a page. If a row is left, the answer links to the next page. cursorOf returns the cursor of the
+// page after a row.
+func newListAnswer[T any](p *PageQuery, rows []T, cursorOf func(T) store.Cursor) *listAnswer[T] {
+	answer := &listAnswer[T]{Body: rows}
 	if len(rows) > p.Limit {
-		rows = rows[:p.Limit]
-		out.Link = p.next(place(rows[len(rows)-1]))
+		answer.Body = rows[:p.Limit]
+		answer.Link = p.nextLink(cursorOf(rows[p.Limit-1]))
 	}
-	for _, row := range rows {
-		out.Body = append(out.Body, show(row))
+	if answer.Body == nil {
+		answer.Body = []T{} // not null
 	}
-	return out
+	return answer
 }
 
-func (p *Paged) next(after store.Cursor) string {
+// newConvertedAnswer is newListAnswer for rows that callers see in another form.
+func newConvertedAnswer[Row, T any](p *PageQuery, rows []Row, cursorOf func(Row) store.Cursor, convert func(Row) T) *listAnswer[T] {
+	page := newListAnswer(p, rows, cursorOf)
+	answer := &listAnswer[T]{Link: page.Link, Body: make([]T, len(page.Body))}
+	for i, row := range page.Body {
+		answer.Body[i] = convert(row)
+	}
+	return answer
+}
+
+func (p *PageQuery) nextLink(after store.Cursor) string {
 	query := p.url.Query()
 	query.Set("limit", strconv.Itoa(p.Limit))
 	query.Set("after", after.String())

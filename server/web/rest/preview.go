@@ -10,20 +10,20 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-// preview tells what a verb would do: on one snapshot, for whom the door believes, and no more than so often.
-func preview[T any](ctx context.Context, s *server, f func(*store.Tx, identity.Actor) (T, error)) (*plain[T], error) {
+// runPreview runs f on one snapshot. It does not reload the caller, and it limits previews.
+func runPreview[T any](ctx context.Context, s *server, f func(*store.Tx, identity.Actor) (T, error)) (*bodyAnswer[T], error) {
 	who := web.CallerOf(ctx).Actor
 	if err := s.limitPreviews(who.ID); err != nil {
 		return nil, err
 	}
-	told, err := web.Read(ctx, s.Store, func(tx *store.Tx) (T, error) { return f(tx, who) })
+	result, err := web.Read(ctx, s.Store, func(tx *store.Tx) (T, error) { return f(tx, who) })
 	if err != nil {
 		return nil, err
 	}
-	return &plain[T]{told}, nil
+	return &bodyAnswer[T]{result}, nil
 }
 
-// Previews are limited for each principal. A plan of Terraform over two thousand profiles asks for that many.
+// Previews are limited for each principal. A plan of Terraform over two thousand profiles sends two thousand previews.
 const (
 	previewsPerSecond = 50
 	previewsAtOnce    = 2500
@@ -31,7 +31,7 @@ const (
 
 func newPreviewLimiter() *ratelimit.Limiter { return ratelimit.New(previewsPerSecond, previewsAtOnce) }
 
-// limitPreviews refuses a preview past the limit: it makes the server work and leaves no trace.
+// limitPreviews returns an error past the limit: a preview is work that leaves no trace in the database.
 func (s *server) limitPreviews(principal string) error {
 	if s.previews.Allow(principal) {
 		return nil

@@ -13,7 +13,7 @@ import (
 // A principal that asks for previews without end is told to wait; the others go on.
 func TestPreviewLimiter(t *testing.T) {
 	t.Parallel()
-	s := &server{Rooms: Rooms{Server: &web.Server{}}, previews: newPreviewLimiter()}
+	s := &server{Services: Services{Server: &web.Server{}}, previews: newPreviewLimiter()}
 	var err error
 	for n := 0; err == nil; n++ {
 		if n > 10*previewsAtOnce {
@@ -29,7 +29,7 @@ func TestPreviewLimiter(t *testing.T) {
 	if err := s.limitPreviews("modest"); err != nil {
 		t.Error(err)
 	}
-	answer := s.problem(t.Context(), err)
+	answer := s.newProblemError(t.Context(), err)
 	var h huma.HeadersError
 	if !errors.As(answer, &h) || h.GetHeaders().Get("Retry-After") == "" {
 		t.Errorf("no Retry-After: %v", answer)

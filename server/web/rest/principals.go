@@ -9,9 +9,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-type listPrincipalsInput struct{ Paged }
+type listPrincipalsInput struct{ PageQuery }
 
-func (s *server) listPrincipals(ctx context.Context, in *listPrincipalsInput) (*list[api.Principal], error) {
+func (s *server) listPrincipals(ctx context.Context, in *listPrincipalsInput) (*listAnswer[api.Principal], error) {
 	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]api.Principal, error) {
 		rows, err := principal.List(tx, in.page(false))
 		if err != nil {
@@ -22,12 +22,11 @@ func (s *server) listPrincipals(ctx context.Context, in *listPrincipalsInput) (*
 	if err != nil {
 		return nil, err
 	}
-	place := func(p api.Principal) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
-	show := func(p api.Principal) api.Principal { return p }
-	return listed(&in.Paged, rows, place, show), nil
+	cursorOf := func(p api.Principal) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
+	return newListAnswer(&in.PageQuery, rows, cursorOf), nil
 }
 
-func (s *server) getPrincipal(ctx context.Context, in *ByID) (*plain[api.Principal], error) {
+func (s *server) getPrincipal(ctx context.Context, in *PathID) (*bodyAnswer[api.Principal], error) {
 	views, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]api.Principal, error) {
 		p, err := principal.Get(tx, in.ID)
 		if err != nil {
@@ -38,5 +37,5 @@ func (s *server) getPrincipal(ctx context.Context, in *ByID) (*plain[api.Princip
 	if err != nil {
 		return nil, err
 	}
-	return &plain[api.Principal]{views[0]}, nil
+	return &bodyAnswer[api.Principal]{views[0]}, nil
 }

@@ -24,11 +24,11 @@ type replaceProfileBody struct {
 	Echo
 }
 
-// TransformSchema implements huma.SchemaTransformer. A PUT that leaves the gate out must not be taken for one that
-// opens it.
+// TransformSchema implements huma.SchemaTransformer. requires_approval is required: a PUT without it must not turn the
+// gate off.
 func (replaceProfileBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
 	s.Required = append(s.Required, "requires_approval")
-	return allowSentBack(r, s, reflect.TypeFor[api.EditedProfile]())
+	return allowServerFields(r, s, reflect.TypeFor[api.EditedProfile]())
 }
 
 func (b *replaceProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
@@ -36,38 +36,34 @@ func (b *replaceProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileS
 // previewProfileBody is the body of a create or of an edit.
 type previewProfileBody struct {
 	api.CreateProfile
-	SentVersion
+	BaseVersion
 }
 
 // TransformSchema implements huma.SchemaTransformer.
 func (previewProfileBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
-	return allowSentBack(r, s, reflect.TypeFor[api.EditedProfile]())
+	return allowServerFields(r, s, reflect.TypeFor[api.EditedProfile]())
 }
 
 func (b *previewProfileBody) setDefaults() { b.ProfileSpec = api.DefaultProfileSpec() }
 
 type listProfilesInput struct {
-	Paged
+	PageQuery
 	Name string `query:"name" maxLength:"255" doc:"Only the profile with exactly this name."`
 }
 
-func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*list[api.Profile], error) {
+func (s *server) listProfiles(ctx context.Context, in *listProfilesInput) (*listAnswer[api.Profile], error) {
 	rows, err := web.Query(ctx, s.Store, func(tx *store.Tx) ([]api.Profile, error) {
 		return profile.ShowList(tx, in.Name, in.page(false))
 	})
 	if err != nil {
 		return nil, err
 	}
-	place := func(p api.Profile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
-	show := func(p api.Profile) api.Profile { return p }
-	return listed(&in.Paged, rows, place, show), nil
+	cursorOf := func(p api.Profile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} }
+	return newListAnswer(&in.PageQuery, rows, cursorOf), nil
 }
 
-// viewedProfile shows one profile inside the transaction that found or wrote it.
-func viewedProfile(tx *store.Tx, p profile.Profile, err error) (api.Profile, error) {
-	if err != nil {
-		return api.Profile{}, err
-	}
+// showProfile returns a profile as callers see it.
+func showProfile(tx *store.Tx, p profile.Profile) (api.Profile, error) {
 	views, err := profile.ShowAll(tx, p)
 	if err != nil {
 		return api.Profile{}, err
@@ -75,28 +71,31 @@ func viewedProfile(tx *store.Tx, p profile.Profile, err error) (api.Profile, err
 	return views[0], nil
 }
 
-func (s *server) getProfile(ctx context.Context, in *ByID) (*versioned[api.Profile], error) {
+func (s *server) getProfile(ctx context.Context, in *PathID) (*objectAnswer[api.Profile], error) {
 	p, err := web.Query(ctx, s.Store, func(tx *store.Tx) (api.Profile, error) { return profile.Show(tx, in.ID) })
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[api.Profile]{ETag: etag(p.Version), Body: p}, nil
+	return &objectAnswer[api.Profile]{ETag: etag(p.Version), Body: p}, nil
 }
 
 type createProfileInput struct {
-	Once
-	Sent[createProfileBody]
+	RetryInput
+	RequiredBody[createProfileBody]
 }
 
-func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*created[api.Profile], error) {
-	p, err := web.Once(ctx, s.Store, in.retry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Profile, error) {
+func (s *server) createProfile(ctx context.Context, in *createProfileInput) (*newObjectAnswer[api.Profile], error) {
+	p, err := web.WriteOnce(ctx, s.Store, in.newRetry(in.RawBody), func(tx *store.Tx, who identity.Actor) (api.Profile, error) {
 		p, err := s.Profiles.Create(tx, who, in.value.CreateProfile)
-		return viewedProfile(tx, p, err)
+		if err != nil {
+			return api.Profile{}, err
+		}
+		return showProfile(tx, p)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &created[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p}, nil
+	return &newObjectAnswer[api.Profile]{Location: "/api/v1/profiles/" + p.ID, ETag: etag(p.Version), Body: p}, nil
 }
 
 // EditQuery is the query of an edit.
@@ -106,63 +105,63 @@ type EditQuery struct {
 }
 
 type replaceProfileInput struct {
-	ByID
+	PathID
 	IfMatch
 	EditQuery
-	Sent[replaceProfileBody]
+	RequiredBody[replaceProfileBody]
 }
 
-// replaced is the answer to a PUT: 200 and the profile, or 202 and the approval that the edit waits for.
-type replaced struct {
+// editAnswer answers a PUT: 200 with the profile, or 202 with the approval that the edit waits for.
+type editAnswer struct {
 	Status   int
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
 	Body     any
 }
 
-func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*replaced, error) {
-	if err := in.value.check(in.ID); err != nil {
+func (s *server) replaceProfile(ctx context.Context, in *replaceProfileInput) (*editAnswer, error) {
+	if err := in.value.checkID(in.ID); err != nil {
 		return nil, err
 	}
 	edit := profile.Edit{
-		Spec: in.value.ProfileSpec, Based: in.value.precondition(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
+		Spec: in.value.ProfileSpec, Based: in.value.addTo(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
 	}
-	return web.Write(ctx, s.Store, func(tx *store.Tx, who identity.Actor) (*replaced, error) {
+	return web.Write(ctx, s.Store, func(tx *store.Tx, who identity.Actor) (*editAnswer, error) {
 		result, err := s.Profiles.Replace(tx, who, in.ID, edit)
 		if err != nil {
 			return nil, err
 		}
 		if a := result.Waiting; a != nil {
-			return &replaced{Status: http.StatusAccepted, Location: "/api/v1/approvals/" + a.ID, Body: a.API()}, nil
+			return &editAnswer{Status: http.StatusAccepted, Location: "/api/v1/approvals/" + a.ID, Body: a.API()}, nil
 		}
-		p, err := viewedProfile(tx, result.Profile, nil)
-		return &replaced{Status: http.StatusOK, ETag: etag(p.Version), Body: api.EditedProfile{Profile: p, Effects: result.Effects}}, err
+		p, err := showProfile(tx, result.Profile)
+		return &editAnswer{Status: http.StatusOK, ETag: etag(p.Version), Body: api.EditedProfile{Profile: p, Effects: result.Effects}}, err
 	})
 }
 
 type previewProfileInput struct {
 	IfMatch
 	EditQuery
-	Sent[previewProfileBody]
+	RequiredBody[previewProfileBody]
 }
 
-func (s *server) previewProfile(ctx context.Context, in *previewProfileInput) (*plain[api.EditPreview], error) {
+func (s *server) previewProfile(ctx context.Context, in *previewProfileInput) (*bodyAnswer[api.EditPreview], error) {
 	edit := profile.Edit{
-		Spec: in.value.ProfileSpec, Based: in.value.precondition(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
+		Spec: in.value.ProfileSpec, Based: in.value.addTo(in.precondition()), Reason: in.Reason, Resubmit: in.Resubmit,
 	}
-	return preview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.EditPreview, error) {
+	return runPreview(ctx, s, func(tx *store.Tx, who identity.Actor) (api.EditPreview, error) {
 		if err := in.checkGate(tx); err != nil {
 			return api.EditPreview{}, err
 		}
-		told, err := s.Profiles.Preview(tx, who, in.value.ID, edit)
-		if told.Problem != nil {
-			told.Problem = web.Document(*told.Problem, identity.RequestID(ctx))
+		preview, err := s.Profiles.Preview(tx, who, in.value.ID, edit)
+		if preview.Problem != nil {
+			preview.Problem = web.CompleteProblem(*preview.Problem, identity.RequestID(ctx))
 		}
-		return told, err
+		return preview, err
 	})
 }
 
-// checkGate refuses an edit that leaves the gate out, as a PUT does. A new profile has a default.
+// checkGate returns an error if an edit lacks requires_approval, as a PUT does. A new profile has a default.
 func (in *previewProfileInput) checkGate(tx *store.Tx) error {
 	var sent struct {
 		RequiresApproval *bool `json:"requires_approval"`
@@ -181,7 +180,7 @@ func (in *previewProfileInput) checkGate(tx *store.Tx) error {
 }
 
 type deleteInput struct {
-	ByID
+	PathID
 	IfMatch
 }
 

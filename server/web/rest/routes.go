@@ -16,12 +16,12 @@ var (
 	auditors  = web.Access{Roles: []api.Role{api.RoleAuditor}}
 	admins    = web.Access{Roles: []api.Role{api.RoleAdmin}}
 	operators = web.Access{Roles: []api.Role{api.RoleOperator}}
-	// The approval room decides who may decide: it tells a requester about the two-person rule whatever his roles.
-	deciders = web.Access{InRoom: []api.Role{api.RoleApprover}}
+	// Package approval checks who may decide, so that a requester without the role learns of the two-person rule.
+	deciders = web.Access{DeciderRoles: []api.Role{api.RoleApprover}}
 )
 
-// documentation is what the OpenAPI document says of an operation. The document adds who may call it, and the codes that
-// commonCodes finds.
+// documentation describes an operation in the OpenAPI document. describeOperation adds who may call the operation, and the
+// codes that commonCodes returns.
 type documentation struct {
 	tag         string
 	summary     string
@@ -29,18 +29,18 @@ type documentation struct {
 	codes       []api.Code
 }
 
-// routes is the table of contents of the API.
-func (s *server) routes(h huma.API) {
-	s.profileRoutes(h)
-	s.certificateRoutes(h)
-	s.jobRoutes(h)
-	s.approvalRoutes(h)
-	s.auditRoutes(h)
-	s.principalRoutes(h)
-	s.operationRoutes(h)
+// addRoutes registers every operation of the API.
+func (s *server) addRoutes(h huma.API) {
+	s.addProfileRoutes(h)
+	s.addCertificateRoutes(h)
+	s.addJobRoutes(h)
+	s.addApprovalRoutes(h)
+	s.addAuditRoutes(h)
+	s.addPrincipalRoutes(h)
+	s.addOperationRoutes(h)
 }
 
-func (s *server) profileRoutes(h huma.API) {
+func (s *server) addProfileRoutes(h huma.API) {
 	get(s, h, readers, "/api/v1/profiles", "list-profiles", s.listProfiles, documentation{
 		tag: tagProfiles, summary: "List profiles",
 		description: "Returns the certificate profiles, oldest first.",
@@ -82,7 +82,7 @@ func (s *server) profileRoutes(h huma.API) {
 	})
 }
 
-func (s *server) certificateRoutes(h huma.API) {
+func (s *server) addCertificateRoutes(h huma.API) {
 	get(s, h, readers, "/api/v1/certificates", "list-certificates", s.listCertificates, documentation{
 		tag: tagCertificates, summary: "List certificates",
 		description: "Returns the live certificates, or the archived ones, oldest first.",
@@ -150,7 +150,7 @@ func (s *server) certificateRoutes(h huma.API) {
 	})
 }
 
-func (s *server) jobRoutes(h huma.API) {
+func (s *server) addJobRoutes(h huma.API) {
 	get(s, h, readers, "/api/v1/jobs", "list-jobs", s.listJobs, documentation{
 		tag: tagJobs, summary: "List jobs",
 		description: "Returns the jobs, newest first.",
@@ -162,7 +162,7 @@ func (s *server) jobRoutes(h huma.API) {
 	})
 }
 
-func (s *server) approvalRoutes(h huma.API) {
+func (s *server) addApprovalRoutes(h huma.API) {
 	get(s, h, readers, "/api/v1/approvals", "list-approvals", s.listApprovals, documentation{
 		tag: tagApprovals, summary: "List approvals",
 		description: "Returns the approvals of every state, oldest first unless `order` says otherwise.",
@@ -197,14 +197,14 @@ func (s *server) approvalRoutes(h huma.API) {
 	})
 }
 
-func (s *server) auditRoutes(h huma.API) {
+func (s *server) addAuditRoutes(h huma.API) {
 	get(s, h, auditors, "/api/v1/audit-events", "list-audit-events", s.listAuditEvents, documentation{
 		tag: tagAudit, summary: "List audit events",
 		description: "Returns the audit events, newest first. Each change of state is one event, written in the same transaction.",
 	})
 }
 
-func (s *server) principalRoutes(h huma.API) {
+func (s *server) addPrincipalRoutes(h huma.API) {
 	get(s, h, readers, "/api/v1/me", "get-me", s.getMe, documentation{
 		tag: tagPrincipals, summary: "Get the caller",
 		description: "Returns the principal and the key that the request was made with.",
@@ -220,7 +220,7 @@ func (s *server) principalRoutes(h huma.API) {
 	})
 }
 
-func (s *server) operationRoutes(h huma.API) {
+func (s *server) addOperationRoutes(h huma.API) {
 	get(s, h, anyone, "/healthz", "get-health", s.getHealth, documentation{
 		tag: tagOperations, summary: "Check that the process is alive",
 		description: "Answers while the process runs.",

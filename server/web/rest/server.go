@@ -16,21 +16,21 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-// Rooms are what the operations need.
-type Rooms struct {
+// Services has what the operations use.
+type Services struct {
 	*web.Server
 	Profiles     *profile.Service
 	Certificates *certificate.Service
 	Approvals    *approval.Service
 	Issuance     *issuance.Service
-	// Version is that of the server.
+	// Version is the version of the server.
 	Version string
-	// Ready says whether the server can do its work.
+	// Ready returns an error if the server cannot do its work.
 	Ready func(context.Context) error
 }
 
 type server struct {
-	Rooms
+	Services
 	previews *ratelimit.Limiter
 }
 
@@ -40,23 +40,23 @@ const (
 )
 
 // New makes the handler of the whole API.
-func New(rooms Rooms) http.Handler {
-	handler, _ := build(rooms)
+func New(services Services) http.Handler {
+	handler, _ := buildAPI(services)
 	return handler
 }
 
-func build(rooms Rooms) (http.Handler, huma.API) {
-	handler, api := assemble(rooms)
-	complete(api)
+func buildAPI(services Services) (http.Handler, huma.API) {
+	handler, api := buildRoutes(services)
+	completeDocument(api)
 	return handler, api
 }
 
-// assemble registers every operation.
-func assemble(rooms Rooms) (http.Handler, huma.API) {
-	s := &server{Rooms: rooms, previews: newPreviewLimiter()}
+// buildRoutes makes the handler with every operation, but without the texts of the document.
+func buildRoutes(services Services) (http.Handler, huma.API) {
+	s := &server{Services: services, previews: newPreviewLimiter()}
 	engine := s.NewEngine()
-	api := humagin.New(engine, config(rooms.Version))
-	api.UseMiddleware(s.authenticate, bound)
-	s.routes(api)
+	api := humagin.New(engine, newConfig(services.Version))
+	api.UseMiddleware(s.authenticate, checkRequest)
+	s.addRoutes(api)
 	return engine, api
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-func (s *server) getUngatedNames(ctx context.Context, _ *struct{}) (*plain[api.UngatedNames], error) {
+func (s *server) getUngatedNames(ctx context.Context, _ *struct{}) (*bodyAnswer[api.UngatedNames], error) {
 	names, err := web.Query(ctx, s.Store, profile.GetUngatedNames)
 	if err != nil {
 		return nil, err
 	}
-	return &plain[api.UngatedNames]{api.UngatedNames(names)}, nil
+	return &bodyAnswer[api.UngatedNames]{api.UngatedNames(names)}, nil
 }
