@@ -11,19 +11,19 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Admin changes principals and cancels the requests that a change ends. Commands use it without a server.
+// Admin changes principals, and cancels the open requests that such a change ends. Commands use it without a server.
 type Admin struct{ approvals *approval.Service }
 
-// NewAdmin makes an Admin over a database. It can cancel requests and make none.
+// NewAdmin makes an Admin for a database. The Admin can cancel requests, but not make any.
 func NewAdmin(db *store.Store, log *slog.Logger) (*Admin, error) {
-	r, err := wire(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
+	r, err := newRooms(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
 	return &Admin{r.approvals}, nil
 }
 
-// DisablePrincipal stops a principal and cancels the open requests that they made or are accountable for.
+// DisablePrincipal disables a principal, and cancels the open requests that they made or are accountable for.
 func (a *Admin) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, error) {
 	done, err := principal.Disable(tx, id)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *Admin) HandOver(tx *store.Tx, from, to string) (principal.Effects, erro
 }
 
 // ChangeOwner gives a service to another human, revokes its keys and cancels its open requests. The former owner is
-// accountable for those, and the service now acts for another person.
+// accountable for these requests, so the new owner must request them again.
 func (a *Admin) ChangeOwner(tx *store.Tx, id, owner string) (principal.Effects, error) {
 	done, err := principal.SetOwner(tx, id, owner)
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 
 var (
 	pendingDesc = prometheus.NewDesc("certctl_approvals_pending", "Approvals that wait for a decision.", []string{"profile_id"}, nil)
-	oldestDesc  = prometheus.NewDesc("certctl_approval_oldest_pending_seconds", "Age of the oldest approval that waits; 0 when none does.", nil, nil)
-	bypassDesc  = prometheus.NewDesc("certctl_approval_bypass_enabled", "1 while requests are approved by nobody.", nil, nil)
+	oldestDesc  = prometheus.NewDesc("certctl_approval_oldest_pending_seconds", "Age of the oldest approval that waits; 0 if none waits.", nil, nil)
+	bypassDesc  = prometheus.NewDesc("certctl_approval_bypass_enabled", "1 while every request is approved without a person.", nil, nil)
 	ungatedDesc = prometheus.NewDesc("certctl_ungated_names_unrestricted", "1 while any name may be signed without approval.", nil, nil)
 	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
 )
 
-// stateCollector reads the state of the queue from the database when it is asked for.
+// stateCollector reads the pending approvals and open jobs from the database at each scrape.
 type stateCollector struct {
 	store     *store.Store
 	approvals *approval.Service
@@ -41,7 +41,7 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- jobsDesc
 }
 
-// Collect implements prometheus.Collector. Without the database there are no values rather than wrong ones.
+// Collect implements prometheus.Collector. If the database does not answer, it sends no values, except for the bypass.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(bypassDesc, prometheus.GaugeValue, boolValue(c.approvals.HasBypass()))
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -65,7 +65,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		return err
 	})
 	if err != nil {
-		c.log.WarnContext(ctx, "no state for the metrics", "error", err)
+		c.log.WarnContext(ctx, "could not read the state for the metrics", "error", err)
 		return
 	}
 	out <- prometheus.MustNewConstMetric(ungatedDesc, prometheus.GaugeValue, boolValue(ungated.AllowAll))

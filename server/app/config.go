@@ -16,17 +16,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Config is everything that can be set. It gives the flags, the environment and the help.
+// Config holds the settings of every command. The flags, the environment variables and the help come from its tags.
 type Config struct {
-	DatabaseURL string `env:"CERTCTL_DATABASE_URL" help:"postgres://... ; empty: a SQLite file in the data directory."`
-	DataDir     string `env:"CERTCTL_DATA_DIR" default:"certctl-data" help:"Where the SQLite file and the local CA are."`
-	CACertFile  string `name:"ca-cert-file" env:"CERTCTL_CA_CERT_FILE" help:"The CA's certificate; empty: made in the data directory on SQLite, required on PostgreSQL."`
+	DatabaseURL string `env:"CERTCTL_DATABASE_URL" help:"The PostgreSQL database, as postgres://... If empty, a SQLite file in the data directory."`
+	DataDir     string `env:"CERTCTL_DATA_DIR" default:"certctl-data" help:"The directory of the SQLite file and the local CA."`
+	CACertFile  string `name:"ca-cert-file" env:"CERTCTL_CA_CERT_FILE" help:"The CA's certificate. Required on PostgreSQL. If empty on SQLite, a CA is made in the data directory."`
 	CAKeyFile   string `name:"ca-key-file" env:"CERTCTL_CA_KEY_FILE" help:"The CA's private key."`
 	LogLevel    Word   `env:"CERTCTL_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat   Word   `env:"CERTCTL_LOG_FORMAT" default:"json" enum:"json,text" help:"json or text."`
 }
 
-// Word is one of a few words, written in small letters or capitals.
+// Word is one of a few words. Upper and lower case mean the same.
 type Word string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -35,19 +35,19 @@ func (w *Word) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ServeConfig is what only a running server needs.
+// ServeConfig holds the settings of the command serve.
 type ServeConfig struct {
-	Listen                     string        `env:"CERTCTL_LISTEN" default:"127.0.0.1:8080" help:"Where the API listens."`
-	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" help:"Certificate of the API."`
-	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"Private key of the API."`
-	BehindTLSProxy             bool          `name:"behind-tls-proxy" env:"CERTCTL_BEHIND_TLS_PROXY" help:"A proxy in front speaks TLS, so the API need not."`
-	MetricsListen              string        `env:"CERTCTL_METRICS_LISTEN" default:"127.0.0.1:9464" help:"Where /metrics listens; empty turns it off."`
-	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"How long a request waits for its approval; at least 1s."`
-	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, in the name of system-bypass."`
-	Workers                    int           `env:"CERTCTL_WORKERS" default:"4" help:"How many certificates are issued at once."`
-	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"How often certificates that are due are looked for."`
-	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"How long after a rejected, expired or failed renewal the next one is asked for."`
-	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"How often expired approvals and lost jobs are looked for."`
+	Listen                     string        `env:"CERTCTL_LISTEN" default:"127.0.0.1:8080" help:"The address of the API, as host:port."`
+	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" help:"The TLS certificate of the API."`
+	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"The TLS private key of the API."`
+	BehindTLSProxy             bool          `name:"behind-tls-proxy" env:"CERTCTL_BEHIND_TLS_PROXY" help:"A proxy in front of the API speaks TLS."`
+	MetricsListen              string        `env:"CERTCTL_METRICS_LISTEN" default:"127.0.0.1:9464" help:"The address of /metrics, as host:port. If empty, /metrics is off."`
+	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"Time after which a request expires; at least 1s."`
+	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, as system-bypass."`
+	Workers                    int           `env:"CERTCTL_WORKERS" default:"4" help:"Number of certificates issued at once, 1 to 256."`
+	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"Time between two searches for certificates that are due for renewal."`
+	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"Time between a rejected, withdrawn, expired or failed renewal and the next request."`
+	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"Time between two searches for expired approvals and lost jobs."`
 }
 
 func (c ServeConfig) validate() error {
@@ -64,21 +64,21 @@ func (c ServeConfig) validate() error {
 		return errors.New("CERTCTL_RENEWAL_RETRY_AFTER must not be negative")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
 		return errors.New("CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both")
-	case !hostAndPort(c.Listen):
-		return fmt.Errorf("CERTCTL_LISTEN=%s is no address: write host:port, such as 127.0.0.1:8080", c.Listen)
-	case c.MetricsListen != "" && !hostAndPort(c.MetricsListen):
-		return fmt.Errorf("CERTCTL_METRICS_LISTEN=%s is no address: write host:port, such as 127.0.0.1:9464, or nothing to turn it off", c.MetricsListen)
-	case c.TLSCertFile == "" && !c.BehindTLSProxy && !loopback(c.Listen):
-		return fmt.Errorf("CERTCTL_LISTEN=%s is no loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true if a proxy speaks TLS", c.Listen)
+	case !isHostAndPort(c.Listen):
+		return fmt.Errorf("CERTCTL_LISTEN=%s is not an address: write host:port, such as 127.0.0.1:8080", c.Listen)
+	case c.MetricsListen != "" && !isHostAndPort(c.MetricsListen):
+		return fmt.Errorf("CERTCTL_METRICS_LISTEN=%s is not an address: write host:port, such as 127.0.0.1:9464, or leave it empty to turn /metrics off", c.MetricsListen)
+	case c.TLSCertFile == "" && !c.BehindTLSProxy && !isLoopback(c.Listen):
+		return fmt.Errorf("CERTCTL_LISTEN=%s is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true if a proxy speaks TLS", c.Listen)
 	}
-	_, err := c.tls()
+	_, err := c.loadTLS()
 	return err
 }
 
-// tls is nil when the API listens without it.
-func (c ServeConfig) tls() (*tls.Config, error) {
+// loadTLS reads the TLS files; nil if the API listens without TLS.
+func (c ServeConfig) loadTLS() (*tls.Config, error) {
 	if c.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // net/http and crypto/tls take nil for none, too
+		return nil, nil //nolint:nilnil // net/http and crypto/tls take nil for no TLS, too
 	}
 	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
 	if err != nil {
@@ -87,8 +87,8 @@ func (c ServeConfig) tls() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// hostAndPort is strict about the port: net.Listen takes a missing one for any that is free.
-func hostAndPort(address string) bool {
+// isHostAndPort reports whether an address has a port. net.Listen would choose any free port if it is missing.
+func isHostAndPort(address string) bool {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
 		return false
@@ -97,7 +97,7 @@ func hostAndPort(address string) bool {
 	return err == nil
 }
 
-func loopback(address string) bool {
+func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return false
@@ -106,8 +106,8 @@ func loopback(address string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// Logger is the log as configured, on standard error.
-func (c Config) Logger() *slog.Logger {
+// NewLogger makes the configured logger. It writes to standard error.
+func (c Config) NewLogger() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the enum
 	opts := &slog.HandlerOptions{Level: level}
@@ -117,7 +117,7 @@ func (c Config) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, opts))
 }
 
-// Open opens the configured database and brings its schema up to date where it may.
+// Open opens the configured database and migrates its schema. See store.Migrate for when it must not migrate.
 func (c Config) Open(ctx context.Context, log *slog.Logger) (*store.Store, error) {
 	db, err := c.open(log)
 	if err != nil {
@@ -129,22 +129,23 @@ func (c Config) Open(ctx context.Context, log *slog.Logger) (*store.Store, error
 	return db, nil
 }
 
-// open finds out whether there can be such a database, and leaves what is in it alone.
+// open opens the configured database without a migration.
 func (c Config) open(log *slog.Logger) (*store.Store, error) {
-	opts, variable := store.Options{URL: c.DatabaseURL, Logger: log}, "CERTCTL_DATABASE_URL"
+	opts, setting := store.Options{URL: c.DatabaseURL, Logger: log}, "CERTCTL_DATABASE_URL"
 	if opts.URL == "" {
 		if err := c.makeDataDir(); err != nil {
 			return nil, err
 		}
-		opts.Path, variable = filepath.Join(c.DataDir, "certctl.db"), "CERTCTL_DATA_DIR"
+		opts.Path, setting = filepath.Join(c.DataDir, "certctl.db"), "CERTCTL_DATA_DIR"
 	}
 	db, err := store.Open(opts)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return db, nil
 }
 
+// prepare connects to the database and migrates its schema.
 func (c Config) prepare(ctx context.Context, db *store.Store) error {
 	if err := db.Reach(ctx); err != nil {
 		return fmt.Errorf("CERTCTL_DATABASE_URL: %w", err)
@@ -162,6 +163,7 @@ func (c Config) makeDataDir() error {
 	return nil
 }
 
+// caFiles returns the paths of the CA's certificate and key.
 func (c Config) caFiles() (certFile, keyFile string) {
 	certFile, keyFile = c.CACertFile, c.CAKeyFile
 	if certFile == "" {
@@ -173,7 +175,7 @@ func (c Config) caFiles() (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// CreateCA makes the CA at the configured paths, or in the data directory, and returns the certificate's path.
+// CreateCA makes the CA at the configured paths, or in the data directory. It returns the path of the certificate.
 func (c Config) CreateCA(now time.Time) (string, error) {
 	if c.CACertFile == "" || c.CAKeyFile == "" {
 		if err := c.makeDataDir(); err != nil {
@@ -184,7 +186,8 @@ func (c Config) CreateCA(now time.Time) (string, error) {
 	return certFile, ca.Create(certFile, keyFile, now)
 }
 
-// LoadCA reads the CA. On SQLite a missing one is made; replicas on PostgreSQL must share one, so it must be given.
+// LoadCA reads the CA. If there is none on SQLite, LoadCA makes one. On PostgreSQL the operator must give the CA, because
+// all replicas share it.
 func (c Config) LoadCA(now time.Time) (*ca.CA, error) {
 	certFile, _ := c.caFiles()
 	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" && c.CAKeyFile == "" && c.DatabaseURL == "" {
@@ -195,7 +198,7 @@ func (c Config) LoadCA(now time.Time) (*ca.CA, error) {
 	return c.ReadCA(now)
 }
 
-// ReadCA reads the CA, which must be there and in force.
+// ReadCA reads the CA. A missing CA is an error, and so is one that is not valid now.
 func (c Config) ReadCA(now time.Time) (*ca.CA, error) {
 	if (c.CACertFile == "") != (c.CAKeyFile == "") {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE belong together: set both")
@@ -203,27 +206,27 @@ func (c Config) ReadCA(now time.Time) (*ca.CA, error) {
 	if c.CACertFile == "" && c.DatabaseURL != "" {
 		return nil, errors.New("CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE are required on PostgreSQL, where replicas share one CA: see certctl ca init")
 	}
-	variables := "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
+	settings := "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
 	if c.CACertFile == "" {
-		variables = "CERTCTL_DATA_DIR"
+		settings = "CERTCTL_DATA_DIR"
 	}
-	built, err := ca.Load(c.caFiles())
+	authority, err := ca.Load(c.caFiles())
 	if err == nil {
-		err = built.CheckValid(now)
+		err = authority.CheckValid(now)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variables, err)
+		return nil, fmt.Errorf("%s: %w", settings, err)
 	}
-	return built, nil
+	return authority, nil
 }
 
-// warnOfOpenKey warns if others than its owner can read the file of the CA's key.
-func (c Config) warnOfOpenKey(ctx context.Context, log *slog.Logger) {
+// warnOfReadableKey logs a warning if other users can read the file of the CA's key.
+func (c Config) warnOfReadableKey(ctx context.Context, log *slog.Logger) {
 	_, keyFile := c.caFiles()
 	info, err := os.Stat(keyFile)
 	if err != nil || info.Mode().Perm()&0o044 == 0 {
 		return
 	}
-	log.WarnContext(ctx, "others can read the CA's key, and the key alone signs anything",
+	log.WarnContext(ctx, "other users can read the CA's key, and can sign any certificate with it",
 		"file", keyFile, "mode", fmt.Sprintf("%#o", info.Mode().Perm()), "run", "chmod 600 "+keyFile)
 }

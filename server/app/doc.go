@@ -1,3 +1,6 @@
-// Package app builds a server of its configuration: it opens the store, wires the rooms, and runs the listeners, the
-// workers and the ticks until it is told to stop. Only here are issuers made and kinds of approval registered.
+// Package app builds a server from its configuration.
+//
+// It opens the store, makes the services of the rooms, registers the kinds of approval, and runs the listeners, the
+// workers and the ticks until it is told to stop. It makes the issuers, and it is the only package that knows all
+// rooms. It owns no table and takes no lock.
 package app

@@ -12,9 +12,9 @@ import (
 
 const variablePrefix = "CERTCTL_"
 
-// variables are the environment variables that the configuration has, in order. The provider's are known too: both
-// may run in one environment.
-func variables() []string {
+// knownVariables returns the names of the environment variables of the configuration and of the provider, sorted. The
+// server and the provider may run in one environment.
+func knownVariables() []string {
 	names := []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_CHANGE_AUTHORS", "CERTCTL_RESUBMIT_REJECTED"}
 	for _, config := range []any{Config{}, ServeConfig{}} {
 		for field := range reflect.TypeOf(config).Fields() {
@@ -27,18 +27,18 @@ func variables() []string {
 	return names
 }
 
-// WarnOfUnknownVariables names the variables of an environment that look like certctl's and mean nothing to it, each
-// with the nearest that does. They are no error: orchestrators inject variables of their own. Every command says so,
-// for a misspelt CERTCTL_DATABASE_URL makes it write to another database.
+// WarnOfUnknownVariables logs a warning for each variable that begins with CERTCTL_ and is unknown, with the most similar
+// known name. A misspelt CERTCTL_DATABASE_URL would make a command write to another database. An unknown variable is no
+// error, because orchestrators add variables of their own.
 func WarnOfUnknownVariables(ctx context.Context, log *slog.Logger, environ []string) {
-	known := variables()
+	known := knownVariables()
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, variablePrefix) && !slices.Contains(known, name) {
 			nearest := slices.MinFunc(known, func(a, b string) int {
 				return levenshtein.Distance(name, a, nil) - levenshtein.Distance(name, b, nil)
 			})
-			log.WarnContext(ctx, "an environment variable means nothing to certctl", "variable", name, "nearest", nearest)
+			log.WarnContext(ctx, "unknown environment variable", "variable", name, "nearest", nearest)
 		}
 	}
 }

@@ -9,21 +9,22 @@ import (
 )
 
 const (
-	readyFor    = time.Second            // how long an answer is repeated
-	readyWithin = 800 * time.Millisecond // how long a caller waits for one
+	readyFor    = time.Second            // the cached answer expires after this time
+	readyWithin = 800 * time.Millisecond // a caller waits this long for an answer
 )
 
-// readiness tells anonymous callers whether the server can work. However many ask, the database is asked by one of them
-// at a time, and at most once a second.
+// readiness caches whether the server is ready. Anonymous callers may ask as often as they like: the check runs once at a
+// time, and at most once a second.
 type readiness struct {
 	check func(context.Context) error
 
 	mu      sync.Mutex
 	at      time.Time
 	err     error
-	running chan struct{} // closed when the check that runs has ended; nil if none runs
+	running chan struct{} // is closed when the running check ends; nil if no check runs
 }
 
+// Ready returns the last result of the check, or runs the check if that result has expired.
 func (r *readiness) Ready(ctx context.Context) error {
 	running := r.start(ctx)
 	if running != nil {
@@ -38,17 +39,19 @@ func (r *readiness) Ready(ctx context.Context) error {
 	return r.err
 }
 
-// start begins a check unless the last answer is new enough. It returns the check to wait for, if there is one.
+// start starts a check, unless the last result is new enough. It returns a channel that is closed when the running check
+// ends; nil if no check runs.
 func (r *readiness) start(ctx context.Context) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.running == nil && time.Since(r.at) >= readyFor {
 		r.running = make(chan struct{})
-		go r.run(context.WithoutCancel(ctx)) // the answer is for others, too
+		go r.run(context.WithoutCancel(ctx)) // other callers wait for the result, too
 	}
 	return r.running
 }
 
+// run runs the check and stores the result.
 func (r *readiness) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// rooms are the services over one database.
+// rooms holds the services of one database.
 type rooms struct {
 	store        *store.Store
 	queue        *job.Queue
@@ -25,8 +25,8 @@ type rooms struct {
 	issuance     *issuance.Service
 }
 
-// wire makes the services and registers the kinds of approval. Requests expire after timeout.
-func wire(opts Options, timeout time.Duration, bypass bool, registry prometheus.Registerer) (*rooms, error) {
+// newRooms makes the services and registers the kinds of approval. Requests expire after timeout.
+func newRooms(opts Options, timeout time.Duration, bypass bool, registry prometheus.Registerer) (*rooms, error) {
 	queue := job.NewQueue(opts.Store, job.NewMetrics(registry))
 	signGate, err := gate.New(opts.Store, queue, opts.Issuers, bypass, opts.Log)
 	if err != nil {

@@ -7,23 +7,23 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Serve opens everything the configuration names and runs a server until ctx ends.
+// Serve opens the database and the CA of the configuration, and runs a server until ctx ends.
 func Serve(ctx context.Context, config Config, serving ServeConfig, version string) error {
 	if err := serving.validate(); err != nil {
 		return err
 	}
-	log := config.Logger()
+	log := config.NewLogger()
 	db, err := config.open(log)
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	// What is wrong in the configuration stops the start before anything is migrated.
+	// An error in the configuration stops the start before the migration.
 	ca, err := config.LoadCA(db.Now())
 	if err != nil {
 		return err
 	}
-	config.warnOfOpenKey(ctx, log)
+	config.warnOfReadableKey(ctx, log)
 	if err := config.prepare(ctx, db); err != nil {
 		return err
 	}
@@ -38,9 +38,9 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	return server.Run(ctx)
 }
 
-// ReplaceCA makes the configured CA the one of the database, for all servers. It returns the fingerprint of the CA, too.
+// ReplaceCA makes the configured CA the issuer of all servers on the database. It also returns the CA's fingerprint.
 func ReplaceCA(ctx context.Context, config Config) (done gate.Replacement, fingerprint string, err error) {
-	db, err := config.Open(ctx, config.Logger())
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return done, "", err
 	}

@@ -22,10 +22,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web/rest"
 )
 
-// LocalIssuerID is the issuer that a profile has unless it names another.
+// LocalIssuerID is the id of the built-in CA. It is the default issuer of a profile.
 const LocalIssuerID = "iss-local"
 
-// Options are what a server is made of beyond its configuration.
+// Options holds what a server needs besides its configuration.
 type Options struct {
 	Store   *store.Store
 	Issuers map[string]gate.Issuer
@@ -33,7 +33,7 @@ type Options struct {
 	Version string
 }
 
-// Server is a server that is ready to run. Handler may be used on its own; Run does everything else.
+// Server is a server that is ready to run. Tests use Handler without Run.
 type Server struct {
 	*Admin
 	Handler  http.Handler
@@ -44,13 +44,13 @@ type Server struct {
 	log    *slog.Logger
 }
 
-// New makes a server. It starts nothing.
+// New makes a server and starts nothing.
 func New(config ServeConfig, opts Options) (*Server, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	r, err := wire(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
+	r, err := newRooms(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -60,30 +60,30 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
 		},
 		Profiles: r.profiles, Certificates: r.certificates, Approvals: r.approvals, Issuance: r.issuance,
-		Version: opts.Version, Ready: (&readiness{check: opts.ready}).Ready,
+		Version: opts.Version, Ready: (&readiness{check: opts.checkReady}).Ready,
 	})
 	return &Server{
 		Admin: &Admin{r.approvals}, Handler: handler, Registry: registry, config: config, rooms: r, log: opts.Log,
 	}, nil
 }
 
-// ready says whether the server can write, and has the issuers that the database knows.
-func (o Options) ready(ctx context.Context) error {
+// checkReady returns an error if the server cannot write, or has another issuer than the database knows.
+func (o Options) checkReady(ctx context.Context) error {
 	if err := o.Store.Ready(ctx); err != nil {
 		return err
 	}
 	return gate.CheckIssuers(ctx, o.Store, o.Issuers)
 }
 
-// Expire ends the requests whose deadline has passed, as the reaper does.
+// Expire ends the requests that are past their deadline, as the reaper does.
 func (s *Server) Expire(ctx context.Context) error {
 	return s.rooms.approvals.ExpireDue(ctx, s.rooms.store, expireAtOnce)
 }
 
-// How long requests and jobs may take to end when the server stops.
+// shutdownGrace bounds how long the server waits for requests and jobs when it stops.
 const shutdownGrace = 20 * time.Second
 
-// Run serves until ctx ends, then lets requests and jobs end. A listener that cannot listen is an error.
+// Run serves until ctx ends, and then waits for requests and jobs. If a listener cannot listen, Run returns an error.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.warnOfUngatedNames(ctx); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 		running.Go(func() { s.logEnd("metrics", s.serve(ctx, metrics, mux)) })
 	}
 	if s.config.ApprovalBypass {
-		s.log.WarnContext(ctx, "CERTCTL_APPROVAL_BYPASS is on: every request is approved at once, by nobody")
+		s.log.WarnContext(ctx, "CERTCTL_APPROVAL_BYPASS is on: every request is approved at once, without a person")
 	}
 	addresses := []any{"address", listener.Addr().String()}
 	if metrics != nil {
@@ -121,25 +121,27 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// warnOfUngatedNames says in the log that the database allows every name to be signed without approval.
+// warnOfUngatedNames logs a warning if the database allows every name to be signed without approval.
 func (s *Server) warnOfUngatedNames(ctx context.Context) error {
 	return s.rooms.store.Query(ctx, func(tx *store.Tx) error {
 		names, err := profile.GetUngatedNames(tx)
 		if err == nil && names.AllowAll {
-			s.log.WarnContext(ctx, "any name may be signed without approval, under a profile that is not gated: list those that may with certctl ungated-names set")
+			s.log.WarnContext(ctx, "any name may be signed without approval under a profile that is not gated: limit the names with certctl ungated-names set")
 		}
 		return err
 	})
 }
 
-func (s *Server) logEnd(what string, err error) {
+// logEnd logs the error with which a listener ended.
+func (s *Server) logEnd(name string, err error) {
 	if err != nil {
-		s.log.Error("listener ended", "listener", what, "error", err)
+		s.log.Error("listener ended", "listener", name, "error", err)
 	}
 }
 
+// listen opens the listener of the API, with TLS if it is configured.
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
-	config, err := s.config.tls()
+	config, err := s.config.loadTLS()
 	if err != nil {
 		return nil, err
 	}
@@ -153,9 +155,9 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	return tls.NewListener(listener, config), nil
 }
 
-// serve answers requests until ctx ends and those that were begun have ended.
+// serve answers requests until ctx ends, and then waits for the running requests.
 func (s *Server) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	// Slow clients must not stay for ever.
+	// The timeouts end the connections of slow clients.
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10,
@@ -174,13 +176,13 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, handler http.
 	return <-stopped
 }
 
-// Work runs the workers and the ticks until ctx ends and they have ended, or the grace is over.
+// Work runs the workers and the ticks until ctx ends, and then waits for them, at most for shutdownGrace.
 func (s *Server) Work(ctx context.Context) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() { s.rooms.store.Jobs().Listen(ctx) })
-	running.Go(func() { s.every(ctx, s.config.ReaperInterval, s.reap) })
-	running.Go(func() { s.every(ctx, s.config.RenewalInterval, s.renew) })
+	running.Go(func() { s.runEvery(ctx, s.config.ReaperInterval, s.reap) })
+	running.Go(func() { s.runEvery(ctx, s.config.RenewalInterval, s.renew) })
 	running.Go(func() { s.rooms.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()
@@ -190,6 +192,6 @@ func (s *Server) Work(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-time.After(shutdownGrace):
-		s.log.Warn("a job did not end in time; its lease will run out and another server goes on with it")
+		s.log.Warn("a job did not end in time: after its lease expires another server takes it")
 	}
 }

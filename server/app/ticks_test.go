@@ -24,7 +24,7 @@ func TestStep(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			s := &Server{log: slog.New(slog.NewJSONHandler(&log, nil))}
-			s.step(t.Context(), "count", c.run)
+			s.runStep(t.Context(), "count", c.run)
 			if got := log.String(); !strings.Contains(got, c.logs) || (c.logs == "") != (got == "") {
 				t.Errorf("the log does not say %q: %s", c.logs, got)
 			}

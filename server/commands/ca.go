@@ -11,8 +11,8 @@ import (
 )
 
 type caCommand struct {
-	Init    caInit    `cmd:"" help:"Make the CA's key and certificate. Nothing is overwritten."`
-	Replace caReplace `cmd:"" help:"Make the configured CA the one of all servers, and list the requests that this makes stale."`
+	Init    caInit    `cmd:"" help:"Make the CA's key and certificate. An existing file is not overwritten."`
+	Replace caReplace `cmd:"" help:"Make the configured CA the CA of all servers, and list the requests that become stale."`
 }
 
 type caInit struct{}
@@ -39,12 +39,12 @@ func (caReplace) Run(ctx context.Context, config *app.Config) error {
 		_, err = fmt.Printf("nothing changed: the CA is %s already\n", fingerprint)
 		return err
 	}
-	fmt.Printf("the CA is %s, and was %s: restart every server with it\n", fingerprint, cmp.Or(done.Before, "none"))
+	fmt.Printf("the CA is now %s, and was %s: restart every server with the new CA\n", fingerprint, cmp.Or(done.Before, "none"))
 	if len(done.Stale) == 0 {
 		return nil
 	}
-	fmt.Println("these requests were for the CA before and will be refused; renew their certificates again:")
-	return table("JOB\tCERTIFICATE\tSTATUS\tAPPROVAL\tREQUESTED BY", done.Stale, func(j job.Job) []any {
+	fmt.Println("these requests are for the former CA and will be refused; renew their certificates again:")
+	return printTable("JOB\tCERTIFICATE\tSTATUS\tAPPROVAL\tREQUESTED BY", done.Stale, func(j job.Job) []any {
 		return []any{j.ID, j.CertificateID, j.Status, orDash(j.ApprovalID), j.RequestedBy}
 	})
 }

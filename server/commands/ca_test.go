@@ -64,7 +64,7 @@ func TestCAReplace(t *testing.T) {
 				t.Errorf("the same CA: %s", got)
 			}
 			told := works(after, "ca", "replace")
-			for _, says := range []string{"restart every server with it", waiting.ID, certificate.ID, *waiting.ApprovalID, "AwaitingApproval"} {
+			for _, says := range []string{"restart every server with the new CA", waiting.ID, certificate.ID, *waiting.ApprovalID, "AwaitingApproval"} {
 				if !strings.Contains(told, says) {
 					t.Errorf("ca replace does not say %q:\n%s", says, told)
 				}

@@ -18,10 +18,10 @@ type cli struct {
 
 	Serve     serveCommand     `cmd:"" help:"Run the server."`
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
-	Principal principalCommand `cmd:"" help:"Say who there is and what they may do."`
-	Key       keyCommand       `cmd:"" help:"Give out and revoke API keys."`
-	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Say what may be signed without approval."`
-	CA        caCommand        `cmd:"" name:"ca" help:"The built-in certification authority."`
+	Principal principalCommand `cmd:"" help:"Manage people and services, and their roles."`
+	Key       keyCommand       `cmd:"" help:"Create, list and revoke API keys."`
+	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Manage the names that may be signed without approval."`
+	CA        caCommand        `cmd:"" name:"ca" help:"Manage the built-in certification authority."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
@@ -33,12 +33,12 @@ func (c *serveCommand) Run(ctx context.Context, config *app.Config, version Vers
 }
 
 type migrateCommand struct {
-	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also give this role the rights to serve, and no more. Every migration wants it again."`
+	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also grant this role the rights to serve, and no others. Give it again at every migration."`
 }
 
 // Run implements the command.
 func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	db, err := config.Open(ctx, config.Logger())
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,9 @@ func (versionCommand) Run(version Version) error {
 	return err
 }
 
-// change runs f in one transaction on the configured database, which it migrates first where it may.
-func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := config.Open(ctx, config.Logger())
+// changeDatabase runs f in one transaction on the configured database. Opening the database migrates it.
+func changeDatabase(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func change(ctx context.Context, config *app.Config, f func(*store.Tx) error) er
 	return db.Write(ctx, f)
 }
 
-// look runs f on one snapshot of the configured database.
-func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
-	db, err := config.Open(ctx, config.Logger())
+// readDatabase runs f on one snapshot of the configured database.
+func readDatabase(ctx context.Context, config *app.Config, f func(*store.Tx) error) error {
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,8 @@ func look(ctx context.Context, config *app.Config, f func(*store.Tx) error) erro
 	return db.Read(ctx, f)
 }
 
-func table[T any](header string, rows []T, cells func(T) []any) error {
+// printTable prints a header, and a line for each row.
+func printTable[T any](header string, rows []T, cells func(T) []any) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, header)
 	for _, row := range rows {
@@ -101,7 +102,7 @@ func timeOrDash(t *time.Time) string {
 	return t.Format(time.RFC3339)
 }
 
-func join(roles []api.Role) string {
+func joinRoles(roles []api.Role) string {
 	names := make([]string, len(roles))
 	for i, r := range roles {
 		names[i] = string(r)

@@ -129,17 +129,17 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_DATA_DIR=" + f.file:     "CERTCTL_DATA_DIR: mkdir " + f.file + ": not a directory",
 		"CERTCTL_DATA_DIR=" + f.noSQLite: "CERTCTL_DATA_DIR: open database: " + f.noSQLite + "/certctl.db is damaged, or no SQLite file",
 
-		"CERTCTL_LISTEN=":                                 "CERTCTL_LISTEN= is no address: write host:port",
-		"CERTCTL_LISTEN=nonsense":                         "CERTCTL_LISTEN=nonsense is no address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1":                        "CERTCTL_LISTEN=127.0.0.1 is no address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1:":                       "CERTCTL_LISTEN=127.0.0.1: is no address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1:66000":                  "CERTCTL_LISTEN=127.0.0.1:66000 is no address: write host:port",
-		"CERTCTL_LISTEN=:0":                               "CERTCTL_LISTEN=:0 is no loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true",
-		"CERTCTL_LISTEN=0.0.0.0:0":                        "CERTCTL_LISTEN=0.0.0.0:0 is no loopback address",
-		"CERTCTL_LISTEN=[::]:0":                           "CERTCTL_LISTEN=[::]:0 is no loopback address",
-		"CERTCTL_LISTEN=certctl.example.com:0":            "CERTCTL_LISTEN=certctl.example.com:0 is no loopback address",
+		"CERTCTL_LISTEN=":                                 "CERTCTL_LISTEN= is not an address: write host:port",
+		"CERTCTL_LISTEN=nonsense":                         "CERTCTL_LISTEN=nonsense is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1":                        "CERTCTL_LISTEN=127.0.0.1 is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:":                       "CERTCTL_LISTEN=127.0.0.1: is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:66000":                  "CERTCTL_LISTEN=127.0.0.1:66000 is not an address: write host:port",
+		"CERTCTL_LISTEN=:0":                               "CERTCTL_LISTEN=:0 is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true",
+		"CERTCTL_LISTEN=0.0.0.0:0":                        "CERTCTL_LISTEN=0.0.0.0:0 is not a loopback address",
+		"CERTCTL_LISTEN=[::]:0":                           "CERTCTL_LISTEN=[::]:0 is not a loopback address",
+		"CERTCTL_LISTEN=certctl.example.com:0":            "CERTCTL_LISTEN=certctl.example.com:0 is not a loopback address",
 		"CERTCTL_LISTEN=" + taken.Addr().String():         "CERTCTL_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
-		"CERTCTL_METRICS_LISTEN=nonsense":                 "CERTCTL_METRICS_LISTEN=nonsense is no address: write host:port",
+		"CERTCTL_METRICS_LISTEN=nonsense":                 "CERTCTL_METRICS_LISTEN=nonsense is not an address: write host:port",
 		"CERTCTL_METRICS_LISTEN=" + taken.Addr().String(): "CERTCTL_METRICS_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
 		"CERTCTL_BEHIND_TLS_PROXY=maybe":                  "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
 
@@ -235,7 +235,7 @@ func TestVariables_UnknownOnesAreNamed(t *testing.T) {
 	}, "principal", "list")
 	var warned []string
 	for line := range strings.Lines(got.stderr) {
-		if _, rest, ok := strings.Cut(line, `"WARN","msg":"an environment variable means nothing to certctl",`); ok {
+		if _, rest, ok := strings.Cut(line, `"WARN","msg":"unknown environment variable",`); ok {
 			warned = append(warned, strings.TrimSpace(rest))
 		}
 	}

@@ -1,5 +1,5 @@
-// Package commands is the command line of certctl: the server, and its administration.
+// Package commands is the command line of certctl: it runs the server and administers its database.
 //
-// Commands work on the database directly: access to it is the root of trust. Each is a struct with its flags and a
-// Run method, in a file for each noun.
+// Commands work on the database directly. Access to the database is the root of trust, so they need no key. Each
+// command is a struct with its flags and a Run method, in a file for each noun.
 package commands

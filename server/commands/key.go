@@ -11,24 +11,24 @@ import (
 )
 
 type keyCommand struct {
-	Create keyCreate `cmd:"" help:"Make a key and print it, for the only time."`
+	Create keyCreate `cmd:"" help:"Make a key and print it. It cannot be printed again."`
 	List   keyList   `cmd:"" help:"List all keys, without their secrets."`
-	Revoke keyRevoke `cmd:"" help:"End a key."`
+	Revoke keyRevoke `cmd:"" help:"Revoke a key."`
 }
 
 type keyCreate struct {
-	Principal string        `arg:"" help:"Whose key it is."`
-	Name      string        `help:"What the key is for."`
-	ExpiresIn time.Duration `help:"How long it is good for; 0 never ends."`
+	Principal string        `arg:"" help:"The principal that holds the key."`
+	Name      string        `help:"A name for the key, such as its purpose."`
+	ExpiresIn time.Duration `help:"Time until the key expires; 0 for never."`
 }
 
 // Run implements the command.
 func (c *keyCreate) Run(ctx context.Context, config *app.Config) error {
 	if c.ExpiresIn < 0 {
-		return fmt.Errorf("--expires-in must not be negative")
+		return fmt.Errorf("--expires-in must not be negative: write a duration such as 720h, or 0 for never")
 	}
 	var key string
-	err := change(ctx, config, func(tx *store.Tx) (err error) {
+	err := changeDatabase(ctx, config, func(tx *store.Tx) (err error) {
 		key, err = principal.CreateKey(tx, c.Principal, c.Name, c.ExpiresIn)
 		return err
 	})
@@ -44,23 +44,23 @@ type keyList struct{}
 // Run implements the command.
 func (keyList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Key
-	err := look(ctx, config, func(tx *store.Tx) (err error) {
+	err := readDatabase(ctx, config, func(tx *store.Tx) (err error) {
 		rows, err = principal.ListKeys(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return table("ID\tPRINCIPAL\tNAME\tCREATED\tEXPIRES\tREVOKED", rows, func(k principal.Key) []any {
+	return printTable("ID\tPRINCIPAL\tNAME\tCREATED\tEXPIRES\tREVOKED", rows, func(k principal.Key) []any {
 		return []any{k.ID, k.PrincipalID, k.Name, k.CreatedAt.Format(time.RFC3339), timeOrDash(k.ExpiresAt), timeOrDash(k.RevokedAt)}
 	})
 }
 
 type keyRevoke struct {
-	ID string `arg:"" help:"The key's id: the part between the first and the second underscore of the key."`
+	ID string `arg:"" help:"The id of the key: the part between its first and its second underscore."`
 }
 
 // Run implements the command.
 func (c *keyRevoke) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return principal.RevokeKey(tx, c.ID) })
+	return changeDatabase(ctx, config, func(tx *store.Tx) error { return principal.RevokeKey(tx, c.ID) })
 }

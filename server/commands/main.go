@@ -16,64 +16,64 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 )
 
-// Version is that of the program.
+// Version is the version of the program.
 type Version string
 
-// Main runs the command that the process was started with, and exits with 1 if it fails.
+// Main runs the command in the arguments of the process. If the command fails, the process exits with 1.
 func Main(version Version) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx = identity.WithClaim(ctx, claim())
+	ctx = identity.WithClaim(ctx, findClaim())
 	var commands cli
 	parser := newParser(ctx, version, &commands)
 	parsed, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		parser.Fatalf("%s", named(parser.Model, oneLine(err)))
+		parser.Fatalf("%s", nameSetting(parser.Model, joinLines(err)))
 	}
-	app.WarnOfUnknownVariables(ctx, commands.Logger(), os.Environ())
+	app.WarnOfUnknownVariables(ctx, commands.NewLogger(), os.Environ())
 	if err := parsed.Run(); err != nil {
-		parser.Fatalf("%s", oneLine(err))
+		parser.Fatalf("%s", joinLines(err))
 	}
 }
 
 func newParser(ctx context.Context, version Version, commands *cli) *kong.Kong {
 	return kong.Must(commands,
 		kong.Name("certctl"),
-		kong.Description("Issues certificates; under a gated profile only after a second person approved."),
+		kong.Description("Issues certificates. Under a gated profile, a second person must approve first."),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&commands.Config, version),
 	)
 }
 
-// claim says who runs this command, as far as the operating system knows.
-func claim() identity.Claim {
-	c := identity.Claim{User: "uid " + strconv.Itoa(os.Getuid()), SudoUser: clean(os.Getenv("SUDO_USER"))}
+// findClaim returns who runs this command, according to the operating system.
+func findClaim() identity.Claim {
+	c := identity.Claim{User: "uid " + strconv.Itoa(os.Getuid()), SudoUser: makePrintable(os.Getenv("SUDO_USER"))}
 	if u, err := user.Current(); err == nil {
-		c.User = clean(u.Username)
+		c.User = makePrintable(u.Username)
 	}
 	if host, err := os.Hostname(); err == nil {
-		c.Host = clean(host)
+		c.Host = makePrintable(host)
 	}
 	return c
 }
 
-// clean keeps what the environment says short and printable.
-func clean(s string) string {
-	const most = 255
+// makePrintable replaces characters that cannot be printed, and shortens a long text.
+func makePrintable(s string) string {
+	const maxLength = 255
 	runes := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return '?'
 	}, s))
-	return string(runes[:min(len(runes), most)])
+	return string(runes[:min(len(runes), maxLength)])
 }
 
-// oneLine keeps an error to one line: some drivers write several.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// joinLines returns an error as one line. Some drivers return several.
+func joinLines(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// named calls a setting by its variable, too, which an operator looks for: kong calls it by its flag.
-func named(model *kong.Application, fault string) string {
+// nameSetting adds the environment variable of a setting to a fault in which kong names only the flag.
+func nameSetting(model *kong.Application, fault string) string {
 	fault, _, _ = strings.Cut(fault, " (from envar ")
 	name := strings.TrimRight(strings.Fields(fault)[0], ":")
 	for _, node := range append(model.Leaves(false), model.Node) {
@@ -83,5 +83,5 @@ func named(model *kong.Application, fault string) string {
 			}
 		}
 	}
-	return fault + " (certctl --help says more)"
+	return fault + ": see certctl --help"
 }

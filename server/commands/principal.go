@@ -15,24 +15,24 @@ import (
 type principalCommand struct {
 	Create  principalCreate  `cmd:"" help:"Add a person or a service."`
 	List    principalList    `cmd:"" help:"List all principals."`
-	Disable principalDisable `cmd:"" help:"Stop a principal and their services, revoke their keys for good, and cancel their open requests."`
-	Enable  principalEnable  `cmd:"" help:"Let a disabled principal act again, with new keys."`
+	Disable principalDisable `cmd:"" help:"Disable a principal and their services, revoke their keys, and cancel their open requests."`
+	Enable  principalEnable  `cmd:"" help:"Enable a disabled principal. They need new keys."`
 	Roles   principalRoles   `cmd:"" help:"Replace a principal's roles."`
 	Owner   principalOwner   `cmd:"" help:"Give a service to another human, revoke its keys and cancel its open requests."`
 
-	Handover principalHandover `cmd:"" help:"Give a person's services, and what the scheduler asks for in their name, to another person."`
+	Handover principalHandover `cmd:"" help:"Give a person's services, and the certificates that the scheduler renews for them, to another person."`
 }
 
 type principalCreate struct {
-	ID    string     `arg:"" help:"A handle: lower-case letters, digits, dot, hyphen, underscore. It is never reused."`
+	ID    string     `arg:"" help:"A handle: lower-case letters, digits, dots, hyphens, underscores. It is never reused."`
 	Kind  string     `required:"" enum:"human,service" help:"human or service."`
 	Owner string     `help:"The human who owns the service."`
-	Role  []api.Role `required:"" help:"viewer, auditor, operator, approver or admin; may be repeated."`
+	Role  []api.Role `required:"" help:"viewer, auditor, operator, approver or admin. May be repeated."`
 }
 
 // Run implements the command.
 func (c *principalCreate) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error {
+	return changeDatabase(ctx, config, func(tx *store.Tx) error {
 		return principal.Create(tx, c.ID, api.PrincipalKind(c.Kind), c.Owner, c.Role)
 	})
 }
@@ -42,7 +42,7 @@ type principalList struct{}
 // Run implements the command.
 func (principalList) Run(ctx context.Context, config *app.Config) error {
 	var rows []principal.Principal
-	err := look(ctx, config, func(tx *store.Tx) (err error) {
+	err := readDatabase(ctx, config, func(tx *store.Tx) (err error) {
 		rows, err = principal.ListAll(tx)
 		return err
 	})
@@ -53,8 +53,8 @@ func (principalList) Run(ctx context.Context, config *app.Config) error {
 	for _, p := range rows {
 		disabled[p.ID] = p.DisabledAt
 	}
-	return table("ID\tKIND\tOWNER\tROLES\tSTATE", rows, func(p principal.Principal) []any {
-		return []any{p.ID, p.Kind, orDash(p.Owner), join(p.Roles.V), stateOf(p, disabled)}
+	return printTable("ID\tKIND\tOWNER\tROLES\tSTATE", rows, func(p principal.Principal) []any {
+		return []any{p.ID, p.Kind, orDash(p.Owner), joinRoles(p.Roles.V), stateOf(p, disabled)}
 	})
 }
 
@@ -68,10 +68,10 @@ func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := tell(c.ID+" is disabled", done); err != nil {
+	if err := printEffects(c.ID+" is disabled", done); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("services stopped: %s\n", count(done.StoppedServices))
+	_, err = fmt.Printf("services stopped: %s\n", countIDs(done.StoppedServices))
 	return err
 }
 
@@ -81,22 +81,22 @@ type principalEnable struct {
 
 // Run implements the command.
 func (c *principalEnable) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return principal.Enable(tx, c.ID) })
+	return changeDatabase(ctx, config, func(tx *store.Tx) error { return principal.Enable(tx, c.ID) })
 }
 
 type principalRoles struct {
 	ID   string     `arg:""`
-	Role []api.Role `required:"" help:"All roles the principal is to have; may be repeated."`
+	Role []api.Role `required:"" help:"A role of the complete list of roles. May be repeated."`
 }
 
 // Run implements the command.
 func (c *principalRoles) Run(ctx context.Context, config *app.Config) error {
-	return change(ctx, config, func(tx *store.Tx) error { return principal.SetRoles(tx, c.ID, c.Role) })
+	return changeDatabase(ctx, config, func(tx *store.Tx) error { return principal.SetRoles(tx, c.ID, c.Role) })
 }
 
 type principalOwner struct {
 	ID    string `arg:""`
-	Owner string `required:"" help:"The human who owns the service from now on."`
+	Owner string `required:"" help:"The new owner, a human."`
 }
 
 // Run implements the command.
@@ -107,12 +107,12 @@ func (c *principalOwner) Run(ctx context.Context, config *app.Config) error {
 	if err != nil {
 		return err
 	}
-	return tell(c.ID+" belongs to "+c.Owner, done)
+	return printEffects(c.ID+" belongs to "+c.Owner, done)
 }
 
 type principalHandover struct {
-	From string `arg:"" help:"The person who was accountable until now."`
-	To   string `arg:"" help:"The person who is from now on."`
+	From string `arg:"" help:"The person who is accountable now."`
+	To   string `arg:"" help:"The person who becomes accountable."`
 }
 
 // Run implements the command.
@@ -121,21 +121,21 @@ func (c *principalHandover) Run(ctx context.Context, config *app.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := tell(c.To+" is the successor of "+c.From, done); err != nil {
+	if err := printEffects(c.To+" is the successor of "+c.From, done); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("services moved: %s\n", count(done.MovedServices))
+	_, err = fmt.Printf("services moved: %s\n", countIDs(done.MovedServices))
 	return err
 }
 
-// administer is change for what also ends requests.
+// administer is changeDatabase for changes of principals that also end requests.
 func administer(ctx context.Context, config *app.Config, f func(*app.Admin, *store.Tx) (principal.Effects, error)) (done principal.Effects, err error) {
-	db, err := config.Open(ctx, config.Logger())
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return done, err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	admin, err := app.NewAdmin(db, config.Logger())
+	admin, err := app.NewAdmin(db, config.NewLogger())
 	if err != nil {
 		return done, err
 	}
@@ -146,26 +146,26 @@ func administer(ctx context.Context, config *app.Config, f func(*app.Admin, *sto
 	return done, err
 }
 
-// tell prints what a command did, and what it did beside that.
-func tell(what string, done principal.Effects) error {
-	_, err := fmt.Printf("%s\nkeys revoked: %s\nrequests cancelled: %s\n", what, count(done.RevokedKeys), count(done.CancelledRequests))
+// printEffects prints the result of a command, and what else the command changed.
+func printEffects(result string, done principal.Effects) error {
+	_, err := fmt.Printf("%s\nkeys revoked: %s\nrequests cancelled: %s\n", result, countIDs(done.RevokedKeys), countIDs(done.CancelledRequests))
 	return err
 }
 
-// count writes how many ids there are, and the first ten of them.
-func count(ids []string) string {
-	const shown = 10
+// countIDs returns the number of the ids, and the first ten of them.
+func countIDs(ids []string) string {
+	const maxPrinted = 10
 	switch n := len(ids); {
 	case n == 0:
 		return "0"
-	case n > shown:
-		return fmt.Sprintf("%d (%s and %d more)", n, strings.Join(ids[:shown], ", "), n-shown)
+	case n > maxPrinted:
+		return fmt.Sprintf("%d (%s and %d more)", n, strings.Join(ids[:maxPrinted], ", "), n-maxPrinted)
 	default:
 		return fmt.Sprintf("%d (%s)", n, strings.Join(ids, ", "))
 	}
 }
 
-// stateOf says whether a principal may act. A service stops with its owner.
+// stateOf returns whether a principal may act, for people. A service with a disabled owner cannot act.
 func stateOf(p principal.Principal, disabled map[string]*time.Time) string {
 	switch {
 	case p.DisabledAt != nil:

@@ -31,17 +31,18 @@ type ungatedShow struct{}
 // Run implements the command.
 func (ungatedShow) Run(ctx context.Context, config *app.Config) error {
 	var names rules.UngatedNames
-	err := look(ctx, config, func(tx *store.Tx) (err error) {
+	err := readDatabase(ctx, config, func(tx *store.Tx) (err error) {
 		names, err = profile.GetUngatedNames(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return showUngated(os.Stdout, names)
+	return printUngated(os.Stdout, names)
 }
 
-func showUngated(out io.Writer, names rules.UngatedNames) error {
+// printUngated prints what may be signed without approval.
+func printUngated(out io.Writer, names rules.UngatedNames) error {
 	if names.AllowAll {
 		_, err := fmt.Fprintln(out, "Any name may be signed without approval, under a profile that is not gated.")
 		return err
@@ -69,27 +70,27 @@ func showUngated(out io.Writer, names rules.UngatedNames) error {
 }
 
 type ungatedSet struct {
-	DNS   []string `name:"dns" sep:"none" placeholder:"PATTERN" help:"DNS names, as in a profile: * as the first label is one label, ** one or more. May be repeated, like all of these."`
+	DNS   []string `name:"dns" sep:"none" placeholder:"PATTERN" help:"DNS names, as in a profile. As the first label, * is one label and ** is one or more. May be repeated, like all lists."`
 	IP    []string `name:"ip" sep:"none" placeholder:"CIDR" help:"IP addresses."`
-	URI   []string `name:"uri" sep:"none" placeholder:"PATTERN" help:"URIs: in the path * is one segment, ** at the end one or more."`
-	Email []string `sep:"none" placeholder:"DOMAIN" help:"E-mail addresses: the part after @."`
-	EKU   []string `name:"eku" sep:"none" placeholder:"NAME" help:"Extended key usages; serverAuth unless given."`
-	None  bool     `help:"Allow nothing: every certificate needs a gated profile."`
+	URI   []string `name:"uri" sep:"none" placeholder:"PATTERN" help:"URIs. In the path, * is one segment, and ** at the end is one or more."`
+	Email []string `sep:"none" placeholder:"DOMAIN" help:"The domains of e-mail addresses, the part after @."`
+	EKU   []string `name:"eku" sep:"none" placeholder:"NAME" help:"Extended key usages. If none is given, serverAuth."`
+	None  bool     `help:"Allow no name: every certificate needs a gated profile."`
 	Yes   bool     `help:"Do not ask."`
 }
 
 // Run implements the command.
 func (c *ungatedSet) Run(ctx context.Context, config *app.Config) error {
-	names, err := c.names()
+	names, err := c.readNames()
 	if err != nil {
 		return err
 	}
-	db, err := config.Open(ctx, config.Logger())
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	warnings, err := foresee(ctx, db, names)
+	warnings, err := describeEffects(ctx, db, names)
 	if err != nil {
 		return err
 	}
@@ -99,15 +100,16 @@ func (c *ungatedSet) Run(ctx context.Context, config *app.Config) error {
 	return setUngated(ctx, db, names)
 }
 
-func (c *ungatedSet) names() (rules.UngatedNames, error) {
+// readNames returns the names that the flags give.
+func (c *ungatedSet) readNames() (rules.UngatedNames, error) {
 	given := len(c.DNS)+len(c.IP)+len(c.URI)+len(c.Email)+len(c.EKU) > 0
 	switch {
 	case given && c.None:
-		return rules.UngatedNames{}, errors.New("--none allows nothing: leave the lists out")
+		return rules.UngatedNames{}, errors.New("--none allows no name: leave the lists out")
 	case c.None:
 		return rules.ListUngated(api.UngatedLists{})
 	case !given:
-		return rules.UngatedNames{}, errors.New("set needs the whole list (--dns, --ip, --uri, --email, --eku), or --none to allow nothing")
+		return rules.UngatedNames{}, errors.New("set needs the whole list (--dns, --ip, --uri, --email, --eku), or --none to allow no name")
 	}
 	if len(c.EKU) == 0 {
 		c.EKU = []string{"serverAuth"}
@@ -118,7 +120,7 @@ func (c *ungatedSet) names() (rules.UngatedNames, error) {
 	return names, explainFaults(err)
 }
 
-// explainFaults names the faults of a list by its flag.
+// explainFaults returns the faults of the lists, each with the flag of its list.
 func explainFaults(err error) error {
 	var problem *api.Problem
 	if !errors.As(err, &problem) {
@@ -134,12 +136,13 @@ func explainFaults(err error) error {
 	return errors.New(strings.Join(details, "; "))
 }
 
-// foresee describes what the names would open and what they would stop; empty if neither.
-func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (string, error) {
-	var overlapped []profile.GatedOverlap
+// describeEffects warns of gated profiles that the names overlap, and of certificates that could not be renewed. It
+// returns an empty text if there are none.
+func describeEffects(ctx context.Context, db *store.Store, names rules.UngatedNames) (string, error) {
+	var overlaps []profile.GatedOverlap
 	var blocked []certificate.BlockedRenewal
 	err := db.Read(ctx, func(tx *store.Tx) (err error) {
-		if overlapped, err = profile.ListOverlaps(tx, names); err != nil {
+		if overlaps, err = profile.ListOverlaps(tx, names); err != nil {
 			return err
 		}
 		blocked, err = certificate.ListBlockedRenewals(tx, names)
@@ -149,10 +152,10 @@ func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (st
 		return "", err
 	}
 	var b strings.Builder
-	if len(overlapped) > 0 {
+	if len(overlaps) > 0 {
 		fmt.Fprintln(&b, "These gated profiles allow names that could also be signed without approval:")
 	}
-	for _, p := range overlapped {
+	for _, p := range overlaps {
 		pairs := make([]string, len(p.Overlaps))
 		for i, o := range p.Overlaps {
 			pairs[i] = fmt.Sprintf("%s overlaps %s", o.Ungated, o.Allowed)
@@ -172,7 +175,7 @@ func foresee(ctx context.Context, db *store.Store, names rules.UngatedNames) (st
 	return b.String(), nil
 }
 
-// confirm prints the warnings and, unless yes is given, asks on the terminal whether to go on.
+// confirm prints the warnings, and asks on the terminal whether to continue. If yes is given, it does not ask.
 func confirm(warnings string, yes bool, in io.Reader, terminal bool) error {
 	if warnings == "" {
 		return nil
@@ -182,7 +185,7 @@ func confirm(warnings string, yes bool, in io.Reader, terminal bool) error {
 		return nil
 	}
 	if !terminal {
-		return errors.New("nothing was changed: there is no terminal to ask on, give --yes to go on")
+		return errors.New("nothing was changed: there is no terminal to ask on, give --yes to continue")
 	}
 	fmt.Fprint(os.Stderr, "Continue? [y/N] ")
 	answer, err := bufio.NewReader(in).ReadString('\n')
@@ -197,15 +200,15 @@ func confirm(warnings string, yes bool, in io.Reader, terminal bool) error {
 }
 
 type ungatedAllowAll struct {
-	Yes bool `help:"Required: anyone with the role operator can then sign any name alone."`
+	Yes bool `help:"Required. Any operator can then have any name signed alone."`
 }
 
 // Run implements the command.
 func (c *ungatedAllowAll) Run(ctx context.Context, config *app.Config) error {
 	if !c.Yes {
-		return errors.New("nothing was changed: allow-all lets anyone with the role operator sign any name alone, give --yes to do that")
+		return errors.New("nothing was changed: allow-all lets any operator have any name signed alone, give --yes to allow it")
 	}
-	db, err := config.Open(ctx, config.Logger())
+	db, err := config.Open(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}
@@ -213,6 +216,7 @@ func (c *ungatedAllowAll) Run(ctx context.Context, config *app.Config) error {
 	return setUngated(ctx, db, rules.AllUngated())
 }
 
+// setUngated stores the names. If the database role may not write them, the error says which role to use.
 func setUngated(ctx context.Context, db *store.Store, names rules.UngatedNames) error {
 	err := db.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, names) })
 	if store.IsForbidden(err) {

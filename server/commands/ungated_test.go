@@ -25,8 +25,8 @@ func TestUngatedNames(t *testing.T) {
 			show string
 		}{
 			{"show", true, all, all},
-			{"set", false, "or --none to allow nothing", all},
-			{"set --yes", false, "or --none to allow nothing", all},
+			{"set", false, "or --none to allow no name", all},
+			{"set --yes", false, "or --none to allow no name", all},
 			{"set --none --dns a.example.com", false, "leave the lists out", all},
 			{"set --dns UPPER.example.com --ip 10.0.0.1/8 --eku anyExtendedKeyUsage", false, `--dns: "UPPER.example.com" has upper-case letters; write "upper.example.com"; --ip: "10.0.0.1/8" has bits set after its prefix; write "10.0.0.0/8"; --eku: anyExtendedKeyUsage is refused`, all},
 			{"set --dns a.example.com,b.example.com", false, `"a.example.com,b.example.com"`, all},
@@ -35,7 +35,7 @@ func TestUngatedNames(t *testing.T) {
 				"set --dns *.dev.example.com --dns **.test.example.com --ip 10.0.0.0/8 --uri spiffe://dev.example.com/a,b/* --email dev.example.com --eku serverAuth --eku clientAuth",
 				true, "", some,
 			},
-			{"allow-all", false, "sign any name alone, give --yes to do that", some},
+			{"allow-all", false, "have any name signed alone, give --yes", some},
 			{"set --none", true, "", "No name may be signed without approval.\n"},
 			{"allow-all --yes", true, "", all},
 			{"allow-all --yes", true, "", all},
