@@ -43,7 +43,7 @@ func TestPost_HasItsEffectOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := s.Certificate(t, s.Profile(t, true).ID)
+	certificate := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 	job, err := c.RenewCertificate(t.Context(), certificate.ID, api.Renew{}) // a second effect would be job_already_open
 	if err != nil || job.ApprovalID == nil {
 		t.Fatalf("got %+v, %v", job, err)

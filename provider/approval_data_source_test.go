@@ -79,7 +79,7 @@ func TestApproval_OfAnEdit(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	c := s.Client(t, "terraform")
-	gated := s.Profile(t, true)
+	gated := s.CreateProfileAsOlga(t, true)
 	spec := gated.ProfileSpec
 	spec.AllowedDNSNames = []string{"**"}
 	first := edit(t, c, gated.ID, spec)

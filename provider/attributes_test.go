@@ -97,7 +97,7 @@ func newProfileCase(t *testing.T, start newServer) (*servertest.Server, resource
 func newCertificateCase(t *testing.T, start newServer) (*servertest.Server, resourceCase) {
 	s := start(t)
 	olga := s.Client(t, "olga")
-	profiles := []string{s.Profile(t, false).ID, s.Profile(t, false).ID, s.Profile(t, false).ID}
+	profiles := []string{s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, false).ID}
 	csrs := map[string]string{}
 	rows := map[string]attribute{
 		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: issuanceOutputs, replaces: true},
@@ -147,7 +147,7 @@ var issuanceOutputs = []string{
 
 func nothingOpen(t *testing.T, s *servertest.Server) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		open := 0
 		if s.Query(t, &open, `SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')`); open > 0 {
 			return fmt.Errorf("%d jobs are open", open)
@@ -408,7 +408,7 @@ func TestAttributes_ChangeAlone(t *testing.T) {
 // A value of a resource that does not exist yet is unknown in the plan of a create and of an update. The test runs on
 // PostgreSQL, so that the race detector sees parallel calls of the provider.
 func TestAttributes_Unknown(t *testing.T) {
-	eachResource(t, servertest.Postgres, func(t *testing.T, s *servertest.Server, w resourceCase) {
+	eachResource(t, servertest.NewPostgres, func(t *testing.T, s *servertest.Server, w resourceCase) {
 		all := map[string][]string{}
 		for row, a := range w.rows {
 			all[row] = a.lines(row)
@@ -427,7 +427,7 @@ func TestAttributes_Unknown(t *testing.T) {
 func TestCertificate_MayHaveToWait(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, key := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	configuration := func(wait string) string {
 		return configurationAs(t, s, "terraform", certificate(profile, key, www, "timeouts = { update = \"1ms\" }\n"+wait))
 	}
@@ -501,7 +501,7 @@ func TestImport_WritesTheConfiguration(t *testing.T) {
 	if _, err := olga.CreateProfile(t.Context(), api.CreateProfile{ID: "p-cdn", ProfileSpec: everyFieldSpec()}); err != nil {
 		t.Fatal(err)
 	}
-	open, gated := s.Profile(t, false), s.Profile(t, true)
+	open, gated := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, true)
 	days := int64(86400)
 	everything := api.CertificateSpec{
 		CommonName: "a.example.com", SANs: []string{"b.example.com", "a.example.com"}, ProfileID: open.ID, CSRPEM: servertest.CSR(t),
@@ -512,7 +512,7 @@ func TestImport_WritesTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	nothingOpen(t, s)
-	waiting := s.Certificate(t, gated.ID)
+	waiting := s.CreateCertificateAsOlga(t, gated.ID)
 	if _, err := olga.RenewCertificate(t.Context(), waiting.ID, api.Renew{}); err != nil {
 		t.Fatal(err)
 	}
@@ -536,7 +536,7 @@ func TestImport_WritesTheConfiguration(t *testing.T) {
 func TestCertificate_ArchivedBeforeDestroy(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := configurationAs(t, s, "terraform", certificate(s.Profile(t, true).ID, servertest.CSR(t), www, ""))
+	configuration := configurationAs(t, s, "terraform", certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, ""))
 	archive := duringPlan(func(ctx context.Context) error { return s.Client(t, "olga").DeleteCertificate(ctx, "mc-www") })
 	runSteps(t,
 		resource.TestStep{Config: configuration},

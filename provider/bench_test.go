@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // BenchmarkPlan_NoChange2000 measures a plan of 2,000 unchanged profiles, with and without refresh, and counts its requests.

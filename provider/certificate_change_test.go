@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // Every later plan shows that a change of an issued certificate was rejected or expired, also after a refresh. A change of
@@ -25,7 +25,7 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servertest.New(t)
-			profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
+			profile, csr := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 			w := newWorkspace(t, s, s.URL, certificate(profile, csr, sans, `common_name = "www.example.com"`))
 			w.Run(t, 0, terraformtest.Apply...)
 			approveNewest(t, s)()

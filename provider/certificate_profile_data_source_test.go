@@ -32,7 +32,7 @@ data "certctl_certificate_profiles" "none" {
 func TestCertificateProfileData_IsTheResources(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	other := s.Profile(t, true)
+	other := s.CreateProfileAsOlga(t, true)
 	all := "data.certctl_certificate_profiles.all"
 	named := "data.certctl_certificate_profiles.named"
 	runSteps(t,

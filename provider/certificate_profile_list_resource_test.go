@@ -13,7 +13,7 @@ import (
 func TestCertificateProfile_List(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	one, two := s.Profile(t, false), s.Profile(t, true)
+	one, two := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, true)
 	w := configuredProvider(t, s.URL, s.Key(t, "vera"), nil)
 	name := func(v any) map[string]tftypes.Value {
 		return map[string]tftypes.Value{"name": tftypes.NewValue(tftypes.String, v)}

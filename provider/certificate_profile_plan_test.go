@@ -143,7 +143,7 @@ func mustSay(t *testing.T, warnings string, words ...string) {
 func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.NoWorkers())
-	open, profile := s.Profile(t, false).ID, s.Profile(t, true)
+	open, profile := s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, true)
 	gated := profile.ID
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	alice, bob := s.Client(t, "alice"), s.Client(t, "bob")
@@ -167,7 +167,7 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 		"The server would refuse this edit", "issuer_id")
 
 	// The plan of an edit that applies at once warns of its effects on jobs and renewals.
-	certificate := s.Certificate(t, open)
+	certificate := s.CreateCertificateAsOlga(t, open)
 	if _, err := alice.RenewCertificate(t.Context(), certificate.ID, api.Renew{}); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 func TestCertificateProfile_PlanSucceedsWithoutPreview(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	gated := s.Profile(t, true).ID
+	gated := s.CreateProfileAsOlga(t, true).ID
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	r := w.refresh(t, gated)
 	away := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
@@ -210,7 +210,7 @@ func TestCertificateProfile_PlanSucceedsWithoutPreview(t *testing.T) {
 func TestCertificateProfile_ExpiredEditIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	gated := s.Profile(t, true)
+	gated := s.CreateProfileAsOlga(t, true)
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	first := w.apply(t, w.refresh(t, gated.ID), gateTo(false))
 	mustSay(t, first, "Awaiting approval")

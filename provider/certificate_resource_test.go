@@ -65,7 +65,7 @@ func approveNewest(t *testing.T, s *servertest.Server) func() {
 		if _, err := s.Client(t, "carol").ApproveApproval(t.Context(), a.ID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, *a.JobID)
+		s.WaitUntilFinalAsVera(t, *a.JobID)
 	}
 }
 
@@ -74,7 +74,7 @@ func approveNewest(t *testing.T, s *servertest.Server) func() {
 func TestCertificate_WaitsForApproval(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, key := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	first := configurationAs(t, s, "terraform", certificate(profile, key, www, ""))
 	labelled := configurationAs(t, s, "terraform", certificate(profile, key, www, `labels = { team = "shop" }`))
 	renamed := configurationAs(t, s, "terraform", certificate(profile, key, []string{"www.example.com", "shop.example.com"}, `labels = { team = "shop" }`))
@@ -118,7 +118,7 @@ func TestCertificate_WaitsForApproval(t *testing.T) {
 func TestCertificate_AsksAgain(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, key := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	triggered := func(n int) string {
 		return configurationAs(t, s, "terraform", certificate(profile, key, www, fmt.Sprintf("renewal_triggers = { n = %d }", n)))
 	}
@@ -177,7 +177,7 @@ func TestCertificate_AsksAgain(t *testing.T) {
 func TestCertificate_Waits(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile, key := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, key := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	p := newProxy(t, s)
 	patient := providerBlock(p.URL, s.Key(t, "terraform")) +
 		certificate(profile, key, www, "wait_for_issuance = true\n  timeouts = { create = \"100ms\", update = \"5m\" }")
@@ -216,7 +216,7 @@ func TestCertificate_Waits(t *testing.T) {
 func TestCertificate_Ungated(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	configuration := configurationAs(t, s, "terraform", certificate(s.Profile(t, false).ID, servertest.CSR(t), www, "common_name = \"www.example.com\"\n  wait_for_issuance = true"))
+	configuration := configurationAs(t, s, "terraform", certificate(s.CreateProfileAsOlga(t, false).ID, servertest.CSR(t), www, "common_name = \"www.example.com\"\n  wait_for_issuance = true"))
 	runSteps(t,
 		resource.TestStep{Config: configuration, ConfigStateChecks: []statecheck.StateCheck{
 			checkAttribute("status", exactString("issued")), checkAttribute("approval_id", knownvalue.Null()), checkAttribute("certificate_pem", knownvalue.NotNull()),
@@ -239,7 +239,7 @@ func TestCertificate_Ungated(t *testing.T) {
 func TestCertificate_Refusals(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile := s.Profile(t, true).ID
+	profile := s.CreateProfileAsOlga(t, true).ID
 	const key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 	for name, tc := range map[string]struct{ configuration, want string }{
 		"private key":        {certificate(profile, key, www, ""), `(?s)Not a certificate request.*private key`},
@@ -274,7 +274,7 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 	s := servertest.New(t, servertest.Issuer(pausedIssuer{servertest.CA(t), open}))
 	t.Cleanup(release) // before the server stops
 	p := newProxy(t, s)
-	profile, key := s.Profile(t, false).ID, servertest.CSR(t)
+	profile, key := s.CreateProfileAsOlga(t, false).ID, servertest.CSR(t)
 	with := func(patience string) string {
 		return providerBlock(p.URL, s.Key(t, "terraform")) + certificate(profile, key, www, "timeouts = { delete = \""+patience+"\" }")
 	}
@@ -297,7 +297,7 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 func TestCertificate_UnknownWhilePlanning(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile := s.Profile(t, true).ID
+	profile := s.CreateProfileAsOlga(t, true).ID
 	made := func(pem, name string) string {
 		return configurationAs(t, s, "terraform", fmt.Sprintf(`
 resource "terraform_data" "made" {
@@ -319,7 +319,7 @@ resource "certctl_certificate" "this" {
 		resource.TestStep{
 			PreConfig: func() {
 				_, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
-				servertest.RefusedWith(t, err, api.CodeNotFound)
+				servertest.RequireProblem(t, err, api.CodeNotFound)
 			},
 			Config:            made(csr, "www.example.com"),
 			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval"))},
@@ -339,7 +339,7 @@ resource "certctl_certificate" "this" {
 func TestCertificate_ChangedBySomebodyElse(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, csr := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	spec := api.DefaultCertificateSpec()
 	spec.SANs, spec.ProfileID, spec.CSRPEM = www, profile, csr
 	olga := s.Client(t, "olga")

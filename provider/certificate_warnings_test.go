@@ -38,7 +38,7 @@ func TestCertificate_Warns(t *testing.T) {
 	}
 	kind := schemas.ResourceSchemas[certificateType].ValueType()
 	config := newDynamicValue(t, kind, newObject(kind, map[string]tftypes.Value{
-		"id": tftypes.NewValue(tftypes.String, "mc-www"), "profile_id": tftypes.NewValue(tftypes.String, s.Profile(t, true).ID),
+		"id": tftypes.NewValue(tftypes.String, "mc-www"), "profile_id": tftypes.NewValue(tftypes.String, s.CreateProfileAsOlga(t, true).ID),
 		"csr_pem": tftypes.NewValue(tftypes.String, servertest.CSR(t)),
 		"sans":    tftypes.NewValue(tftypes.Set{ElementType: tftypes.String}, []tftypes.Value{tftypes.NewValue(tftypes.String, www[0])}),
 	}))

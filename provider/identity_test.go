@@ -13,8 +13,8 @@ import (
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	p := s.Profile(t, false)
-	c := s.Certificate(t, p.ID)
+	p := s.CreateProfileAsOlga(t, false)
+	c := s.CreateCertificateAsOlga(t, p.ID)
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {

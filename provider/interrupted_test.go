@@ -16,8 +16,8 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 const (
@@ -32,7 +32,7 @@ func creations(t *testing.T, s *servertest.Server) map[string]creation {
 	t.Helper()
 	return map[string]creation{
 		"profile":     {profileAddress, postProfile, minimalProfile("CDN")},
-		"certificate": {certificateAddress, postCertificate, certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "")},
+		"certificate": {certificateAddress, postCertificate, certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, "")},
 	}
 }
 
@@ -172,7 +172,7 @@ func TestInterrupted_ManyByKill(t *testing.T) {
 	kept := p.hold(postProfile, early)
 	first := w.Start(t, applyMany...)
 	kept.wait(t, width)
-	servertest.Eventually(t, w.waitUntilStateIsWritten)
+	servertest.WaitUntil(t, w.waitUntilStateIsWritten)
 	first.Signal(t, syscall.SIGKILL)
 	first.Wait(t)
 	p.setAnswers(nil)
@@ -226,7 +226,7 @@ func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	profile, csr := s.Profile(t, true).ID, servertest.CSR(t)
+	profile, csr := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
 	w := newWorkspace(t, s, s.URL, certificate(profile, csr, www, ""))
 	w.Run(t, 0, terraformtest.Apply...)
 	w.Configure(t, certificate(profile, csr, www, `labels = { team = "web" }`))
@@ -234,7 +234,7 @@ func TestInterrupted_IssuedBetweenPlanAndApply(t *testing.T) {
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), newestApproval(t, s).ID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		c, err := s.Client(t, "vera").GetCertificate(t.Context(), "mc-www")
 		if err == nil && c.Status != api.CertificateIssued {
 			err = errors.New("the certificate is " + string(c.Status))
@@ -254,15 +254,15 @@ func TestInterrupted_KeyReplacedBetweenPlanAndApply(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	profile, old, replacement := s.Profile(t, false).ID, servertest.CSR(t), servertest.CSR(t)
+	profile, old, replacement := s.CreateProfileAsOlga(t, false).ID, servertest.CSR(t), servertest.CSR(t)
 	w := newWorkspace(t, s, s.URL, certificate(profile, old, www, ""))
 	w.Run(t, 0, terraformtest.Apply...)
 	w.Configure(t, certificate(profile, old, www, `labels = { team = "web" }`))
 	w.Run(t, 0, "plan", "-no-color", "-out=labels")
-	servertest.Eventually(t, func() error { // the first job may still be open
+	servertest.WaitUntil(t, func() error { // the first job may still be open
 		j, err := s.Client(t, "olga").RenewCertificate(t.Context(), "mc-www", api.Renew{CSRPEM: replacement})
 		if err == nil {
-			s.Ended(t, j.ID)
+			s.WaitUntilFinalAsVera(t, j.ID)
 		}
 		return err
 	})
@@ -279,9 +279,9 @@ func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
-	w := newWorkspace(t, s, p.URL, certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "wait_for_issuance = true"))
+	w := newWorkspace(t, s, p.URL, certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, "wait_for_issuance = true"))
 	waiting := w.Start(t, terraformtest.Apply...)
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if p.count("GET /api/v1/certificates/mc-www") == 0 {
 			return errors.New("it does not wait")
 		}

@@ -116,7 +116,7 @@ func TestProvider_ReadsReasonAndResubmitFromTheEnvironment(t *testing.T) {
 // The authors in the environment may not approve the certificate that the change asks for.
 func TestProvider_ExcludesTheAuthorsOfAChange(t *testing.T) {
 	s := servertest.New(t)
-	gated := s.Profile(t, true)
+	gated := s.CreateProfileAsOlga(t, true)
 	config := configurationAs(t, s, "terraform", certificate(gated.ID, servertest.CSR(t), www, ""))
 	t.Setenv("CERTCTL_CHANGE_AUTHORS", "Bob")
 	runSteps(t,
@@ -127,7 +127,7 @@ func TestProvider_ExcludesTheAuthorsOfAChange(t *testing.T) {
 				return fmt.Errorf("%w, %+v", err, waiting)
 			}
 			_, err = s.Client(t, "bob").ApproveApproval(t.Context(), waiting.Approvals[0].ID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 			return nil
 		}},
 	)

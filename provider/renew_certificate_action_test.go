@@ -58,7 +58,7 @@ func TestRenewCertificateAction(t *testing.T) {
 			t.Errorf("%s: %s", certificate, said)
 		}
 	}
-	free, gated := s.Certificate(t, s.Profile(t, false).ID), s.Certificate(t, s.Profile(t, true).ID)
+	free, gated := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 	says(free.ID, `Job job-\S+ is Pending.*is Completed\n$`)
 	says(gated.ID, `AwaitingApproval.*WARNING: Certificate \S+ awaits approval ar-.*accountable: alice.*/approve"`)
 	says(gated.ID, `is already open.*awaits approval ar-`)
@@ -68,8 +68,8 @@ func TestRenewCertificateAction(t *testing.T) {
 	if err != nil || len(requests) != 1 || requests[0].Reason != "rotation" || requests[0].State != api.ApprovalPending {
 		t.Errorf("%v, %+v", err, requests)
 	}
-	shorter := s.Profile(t, false)
-	refused := s.Certificate(t, shorter.ID)
+	shorter := s.CreateProfileAsOlga(t, false)
+	refused := s.CreateCertificateAsOlga(t, shorter.ID)
 	shorter.AllowedDNSNames = []string{"other.example.com"}
 	if _, err := s.Client(t, "olga").ReplaceProfile(t.Context(), shorter.ID, shorter.ProfileSpec); err != nil {
 		t.Fatal(err)

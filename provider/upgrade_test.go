@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // beforeTheFirstRelease is the start of an upgrade while there is no tag.
@@ -20,7 +20,7 @@ func TestUpgrade_PlansNothing(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	before := everyField + certificate(s.Profile(t, true).ID, servertest.CSR(t), www, "") + readPending
+	before := everyField + certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, "") + readPending
 	w := newWorkspace(t, s, s.URL, before)
 	older := w
 	older.Env = append(older.Env, "TF_CLI_CONFIG_FILE="+lastRelease(t))
@@ -31,7 +31,7 @@ func TestUpgrade_PlansNothing(t *testing.T) {
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waits["approval_id"].(string), api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	s.Ended(t, waits["job_id"].(string))
+	s.WaitUntilFinalAsVera(t, waits["job_id"].(string))
 	w.ExpectNoChanges(t)
 	w.Configure(t, strings.Replace(before, "line two", "another line", 1))
 	w.Run(t, 0, terraformtest.Apply...)

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // workspace runs terraform and the provider as separate processes.

@@ -37,7 +37,7 @@ func approveAll(t testing.TB, s *scene) {
 			t.Fatal(err)
 		}
 	}
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		c, err := bob.GetCertificate(t.Context(), "mc-www")
 		if err == nil && c.Current == nil {
 			err = errors.New("mc-www is not issued: " + string(c.Status))

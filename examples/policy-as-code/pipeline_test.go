@@ -79,7 +79,7 @@ func (p pipeline) has(t testing.TB, id string) bool {
 	if err == nil {
 		return true
 	}
-	servertest.RefusedWith(t, err, api.CodeNotFound)
+	servertest.RequireProblem(t, err, api.CodeNotFound)
 	return false
 }
 

@@ -18,7 +18,7 @@ import (
 // waitFor waits until the log says something.
 func waitFor(t *testing.T, log *buffer, says string) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if !strings.Contains(log.String(), says) {
 			return fmt.Errorf("the log does not say %q: %s", says, log)
 		}
@@ -77,9 +77,9 @@ func checkRefused(t *testing.T, errs map[string]error, reason string) {
 // when its clock is right again.
 func TestClock_Skewed(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t, servertest.NoWorkers())
+	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	ctx := context.Background()
-	waiting := s.Waiting(t, "alice")
+	waiting := s.RequestOlgasCertificate(t, "alice")
 	state := func() (state string) {
 		s.Query(t, &state, "SELECT state FROM approvals WHERE id = ?", *waiting.ApprovalID)
 		return state
@@ -87,8 +87,8 @@ func TestClock_Skewed(t *testing.T) {
 	log := &buffer{}
 	// Another replica with a clock that is off from now on; the first one's database goes with its clock.
 	s.Clock.Advance(-time.Hour)
-	other := s.Second(t, servertest.DatabaseClock(), servertest.Log(log))
-	ungated, err := s.Client(t, "alice").RenewCertificate(ctx, s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{})
+	other := s.StartSecond(t, servertest.DatabaseClock(), servertest.Log(log))
+	ungated, err := s.Client(t, "alice").RenewCertificate(ctx, s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID).ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestClock_Skewed(t *testing.T) {
 	}
 
 	s.Clock.Advance(time.Hour - 9*24*time.Hour)
-	if j := s.Ended(t, ungated.ID); j.Status != api.JobCompleted {
+	if j := s.WaitUntilFinalAsVera(t, ungated.ID); j.Status != api.JobCompleted {
 		t.Errorf("the job is %s: %s", j.Status, j.ErrorMessage)
 	}
 	if _, err := at(t, other, s.Key(t, "bob")).ApproveApproval(ctx, *waiting.ApprovalID, api.Decision{}); err != nil {
@@ -123,13 +123,13 @@ func TestClock_Skewed(t *testing.T) {
 // A program that is too old for the database neither starts, nor signs, nor writes.
 func TestProgram_TooOld(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &buffer{}
 			s := start(t, servertest.NoWorkers(), servertest.Log(log))
-			waiting := s.Waiting(t, "alice")
-			ungated, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{})
+			waiting := s.RequestOlgasCertificate(t, "alice")
+			ungated, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID).ID, api.Renew{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestProgram_TooOld(t *testing.T) {
 				s.App.Work(ctx)
 			}()
 			waitFor(t, log, tooOld)
-			servertest.Eventually(t, func() error {
+			servertest.WaitUntil(t, func() error {
 				if err := s.Store.Write(t.Context(), func(*store.Tx) error { return nil }); err == nil {
 					return errors.New("it writes")
 				}
@@ -163,7 +163,7 @@ func TestProgram_TooOld(t *testing.T) {
 			if signed != 0 {
 				t.Errorf("job %s passed the gate", ungated.ID)
 			}
-			servertest.Eventually(t, func() error { return readyAnswer(s.URL, tooOld) })
+			servertest.WaitUntil(t, func() error { return readyAnswer(s.URL, tooOld) })
 		})
 	}
 }

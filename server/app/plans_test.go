@@ -110,7 +110,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 			return err
 		},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		rows := 20_000
 		if s.Store.IsSQLite() {
 			rows = 5_000 // its plans do not depend on the number, and pure Go under the race detector is slow
@@ -124,7 +124,7 @@ func TestLists_WalkAnIndex(t *testing.T) {
 				}
 			}
 		}
-	}, servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
 func order(page store.Page) api.ApprovalOrder {

@@ -145,7 +145,7 @@ func TestPendingApprovals_Plan(t *testing.T) {
 	for name, pending := range map[string]string{"mostly decided": "i % 50 = 0", "mostly pending": "i % 50 <> 0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Tampered())
+			s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.WithoutInvariants())
 			fillPending(t, s, 100, 100_000, pending)
 			r := record(t, s)
 			waiting := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
@@ -199,12 +199,12 @@ var byPrimaryKey = regexp.MustCompile(`Index Scan using (approvals|jobs)_pkey on
 func TestByID_StaleStatistics(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)
-	s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Tampered())
+	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.WithoutInvariants())
 	for _, table := range []string{"approvals", "jobs"} {
 		s.Exec(t, "ALTER TABLE "+table+" SET (autovacuum_enabled = false)")
 	}
 	fillPending(t, s, 10_000, 10_000, "false")
-	rejected, approved, waiting := s.Waiting(t, "alice"), s.Waiting(t, "alice"), s.Waiting(t, "alice")
+	rejected, approved, waiting := s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice")
 	r := record(t, s)
 	if _, err := s.Client(t, "bob").RejectApproval(t.Context(), *rejected.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestByID_StaleStatistics(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	working.Go(func() { s.App.Work(ctx) })
-	s.Ended(t, approved.ID)
+	s.WaitUntilFinalAsVera(t, approved.ID)
 	stop()
 	working.Wait()
 

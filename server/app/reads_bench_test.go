@@ -13,12 +13,12 @@ import (
 //
 //	CGO_ENABLED=0 scripts/with-postgres go test ./server/app -run '^$' -bench Reads
 func BenchmarkReads(b *testing.B) {
-	s := servertest.Postgres(b, servertest.NoWorkers())
+	s := servertest.NewPostgres(b, servertest.NoWorkers())
 	ctx, vera := context.Background(), s.Client(b, "vera")
-	profile := s.Profile(b, true).ID
+	profile := s.CreateProfileAsOlga(b, true).ID
 	var j api.Job
 	for range 100 {
-		j = s.Waiting(b, "alice")
+		j = s.RequestOlgasCertificate(b, "alice")
 	}
 	pending := client.ListApprovalsOptions{ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}}}
 	for _, bench := range []struct {

@@ -21,7 +21,7 @@ import (
 // that was done. That there is no database is tested in server/faults.
 func TestReady(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &buffer{}
@@ -50,7 +50,7 @@ func TestReady(t *testing.T) {
 				}
 				step.change()
 				log.reset()
-				servertest.Eventually(t, func() error {
+				servertest.WaitUntil(t, func() error {
 					if err := readyAnswer(s.URL, step.says); err != nil {
 						return fmt.Errorf("%s: %w", step.what, err)
 					}

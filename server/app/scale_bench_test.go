@@ -23,7 +23,7 @@ import (
 func BenchmarkScale(b *testing.B) {
 	for name, rows := range map[string]struct{ certificates, approvals int }{"empty": {100, 100}, "full": {100_000, 1_000_000}} {
 		b.Run(name, func(b *testing.B) {
-			s := servertest.Postgres(b, servertest.NoWorkers(), servertest.Tampered())
+			s := servertest.NewPostgres(b, servertest.NoWorkers(), servertest.WithoutInvariants())
 			fill(b, s, rows.certificates, rows.approvals)
 			vacuum(b, s)
 			ctx, vera := context.Background(), s.Client(b, "vera")

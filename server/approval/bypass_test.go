@@ -17,14 +17,14 @@ import (
 
 // The bypass approves both kinds at once, and says so wherever anyone may look.
 func TestBypass(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, alice := context.Background(), s.Client(t, "alice")
-		p := s.Profile(t, true)
-		j, err := alice.RenewCertificate(ctx, s.Certificate(t, p.ID).ID, api.Renew{})
+		p := s.CreateProfileAsOlga(t, true)
+		j, err := alice.RenewCertificate(ctx, s.CreateCertificateAsOlga(t, p.ID).ID, api.Renew{})
 		if err != nil || j.Status != api.JobPending || j.ApprovalID == nil {
 			t.Fatalf("%v, %+v", err, j)
 		}
-		if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
+		if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != api.JobCompleted {
 			t.Errorf("the job is %s: %s", done.Status, done.ErrorMessage)
 		}
 		a, err := alice.GetApproval(ctx, *j.ApprovalID)
@@ -70,14 +70,14 @@ func metrics(t *testing.T, s *servertest.Server) string {
 // What one process bypassed, another without the bypass does not sign; and what waits when the bypass comes goes on
 // waiting.
 func TestBypass_IsAProcesssOwn(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.Certificate(t, s.Profile(t, true).ID).ID, api.Renew{})
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.EndBypass()
 		s.Restart(t)
-		ended := s.Ended(t, j.ID)
+		ended := s.WaitUntilFinalAsVera(t, j.ID)
 		if ended.Status != api.JobCancelled || !strings.Contains(ended.ErrorMessage, "bypassed") {
 			t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
 		}

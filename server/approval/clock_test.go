@@ -11,8 +11,8 @@ import (
 // Each server's clock may be two seconds off the database's, so two servers' may be four seconds apart. A decision by
 // the slower one counts.
 func TestApprove_ClockBehind(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		j := s.Waiting(t, "alice")
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		j := s.RequestOlgasCertificate(t, "alice")
 		s.Clock.Advance(-3900 * time.Millisecond)
 		if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), *j.ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)

@@ -16,18 +16,18 @@ import (
 )
 
 func TestApproval_Approve_RejectsSameActor(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		j := s.Waiting(t, "alice")
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		j := s.RequestOlgasCertificate(t, "alice")
 		otherKey, err := client.New(s.URL, s.NewKey(t, "alice"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = otherKey.ApproveApproval(context.Background(), *j.ApprovalID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 
-		j = s.Waiting(t, "terraform")
+		j = s.RequestOlgasCertificate(t, "terraform")
 		_, err = s.Client(t, "alice").ApproveApproval(context.Background(), *j.ApprovalID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 	})
 }
 
@@ -63,12 +63,12 @@ func TestDecide_RefusalsComeInOrder(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				id := c.make(t, s)
 				for verb, decide := range decisions(s.Client(t, c.who)) {
 					before := events(t, s, id)
 					_, err := decide(context.Background(), id, c.body)
-					p := servertest.RefusedWith(t, err, c.want)
+					p := servertest.RequireProblem(t, err, c.want)
 					checkTrail(t, verb, p, before, events(t, s, id))
 				}
 			}, servertest.NoWorkers())
@@ -112,13 +112,13 @@ func events(t *testing.T, s *servertest.Server, id string) []string {
 }
 
 func waiting(by string) func(*testing.T, *servertest.Server) string {
-	return func(t *testing.T, s *servertest.Server) string { return *s.Waiting(t, by).ApprovalID }
+	return func(t *testing.T, s *servertest.Server) string { return *s.RequestOlgasCertificate(t, by).ApprovalID }
 }
 
 func absent(*testing.T, *servertest.Server) string { return "ar-absent" }
 
 func decided(t *testing.T, s *servertest.Server) string {
-	id := *s.Waiting(t, "alice").ApprovalID
+	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	if _, err := s.Client(t, "bob").RejectApproval(context.Background(), id, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func decided(t *testing.T, s *servertest.Server) string {
 }
 
 func late(t *testing.T, s *servertest.Server) string {
-	id := *s.Waiting(t, "alice").ApprovalID
+	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	s.Clock.Advance(200 * time.Hour)
 	return id
 }
@@ -153,15 +153,15 @@ func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
 		}, api.CodeUnauthenticated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				id, bob := *s.Waiting(t, "alice").ApprovalID, s.Client(t, "bob")
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+				id, bob := *s.RequestOlgasCertificate(t, "alice").ApprovalID, s.Client(t, "bob")
 				if _, err := bob.GetApproval(context.Background(), id); err != nil {
 					t.Fatal(err)
 				}
 				s.Write(t, c.change)
 				for _, decide := range decisions(bob) {
 					_, err := decide(context.Background(), id, api.Decision{})
-					servertest.RefusedWith(t, err, c.want)
+					servertest.RequireProblem(t, err, c.want)
 				}
 			})
 		})
@@ -227,8 +227,8 @@ func TestTransitions(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				j := s.Waiting(t, c.requester)
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+				j := s.RequestOlgasCertificate(t, c.requester)
 				if err := c.cause(t, s, j); err != nil {
 					t.Fatal(err)
 				}
@@ -296,26 +296,26 @@ func checkLastEvent(t *testing.T, s *servertest.Server, id, action, actor, actor
 
 // A person's own request is his and his services' to take back; nobody else's.
 func TestWithdraw_OfAPersonsRequestByAnother(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		_, err := s.Client(t, "bob").WithdrawApproval(context.Background(), *s.Waiting(t, "alice").ApprovalID, api.Withdrawal{})
-		servertest.RefusedWith(t, err, api.CodeForbidden)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		_, err := s.Client(t, "bob").WithdrawApproval(context.Background(), *s.RequestOlgasCertificate(t, "alice").ApprovalID, api.Withdrawal{})
+		servertest.RequireProblem(t, err, api.CodeForbidden)
 	})
 }
 
 // What is approved is what would be signed now: a profile that changed under a waiting request closes it.
 func TestApprove_SubjectChanged(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		j := s.Waiting(t, "alice")
+		j := s.RequestOlgasCertificate(t, "alice")
 		a, err := s.Client(t, "vera").GetApproval(ctx, *j.ApprovalID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		approvedEdit(t, s, *a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
+		servertest.RequireProblem(t, err, api.CodeSubjectChanged)
 		checkLastEvent(t, s, a.ID, "approval_cancelled", "bob", "User")
-		if j = s.Ended(t, j.ID); j.Status != api.JobCancelled || j.ErrorMessage != "subject changed" {
+		if j = s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCancelled || j.ErrorMessage != "subject changed" {
 			t.Errorf("the job is %s, %q", j.Status, j.ErrorMessage)
 		}
 	})
@@ -324,9 +324,9 @@ func TestApprove_SubjectChanged(t *testing.T) {
 // Under a disabled profile nobody can approve an issuance, and the request stays as it is, also where its subject has
 // changed. It can be rejected, an edit can be approved, and what was enabled again can be approved.
 func TestApprove_ProfileDisabled(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, bob := context.Background(), s.Client(t, "bob")
-		j, other := s.Waiting(t, "alice"), s.Waiting(t, "alice")
+		j, other := s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice")
 		for _, j := range []api.Job{j, other} {
 			disableProfile(t, s, j)
 		}
@@ -334,14 +334,14 @@ func TestApprove_ProfileDisabled(t *testing.T) {
 		for _, j := range []api.Job{j, other} {
 			before := stateOf(t, s, *j.ApprovalID)
 			_, err := bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeProfileDisabled)
+			servertest.RequireProblem(t, err, api.CodeProfileDisabled)
 			if after := stateOf(t, s, *j.ApprovalID); after.State != api.ApprovalPending || !after.UpdatedAt.Equal(before.UpdatedAt) {
 				t.Errorf("the request is %+v", after)
 			}
 			_, err = bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{Digest: "sha256:0"})
-			servertest.RefusedWith(t, err, api.CodeDigestMismatch)
+			servertest.RequireProblem(t, err, api.CodeDigestMismatch)
 			_, err = s.Client(t, "alice").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
 		if _, err := bob.RejectApproval(ctx, *other.ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)
@@ -401,7 +401,7 @@ func approvedEdit(t *testing.T, s *servertest.Server, profileID string, edit fun
 
 // Nobody fills the audit trail with refused decisions: past the limit there is no row, and the answer says to wait.
 func TestDecide_LimitsDenials(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, vera, began := context.Background(), s.Client(t, "vera"), time.Now()
 		forbidden, limited := 0, 0
 		for i := 0; i < 200 && limited < 3; i++ {
@@ -410,7 +410,7 @@ func TestDecide_LimitsDenials(t *testing.T) {
 			case api.Is(err, api.CodeForbidden):
 				forbidden++
 			default:
-				servertest.RefusedWith(t, err, api.CodeRateLimited)
+				servertest.RequireProblem(t, err, api.CodeRateLimited)
 				limited++
 			}
 		}
@@ -420,6 +420,6 @@ func TestDecide_LimitsDenials(t *testing.T) {
 			t.Errorf("%d refused, %d limited, %d rows, at most %d", forbidden, limited, rows, most)
 		}
 		_, err := s.Client(t, "olga").ApproveApproval(ctx, "ar-absent", api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeForbidden)
+		servertest.RequireProblem(t, err, api.CodeForbidden)
 	}, servertest.NoWorkers())
 }

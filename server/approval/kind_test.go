@@ -98,7 +98,7 @@ func callerOf(t *testing.T, s *servertest.Server, who string) identity.Actor {
 
 // A new kind of approval needs no line in package approval: every verb works for a kind that only this test knows.
 func TestKind_NewKindNeedsNoChangeHere(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		s.Exec(t, "CREATE TABLE switches (id text PRIMARY KEY, state text NOT NULL)")
 		service, bypassing := newSwitchService(false), newSwitchService(true)
 		alice, bob := callerOf(t, s, "alice"), callerOf(t, s, "bob")
@@ -146,7 +146,7 @@ func TestKind_NewKindNeedsNoChangeHere(t *testing.T) {
 			a := openSwitch(t, s, service, c.name)
 			err := c.act(a)
 			if c.code != "" {
-				servertest.RefusedWith(t, err, c.code)
+				servertest.RequireProblem(t, err, c.code)
 			} else if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}

@@ -14,9 +14,9 @@ import (
 // once it is acknowledged he decides no more.
 func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t, servertest.NoWorkers())
+	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	ctx := context.Background()
-	id := *s.Waiting(t, "alice").ApprovalID
+	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	bob := s.Client(t, "bob")
 
 	held, release := make(chan struct{}), make(chan struct{})
@@ -57,8 +57,8 @@ func disable(id string) func(*store.Tx) error {
 
 // Nobody asks for anything once he is disabled, though the server has just believed him; nor does his service.
 func TestRequest_OfADisabledPerson(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := s.Certificate(t, s.Profile(t, true).ID)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 		both := []string{"alice", "terraform"}
 		for _, who := range both {
 			if _, err := s.Client(t, who).GetCertificate(context.Background(), c.ID); err != nil {
@@ -68,7 +68,7 @@ func TestRequest_OfADisabledPerson(t *testing.T) {
 		s.Disable(t, "alice")
 		for _, who := range both {
 			_, err := s.Client(t, who).RenewCertificate(context.Background(), c.ID, api.Renew{})
-			servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+			servertest.RequireProblem(t, err, api.CodeUnauthenticated)
 		}
 	})
 }

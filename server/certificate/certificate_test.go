@@ -47,12 +47,12 @@ func TestStatus(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				j := s.Waiting(t, "alice")
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+				j := s.RequestOlgasCertificate(t, "alice")
 				c.happen(t, s, j)
 				check(t, s, j, c.without, c.state)
 
-				issued := s.Waiting(t, "alice")
+				issued := s.RequestOlgasCertificate(t, "alice")
 				approve(t, s, issued)
 				s.Drain(t)
 				again, err := s.Client(t, "alice").RenewCertificate(ctx, issued.CertificateID, api.Renew{})
@@ -87,9 +87,9 @@ func check(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateSt
 
 // While a worker has the job, names and key cannot change. Other fields can.
 func TestReplace_WhileAJobIsReady(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		j := s.Waiting(t, "alice")
+		j := s.RequestOlgasCertificate(t, "alice")
 		approve(t, s, j)
 		c, err := olga.GetCertificate(ctx, j.CertificateID)
 		if err != nil {
@@ -101,11 +101,11 @@ func TestReplace_WhileAJobIsReady(t *testing.T) {
 		key.CSRPEM = servertest.CSR(t)
 		for _, change := range []api.CertificateSpec{names, key} {
 			_, err := olga.ReplaceCertificate(ctx, c.ID, change)
-			if p := servertest.RefusedWith(t, err, api.CodeJobAlreadyOpen); p.JobID != j.ID || p.ApprovalID != *j.ApprovalID {
+			if p := servertest.RequireProblem(t, err, api.CodeJobAlreadyOpen); p.JobID != j.ID || p.ApprovalID != *j.ApprovalID {
 				t.Errorf("the refusal names job %q and approval %q", p.JobID, p.ApprovalID)
 			}
 		}
-		if p := servertest.RefusedWith(t, olga.DeleteCertificate(ctx, c.ID), api.CodeInUse); p.UsedBy[0].ID != j.ID {
+		if p := servertest.RequireProblem(t, olga.DeleteCertificate(ctx, c.ID), api.CodeInUse); p.UsedBy[0].ID != j.ID {
 			t.Errorf("the refusal names %v", p.UsedBy)
 		}
 		harmless := c.CertificateSpec
@@ -115,7 +115,7 @@ func TestReplace_WhileAJobIsReady(t *testing.T) {
 			t.Fatalf("labels: %v, version %d", err, after.Version)
 		}
 		s.Drain(t)
-		if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
+		if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != api.JobCompleted {
 			t.Errorf("the job is %s: %s", done.Status, done.ErrorMessage)
 		}
 	}, servertest.NoWorkers())
@@ -137,12 +137,12 @@ func TestCreate_RefusesAWeakKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		spec := api.DefaultCertificateSpec()
-		spec.SANs, spec.ProfileID = []string{"www.example.com"}, s.Profile(t, true).ID
+		spec.SANs, spec.ProfileID = []string{"www.example.com"}, s.CreateProfileAsOlga(t, true).ID
 		spec.CSRPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 		_, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
-		refused := servertest.RefusedWith(t, err, api.CodeInvalidRequest)
+		refused := servertest.RequireProblem(t, err, api.CodeInvalidRequest)
 		if len(refused.Errors) != 1 || refused.Errors[0].Pointer != "/csr_pem" || !strings.Contains(refused.Errors[0].Detail, "small factor") {
 			t.Errorf("the faults are %+v", refused.Errors)
 		}

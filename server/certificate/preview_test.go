@@ -14,11 +14,11 @@ import (
 // A preview says what the write would do, with and without issuance, and the write then does it. The preview stores
 // nothing.
 func TestPreview(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga, vera := context.Background(), s.Client(t, "olga"), s.Client(t, "vera")
-		gated, open := s.Profile(t, true), s.Profile(t, false)
-		stored := s.Certificate(t, gated.ID)
-		waiting := s.Certificate(t, gated.ID)
+		gated, open := s.CreateProfileAsOlga(t, true), s.CreateProfileAsOlga(t, false)
+		stored := s.CreateCertificateAsOlga(t, gated.ID)
+		waiting := s.CreateCertificateAsOlga(t, gated.ID)
 		if _, err := olga.RenewCertificate(ctx, waiting.ID, api.Renew{}); err != nil {
 			t.Fatal(err)
 		}

@@ -84,10 +84,10 @@ func TestUpToDate(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				spec := api.DefaultCertificateSpec()
 				spec.CommonName, spec.SANs = "www.example.com", []string{"www.example.com", "shop.example.com"}
-				spec.ProfileID, spec.CSRPEM = s.Profile(t, false).ID, requestFor(t, key)
+				spec.ProfileID, spec.CSRPEM = s.CreateProfileAsOlga(t, false).ID, requestFor(t, key)
 				created, err := olga(t, s).CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: spec})
 				if err != nil {
 					t.Fatal(err)
@@ -128,11 +128,11 @@ func requestFor(t *testing.T, key *ecdsa.PrivateKey) string {
 func TestList_ConstantStatements(t *testing.T) {
 	t.Parallel()
 	var count atomic.Int64
-	s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Trace(func(string) { count.Add(1) }))
-	profileID := s.Profile(t, false).ID
+	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.Trace(func(string) { count.Add(1) }))
+	profileID := s.CreateProfileAsOlga(t, false).ID
 	statements := func(certificates int) int64 {
 		for range certificates {
-			if _, err := s.Client(t, "olga").RenewCertificate(t.Context(), s.Certificate(t, profileID).ID, api.Renew{}); err != nil {
+			if _, err := s.Client(t, "olga").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, profileID).ID, api.Renew{}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -74,7 +74,7 @@ func TestCAReplace(t *testing.T) {
 			}
 			server = serve(t, dir, info(after)...)
 			alice = server.client(t, key)
-			servertest.Eventually(t, func() error { return alice.GetReady(t.Context()) })
+			servertest.WaitUntil(t, func() error { return alice.GetReady(t.Context()) })
 			var actions []string
 			for e, err := range alice.ListAuditEvents(t.Context(), client.ListAuditEventsOptions{ResourceID: "iss-local"}) {
 				if err != nil {

@@ -194,7 +194,7 @@ func issue(t *testing.T, alice, bob *client.Client) api.Profile {
 	if _, err := bob.ApproveApproval(ctx, *job.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		job, err := alice.GetJob(ctx, job.ID)
 		if err == nil && job.Status != api.JobCompleted {
 			err = fmt.Errorf("the job is %s: %s", job.Status, job.ErrorMessage)

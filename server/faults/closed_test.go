@@ -20,7 +20,7 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		issuer := newDouble(t, nil)
 		s := start(t, servertest.Issuer(issuer), servertest.ApprovalTimeout(100*time.Hour))
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		var closed []world
 		for name, end := range map[string]func(world) error{
 			"rejected": world.reject, "withdrawn": world.withdraw, "renamed": world.rename, "archived": world.archive,
@@ -34,7 +34,7 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 			closed = append(closed, w)
 		}
 		// The last one is olga's own, who is disabled.
-		c := s.Certificate(t, profile)
+		c := s.CreateCertificateAsOlga(t, profile)
 		j, err := p.olga.RenewCertificate(context.Background(), c.ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
@@ -44,7 +44,7 @@ func TestClosedRequestsNeverIssue(t *testing.T) {
 		ended(t, s, j.ID, api.JobCancelled, "person disabled")
 		s.Clock.Advance(100 * time.Hour)
 		for _, w := range closed {
-			if j := s.Ended(t, w.job.ID); j.Status != api.JobCancelled {
+			if j := s.WaitUntilFinalAsVera(t, w.job.ID); j.Status != api.JobCancelled {
 				t.Fatalf("the job is %s", j.Status)
 			}
 		}
@@ -236,7 +236,7 @@ func like(table, id string, changed ...string) string {
 func TestForbiddenStatements(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t, servertest.NoWorkers())
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		worlds := map[string]world{}
 		for _, name := range []string{"done", "approved", "rejected", "pending"} {
 			c, j := renewed(t, s, p, profile)
@@ -329,8 +329,8 @@ func spell(t testing.TB, s *servertest.Server, statement string) string {
 // A temporary table with a table's name does not blind the guards of PostgreSQL.
 func TestGuards_TemporaryTables(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t, servertest.NoWorkers())
-	j := s.Waiting(t, "olga")
+	s := servertest.NewPostgres(t, servertest.NoWorkers())
+	j := s.RequestOlgasCertificate(t, "olga")
 	conn, err := pgx.Connect(t.Context(), s.Database().URL)
 	if err != nil {
 		t.Fatal(err)

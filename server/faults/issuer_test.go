@@ -49,7 +49,7 @@ func TestFailingIssuer(t *testing.T) {
 				})
 				s := start(t, servertest.Issuer(issuer))
 				p := peopleOf(t, s)
-				profile := s.Profile(t, true).ID
+				profile := s.CreateProfileAsOlga(t, true).ID
 				j := approved(t, s, p, profile)
 				for attempt := 1; attempt <= min(failures, attempts-1); attempt++ {
 					failed := attempted(t, s, p, j.ID, attempt)
@@ -63,7 +63,7 @@ func TestFailingIssuer(t *testing.T) {
 					}
 					s.Clock.Advance(failed.RunAt.Sub(s.Clock.Now()))
 				}
-				j = s.Ended(t, j.ID)
+				j = s.WaitUntilFinalAsVera(t, j.ID)
 				if retried := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action = 'issuance_retried'", j.ID); retried != min(failures, attempts-1) {
 					t.Errorf("%d failures in the trail", retried)
 				}
@@ -92,7 +92,7 @@ func TestFailingIssuer(t *testing.T) {
 // attempted waits until a job was given back after so many attempts.
 func attempted(t testing.TB, s *servertest.Server, p people, id string, attempt int) (j api.Job) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if j = jobOf(t, p, id); j.Status != api.JobPending || j.Attempt != attempt {
 			return fmt.Errorf("job %s is %s after %d attempts: %s", id, j.Status, j.Attempt, j.ErrorMessage)
 		}
@@ -168,7 +168,7 @@ func TestLyingIssuer(t *testing.T) {
 				})
 				s := start(t, servertest.Issuer(issuer))
 				p := peopleOf(t, s)
-				j := approved(t, s, p, s.Profile(t, true).ID)
+				j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 				attempted(t, s, p, j.ID, 1)
 				if n := count(t, s, "SELECT count(*) FROM leaves"); n != 0 {
 					t.Fatalf("%d leaves", n)
@@ -223,7 +223,7 @@ func TestLostLease(t *testing.T) {
 				log := &journal{}
 				s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 				p := peopleOf(t, s)
-				j := approved(t, s, p, s.Profile(t, true).ID)
+				j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 				<-hung
 				s.Clock.Advance(40 * time.Second)
 				<-hung // the other has it
@@ -233,7 +233,7 @@ func TestLostLease(t *testing.T) {
 				}
 				before := rows(t, s, tables...)
 				close(release[0])
-				servertest.Eventually(t, func() error { return log.said("another worker has this job", 1) })
+				servertest.WaitUntil(t, func() error { return log.said("another worker has this job", 1) })
 				if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
 					t.Errorf("the worker without a lease wrote something:\n%s", diff)
 				}
@@ -286,12 +286,12 @@ func TestHeartbeat(t *testing.T) {
 	})
 	s := servertest.New(t, servertest.Issuer(issuer))
 	p := peopleOf(t, s)
-	j := approved(t, s, p, s.Profile(t, true).ID)
+	j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 	<-hung
 	claimed := leaseOf(t, s, j.ID)
 	s.Clock.Advance(10 * time.Second)
 	// A heartbeat comes within a third of a lease, and the next lease counts from it. It may come ten seconds late.
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if time.Sleep(100 * time.Millisecond); !leaseOf(t, s, j.ID).After(claimed) {
 			return errors.New("no heartbeat")
 		}
@@ -329,7 +329,7 @@ func TestStopWhileSigning(t *testing.T) {
 		})
 		s := start(t, servertest.Issuer(issuer))
 		p := peopleOf(t, s)
-		j := approved(t, s, p, s.Profile(t, true).ID)
+		j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 		<-hung
 		time.AfterFunc(200*time.Millisecond, func() { close(release) })
 		s.Stop()
@@ -346,7 +346,7 @@ func TestFailingDraft(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t, servertest.NoWorkers())
 		p := peopleOf(t, s)
-		j := approved(t, s, p, s.Profile(t, true).ID)
+		j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 		issuer := &undrafting{double: newDouble(t, nil)}
 		s.UseIssuer(issuer)
 		s.Restart(t)

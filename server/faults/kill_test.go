@@ -88,7 +88,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		for life := range 8 {
 			p := v.live(t)
 			if life == 0 {
-				profiles[true], profiles[false] = v.Profile(t, true).ID, v.Profile(t, false).ID
+				profiles[true], profiles[false] = v.CreateProfileAsOlga(t, true).ID, v.CreateProfileAsOlga(t, false).ID
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			var callers sync.WaitGroup
@@ -282,12 +282,12 @@ func TestKillAtPoint(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		v := newVictim(t, start)
 		p := v.live(t)
-		profile := v.Profile(t, true).ID
+		profile := v.CreateProfileAsOlga(t, true).ID
 		for _, kill := range killings {
 			if kill.commit && v.Database().URL == "" {
 				continue
 			}
-			c := v.Certificate(t, profile)
+			c := v.CreateCertificateAsOlga(t, profile)
 			w := world{people: v.keyed(t, c.ID), server: v.Server, certificate: c}
 			if kill.approval != "" {
 				var err error
@@ -465,7 +465,7 @@ func hangOnSQLite(t testing.TB, s *servertest.Server, p point) stall {
 // wait returns when the server hangs.
 func (st stall) wait(t testing.TB) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		busy, err := st.busy()
 		if err == nil && !busy {
 			err = fmt.Errorf("the server does not come to %s", st)

@@ -100,7 +100,7 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 	if err := syscall.Kill(pid, how); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if conn, err := pgx.Connect(ctx, c.url); err == nil {
@@ -113,7 +113,7 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 // start starts PostgreSQL again. After a kill that can fail for a moment.
 func (c *cluster) start(t testing.TB) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		cmd := exec.Command(filepath.Join(c.binaries, "pg_ctl"), "-D", c.data, "-l", filepath.Join(filepath.Dir(c.data), "log"),
 			"-o", "-p "+c.port, "-t", "60", "-w", "start")
 		cmd.Dir = filepath.Dir(c.data)
@@ -141,10 +141,10 @@ func TestPostgresGoesAway(t *testing.T) {
 		}
 		return real.Sign(ctx, c.Permit)
 	})
-	door := servertest.On(t, postgres.url, servertest.NoWorkers(), servertest.Issuer(issuer))
+	door := servertest.NewOnPostgres(t, postgres.url, servertest.NoWorkers(), servertest.Issuer(issuer))
 	t.Cleanup(func() { checkLeaves(t, door.Store) })
-	workers := door.Second(t)
-	p, profile := peopleOf(t, door), door.Profile(t, true).ID
+	workers := door.StartSecond(t)
+	p, profile := peopleOf(t, door), door.CreateProfileAsOlga(t, true).ID
 
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGINT, "crashed": syscall.SIGQUIT, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestPostgresGoesAway(t *testing.T) {
 			close(release) // the signature is there, and there is nowhere to put it
 
 			fresh := door.URL + "/api/v1/approvals/" + *one.job.ApprovalID
-			servertest.Eventually(t, func() error { // an answer may be a second old
+			servertest.WaitUntil(t, func() error { // an answer may be a second old
 				if err := p.vera.GetReady(context.Background()); err == nil {
 					return errors.New("the server is ready without a database")
 				}
@@ -203,7 +203,7 @@ func TestPostgresGoesAway(t *testing.T) {
 			issuer.askedFor(t, one.job.ID, 0)
 
 			postgres.start(t)
-			servertest.Eventually(t, func() error { return p.vera.GetReady(context.Background()) })
+			servertest.WaitUntil(t, func() error { return p.vera.GetReady(context.Background()) })
 			for i, w := range deciding {
 				var gone *client.UnreachableError
 				a, err := p.vera.GetApproval(context.Background(), *w.job.ApprovalID)
@@ -252,7 +252,7 @@ func TestPostgresGoesAway(t *testing.T) {
 // caller is told to come again.
 func TestConnectionGoneAtCommit(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t)
+	s := servertest.NewPostgres(t)
 	err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
 		tx.DB.Exec("SELECT pg_terminate_backend(pg_backend_pid())")
 		return nil
@@ -286,7 +286,7 @@ func unavailable(t *testing.T, method, url, key string) {
 // listening waits until a server listens for the others.
 func listening(t testing.TB, s *servertest.Server) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if count(t, s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'") == 0 {
 			return errors.New("nobody listens")
 		}

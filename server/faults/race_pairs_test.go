@@ -469,7 +469,7 @@ func (s *scene) after(t *testing.T, what string, v verb) {
 // signed without approval after the gate was on.
 func (s *scene) settled(t *testing.T, what string) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if n := count(t, s.server, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status IN ('Pending', 'Running')", s.certificate.ID); n > 0 {
 			return fmt.Errorf("%s: %d jobs do not end", what, n)
 		}

@@ -22,7 +22,7 @@ func TestManyDecisions(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		ctx := context.Background()
 		s := start(t)
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		for range 4 {
 			_, j := renewed(t, s, p, profile)
 			type answer struct {
@@ -58,7 +58,7 @@ func TestManyDecisions(t *testing.T) {
 					}
 					continue
 				}
-				refusal := servertest.RefusedWith(t, answer.err, api.CodeAlreadyDecided)
+				refusal := servertest.RequireProblem(t, answer.err, api.CodeAlreadyDecided)
 				if refusal.Status != 409 || refusal.State != string(a.State) || refusal.DecidedBy != *a.DecidedBy || !refusal.DecidedAt.Equal(*a.DecidedAt) {
 					t.Errorf("a loser was told %+v, but it is %+v", refusal, a)
 				}
@@ -124,7 +124,7 @@ func TestDecisionAgainstDeadline(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		ctx := context.Background()
 		s := start(t, servertest.ApprovalTimeout(time.Hour))
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		for range 3 {
 			requests := make([]api.Job, rounds)
 			deadlines := make([]time.Time, rounds)
@@ -173,9 +173,9 @@ func TestManyRenewals(t *testing.T) {
 		ctx := context.Background()
 		s := start(t)
 		p := peopleOf(t, s)
-		gated := s.Profile(t, true).ID
+		gated := s.CreateProfileAsOlga(t, true).ID
 		for range rounds {
-			c := s.Certificate(t, gated)
+			c := s.CreateCertificateAsOlga(t, gated)
 			jobs, errs := make([]api.Job, 4), make([]error, 4)
 			calls := make([]func(), len(jobs))
 			for i := range calls {
@@ -194,7 +194,7 @@ func TestManyRenewals(t *testing.T) {
 				if i == opened {
 					continue
 				}
-				refusal := servertest.RefusedWith(t, err, api.CodeJobAlreadyOpen)
+				refusal := servertest.RequireProblem(t, err, api.CodeJobAlreadyOpen)
 				if refusal.JobID != jobs[opened].ID || refusal.ApprovalID != *jobs[opened].ApprovalID {
 					t.Errorf("refused because of %s, but %s is open", refusal.JobID, jobs[opened].ID)
 				}
@@ -213,8 +213,8 @@ func TestRenewalAgainstGating(t *testing.T) {
 		s := start(t)
 		p := peopleOf(t, s)
 		for range rounds {
-			profile := s.Profile(t, false)
-			c := s.Certificate(t, profile.ID)
+			profile := s.CreateProfileAsOlga(t, false)
+			c := s.CreateCertificateAsOlga(t, profile.ID)
 			spec := profile.ProfileSpec
 			spec.RequiresApproval = true
 			var j api.Job
@@ -231,7 +231,7 @@ func TestRenewalAgainstGating(t *testing.T) {
 			if j.Status == api.JobAwaitingApproval {
 				continue
 			}
-			j = s.Ended(t, j.ID)
+			j = s.WaitUntilFinalAsVera(t, j.ID)
 			before := count(t, s, "SELECT count(*) FROM intents WHERE job_id = ? AND profile_version = ?", j.ID, profile.Version)
 			switch {
 			case before == 1 && j.Status == api.JobCompleted:
@@ -249,7 +249,7 @@ func TestRenewalAgainstGating(t *testing.T) {
 func TestScanAgainstRenewals(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t)
-		p, profile := peopleOf(t, s), s.Profile(t, false).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, false).ID
 		for range rounds {
 			_, j := renewed(t, s, p, profile)
 			ended(t, s, j.ID, api.JobCompleted, "")
@@ -266,7 +266,7 @@ func TestScanAgainstRenewals(t *testing.T) {
 					answered(t, "renew", err, api.CodeJobAlreadyOpen)
 				}
 			})
-			servertest.Eventually(t, func() error {
+			servertest.WaitUntil(t, func() error {
 				if n := count(t, s, "SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')"); n > 0 {
 					return fmt.Errorf("%d jobs do not end", n)
 				}

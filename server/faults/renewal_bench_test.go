@@ -88,7 +88,7 @@ func measureRenewals(b *testing.B, program string, key func() crypto.Signer) flo
 	const each = 40
 	dir := b.TempDir()
 	env := append(os.Environ(), "CERTCTL_DATA_DIR="+dir, "CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=",
-		"CERTCTL_DATABASE_URL="+servertest.EmptyDatabase(b), "CERTCTL_CA_CERT_FILE="+dir+"/ca.pem", "CERTCTL_CA_KEY_FILE="+dir+"/ca-key.pem")
+		"CERTCTL_DATABASE_URL="+servertest.CreateEmptyDatabase(b), "CERTCTL_CA_CERT_FILE="+dir+"/ca.pem", "CERTCTL_CA_KEY_FILE="+dir+"/ca-key.pem")
 	command := func(args ...string) string {
 		run := exec.CommandContext(b.Context(), program, args...)
 		run.Env = env

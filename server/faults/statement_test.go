@@ -147,7 +147,7 @@ func TestCallWithFailingStatement(t *testing.T) {
 		t.Run(call.name, func(t *testing.T) {
 			each(t, func(t *testing.T, start start) {
 				s := start(t, servertest.NoWorkers())
-				p, profile := peopleOf(t, s), s.Profile(t, true).ID
+				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 				var approved []string
 				for _, fault := range call.faults {
 					if fault.commit && s.Store.IsSQLite() {
@@ -190,12 +190,12 @@ func TestRenewWithFailingStatement(t *testing.T) {
 		t.Run(renew.name, func(t *testing.T) {
 			each(t, func(t *testing.T, start start) {
 				s := start(t, append(renew.opts, servertest.NoWorkers())...)
-				p, profile := peopleOf(t, s), s.Profile(t, renew.gated).ID
+				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, renew.gated).ID
 				for _, fault := range renew.faults {
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}
-					w := world{people: p, server: s, certificate: s.Certificate(t, profile)}
+					w := world{people: p, server: s, certificate: s.CreateCertificateAsOlga(t, profile)}
 					failsWhole(t, s, fault, w.renew)
 					if err := w.renew(); err != nil {
 						t.Errorf("%s: %v", fault, err)
@@ -250,7 +250,7 @@ func TestEditWithFailingStatement(t *testing.T) {
 					if fault.commit && server.Store.IsSQLite() {
 						continue
 					}
-					s := &scene{world: world{people: p, server: server}, profile: server.Profile(t, edit.gated)}
+					s := &scene{world: world{people: p, server: server}, profile: server.CreateProfileAsOlga(t, edit.gated)}
 					if edit.waits {
 						s.ask(t, s.gateOff)
 					}
@@ -278,7 +278,7 @@ func failsWhole(t *testing.T, s *servertest.Server, f fault, call func() error) 
 	drop := f.breaks(t, s)
 	err := call()
 	drop()
-	refusal := servertest.RefusedWith(t, err, api.CodeInternal)
+	refusal := servertest.RequireProblem(t, err, api.CodeInternal)
 	said := strings.ReplaceAll(refusal.Error()+refusal.Title, refusal.RequestID, "") // which may spell anything
 	if refusal.Status != 500 || strings.Contains(said, breakage) ||
 		strings.Contains(said, f.table) || strings.Contains(strings.ToUpper(said), "SQL") {
@@ -311,7 +311,7 @@ func TestWorkerWithFailingStatement(t *testing.T) {
 			each(t, func(t *testing.T, start start) {
 				issuer := newDouble(t, nil)
 				s := start(t, servertest.Issuer(issuer))
-				p, profile := peopleOf(t, s), s.Profile(t, true).ID
+				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 				for _, fault := range step.faults {
 					if fault.commit && s.Store.IsSQLite() {
 						continue
@@ -357,7 +357,7 @@ func stuck(t testing.TB, s *servertest.Server, job string, atClaim bool) {
 		time.Sleep(100 * time.Millisecond) // it leaves no trace
 		return
 	}
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		fence := count(t, s, "SELECT fence FROM jobs WHERE id = ? AND status = 'Pending'", job)
 		if fence < 3 {
 			time.Sleep(20 * time.Millisecond)
@@ -372,7 +372,7 @@ func stuck(t testing.TB, s *servertest.Server, job string, atClaim bool) {
 func TestRefusalWithFailingStatement(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t, servertest.NoWorkers())
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		faults := []fault{updated("jobs", "NEW.status = 'Cancelled'"), audited("issuance_refused")}
 		for _, fault := range faults {
 			c, j := renewed(t, s, p, profile)
@@ -406,7 +406,7 @@ func TestRefusalWithFailingStatement(t *testing.T) {
 func TestReaperWithFailingStatement(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t)
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		for _, fault := range []func(approval, job string) fault{
 			func(approval, _ string) fault { return updated("approvals", fmt.Sprintf("NEW.id = '%s'", approval)) },
 			func(_, job string) fault { return updated("jobs", fmt.Sprintf("NEW.id = '%s'", job)) },
@@ -422,7 +422,7 @@ func TestReaperWithFailingStatement(t *testing.T) {
 			before := rows(t, s, "leaves", "intents")
 			s.Clock.Advance(200 * time.Hour)
 			ended(t, s, good.ID, api.JobCancelled, "approval expired")
-			servertest.RefusedWith(t, world{p, s, c, bad}.approve(), api.CodeInternal)
+			servertest.RequireProblem(t, world{p, s, c, bad}.approve(), api.CodeInternal)
 			if j := jobOf(t, p, bad.ID); j.Status != api.JobAwaitingApproval {
 				t.Errorf("the job is %s", j.Status)
 			}
@@ -442,7 +442,7 @@ func TestReaperWithFailingStatement(t *testing.T) {
 func TestReapWithFailingStatement(t *testing.T) {
 	each(t, func(t *testing.T, start start) {
 		s := start(t, servertest.NoWorkers())
-		p, profile := peopleOf(t, s), s.Profile(t, false).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, false).ID
 		_, bad := renewed(t, s, p, profile)
 		_, good := renewed(t, s, p, profile)
 		// A worker that was never heard of again had both.
@@ -462,7 +462,7 @@ func TestScanWithFailingStatement(t *testing.T) {
 		s := start(t)
 		p := peopleOf(t, s)
 		for gated, action := range map[bool]string{true: "approval_requested", false: "issuance_requested"} {
-			profile, scans := s.Profile(t, gated).ID, 0
+			profile, scans := s.CreateProfileAsOlga(t, gated).ID, 0
 			issue := func(certificate string) {
 				t.Helper()
 				var j api.Job
@@ -566,7 +566,7 @@ func TestFailureWithFailingStatement(t *testing.T) {
 					}
 					p := peopleOf(t, s)
 					drop := fault.breaks(t, s)
-					j := approved(t, s, p, s.Profile(t, true).ID)
+					j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 					for attempt := range failure.before {
 						s.Clock.Advance(attempted(t, s, p, j.ID, attempt+1).RunAt.Sub(s.Clock.Now()))
 					}
@@ -574,7 +574,7 @@ func TestFailureWithFailingStatement(t *testing.T) {
 						return count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
 					}
 					for stuck := range 2 {
-						servertest.Eventually(t, func() error { return log.said("could not return the job to the queue", stuck+1) })
+						servertest.WaitUntil(t, func() error { return log.said("could not return the job to the queue", stuck+1) })
 						if lies := jobOf(t, p, j.ID); lies.Status != api.JobRunning || lies.Attempt != failure.before || counted() != failure.before {
 							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, lies.Status, lies.Attempt, counted())
 						}
@@ -590,7 +590,7 @@ func TestFailureWithFailingStatement(t *testing.T) {
 						s.Clock.Advance(again.RunAt.Sub(s.Clock.Now()))
 						want, asked = api.JobCompleted, asked+1
 					}
-					if done := s.Ended(t, j.ID); done.Status != want || done.Attempt != failure.before+1 || counted() != failure.before+1 {
+					if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != want || done.Attempt != failure.before+1 || counted() != failure.before+1 {
 						t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, done.Status, done.Attempt, counted())
 					}
 					issuer.askedFor(t, j.ID, asked)

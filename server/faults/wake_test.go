@@ -38,15 +38,15 @@ func TestWokenByApproval(t *testing.T) {
 // Nor when another server has the workers.
 func TestWokenByOtherServer(t *testing.T) {
 	t.Parallel()
-	door := servertest.Postgres(t, servertest.NoWorkers())
-	workers := door.Second(t)
+	door := servertest.NewPostgres(t, servertest.NoWorkers())
+	workers := door.StartSecond(t)
 	listening(t, workers)
 	woken(t, door, rounds)
 
 	// Also when the server that took the decision is gone with the answer.
 	wakes(t, func() time.Duration {
 		p := peopleOf(t, door)
-		c, j := renewed(t, door, p, door.Profile(t, true).ID)
+		c, j := renewed(t, door, p, door.CreateProfileAsOlga(t, true).ID)
 		if err := (world{p, door, c, j}).approve(); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestWokenByOtherServer(t *testing.T) {
 
 func woken(t *testing.T, s *servertest.Server, times int) {
 	t.Helper()
-	p, profile := peopleOf(t, s), s.Profile(t, true).ID
+	p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 	took := make([]time.Duration, times)
 	for i := range took {
 		c, j := renewed(t, s, p, profile)
@@ -90,7 +90,7 @@ func TestRetryOnTime(t *testing.T) {
 			}
 			return real.Sign(ctx, c.Permit)
 		})))
-		p, profile := peopleOf(t, s), s.Profile(t, true).ID
+		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		wakes(t, func() time.Duration {
 			j := approved(t, s, p, profile)
 			due := attempted(t, s, p, j.ID, 1).RunAt

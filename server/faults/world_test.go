@@ -30,7 +30,7 @@ type start func(t testing.TB, opts ...servertest.Option) *servertest.Server
 func each(t *testing.T, test func(t *testing.T, start start)) {
 	t.Helper()
 	t.Parallel()
-	for name, run := range map[string]start{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+	for name, run := range map[string]start{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, func(t testing.TB, opts ...servertest.Option) *servertest.Server {
@@ -208,7 +208,7 @@ func peopleOf(t testing.TB, s *servertest.Server) people {
 // renewed has alice ask for a new certificate under a profile.
 func renewed(t testing.TB, s *servertest.Server, p people, profileID string) (api.Certificate, api.Job) {
 	t.Helper()
-	c := s.Certificate(t, profileID)
+	c := s.CreateCertificateAsOlga(t, profileID)
 	j, err := p.alice.RenewCertificate(context.Background(), c.ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func jobOf(t testing.TB, p people, id string) api.Job {
 // ended waits until a job is final, and fails the test unless it ended like this.
 func ended(t testing.TB, s *servertest.Server, id string, want api.JobStatus, message string) api.Job {
 	t.Helper()
-	j := s.Ended(t, id)
+	j := s.WaitUntilFinalAsVera(t, id)
 	if j.Status != want || j.ErrorMessage != message {
 		t.Errorf("job %s is %s (%s), want %s (%s)", id, j.Status, j.ErrorMessage, want, message)
 	}

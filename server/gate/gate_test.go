@@ -63,16 +63,16 @@ func TestGate_Refuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				j := ready(t, s, c.gated)
 				c.happen(t, s, j)
 				s.Restart(t)
-				ended := s.Ended(t, j.ID)
+				ended := s.WaitUntilFinalAsVera(t, j.ID)
 				if ended.Status != api.JobCancelled || !strings.Contains(ended.ErrorMessage, c.reason) {
 					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 				}
 				checkRefused(t, s, j.ID)
-			}, servertest.NoWorkers(), servertest.Tampered())
+			}, servertest.NoWorkers(), servertest.WithoutInvariants())
 		})
 	}
 }
@@ -82,12 +82,12 @@ func TestGate_Refuses(t *testing.T) {
 func TestGate_DisabledProfileWaits(t *testing.T) {
 	for _, gated := range []bool{true, false} {
 		t.Run(fmt.Sprintf("gated %t", gated), func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				ctx := context.Background()
 				j := ready(t, s, gated)
 				editProfile(func(p *api.ProfileSpec) { p.Enabled = false })(t, s, j)
 				s.Restart(t)
-				servertest.Eventually(t, func() error {
+				servertest.WaitUntil(t, func() error {
 					waiting, err := s.Client(t, "vera").GetJob(ctx, j.ID)
 					if err == nil && (waiting.Status != api.JobPending || waiting.ErrorMessage != "the profile is disabled" || waiting.Attempt != 0) {
 						err = fmt.Errorf("the job is %s: %q, attempt %d", waiting.Status, waiting.ErrorMessage, waiting.Attempt)
@@ -99,7 +99,7 @@ func TestGate_DisabledProfileWaits(t *testing.T) {
 					t.Errorf("there are %d intents", signed)
 				}
 				enableProfile(t, s, j)
-				if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted || ended.ErrorMessage != "" {
+				if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted || ended.ErrorMessage != "" {
 					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 				}
 			}, servertest.NoWorkers())
@@ -132,45 +132,45 @@ func enableProfile(t *testing.T, s *servertest.Server, j api.Job) {
 
 // A job that was let out of waiting past the server is refused all the same.
 func TestGate_RefusesWithoutDecision(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		j := s.Waiting(t, "alice")
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		j := s.RequestOlgasCertificate(t, "alice")
 		unguard(t, s, "jobs")
 		s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
 		s.Restart(t)
-		if ended := s.Ended(t, j.ID); ended.ErrorMessage != "its approval is pending" {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.ErrorMessage != "its approval is pending" {
 			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 		}
 		checkRefused(t, s, j.ID)
-	}, servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
 // The gate takes no approval but that of a person, or of the bypass where it is on. The schema refuses the others before.
 func TestGate_RefusesADeciderWhoIsNoPerson(t *testing.T) {
 	for _, decider := range []string{"system-reaper", "system-bypass", "terraform", "nobody"} {
 		t.Run(decider, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-				j := s.Waiting(t, "olga")
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+				j := s.RequestOlgasCertificate(t, "olga")
 				unguard(t, s, "approvals")
 				s.Exec(t, `UPDATE approvals SET state = 'approved', decided_by = ?, decided_at = created_at WHERE id = ?`, decider, *j.ApprovalID)
 				s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
 				s.Restart(t)
-				ended := s.Ended(t, j.ID)
+				ended := s.WaitUntilFinalAsVera(t, j.ID)
 				if ended.Status != api.JobCancelled || !strings.HasPrefix(ended.ErrorMessage, "its approval was ") {
 					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 				}
 				checkRefused(t, s, j.ID)
-			}, servertest.NoWorkers(), servertest.Tampered())
+			}, servertest.NoWorkers(), servertest.WithoutInvariants())
 		})
 	}
 }
 
 // A person who was disabled after the decision had the role then: what they approved is signed.
 func TestGate_AdmitsWhatADisabledPersonApproved(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j := ready(t, s, true)
 		s.Disable(t, "bob")
 		s.Restart(t)
-		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
 			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 		}
 	}, servertest.NoWorkers())
@@ -184,17 +184,17 @@ func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 		issuer.down.Store(true)
 		s := start(t, servertest.Issuer(issuer))
 		ctx, vera := context.Background(), s.Client(t, "vera")
-		p := s.Profile(t, false)
+		p := s.CreateProfileAsOlga(t, false)
 		p.MaxTTLSeconds = 3600
 		if _, err := s.Client(t, "olga").ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
 			t.Fatal(err)
 		}
-		c := s.Certificate(t, p.ID)
+		c := s.CreateCertificateAsOlga(t, p.ID)
 		j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		servertest.Eventually(t, func() error {
+		servertest.WaitUntil(t, func() error {
 			j, err := vera.GetJob(ctx, j.ID)
 			if err == nil && (j.Attempt == 0 || j.Status != api.JobPending) {
 				err = fmt.Errorf("the job is %s after %d attempts", j.Status, j.Attempt)
@@ -203,7 +203,7 @@ func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 		})
 		issuer.down.Store(false)
 		s.Clock.Advance(2 * time.Hour)
-		if ended := s.Ended(t, j.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "the certificate would have expired" {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "the certificate would have expired" {
 			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 		}
 		got, err := vera.GetCertificate(ctx, c.ID)
@@ -216,7 +216,7 @@ func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 	}
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { test(t, servertest.New) })
-	t.Run("postgres", func(t *testing.T) { test(t, servertest.Postgres) })
+	t.Run("postgres", func(t *testing.T) { test(t, servertest.NewPostgres) })
 }
 
 // failing is an issuer that fails while it is down.
@@ -234,7 +234,7 @@ func (f *failing) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, err
 
 // Without the row that says what may be signed without approval, nobody knows: the job waits, and nothing is signed.
 func TestGate_WithoutTheUngatedNames(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j := ready(t, s, false)
 		if s.Store.IsSQLite() {
 			s.Exec(t, "DROP TRIGGER ungated_names_no_delete")
@@ -243,7 +243,7 @@ func TestGate_WithoutTheUngatedNames(t *testing.T) {
 		}
 		s.Exec(t, "DELETE FROM ungated_names")
 		s.Restart(t)
-		servertest.Eventually(t, func() error {
+		servertest.WaitUntil(t, func() error {
 			var row struct {
 				Fence  int
 				Status string
@@ -257,17 +257,17 @@ func TestGate_WithoutTheUngatedNames(t *testing.T) {
 		if s.Query(t, &signed, `SELECT (SELECT count(*) FROM leaves) + (SELECT count(*) FROM intents)`); signed != 0 {
 			t.Errorf("there are %d leaves and intents", signed)
 		}
-		if _, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.Certificate(t, s.Profile(t, false).ID).ID, api.Renew{}); !api.Is(err, api.CodeInternal) {
+		if _, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID).ID, api.Renew{}); !api.Is(err, api.CodeInternal) {
 			t.Errorf("renew: %v", err)
 		}
-	}, servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
 // ready makes a job that a worker could take: approved, if the profile is gated.
 func ready(t *testing.T, s *servertest.Server, gated bool) api.Job {
 	t.Helper()
 	ctx := context.Background()
-	c := s.Certificate(t, s.Profile(t, gated).ID)
+	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, gated).ID)
 	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
@@ -352,25 +352,25 @@ func (i longName) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]
 // What could never be signed is refused at renew, before anyone is asked to approve it.
 func TestRenew_RefusesWhatCannotBeSigned(t *testing.T) {
 	t.Run("lint", func(t *testing.T) {
-		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-			c := s.Certificate(t, s.Profile(t, true).ID)
+		servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+			c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 			_, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
-			if p := servertest.RefusedWith(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "RFC 5280") {
+			if p := servertest.RequireProblem(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "RFC 5280") {
 				t.Error(p)
 			}
 		}, servertest.Issuer(longName{servertest.CA(t)}))
 	})
 	t.Run("outlives the issuer", func(t *testing.T) {
-		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-			p := s.Profile(t, false)
+		servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+			p := s.CreateProfileAsOlga(t, false)
 			p.MaxTTLSeconds = 315360000
 			if _, err := s.Client(t, "olga").ReplaceProfile(context.Background(), p.ID, p.ProfileSpec); err != nil {
 				t.Fatal(err)
 			}
-			c := s.Certificate(t, p.ID)
+			c := s.CreateCertificateAsOlga(t, p.ID)
 			s.Clock.Advance(24 * time.Hour)
 			_, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
-			if p := servertest.RefusedWith(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "longer than its issuer") {
+			if p := servertest.RequireProblem(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "longer than its issuer") {
 				t.Error(p)
 			}
 		})

@@ -18,7 +18,7 @@ import (
 
 // A server with another CA does not start, and takes nothing from what was approved.
 func TestIssuers_AnotherCA(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j, other := ready(t, s, true), anotherCA(t)
 		err := gate.RegisterIssuers(t.Context(), s.Store, map[string]gate.Issuer{app.LocalIssuerID: other})
 		for _, says := range []string{servertest.CA(t).Fingerprint(), other.Fingerprint(), "certctl ca replace"} {
@@ -27,7 +27,7 @@ func TestIssuers_AnotherCA(t *testing.T) {
 			}
 		}
 		s.Restart(t)
-		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
 			t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
 		}
 	}, servertest.NoWorkers())
@@ -37,19 +37,19 @@ func TestIssuers_AnotherCA(t *testing.T) {
 // CA does.
 func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			log := &lines{}
 			s := start(t, servertest.NoWorkers(), servertest.Log(log))
-			approved, waiting, other := ready(t, s, true), s.Waiting(t, "alice"), anotherCA(t)
+			approved, waiting, other := ready(t, s, true), s.RequestOlgasCertificate(t, "alice"), anotherCA(t)
 			replaced := s.ReplaceIssuer(t, other)
 			if len(replaced.Stale) != 2 || replaced.Stale[0].ID != approved.ID || replaced.Stale[1].ID != waiting.ID {
 				t.Errorf("stale are %+v", replaced.Stale)
 			}
-			_, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.Certificate(t, s.Profile(t, true).ID).ID, api.Renew{})
-			servertest.RefusedWith(t, err, api.CodeUnavailable)
-			servertest.Eventually(t, func() error {
+			_, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID, api.Renew{})
+			servertest.RequireProblem(t, err, api.CodeUnavailable)
+			servertest.WaitUntil(t, func() error {
 				if err := s.Client(t, "vera").GetReady(t.Context()); err == nil {
 					return errors.New("it is ready")
 				}
@@ -61,7 +61,7 @@ func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 				defer close(working)
 				s.App.Work(ctx)
 			}()
-			servertest.Eventually(t, func() error {
+			servertest.WaitUntil(t, func() error {
 				if !strings.Contains(log.String(), "certctl ca replace") {
 					return fmt.Errorf("no worker tried: %s", log.String())
 				}
@@ -73,7 +73,7 @@ func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 				t.Errorf("the server with the CA before ended the job: %v, %+v", err, j)
 			}
 			s.Restart(t)
-			if ended := s.Ended(t, approved.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "subject changed" {
+			if ended := s.WaitUntilFinalAsVera(t, approved.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "subject changed" {
 				t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
 			}
 		})
@@ -83,20 +83,20 @@ func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 // A replica whose CA was replaced closes no request for the new one.
 func TestIssuers_StaleReplicaDecides(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t, servertest.NoWorkers())
+	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	other := anotherCA(t)
 	s.Write(t, func(tx *store.Tx) error {
 		_, err := gate.ReplaceIssuer(tx, app.LocalIssuerID, other.Fingerprint())
 		return err
 	})
-	current := s.Second(t, servertest.Issuer(other))
-	waiting := current.Waiting(t, "alice")
+	current := s.StartSecond(t, servertest.Issuer(other))
+	waiting := current.RequestOlgasCertificate(t, "alice")
 	_, err := s.Client(t, "bob").ApproveApproval(t.Context(), *waiting.ApprovalID, api.Decision{})
-	servertest.RefusedWith(t, err, api.CodeUnavailable)
+	servertest.RequireProblem(t, err, api.CodeUnavailable)
 	if _, err := current.Client(t, "bob").ApproveApproval(t.Context(), *waiting.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	if ended := current.Ended(t, waiting.ID); ended.Status != api.JobCompleted {
+	if ended := current.WaitUntilFinalAsVera(t, waiting.ID); ended.Status != api.JobCompleted {
 		t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
 	}
 }

@@ -48,7 +48,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 				t.Fatal(err)
 			}
 			ca, root := caOf(t, key)
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				checkContent(t, s, root, key)
 			}, servertest.Issuer(ca))
 		})
@@ -58,7 +58,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 				t.Fatal(err)
 			}
 			ca, root := caOf(t, opaqueSigner{key})
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				checkContent(t, s, root, key)
 			}, servertest.Issuer(ca))
 		})
@@ -116,7 +116,7 @@ func checkContent(t *testing.T, s *servertest.Server, root *x509.Certificate, ke
 	if _, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{Digest: a.Digest}); err != nil {
 		t.Fatal(err)
 	}
-	if j = s.Ended(t, j.ID); j.Status != api.JobCompleted || j.Type != api.JobIssuance {
+	if j = s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCompleted || j.Type != api.JobIssuance {
 		t.Fatalf("the job is %s of type %s: %s", j.Status, j.Type, j.ErrorMessage)
 	}
 	c, err = olga.GetCertificate(ctx, c.ID)
@@ -209,9 +209,9 @@ func request(t *testing.T, key crypto.Signer) string {
 
 // A request given at renew belongs to its job, and becomes the certificate's once it has been issued, not before.
 func TestRenew_WithANewKey(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		c, csr := s.Certificate(t, s.Profile(t, true).ID), servertest.CSR(t)
+		c, csr := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID), servertest.CSR(t)
 		j, err := olga.RenewCertificate(ctx, c.ID, api.Renew{CSRPEM: csr})
 		if err != nil {
 			t.Fatal(err)
@@ -222,7 +222,7 @@ func TestRenew_WithANewKey(t *testing.T) {
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, j.ID)
+		s.WaitUntilFinalAsVera(t, j.ID)
 		issued, err := olga.GetCertificate(ctx, c.ID)
 		if err != nil || issued.CSRPEM != csr || issued.Version != c.Version+1 || issued.Status != api.CertificateIssued {
 			t.Fatalf("once issued: %v, %+v", err, issued)

@@ -91,7 +91,7 @@ func TestContext(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				at := newScene(t, s, "olga", c.gated)
 				if c.before != nil {
 					c.before(at)
@@ -139,9 +139,9 @@ func named(list []string, name string) []string {
 
 // Who decides hears of other certificates with the same name, a name that a wildcard covers, or the same key.
 func TestContext_OtherCertificates(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
-		wild := s.Profile(t, false)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
+		wild := s.CreateProfileAsOlga(t, false)
 		wild.AllowWildcardNames = true
 		if _, err := s.Client(t, "olga").ReplaceProfile(context.Background(), wild.ID, wild.ProfileSpec); err != nil {
 			t.Fatal(err)
@@ -180,7 +180,7 @@ func TestContext_OtherCertificates(t *testing.T) {
 // A rejection does not wash off: the next approver sees it, though a name was added, the request withdrawn in between,
 // or the certificate made anew under another id. A certificate that a human approved begins afresh.
 func TestRejections(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		at := newScene(t, s, "olga", true)
 		rejected := at.renew("alice", api.Renew{})
@@ -220,7 +220,7 @@ func TestRejections(t *testing.T) {
 			t.Errorf("previous of another certificate: %+v", fourth.Previous)
 		}
 		anew.must(anew.as("bob").ApproveApproval(ctx, fourth.ID, api.Decision{}))
-		s.Ended(t, *fourth.JobID)
+		s.WaitUntilFinalAsVera(t, *fourth.JobID)
 		check("after a human approved", anew.renew("alice", api.Renew{}))
 	})
 }
@@ -228,7 +228,7 @@ func TestRejections(t *testing.T) {
 // What was approved meanwhile washes off no rejection of another name, and a wildcard hides none of a name that it
 // covers.
 func TestRejections_OfNamesThatNobodyApproved(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := t.Context()
 		secret := newScene(t, s, "olga", true)
 		secret.editProfile("olga", "bob", func(p *api.ProfileSpec) { p.AllowWildcardNames = true })
@@ -236,7 +236,7 @@ func TestRejections_OfNamesThatNobodyApproved(t *testing.T) {
 		rejected := secret.renew("olga", api.Renew{})
 		secret.must(secret.as("bob").RejectApproval(ctx, rejected.ID, api.Decision{}))
 		for _, name := range []string{"secret.prod.example.com", "*.prod.example.com"} {
-			c := &scene{t, s, secret.p, s.Certificate(t, secret.p.ID)}
+			c := &scene{t, s, secret.p, s.CreateCertificateAsOlga(t, secret.p.ID)}
 			c.issue("olga", "bob", api.Renew{}) // a harmless one
 			if a := c.renew("olga", api.Renew{}); len(a.Rejections) > 0 {
 				t.Errorf("the harmless one has %+v", a.Rejections)
@@ -251,7 +251,7 @@ func TestRejections_OfNamesThatNobodyApproved(t *testing.T) {
 
 // The scheduler says what changed, in no words of a user.
 func TestRenewDue_Reason(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		at := newScene(t, s, "olga", true)
 		at.issue("olga", "carol", api.Renew{})
 		at.addName("bob", "routine.example.com")
@@ -264,7 +264,7 @@ func TestRenewDue_Reason(t *testing.T) {
 
 // The audit trail tells who brought a key.
 func TestAudit_NamesTheKey(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		at := newScene(t, s, "olga", false)
 		at.newKey("bob")
 		details := at.detailsOf(at.cert.ID, "certificate_updated")

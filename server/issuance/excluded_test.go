@@ -23,8 +23,8 @@ type scene struct {
 }
 
 func newScene(t *testing.T, s *servertest.Server, creator string, gated bool) *scene {
-	p := s.Profile(t, gated)
-	return &scene{t, s, p, s.CertificateBy(t, creator, p.ID)}
+	p := s.CreateProfileAsOlga(t, gated)
+	return &scene{t, s, p, s.CreateCertificateAs(t, creator, p.ID)}
 }
 
 func (c *scene) as(who string) *client.Client { return c.s.Client(c.t, who) }
@@ -95,7 +95,7 @@ func (c *scene) renew(who string, request api.Renew) *api.Approval {
 		c.t.Fatal(err)
 	}
 	if j.ApprovalID == nil {
-		c.s.Ended(c.t, j.ID)
+		c.s.WaitUntilFinalAsVera(c.t, j.ID)
 		return nil
 	}
 	a, err := c.as("vera").GetApproval(context.Background(), *j.ApprovalID)
@@ -113,7 +113,7 @@ func (c *scene) issue(who, approver string, request api.Renew) {
 		return
 	}
 	c.must(c.as(approver).ApproveApproval(context.Background(), a.ID, api.Decision{}))
-	c.s.Ended(c.t, *a.JobID)
+	c.s.WaitUntilFinalAsVera(c.t, *a.JobID)
 }
 
 // The people who may not decide a request: the accountable person, and the authors of every signed field that differs
@@ -213,13 +213,13 @@ func TestExcluded(t *testing.T) {
 			c.ungate("olga", "carol")
 			c.editProfile("bob", "", clientAuth)
 			c.gate("olga")
-			other := &scene{c.t, c.s, c.p, c.s.Certificate(c.t, c.p.ID)}
+			other := &scene{c.t, c.s, c.p, c.s.CreateCertificateAsOlga(c.t, c.p.ID)}
 			other.issue("olga", "carol", api.Renew{})
 		}, "alice", []string{"alice"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				at := newScene(t, s, "olga", c.gated)
 				if c.before != nil {
 					c.before(at)
@@ -230,7 +230,7 @@ func TestExcluded(t *testing.T) {
 				}
 				for _, who := range c.excluded {
 					_, err := at.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
-					servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+					servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 				}
 				at.must(at.as("carol").ApproveApproval(context.Background(), a.ID, api.Decision{}))
 			})
@@ -240,7 +240,7 @@ func TestExcluded(t *testing.T) {
 
 // The bypass approves in nobody's name, so what it let through is no baseline.
 func TestExcluded_AfterTheBypass(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		at := newScene(t, s, "bob", true)
 		at.issue("bob", "", api.Renew{})
 		s.EndBypass()
@@ -254,7 +254,7 @@ func TestExcluded_AfterTheBypass(t *testing.T) {
 
 // A withdrawn request of the scheduler makes nobody eligible: the next request excludes the same author.
 func TestExcluded_AfterAWithdrawal(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		at := newScene(t, s, "olga", true)
 		at.issue("olga", "carol", api.Renew{})
@@ -269,7 +269,7 @@ func TestExcluded_AfterAWithdrawal(t *testing.T) {
 			t.Errorf("excluded: %s", diff)
 		}
 		_, err = at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 	})
 }
 
@@ -283,13 +283,13 @@ func replace(t *testing.T, s *servertest.Server, who, id string, spec api.Certif
 // A rule that is back at the certificate's baseline has no author there, though a human approved another value for
 // another certificate since.
 func TestExcluded_RuleBackAtTheBaseline(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		at := newScene(t, s, "olga", true)
 		at.issue("olga", "carol", api.Renew{})
 		at.ungate("olga", "carol")
 		at.editProfile("olga", "", clientAuth)
 		at.gate("olga")
-		other := &scene{t, s, at.p, s.Certificate(t, at.p.ID)}
+		other := &scene{t, s, at.p, s.CreateCertificateAsOlga(t, at.p.ID)}
 		other.issue("olga", "carol", api.Renew{})
 		at.ungate("olga", "carol")
 		at.editProfile("bob", "", serverAuth)

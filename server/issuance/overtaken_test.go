@@ -20,7 +20,7 @@ import (
 // writer is alone.
 func TestRenewAsksForTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t)
+	s := servertest.NewPostgres(t)
 	c := newScene(t, s, "olga", true)
 	before := c.cert.CSRPEM
 	var calls sync.WaitGroup
@@ -47,7 +47,7 @@ func TestRenewAsksForTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 		t.Errorf("excluded: %q, want %q", a.Excluded, want)
 	}
 	c.must(c.as("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
-	s.Ended(t, *a.JobID)
+	s.WaitUntilFinalAsVera(t, *a.JobID)
 	if now, err := c.as("vera").GetCertificate(t.Context(), c.cert.ID); err != nil || now.CSRPEM != stored.CSRPEM {
 		t.Errorf("the signature took the PUT back: %v", err)
 	}
@@ -73,7 +73,7 @@ func sameKey(t *testing.T, n int) (requests []string) {
 // Only a request that came with the renewal becomes the certificate's. What a PUT stored meanwhile with the same key
 // stays, and the signature changes no version.
 func TestIssued_KeepsThePutOfTheSameKey(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		c := newScene(t, s, "olga", true)
 		put := func(csr string) api.Certificate {
 			t.Helper()
@@ -87,7 +87,7 @@ func TestIssued_KeepsThePutOfTheSameKey(t *testing.T) {
 		a := c.renew("alice", api.Renew{})
 		second := put(requests[1])
 		c.must(c.as("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
-		s.Ended(t, *a.JobID)
+		s.WaitUntilFinalAsVera(t, *a.JobID)
 		now, err := c.as("vera").GetCertificate(t.Context(), c.cert.ID)
 		if err != nil || now.Current == nil || now.CSRPEM != second.CSRPEM || now.Version != second.Version {
 			t.Errorf("the signature took the PUT back: %v, version %d after %d", err, now.Version, second.Version)

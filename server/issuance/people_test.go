@@ -13,7 +13,7 @@ import (
 
 // also_excluded only adds people, known or not, and the approval and the audit trail show it.
 func TestRenew_AlsoExcluded(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		at := newScene(t, s, "alice", true)
 		a := at.renew("terraform", api.Renew{AlsoExcluded: []string{"bob", "not.here.yet"}})
@@ -24,7 +24,7 @@ func TestRenew_AlsoExcluded(t *testing.T) {
 			t.Errorf("also excluded: %s", diff)
 		}
 		_, err := at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		at.must(at.as("carol").ApproveApproval(ctx, a.ID, api.Decision{}))
 
 		made, err := at.as("terraform").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: api.CertificateSpec{
@@ -39,7 +39,7 @@ func TestRenew_AlsoExcluded(t *testing.T) {
 
 // The owner of a service that is named as an author may not decide either: nobody is two people.
 func TestRenew_AlsoExcludedService(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		at := newScene(t, s, "olga", true)
 		request := api.Renew{AlsoExcluded: []string{"terraform"}}
 		preview, err := at.as("olga").PreviewRenewal(t.Context(), at.cert.ID, request)
@@ -51,13 +51,13 @@ func TestRenew_AlsoExcludedService(t *testing.T) {
 			}
 		}
 		_, err = at.as("alice").ApproveApproval(t.Context(), a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 	})
 }
 
 // A human who saw what would be signed may stand for its author, who may decide then. Nobody else can say so.
 func TestRenew_StandsFor(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		at := newScene(t, s, "bob", true)
 		digest := at.digest()
@@ -76,7 +76,7 @@ func TestRenew_StandsFor(t *testing.T) {
 			"another digest, alone": {"terraform", api.Renew{Digest: "sha256:0"}, api.CodeDigestMismatch, ""},
 		} {
 			_, err := at.as(c.who).RenewCertificate(ctx, at.cert.ID, c.request)
-			p := servertest.RefusedWith(t, err, c.code)
+			p := servertest.RequireProblem(t, err, c.code)
 			if c.pointer != "" && (len(p.Errors) != 1 || p.Errors[0].Pointer != c.pointer) {
 				t.Errorf("%s: %+v", name, p.Errors)
 			}

@@ -39,14 +39,14 @@ func renewDue(t *testing.T, s *servertest.Server) {
 // The scheduler renews what was issued once and is due, and asks like anyone else: a gated renewal waits, not for the
 // one who stands behind the last certificate. A rejection is not asked for again at once; a person may ask at any time.
 func TestRenewDue(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		first := s.Waiting(t, "alice")
-		never := s.Certificate(t, s.Profile(t, true).ID) // never issued, so never due
+		first := s.RequestOlgasCertificate(t, "alice")
+		never := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID) // never issued, so never due
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, first.ID)
+		s.WaitUntilFinalAsVera(t, first.ID)
 		renewDue(t, s)
 		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 1 {
 			t.Fatalf("not due, and there are %d jobs", len(jobs))
@@ -96,13 +96,13 @@ func TestRenewDue(t *testing.T) {
 // A team of two has no dead end: the scheduler's request that nobody may decide is withdrawn by an operator, renewed by
 // a person, and approved by the other.
 func TestRenewDue_TeamOfTwo(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		first := s.Waiting(t, "alice")
+		first := s.RequestOlgasCertificate(t, "alice")
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, first.ID)
+		s.WaitUntilFinalAsVera(t, first.ID)
 		c, err := s.Client(t, "bob").GetCertificate(ctx, first.CertificateID)
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +114,7 @@ func TestRenewDue_TeamOfTwo(t *testing.T) {
 		asked := jobsOf(t, s, c.ID)[0]
 		for _, who := range []string{"alice", "bob"} {
 			_, err := s.Client(t, who).ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
 		if _, err := s.Client(t, "bob").WithdrawApproval(ctx, *asked.ApprovalID, api.Withdrawal{}); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestRenewDue_TeamOfTwo(t *testing.T) {
 func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
 	t.Helper()
 	ctx := context.Background()
-	c := s.Certificate(t, s.Profile(t, gated).ID)
+	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, gated).ID)
 	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
 			t.Fatal(err)
 		}
 	}
-	if j = s.Ended(t, j.ID); j.Status != api.JobCompleted {
+	if j = s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCompleted {
 		t.Fatalf("the job is %s: %s", j.Status, j.ErrorMessage)
 	}
 	return c
@@ -151,7 +151,7 @@ func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
 
 // The scheduler asks in nobody's name who is disabled, gated or not.
 func TestRenewDue_DisabledPerson(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		certificates := []api.Certificate{issued(t, s, false), issued(t, s, true)}
 		s.Write(t, func(tx *store.Tx) error {
 			_, err := s.App.DisablePrincipal(tx, "alice")
@@ -180,13 +180,13 @@ func (d *drafting) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([
 
 // The scheduler asks in the name of the successor of a person who left.
 func TestRenewDue_Handover(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		first := s.Waiting(t, "alice")
+		first := s.RequestOlgasCertificate(t, "alice")
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, first.ID)
+		s.WaitUntilFinalAsVera(t, first.ID)
 		if done := s.HandOver(t, "alice", "carol"); len(done.MovedServices) != 1 || done.MovedServices[0] != "terraform" {
 			t.Errorf("it did %+v", done)
 		}
@@ -198,7 +198,7 @@ func TestRenewDue_Handover(t *testing.T) {
 			t.Fatalf("due: %+v", jobs)
 		}
 		_, err := s.Client(t, "carol").ApproveApproval(ctx, *jobs[0].ApprovalID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *jobs[0].ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)
 		}
@@ -229,7 +229,7 @@ func TestRenewDue_Panic(t *testing.T) {
 	}
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { test(t, servertest.New) })
-	t.Run("postgres", func(t *testing.T) { test(t, servertest.Postgres) })
+	t.Run("postgres", func(t *testing.T) { test(t, servertest.NewPostgres) })
 }
 
 // Requests expire while the scheduler works. SQLite has one writer, so only PostgreSQL shows this with one certificate.
@@ -238,7 +238,7 @@ func TestRenewDue_ExpiryGoesOn(t *testing.T) {
 	var slow atomic.Value
 	slow.Store("")
 	reached, release := make(chan struct{}, 1), make(chan struct{})
-	s := servertest.Postgres(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
+	s := servertest.NewPostgres(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
 		if id == slow.Load() {
 			reached <- struct{}{}
 			<-release
@@ -253,9 +253,9 @@ func TestRenewDue_ExpiryGoesOn(t *testing.T) {
 		slow.Store("")
 		close(release)
 	}()
-	overdue := s.Waiting(t, "alice")
+	overdue := s.RequestOlgasCertificate(t, "alice")
 	s.Clock.Advance(200 * time.Hour)
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		state := ""
 		s.Query(t, &state, "SELECT state FROM approvals WHERE id = ?", *overdue.ApprovalID)
 		if state != string(api.ApprovalExpired) {
@@ -267,9 +267,9 @@ func TestRenewDue_ExpiryGoesOn(t *testing.T) {
 
 // With issue=true a write opens what renew would open, or nothing at all happens.
 func TestIssueWithTheWrite(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		spec := api.DefaultCertificateSpec()
 		spec.SANs, spec.ProfileID, spec.CSRPEM = []string{"a.example.com"}, p.ID, servertest.CSR(t)
 		c, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-a", CertificateSpec: spec}, client.IssueOptions{Reason: "first"})
@@ -289,17 +289,17 @@ func TestIssueWithTheWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, client.IssueOptions{})
-		servertest.RefusedWith(t, err, api.CodeProfileDisabled)
+		servertest.RequireProblem(t, err, api.CodeProfileDisabled)
 		_, err = olga.GetCertificate(ctx, "mc-b")
-		servertest.RefusedWith(t, err, api.CodeNotFound)
+		servertest.RequireProblem(t, err, api.CodeNotFound)
 	})
 }
 
 // A request whose deadline passed before anyone looked is in nobody's way.
 func TestRenew_Overdue(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		overdue := s.Waiting(t, "alice")
+		overdue := s.RequestOlgasCertificate(t, "alice")
 		s.Clock.Advance(200 * time.Hour)
 		again, err := s.Client(t, "alice").RenewCertificate(ctx, overdue.CertificateID, api.Renew{})
 		if err != nil || again.Status != api.JobAwaitingApproval {
@@ -321,10 +321,10 @@ func TestRenew_Overdue(t *testing.T) {
 // Turning the gate on cancels what nobody approved, and the scheduler asks for it again in its next tick, not after a
 // day: this time somebody has to approve.
 func TestRenewDue_AfterTheGateWasTurnedOn(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, false)
-		c := s.Certificate(t, p.ID)
+		p := s.CreateProfileAsOlga(t, false)
+		c := s.CreateCertificateAsOlga(t, p.ID)
 		if _, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}); err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func TestTeamOfTwo(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.asks, " asks, wrote ", c.wrote), func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				at := newScene(t, s, "alice", true)
 				at.issue("alice", "bob", api.Renew{})
 				for _, who := range c.wrote {
@@ -62,7 +62,7 @@ func TestTeamOfTwo(t *testing.T) {
 
 // Creating profiles locks no team of two out: what a new profile says is in each subject.
 func TestTeamOfTwo_NewProfile(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		spec := api.DefaultProfileSpec()
 		spec.Name, spec.RequiresApproval, spec.AllowedDNSNames = "theirs", true, []string{"**.example.com"}
 		p, err := s.Client(t, "alice").CreateProfile(context.Background(), api.CreateProfile{ProfileSpec: spec})
@@ -70,7 +70,7 @@ func TestTeamOfTwo_NewProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for asks, decides := range map[string]string{"alice": "bob", "bob": "alice"} {
-			at := &scene{t, s, p, s.CertificateBy(t, asks, p.ID)}
+			at := &scene{t, s, p, s.CreateCertificateAs(t, asks, p.ID)}
 			at.checkDeciders(at.renew(asks, api.Renew{}), []string{decides})
 		}
 	})
@@ -107,7 +107,7 @@ func (c *scene) checkDeciders(a *api.Approval, can []string) {
 			continue
 		}
 		_, err := c.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
-		servertest.RefusedWith(c.t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(c.t, err, api.CodeTwoPersonIntegrity)
 	}
 	for _, who := range can {
 		c.must(c.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{Digest: a.Digest}))

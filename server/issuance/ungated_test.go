@@ -64,7 +64,7 @@ func specOf(t *testing.T, profileID, commonName string, sans ...string) api.Cert
 func approvalRequired(t *testing.T, err error, pointers ...string) {
 	t.Helper()
 	var got []string
-	for _, f := range servertest.RefusedWith(t, err, api.CodeApprovalRequired).Errors {
+	for _, f := range servertest.RequireProblem(t, err, api.CodeApprovalRequired).Errors {
 		got = append(got, f.Pointer)
 	}
 	if !slices.Equal(got, pointers) {
@@ -83,14 +83,14 @@ func checkJobs(t *testing.T, s *servertest.Server, want int) {
 
 // One operator alone gets no name signed that is not listed, however they go about it.
 func TestUngatedNames_OnePersonAlone(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		// A certificate that two people stood behind.
-		first := s.Waiting(t, "alice")
+		first := s.RequestOlgasCertificate(t, "alice")
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, first.ID)
+		s.WaitUntilFinalAsVera(t, first.ID)
 		gated, err := olga.GetCertificate(ctx, first.CertificateID)
 		if err != nil {
 			t.Fatal(err)
@@ -157,7 +157,7 @@ func TestUngatedNames_OnePersonAlone(t *testing.T) {
 
 // Listed names of every kind are signed without approval. A name that a second person approved needs no list.
 func TestUngatedNames_Signed(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		s.SetUngatedNames(t, ungatedDev())
 		open := anyProfile(t, s, "p-open", nil)
@@ -167,14 +167,14 @@ func TestUngatedNames_Signed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
 			t.Errorf("listed names: %s %s", ended.Status, ended.ErrorMessage)
 		}
-		gated := s.Waiting(t, "alice")
+		gated := s.RequestOlgasCertificate(t, "alice")
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *gated.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
 		}
-		if ended := s.Ended(t, gated.ID); ended.Status != api.JobCompleted {
+		if ended := s.WaitUntilFinalAsVera(t, gated.ID); ended.Status != api.JobCompleted {
 			t.Errorf("approved names: %s %s", ended.Status, ended.ErrorMessage)
 		}
 	})
@@ -182,10 +182,10 @@ func TestUngatedNames_Signed(t *testing.T) {
 
 // A job that a human approved is signed, also when its profile lost its gate before the signature.
 func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		s.SetUngatedNames(t, api.UngatedLists{})
-		j := s.Waiting(t, "alice")
+		j := s.RequestOlgasCertificate(t, "alice")
 		a, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +204,7 @@ func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Restart(t)
-		if ended := s.Ended(t, j.ID); ended.Status != api.JobCompleted {
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
 			t.Errorf("%s %s", ended.Status, ended.ErrorMessage)
 		}
 		_, err = s.Client(t, "alice").RenewCertificate(ctx, j.CertificateID, api.Renew{})
@@ -214,7 +214,7 @@ func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
 
 // A write with issue=true that is refused stores nothing, and its pointers lead into its body.
 func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		s.SetUngatedNames(t, ungatedDev())
 		open := anyProfile(t, s, "p-open", nil)
@@ -223,14 +223,14 @@ func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
 		_, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
 		approvalRequired(t, err, "/sans/1")
 		_, err = olga.GetCertificate(ctx, "mc-b")
-		servertest.RefusedWith(t, err, api.CodeNotFound)
+		servertest.RequireProblem(t, err, api.CodeNotFound)
 
 		spec.SANs = []string{"z.dev.example.com"}
 		created, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
 		if err != nil || created.OpenJobID == nil {
 			t.Fatalf("%v %+v", err, created)
 		}
-		s.Ended(t, *created.OpenJobID)
+		s.WaitUntilFinalAsVera(t, *created.OpenJobID)
 		spec.SANs = []string{"z.dev.example.com", "a.example.com"}
 		_, err = olga.ReplaceCertificate(ctx, "mc-b", spec, issue)
 		approvalRequired(t, err, "/sans/1")
@@ -247,13 +247,13 @@ func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
 
 // The list binds jobs that were opened before it was set. The gate refuses them, and nothing is signed.
 func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		open := anyProfile(t, s, "p-open", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth", "serverAuth"} })
-		listed, other := s.Profile(t, false), s.Profile(t, false)
+		listed, other := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, false)
 		jobs := map[string]string{}
 		for name, c := range map[string]api.Certificate{
-			"name": s.Certificate(t, other.ID), "usage": certificateOf(t, s, "mc-usage", open.ID, "", "a.dev.example.com"),
+			"name": s.CreateCertificateAsOlga(t, other.ID), "usage": certificateOf(t, s, "mc-usage", open.ID, "", "a.dev.example.com"),
 			"listed": certificateOf(t, s, "mc-listed", listed.ID, "", "a.dev.example.com"),
 		} {
 			j, err := s.Client(t, "olga").RenewCertificate(ctx, c.ID, api.Renew{})
@@ -265,11 +265,11 @@ func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
 		s.SetUngatedNames(t, ungatedDev())
 		s.Restart(t)
 		for name, want := range map[string]string{"name": "no human approved it: /sans/0 ", "usage": "no human approved it: /extended_key_usages/0 "} {
-			if j := s.Ended(t, jobs[name]); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, want) {
+			if j := s.WaitUntilFinalAsVera(t, jobs[name]); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, want) {
 				t.Errorf("%s: %s %q", name, j.Status, j.ErrorMessage)
 			}
 		}
-		if j := s.Ended(t, jobs["listed"]); j.Status != api.JobCompleted {
+		if j := s.WaitUntilFinalAsVera(t, jobs["listed"]); j.Status != api.JobCompleted {
 			t.Errorf("listed: %s %q", j.Status, j.ErrorMessage)
 		}
 		leaves := 0
@@ -281,26 +281,26 @@ func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
 
 // The bypass is no person: what it approves must be listed, when it is asked for and again before the signature.
 func TestUngatedNames_Bypass(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, alice := context.Background(), s.Client(t, "alice")
-		gated := s.Profile(t, true)
-		before := s.Certificate(t, gated.ID)
+		gated := s.CreateProfileAsOlga(t, true)
+		before := s.CreateCertificateAsOlga(t, gated.ID)
 		bypassed, err := alice.RenewCertificate(ctx, before.ID, api.Renew{})
 		if err != nil || bypassed.Status != api.JobPending {
 			t.Fatalf("%v %+v", err, bypassed)
 		}
 		s.SetUngatedNames(t, ungatedDev())
-		_, err = alice.RenewCertificate(ctx, s.Certificate(t, gated.ID).ID, api.Renew{})
+		_, err = alice.RenewCertificate(ctx, s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
 		approvalRequired(t, err, "/sans/0")
 		listed, err := alice.RenewCertificate(ctx, certificateOf(t, s, "mc-dev", gated.ID, "", "a.dev.example.com").ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.Restart(t)
-		if j := s.Ended(t, bypassed.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it: /sans/0 ") {
+		if j := s.WaitUntilFinalAsVera(t, bypassed.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it: /sans/0 ") {
 			t.Errorf("bypassed: %s %q", j.Status, j.ErrorMessage)
 		}
-		if j := s.Ended(t, listed.ID); j.Status != api.JobCompleted {
+		if j := s.WaitUntilFinalAsVera(t, listed.ID); j.Status != api.JobCompleted {
 			t.Errorf("listed: %s %q", j.Status, j.ErrorMessage)
 		}
 	}, servertest.NoWorkers(), servertest.Bypass())
@@ -309,13 +309,13 @@ func TestUngatedNames_Bypass(t *testing.T) {
 // The scheduler is refused like anyone else: it opens no job, and says why in the log.
 func TestUngatedNames_Scheduler(t *testing.T) {
 	log := &lockedBuffer{}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := s.Certificate(t, s.Profile(t, false).ID)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
 		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Ended(t, j.ID)
+		s.WaitUntilFinalAsVera(t, j.ID)
 		s.SetUngatedNames(t, ungatedDev())
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
@@ -329,7 +329,7 @@ func TestUngatedNames_Scheduler(t *testing.T) {
 		lists.AllowedDNSNames = c.SANs
 		s.SetUngatedNames(t, lists)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, c.ID); len(jobs) != 2 || s.Ended(t, jobs[0].ID).Status != api.JobCompleted {
+		if jobs := jobsOf(t, s, c.ID); len(jobs) != 2 || s.WaitUntilFinalAsVera(t, jobs[0].ID).Status != api.JobCompleted {
 			t.Errorf("%+v", jobs)
 		}
 	}, servertest.Log(log))
@@ -339,9 +339,9 @@ func TestUngatedNames_Scheduler(t *testing.T) {
 // waits for the gate.
 func TestUngatedNames_DoNotCross(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t)
+	s := servertest.NewPostgres(t)
 	ctx := context.Background()
-	c := s.Certificate(t, s.Profile(t, false).ID)
+	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
 	names, err := rules.ListUngated(ungatedDev())
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +367,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if j := s.Ended(t, j.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it") {
+	if j := s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, "no human approved it") {
 		t.Errorf("%s %q", j.Status, j.ErrorMessage)
 	}
 
@@ -400,7 +400,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 // waitForLock waits until a statement of the database waits for a lock.
 func waitForLock(t *testing.T, s *servertest.Server) {
 	t.Helper()
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		waiting := 0
 		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 		if waiting == 0 {

@@ -32,7 +32,7 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 	}
 	for name, c := range changes {
 		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				key := s.Key(t, c.who)
 				caller := s.Client(t, c.who)
 				if _, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{}); err != nil {
@@ -40,7 +40,7 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 				}
 				c.change(t, s, key)
 				since := time.Now()
-				servertest.Eventually(t, func() error {
+				servertest.WaitUntil(t, func() error {
 					elapsed := time.Since(since)
 					_, err := caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{})
 					if err == nil && elapsed > 5*time.Second {
@@ -49,14 +49,14 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 					if err == nil {
 						return fmt.Errorf("%s is still accepted", c.who)
 					}
-					servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+					servertest.RequireProblem(t, err, api.CodeUnauthenticated)
 					return nil
 				})
 			})
 		})
 	}
 	t.Run("expired", func(t *testing.T) {
-		servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 			var key string
 			s.Write(t, func(tx *store.Tx) (err error) {
 				key, err = principal.CreateKey(tx, "vera", "short", time.Hour)
@@ -71,7 +71,7 @@ func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
 			}
 			s.Clock.Advance(time.Hour)
 			_, err = caller.GetApprovalSummary(context.Background(), client.GetApprovalSummaryOptions{})
-			servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+			servertest.RequireProblem(t, err, api.CodeUnauthenticated)
 		})
 	})
 }

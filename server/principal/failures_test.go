@@ -47,7 +47,7 @@ func (c *transactions) seen() (most, statements int) {
 func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 	t.Parallel()
 	var count transactions
-	s := servertest.Postgres(t, servertest.NoWorkers(), servertest.Trace(count.trace))
+	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.Trace(count.trace))
 	ctx := context.Background()
 	good := s.Client(t, "vera") // its key is not cached yet
 	try := func(key string) error {
@@ -61,7 +61,7 @@ func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 
 	count.reset()
 	for _, noKey := range []string{"x", "ctl_short_secret", strings.Repeat("a", 2000), "ctl_" + strings.Repeat("A", 16) + "_" + strings.Repeat("b", 43)} {
-		servertest.RefusedWith(t, try(noKey), api.CodeUnauthenticated)
+		servertest.RequireProblem(t, try(noKey), api.CodeUnauthenticated)
 	}
 	if _, statements := count.seen(); statements != 0 {
 		t.Errorf("malformed keys cost %d statements", statements)

@@ -14,18 +14,18 @@ import (
 
 // After a change of owner the former owner's keys fail, and no request of theirs waits.
 func TestChangeOwner(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		former := s.Client(t, "terraform")
-		asked := s.Waiting(t, "terraform")
+		asked := s.RequestOlgasCertificate(t, "terraform")
 		done := s.ChangeOwner(t, "terraform", "bob")
 		if len(done.RevokedKeys) != 1 || len(done.CancelledRequests) != 1 || done.CancelledRequests[0] != *asked.ApprovalID {
 			t.Errorf("it did %+v", done)
 		}
 		_, err := former.RenewCertificate(ctx, asked.CertificateID, api.Renew{})
-		servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		servertest.RequireProblem(t, err, api.CodeUnauthenticated)
 		_, err = s.Client(t, "alice").ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeAlreadyDecided)
+		servertest.RequireProblem(t, err, api.CodeAlreadyDecided)
 		checkEvents(t, s, "terraform", "principal_owner_changed", "principal_created")
 		checkEvents(t, s, done.RevokedKeys[0], "key_revoked", "key_created")
 
@@ -35,7 +35,7 @@ func TestChangeOwner(t *testing.T) {
 			t.Fatalf("%v, %+v", err, j)
 		}
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		// Giving a service to its owner changes nothing.
 		if done := s.ChangeOwner(t, "terraform", "bob"); len(done.RevokedKeys)+len(done.CancelledRequests) > 0 {
 			t.Errorf("the same owner again: %+v", done)
@@ -48,24 +48,24 @@ func TestChangeOwner(t *testing.T) {
 
 // The service of a new owner gets no answer that was stored for the former owner.
 func TestChangeOwner_ReplaysNothing(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		id := s.Certificate(t, s.Profile(t, true).ID).ID
+		id := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID
 		if _, err := s.Client(t, "terraform").RenewCertificate(ctx, id, api.Renew{}, client.IdempotencyKey("once")); err != nil {
 			t.Fatal(err)
 		}
 		s.ChangeOwner(t, "terraform", "bob")
 		_, err := newClient(t, s, "terraform").RenewCertificate(ctx, id, api.Renew{}, client.IdempotencyKey("once"))
-		servertest.RefusedWith(t, err, api.CodeIdempotencyKeyReused)
+		servertest.RequireProblem(t, err, api.CodeIdempotencyKeyReused)
 	}, servertest.NoWorkers())
 }
 
 // A change of owner waits for a request that is being made, and then cancels the request.
 func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 	t.Parallel()
-	s := servertest.Postgres(t, servertest.NoWorkers())
+	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	ctx := context.Background()
-	id := s.Certificate(t, s.Profile(t, true).ID).ID
+	id := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID
 	terraform := s.Client(t, "terraform")
 
 	held, release := make(chan struct{}), make(chan struct{})
@@ -105,9 +105,9 @@ func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 
 // Enabling a person leaves their keys revoked. Their services keep their keys.
 func TestDisable_RevokesForGood(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		id := s.Certificate(t, s.Profile(t, true).ID).ID
+		id := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID
 		alice, terraform := s.Client(t, "alice"), s.Client(t, "terraform")
 		done := s.Disable(t, "alice")
 		if len(done.RevokedKeys) != 1 || len(done.StoppedServices) != 1 || done.StoppedServices[0] != "terraform" {
@@ -122,7 +122,7 @@ func TestDisable_RevokesForGood(t *testing.T) {
 		}
 		s.Write(t, func(tx *store.Tx) error { return principal.Enable(tx, "alice") })
 		_, err = alice.RenewCertificate(ctx, id, api.Renew{})
-		servertest.RefusedWith(t, err, api.CodeUnauthenticated)
+		servertest.RequireProblem(t, err, api.CodeUnauthenticated)
 		if _, err := terraform.RenewCertificate(ctx, id, api.Renew{}); err != nil {
 			t.Error(err)
 		}
@@ -131,7 +131,7 @@ func TestDisable_RevokesForGood(t *testing.T) {
 
 // The last successor is accountable for earlier certificates. A person stays accountable for later ones.
 func TestSuccessor(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		since := map[string]time.Time{"start": s.Store.Now()}
 		for _, step := range [][2]string{{"alice", "bob"}, {"carol", "vera"}, {"bob", "alice"}, {"alice", "olga"}} {
 			s.Clock.Advance(time.Minute)

@@ -60,9 +60,9 @@ func labelled(spec api.ProfileSpec, team string) api.ProfileSpec {
 
 // An edit waits. Its author cannot approve it. When another person approves it, it is stored once, as it was sent.
 func TestEdit_IsApproved(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		spec := gateOff(p.ProfileSpec)
 		spec.AllowedDNSNames = []string{"z.example.com", "a.example.com"} // their order is kept
 		a := waits(t, s, "terraform", p.ID, spec, client.IfMatch(p.Version), client.EditOptions{Reason: "release"})
@@ -82,7 +82,7 @@ func TestEdit_IsApproved(t *testing.T) {
 		}
 		for _, who := range []string{"alice", "terraform"} {
 			_, err := s.Client(t, who).ApproveApproval(ctx, a.ID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{Digest: a.Digest}); err != nil {
 			t.Fatal(err)
@@ -104,8 +104,8 @@ func TestEdit_IsApproved(t *testing.T) {
 // Only one edit waits. The same edit is found again. Another edit by the same person replaces it, and an edit by another
 // person is refused.
 func TestEdit_OneWaits(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
 		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		for _, who := range []string{"alice", "terraform", "bob"} {
 			if again := waits(t, s, who, p.ID, gateOff(p.ProfileSpec)); again.ID != first.ID {
@@ -113,7 +113,7 @@ func TestEdit_OneWaits(t *testing.T) {
 			}
 		}
 		_, err := put(t, s, "bob", p.ID, allowing(p.ProfileSpec, "bob.example.com"))
-		if refusal := servertest.RefusedWith(t, err, api.CodeEditAlreadyPending); refusal.ApprovalID != first.ID {
+		if refusal := servertest.RequireProblem(t, err, api.CodeEditAlreadyPending); refusal.ApprovalID != first.ID {
 			t.Errorf("the refusal names %q", refusal.ApprovalID)
 		}
 		second := waits(t, s, "terraform", p.ID, allowing(p.ProfileSpec, "alice.example.com"))
@@ -138,9 +138,9 @@ func TestEdit_OneWaits(t *testing.T) {
 // A rejected edit is requested again only with resubmit. An edit that ended in another way is requested again at once.
 // The new approval names the old one.
 func TestEdit_Again(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		edit := gateOff(p.ProfileSpec)
 		expired := waits(t, s, "alice", p.ID, edit)
 		s.Clock.Advance(200 * time.Hour)
@@ -159,7 +159,7 @@ func TestEdit_Again(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := put(t, s, "bob", p.ID, edit)
-		refusal := servertest.RefusedWith(t, err, api.CodeEditRejected)
+		refusal := servertest.RequireProblem(t, err, api.CodeEditRejected)
 		if refusal.ApprovalID != rejected.ID || refusal.DecidedBy != "bob" || refusal.Note != "not on a Friday" {
 			t.Errorf("the refusal says %+v", refusal)
 		}
@@ -172,9 +172,9 @@ func TestEdit_Again(t *testing.T) {
 
 // An edit applies only to the version that it was based on. A change of the version closes it.
 func TestEdit_ClosedByAnotherVersion(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		a := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		disabled := p.ProfileSpec
 		disabled.Enabled = false
@@ -185,7 +185,7 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 			t.Errorf("the edit of another version is %+v", a)
 		}
 		_, err := s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeAlreadyDecided)
+		servertest.RequireProblem(t, err, api.CodeAlreadyDecided)
 		again := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		if again.PreviousApprovalID == nil || *again.PreviousApprovalID != a.ID {
 			t.Errorf("previous: %v", again.PreviousApprovalID)
@@ -204,8 +204,8 @@ func TestEdit_ClosedByAnotherVersion(t *testing.T) {
 // An edit expires at its deadline, even before the reaper runs. It blocks no later edit, and the next call records the
 // expiry.
 func TestEdit_Overdue(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
 		overdue := func(a api.Approval) {
 			t.Helper()
 			if a := stateOf(t, s, a.ID); a.State != api.ApprovalExpired || *a.DecidedBy != "system-reaper" {
@@ -238,18 +238,18 @@ func TestEdit_Overdue(t *testing.T) {
 
 // If another profile takes the name while the edit waits, the edit cannot apply any more.
 func TestEdit_SubjectChanged(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
 		renamed := p.ProfileSpec
 		renamed.Name = "taken"
 		a := waits(t, s, "alice", p.ID, renamed)
-		other := s.Profile(t, false)
+		other := s.CreateProfileAsOlga(t, false)
 		other.Name = "taken"
 		if _, err := put(t, s, "olga", other.ID, other.ProfileSpec); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Client(t, "bob").ApproveApproval(context.Background(), a.ID, api.Decision{})
-		servertest.RefusedWith(t, err, api.CodeSubjectChanged)
+		servertest.RequireProblem(t, err, api.CodeSubjectChanged)
 		if a := stateOf(t, s, a.ID); a.State != api.ApprovalCancelled {
 			t.Errorf("the edit is %+v", a)
 		}
@@ -259,9 +259,9 @@ func TestEdit_SubjectChanged(t *testing.T) {
 // Description and labels apply at once and do not close the waiting edit. If that edit is approved, it keeps the newer
 // description and labels. If it is rejected, the same edit stays rejected.
 func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		a := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "alice's"))
 		var subject struct {
 			BaseVersion   int64 `json:"base_version"`
@@ -296,7 +296,7 @@ func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = put(t, s, "alice", p.ID, gateOff(labelled(p.ProfileSpec, "washed off")))
-		servertest.RefusedWith(t, err, api.CodeEditRejected)
+		servertest.RequireProblem(t, err, api.CodeEditRejected)
 
 		second := waits(t, s, "alice", p.ID, labelled(gateOff(p.ProfileSpec), "too early"), client.EditOptions{Resubmit: true})
 		for _, again := range []struct{ who, team string }{{"alice", "alice's"}, {"bob", "bob's"}} {
@@ -326,9 +326,9 @@ func TestEdit_NotesAreNoPartOfIt(t *testing.T) {
 
 // If the rules changed and changed back, an earlier edit must be requested again.
 func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		rejected := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		if _, err := s.Client(t, "bob").RejectApproval(ctx, rejected.ID, api.Decision{}); err != nil {
 			t.Fatal(err)
@@ -347,9 +347,9 @@ func TestEdit_RulesChangedAndChangedBack(t *testing.T) {
 
 // A rejection still counts after the edit was resubmitted and withdrawn, and after another edit was requested.
 func TestEdit_RejectionStays(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := t.Context()
-		p := s.Profile(t, true)
+		p := s.CreateProfileAsOlga(t, true)
 		edit := gateOff(p.ProfileSpec)
 		rejected := waits(t, s, "alice", p.ID, edit)
 		if _, err := s.Client(t, "bob").RejectApproval(ctx, rejected.ID, api.Decision{}); err != nil {
@@ -366,7 +366,7 @@ func TestEdit_RejectionStays(t *testing.T) {
 		}
 		withdraw(waits(t, s, "alice", p.ID, edit, client.EditOptions{Resubmit: true}))
 		_, err := put(t, s, "alice", p.ID, edit)
-		if refusal := servertest.RefusedWith(t, err, api.CodeEditRejected); refusal.ApprovalID != rejected.ID {
+		if refusal := servertest.RequireProblem(t, err, api.CodeEditRejected); refusal.ApprovalID != rejected.ID {
 			t.Errorf("the refusal says %+v", refusal)
 		}
 		edit.MaxSANs++
@@ -383,8 +383,8 @@ func TestEdit_RejectionStays(t *testing.T) {
 
 // An edit also waits if it was sent to a server with a clock behind the server that created the profile.
 func TestEdit_ClockBehind(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
 		s.Clock.Advance(-time.Second)
 		first := waits(t, s, "alice", p.ID, gateOff(p.ProfileSpec))
 		waits(t, s, "alice", p.ID, allowing(p.ProfileSpec, "new.example.com"))

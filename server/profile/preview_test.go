@@ -36,8 +36,8 @@ func rows(t *testing.T, s *servertest.Server) map[string]int {
 
 // A preview of a new profile has the outcome of POST. It writes nothing, not even for an operator.
 func TestPreview_Create(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		taken := s.Profile(t, true)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		taken := s.CreateProfileAsOlga(t, true)
 		spec := taken.ProfileSpec
 		spec.Name = "new"
 		refusedWith := func(what string, preview api.EditPreview, code api.Code, pointers ...string) {
@@ -84,12 +84,12 @@ func TestPreview_Create(t *testing.T) {
 
 // The preview has the effects of an edit. If the edit applies at once, the answer has them too.
 func TestPreview_Effects(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		p := s.Profile(t, false)
+		p := s.CreateProfileAsOlga(t, false)
 		var names []string
 		for i := range 3 {
-			c := s.Certificate(t, p.ID)
+			c := s.CreateCertificateAsOlga(t, p.ID)
 			names = append(names, c.CommonName)
 			if i > 0 {
 				if _, err := olga.RenewCertificate(ctx, c.ID, api.Renew{}); err != nil {
@@ -139,7 +139,7 @@ func TestPreview_Effects(t *testing.T) {
 		if preview := foretold(t, s, "vera", p.ID, further); preview.Outcome != api.EditWaits || preview.Effects != (api.EditEffects{RenewalsBlocked: 1}) {
 			t.Errorf("%+v", preview)
 		}
-		idle := s.Profile(t, false)
+		idle := s.CreateProfileAsOlga(t, false)
 		idle.RequiresApproval = true
 		if answer, err := olga.ReplaceProfile(ctx, idle.ID, idle.ProfileSpec); err != nil || answer.Effects == nil || *answer.Effects != (api.EditEffects{}) {
 			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
@@ -156,9 +156,9 @@ func TestPreview_Effects(t *testing.T) {
 
 // If a profile has more certificates than are checked, a warning says so.
 func TestPreview_ManyCertificates(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, false)
-		c := s.Certificate(t, p.ID)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, false)
+		c := s.CreateCertificateAsOlga(t, p.ID)
 		s.Exec(t, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
 			INSERT INTO certificates (uid, id, spec, version, spki_sha256, created_at, updated_at)
 			SELECT uid || '-' || i, id || '-' || i, spec, version, spki_sha256, created_at, updated_at FROM certificates, n WHERE id = ?`, c.ID)
@@ -172,5 +172,5 @@ func TestPreview_ManyCertificates(t *testing.T) {
 		if preview := foretold(t, s, "vera", p.ID, p.ProfileSpec); preview.Effects.RenewalsBlocked != 1001 || len(preview.Warnings) > 0 {
 			t.Errorf("%+v", preview)
 		}
-	}, servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }

@@ -36,10 +36,10 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 		{"allow more without a gate", false, func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditApplies},
 		{"against the rules", true, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 1 }, api.EditRefused},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		for _, c := range cases {
-			before := s.Profile(t, c.gated)
+			before := s.CreateProfileAsOlga(t, c.gated)
 			spec := before.ProfileSpec
 			spec.AllowedKeyAlgorithms = slices.Clone(spec.AllowedKeyAlgorithms)
 			c.edit(&spec)
@@ -51,7 +51,7 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 			var waiting *client.AwaitingApprovalError
 			switch {
 			case c.want == api.EditRefused:
-				servertest.RefusedWith(t, err, api.CodeInvalidRequest)
+				servertest.RequireProblem(t, err, api.CodeInvalidRequest)
 			case errors.As(err, &waiting) != (c.want == api.EditWaits):
 				t.Fatalf("%s: %v", c.name, err)
 			}
@@ -75,11 +75,11 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 
 // A profile cannot be deleted while a live certificate refers to it. After archiving and deleting, both ids are free.
 func TestDelete_InUse(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		p := s.Profile(t, true)
-		c := s.Certificate(t, p.ID)
-		refusal := servertest.RefusedWith(t, olga.DeleteProfile(ctx, p.ID), api.CodeInUse)
+		p := s.CreateProfileAsOlga(t, true)
+		c := s.CreateCertificateAsOlga(t, p.ID)
+		refusal := servertest.RequireProblem(t, olga.DeleteProfile(ctx, p.ID), api.CodeInUse)
 		if diff := cmp.Diff([]api.Ref{{Type: "certificate", ID: c.ID}}, refusal.UsedBy); diff != "" || refusal.UsedByCount != 1 {
 			t.Errorf("used by: %s", diff)
 		}
@@ -100,23 +100,23 @@ func TestDelete_InUse(t *testing.T) {
 
 // An id and a name belong to one profile, and the refusal names that profile.
 func TestCreate_AlreadyExists(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		p, other := s.Profile(t, false), s.Profile(t, false)
+		p, other := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, false)
 		sameID := api.CreateProfile{ID: p.ID, ProfileSpec: api.DefaultProfileSpec()}
 		sameID.Name = "new"
 		_, err := olga.CreateProfile(ctx, sameID)
-		if got := servertest.RefusedWith(t, err, api.CodeAlreadyExists).ID; got != p.ID {
+		if got := servertest.RequireProblem(t, err, api.CodeAlreadyExists).ID; got != p.ID {
 			t.Errorf("the id is %q", got)
 		}
 		_, err = olga.CreateProfile(ctx, api.CreateProfile{ProfileSpec: p.ProfileSpec})
-		if got := servertest.RefusedWith(t, err, api.CodeAlreadyExists).ID; got != p.ID {
+		if got := servertest.RequireProblem(t, err, api.CodeAlreadyExists).ID; got != p.ID {
 			t.Errorf("the id is %q", got)
 		}
 		renamed := other.ProfileSpec
 		renamed.Name = p.Name
 		_, err = olga.ReplaceProfile(ctx, other.ID, renamed)
-		if got := servertest.RefusedWith(t, err, api.CodeAlreadyExists).ID; got != p.ID {
+		if got := servertest.RequireProblem(t, err, api.CodeAlreadyExists).ID; got != p.ID {
 			t.Errorf("the id is %q", got)
 		}
 	})

@@ -5,22 +5,22 @@ import (
 	"testing"
 )
 
-// databaseVariable names the one database of a run, sqlite or postgres. If it is not set, a run has both.
+// databaseVariable names the only database of a run: sqlite or postgres. If it is not set, a run has both.
 const databaseVariable = "CERTCTL_TEST_DATABASE"
 
 // NeedSQLite skips a test in a run without SQLite.
 func NeedSQLite(t testing.TB) {
 	t.Helper()
-	need(t, "sqlite")
+	skipUnlessTested(t, "sqlite")
 }
 
 // NeedPostgres skips a test in a run without PostgreSQL.
 func NeedPostgres(t testing.TB) {
 	t.Helper()
-	need(t, "postgres")
+	skipUnlessTested(t, "postgres")
 }
 
-func need(t testing.TB, database string) {
+func skipUnlessTested(t testing.TB, database string) {
 	t.Helper()
 	switch only := os.Getenv(databaseVariable); only {
 	case "", database:

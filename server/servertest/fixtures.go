@@ -19,7 +19,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// CSR makes a certificate request with a fresh key that asks for no name.
+// CSR makes a certificate request with a fresh key and no names.
 func CSR(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -35,8 +35,8 @@ func CSR(t testing.TB) string {
 
 var serial atomic.Int64
 
-// Profile makes a profile that allows any name below example.com.
-func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
+// CreateProfileAsOlga makes a profile that allows any name below example.com.
+func (s *Server) CreateProfileAsOlga(t testing.TB, gated bool) api.Profile {
 	t.Helper()
 	spec := api.DefaultProfileSpec()
 	spec.Name = fmt.Sprintf("profile %d", serial.Add(1))
@@ -49,7 +49,7 @@ func (s *Server) Profile(t testing.TB, gated bool) api.Profile {
 	return p
 }
 
-// SetUngatedNames lists what may be signed without approval, as the command does.
+// SetUngatedNames replaces the names that may be signed without approval, as the command does.
 func (s *Server) SetUngatedNames(t testing.TB, lists api.UngatedLists) {
 	t.Helper()
 	names, err := rules.ListUngated(lists)
@@ -59,14 +59,14 @@ func (s *Server) SetUngatedNames(t testing.TB, lists api.UngatedLists) {
 	s.Write(t, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, names) })
 }
 
-// Certificate makes a certificate of olga's under a profile.
-func (s *Server) Certificate(t testing.TB, profileID string) api.Certificate {
+// CreateCertificateAsOlga makes a certificate under a profile.
+func (s *Server) CreateCertificateAsOlga(t testing.TB, profileID string) api.Certificate {
 	t.Helper()
-	return s.CertificateBy(t, "olga", profileID)
+	return s.CreateCertificateAs(t, "olga", profileID)
 }
 
-// CertificateBy makes a certificate of somebody's under a profile.
-func (s *Server) CertificateBy(t testing.TB, creator, profileID string) api.Certificate {
+// CreateCertificateAs makes a certificate under a profile, as a principal.
+func (s *Server) CreateCertificateAs(t testing.TB, creator, profileID string) api.Certificate {
 	t.Helper()
 	spec := api.DefaultCertificateSpec()
 	name := fmt.Sprintf("host-%d.example.com", serial.Add(1))
@@ -78,10 +78,11 @@ func (s *Server) CertificateBy(t testing.TB, creator, profileID string) api.Cert
 	return c
 }
 
-// Waiting makes a certificate under a new gated profile and has someone renew it. The job awaits its approval.
-func (s *Server) Waiting(t testing.TB, by string) api.Job {
+// RequestOlgasCertificate requests a certificate, as a principal. olga makes the certificate and its gated profile. The job
+// awaits its approval.
+func (s *Server) RequestOlgasCertificate(t testing.TB, by string) api.Job {
 	t.Helper()
-	c := s.Certificate(t, s.Profile(t, true).ID)
+	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 	j, err := s.Client(t, by).RenewCertificate(context.Background(), c.ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
@@ -92,11 +93,11 @@ func (s *Server) Waiting(t testing.TB, by string) api.Job {
 	return j
 }
 
-// Ended waits until a job is final.
-func (s *Server) Ended(t testing.TB, jobID string) api.Job {
+// WaitUntilFinalAsVera waits until a job is final, and returns the job.
+func (s *Server) WaitUntilFinalAsVera(t testing.TB, jobID string) api.Job {
 	t.Helper()
 	var j api.Job
-	Eventually(t, func() (err error) {
+	WaitUntil(t, func() (err error) {
 		if j, err = s.Client(t, "vera").GetJob(context.Background(), jobID); err == nil && j.FinishedAt == nil {
 			err = fmt.Errorf("job %s is %s", jobID, j.Status)
 		}
@@ -105,8 +106,8 @@ func (s *Server) Ended(t testing.TB, jobID string) api.Job {
 	return j
 }
 
-// Eventually tries f until it returns nil. The limit is for a machine that has much else to do.
-func Eventually(t testing.TB, f func() error) {
+// WaitUntil calls f until f returns nil. The limit allows for a slow machine.
+func WaitUntil(t testing.TB, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
@@ -121,10 +122,10 @@ func Eventually(t testing.TB, f func() error) {
 	}
 }
 
-// WaitForLocks waits until so many statements of the database wait for locks; PostgreSQL only.
+// WaitForLocks waits until at least want statements of the database wait for locks; PostgreSQL only.
 func (s *Server) WaitForLocks(t testing.TB, want int) {
 	t.Helper()
-	Eventually(t, func() error {
+	WaitUntil(t, func() error {
 		waiting := 0
 		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 		if waiting < want {
@@ -134,8 +135,8 @@ func (s *Server) WaitForLocks(t testing.TB, want int) {
 	})
 }
 
-// RefusedWith fails the test unless err is a problem with the code, and returns it.
-func RefusedWith(t testing.TB, err error, code api.Code) *api.Problem {
+// RequireProblem fails the test unless err is a problem with the code. It returns the problem.
+func RequireProblem(t testing.TB, err error, code api.Code) *api.Problem {
 	t.Helper()
 	var p *api.Problem
 	if !errors.As(err, &p) {

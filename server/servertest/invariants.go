@@ -7,10 +7,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Invariants are queries that find what must never be. They hold at every moment, on both databases, and each gives
-// the ids of what breaks it.
+// Invariants hold at every moment, on both databases. Each query returns the ids of the rows that break the invariant.
 var Invariants = []struct{ Name, Query string }{
-	{"a decided approval has a decider and a time, a cancelled one who closed it and why", `
+	{"a decided approval has a decider and a time; a cancelled approval has a closer and a cause", `
 		SELECT id FROM approvals WHERE (state IN ('pending', 'cancelled')) <> (decided_by IS NULL) OR (decided_by IS NULL) <> (decided_at IS NULL)
 			OR (state = 'cancelled') <> (closed_by IS NOT NULL) OR (closed_by IS NULL) <> (closed_at IS NULL)
 			OR (state IN ('expired', 'cancelled')) <> (cause IS NOT NULL)`},
@@ -19,7 +18,7 @@ var Invariants = []struct{ Name, Query string }{
 	{"a job whose request ended has its cause", `
 		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE a.cause IS NOT NULL AND a.cause <> j.cause
 			OR a.state = 'rejected' AND j.cause <> 'approval_rejected'`},
-	{"nobody who stands behind a request decided it", `
+	{"no excluded person decided a request", `
 		SELECT id FROM approvals WHERE state IN ('approved', 'rejected')
 			AND (decided_by IN (accountable, requested_by) OR replace(excluded, '"' || decided_by || '"', '') <> excluded)`},
 	{"nobody decided over a name or key that they wrote since a human approved last, unless the requester stood for them", `
@@ -58,7 +57,7 @@ var Invariants = []struct{ Name, Query string }{
 	{"only a person approves or rejects", `
 		SELECT a.id FROM approvals a LEFT JOIN principals p ON p.id = a.decided_by
 			WHERE a.state IN ('approved', 'rejected') AND (p.kind IS NULL OR p.kind <> 'human') AND a.decided_by <> 'system-bypass'`},
-	{"the bypass leaves its mark", `
+	{"an approval by the bypass has its audit row", `
 		SELECT a.id FROM approvals a WHERE a.decided_by = 'system-bypass' AND (a.state <> 'approved' OR 1 <> (SELECT count(*)
 			FROM audit_events e WHERE e.resource_id = a.id AND e.action = 'approval_bypassed' AND e.actor = 'system-bypass' AND e.actor_type = 'System'))`},
 	{"a decision came before its deadline", `
@@ -66,12 +65,12 @@ var Invariants = []struct{ Name, Query string }{
 	{"an issuance approval and its job name each other", `
 		SELECT a.id FROM approvals a LEFT JOIN jobs j ON j.id = a.job_id AND j.approval_id = a.id AND j.digest = a.digest AND j.subject = a.subject
 			WHERE a.kind = 'issuance' AND j.id IS NULL`},
-	{"a job that has an approval waits as long as it does", `
+	{"a job with an approval waits while the approval is pending", `
 		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE (a.state = 'pending') <> (j.status = 'AwaitingApproval')`},
-	{"a job whose approval ended otherwise is cancelled", `
+	{"a job whose approval was rejected, expired or cancelled is cancelled", `
 		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id
 			WHERE a.state IN ('rejected', 'expired', 'cancelled') AND j.status <> 'Cancelled'`},
-	{"an expired approval's job says so", `
+	{"the job of an expired approval has its message", `
 		SELECT j.id FROM jobs j JOIN approvals a ON a.id = j.approval_id WHERE a.state = 'expired' AND j.error_message <> 'approval expired'`},
 	{"an intent of a job with an approval is for the approved digest", `
 		SELECT i.job_id FROM intents i JOIN jobs j ON j.id = i.job_id LEFT JOIN approvals a ON a.id = j.approval_id
@@ -83,7 +82,7 @@ var Invariants = []struct{ Name, Query string }{
 		SELECT l.serial_number FROM leaves l LEFT JOIN intents i ON i.job_id = l.job_id AND i.serial_number = l.serial_number
 			LEFT JOIN jobs j ON j.id = l.job_id AND j.serial_number = l.serial_number AND j.status = 'Completed'
 			WHERE i.job_id IS NULL OR j.id IS NULL`},
-	{"a leaf has the key that was asked for, and approved if it had to be", `
+	{"a leaf has the key of its job's subject, and of the approval if there is one", `
 		SELECT l.serial_number FROM leaves l JOIN jobs j ON j.id = l.job_id LEFT JOIN approvals a ON a.id = j.approval_id
 			WHERE j.subject NOT LIKE '%"' || l.spki_sha256 || '"%' OR (a.id IS NOT NULL AND (a.subject <> j.subject OR a.state <> 'approved'))`},
 	{"nobody who is disabled has an open request", `
@@ -96,7 +95,7 @@ var Invariants = []struct{ Name, Query string }{
 		SELECT j.id FROM jobs j LEFT JOIN leaves l ON l.job_id = j.id WHERE j.status = 'Completed' AND l.job_id IS NULL`},
 	{"a certificate has one open job", `
 		SELECT certificate_uid FROM jobs WHERE status IN ('AwaitingApproval', 'Pending', 'Running') GROUP BY certificate_uid HAVING count(*) > 1`},
-	{"a certificate shows its newest leaf", `
+	{"the current leaf of a certificate is its newest", `
 		SELECT c.uid FROM certificates c LEFT JOIN leaves l ON l.serial_number = c.current_serial AND l.certificate_uid = c.uid
 			WHERE (c.current_serial IS NOT NULL AND l.serial_number IS NULL)
 			OR EXISTS (SELECT 1 FROM leaves newer WHERE newer.certificate_uid = c.uid AND newer.created_at > l.created_at)
@@ -104,18 +103,18 @@ var Invariants = []struct{ Name, Query string }{
 	{"an archived certificate has no open job", `
 		SELECT c.uid FROM certificates c JOIN jobs j ON j.certificate_uid = c.uid
 			WHERE c.archived_at IS NOT NULL AND j.status IN ('AwaitingApproval', 'Pending', 'Running')`},
-	{"every approval was asked for, once, in the audit trail", `
+	{"every approval has one audit row of its request", `
 		SELECT a.id FROM approvals a WHERE 1 <> (SELECT count(*) FROM audit_events e
 			WHERE e.resource_id = a.id AND e.action = 'approval_requested' AND e.actor = a.requested_by)`},
-	{"every end of an approval is in the audit trail, once, with its actor", `
+	{"every end of an approval has one audit row, with its actor", `
 		SELECT a.id FROM approvals a WHERE a.state <> 'pending' AND 1 <> (SELECT count(*) FROM audit_events e
 			WHERE e.resource_id = a.id AND e.actor = COALESCE(a.decided_by, a.closed_by) AND (e.action = 'approval_' || a.state
 				OR (a.state = 'cancelled' AND e.action = 'approval_withdrawn')
 				OR (a.decided_by = 'system-bypass' AND e.action = 'approval_bypassed')))`},
-	{"the audit trail tells of no decision that was not made", `
+	{"the audit trail has no decision that was not made", `
 		SELECT e.id FROM audit_events e JOIN approvals a ON a.id = e.resource_id
 			WHERE e.action IN ('approval_approved', 'approval_rejected', 'approval_expired') AND e.action <> 'approval_' || a.state`},
-	{"every leaf and every intent is in the audit trail, once", `
+	{"every leaf and every intent has one audit row", `
 		SELECT i.job_id FROM intents i WHERE 1 <> (SELECT count(*) FROM audit_events e
 			WHERE e.resource_id = i.job_id AND e.action = 'issuance_admitted')
 		UNION ALL SELECT l.serial_number FROM leaves l JOIN certificates c ON c.uid = l.certificate_uid

@@ -16,23 +16,23 @@ import (
 
 const postgresVariable = "CERTCTL_TEST_POSTGRES_URL"
 
-// freshDatabase makes a database of a migrated template and drops it when the test ends.
-func freshDatabase(t testing.TB) string {
+// createMigratedDatabase copies a migrated template to a new database, and drops the copy when the test ends.
+func createMigratedDatabase(t testing.TB) string {
 	t.Helper()
 	NeedPostgres(t)
 	baseURL(t)
-	copying, err := copyOfTemplate()
+	clause, err := templateClause()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return makeDatabase(t, copying)
+	return createDatabase(t, clause)
 }
 
-// EmptyDatabase makes a PostgreSQL database without tables and drops it when the test ends.
-func EmptyDatabase(t testing.TB) string {
+// CreateEmptyDatabase makes a PostgreSQL database without tables, and drops it when the test ends.
+func CreateEmptyDatabase(t testing.TB) string {
 	t.Helper()
 	NeedPostgres(t)
-	return makeDatabase(t, "")
+	return createDatabase(t, "")
 }
 
 func baseURL(t testing.TB) string {
@@ -44,10 +44,10 @@ func baseURL(t testing.TB) string {
 	return base
 }
 
-func makeDatabase(t testing.TB, copying string) string {
+func createDatabase(t testing.TB, clause string) string {
 	t.Helper()
 	base, name := baseURL(t), store.NewID("t")
-	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q %s`, name, copying)); err != nil {
+	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q %s`, name, clause)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -58,9 +58,9 @@ func makeDatabase(t testing.TB, copying string) string {
 	return databaseURL(base, name)
 }
 
-// copyOfTemplate is the clause of CREATE DATABASE that copies a migrated template. Each test binary has one template. The
-// private PostgreSQL goes away with it.
-var copyOfTemplate = sync.OnceValues(func() (string, error) {
+// templateClause returns the clause of CREATE DATABASE that copies a migrated template. Each test binary has one template. It
+// ends with the private PostgreSQL.
+var templateClause = sync.OnceValues(func() (string, error) {
 	base, name := os.Getenv(postgresVariable), store.NewID("template")
 	if err := execute(base, fmt.Sprintf(`CREATE DATABASE %q`, name)); err != nil {
 		return "", err
@@ -78,11 +78,11 @@ var copyOfTemplate = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	// Since version 15, PostgreSQL writes every page of a copy into its log, unless it is told to copy the files.
+	// Since version 15, PostgreSQL logs every page of a copy, unless the strategy is to copy the files.
 	clause := fmt.Sprintf("TEMPLATE %q", name)
-	var strategies bool
-	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int >= 150000`).Scan(&strategies)
-	if strategies {
+	var hasStrategy bool
+	err = conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int >= 150000`).Scan(&hasStrategy)
+	if hasStrategy {
 		clause += " STRATEGY FILE_COPY"
 	}
 	return clause, err
@@ -91,7 +91,7 @@ var copyOfTemplate = sync.OnceValues(func() (string, error) {
 func databaseURL(base, name string) string {
 	parsed, err := url.Parse(base)
 	if err != nil {
-		panic(err) // the connection above has parsed it
+		panic(err) // cannot fail: the connection above has parsed it
 	}
 	parsed.Path = "/" + name
 	return parsed.String()

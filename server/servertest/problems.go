@@ -12,47 +12,46 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// operationCodes lists the codes that the OpenAPI document gives each operation: method, path, codes.
+// operationCodes are the codes that the OpenAPI document lists: method, path, codes.
 type operationCodes map[string]map[string][]string
 
-// checkProblems fails the test if an operation answers a problem whose code the OpenAPI document does not list for that
-// operation.
+// checkProblems fails the test if an answer is a problem whose code the OpenAPI document does not list for the operation.
 func checkProblems(t testing.TB, handler http.Handler) http.Handler {
 	t.Helper()
 	codes := readCodes(t, handler)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen := &problemRecorder{ResponseWriter: w}
-		handler.ServeHTTP(seen, r)
-		if seen.problem == nil {
+		recorder := &problemRecorder{ResponseWriter: w}
+		handler.ServeHTTP(recorder, r)
+		if recorder.problem == nil {
 			return
 		}
 		var p api.Problem
-		if err := json.Unmarshal(seen.problem.Bytes(), &p); err != nil {
+		if err := json.Unmarshal(recorder.problem.Bytes(), &p); err != nil {
 			return // the answer broke off
 		}
-		path, listed := codes.of(r.Method, r.URL.Path)
-		if path != "" && !slices.Contains(listed, string(p.Code())) {
+		path, known := codes.find(r.Method, r.URL.Path)
+		if path != "" && !slices.Contains(known, string(p.Code())) {
 			t.Errorf("%s %s answers %s, which its operation in the OpenAPI document does not list: add the code in routes.go", r.Method, path, p.Code())
 		}
 	})
 }
 
-// of returns the operation of a request; an empty path if there is none.
-func (d operationCodes) of(method, path string) (template string, codes []string) {
+// find returns the path and the codes of the operation of a request; an empty path if there is none.
+func (d operationCodes) find(method, path string) (template string, codes []string) {
 	for candidate, codes := range d[strings.ToLower(method)] {
 		if candidate == path {
 			return candidate, codes
 		}
-		if matches(candidate, path) {
+		if matchesTemplate(candidate, path) {
 			template = candidate
 		}
 	}
 	return template, d[strings.ToLower(method)][template]
 }
 
-func matches(template, path string) bool {
-	wanted, parts := strings.Split(template, "/"), strings.Split(path, "/")
-	return slices.EqualFunc(wanted, parts, func(want, part string) bool { return want == part || strings.HasPrefix(want, "{") })
+func matchesTemplate(template, path string) bool {
+	names, parts := strings.Split(template, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(names, parts, func(name, part string) bool { return name == part || strings.HasPrefix(name, "{") })
 }
 
 func readCodes(t testing.TB, handler http.Handler) operationCodes {
@@ -79,22 +78,22 @@ func readCodes(t testing.TB, handler http.Handler) operationCodes {
 			if codes[method] == nil {
 				codes[method] = map[string][]string{}
 			}
-			listed := []string{}
+			ofOperation := []string{}
 			for _, r := range operation.Responses {
 				if code, ok := strings.CutPrefix(r.Ref, "#/components/responses/"); ok {
-					listed = append(listed, code)
+					ofOperation = append(ofOperation, code)
 				}
 				for code := range r.Content["application/problem+json"].Examples {
-					listed = append(listed, code)
+					ofOperation = append(ofOperation, code)
 				}
 			}
-			codes[method][path] = listed
+			codes[method][path] = ofOperation
 		}
 	}
 	return codes
 }
 
-// problemRecorder copies the body of an answer that is a problem.
+// problemRecorder copies the body of an answer if it is a problem.
 type problemRecorder struct {
 	http.ResponseWriter
 	problem *bytes.Buffer

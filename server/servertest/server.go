@@ -33,84 +33,84 @@ type Server struct {
 }
 
 type options struct {
-	database string // a postgres URL; empty: SQLite
-	path     string // of the SQLite file
-	issuers  map[string]gate.Issuer
-	trace    func(string)
-	log      io.Writer
-	serve    app.ServeConfig
-	idle     bool
-	tampered bool
-	skews    bool
-	at       time.Time // zero: now
-	kept     bool
+	database       string // a PostgreSQL URL; empty for SQLite
+	path           string // of the SQLite file
+	issuers        map[string]gate.Issuer
+	trace          func(string)
+	log            io.Writer
+	config         app.ServeConfig
+	noWorkers      bool
+	skipInvariants bool
+	databaseClock  bool
+	startTime      time.Time // zero for now
+	hasPeople      bool
 }
 
 // Option changes how a server runs.
 type Option func(*options)
 
-// ApprovalTimeout sets how long a request waits.
+// ApprovalTimeout sets how long a request may wait.
 func ApprovalTimeout(d time.Duration) Option {
-	return func(o *options) { o.serve.JobAwaitingApprovalTimeout = d }
+	return func(o *options) { o.config.JobAwaitingApprovalTimeout = d }
 }
 
 // Bypass turns the bypass on.
-func Bypass() Option { return func(o *options) { o.serve.ApprovalBypass = true } }
+func Bypass() Option { return func(o *options) { o.config.ApprovalBypass = true } }
 
-// NoWorkers lets jobs lie and deadlines pass unseen.
-func NoWorkers() Option { return func(o *options) { o.idle = true } }
+// NoWorkers runs a server without workers, reaper and scheduler.
+func NoWorkers() Option { return func(o *options) { o.noWorkers = true } }
 
-// Tampered is for a test that itself breaks rows, past the server: the invariants are not checked.
-func Tampered() Option { return func(o *options) { o.tampered = true } }
+// WithoutInvariants skips the invariants, for a test that breaks rows past the server.
+func WithoutInvariants() Option { return func(o *options) { o.skipInvariants = true } }
 
-// Issuer puts another issuer in the place of the built-in CA.
+// Issuer replaces the built-in CA.
 func Issuer(i gate.Issuer) Option {
 	return func(o *options) { o.issuers = map[string]gate.Issuer{app.LocalIssuerID: i} }
 }
 
-// Trace is told of every statement; PostgreSQL only.
+// Trace calls f with every statement; PostgreSQL only.
 func Trace(f func(sql string)) Option { return func(o *options) { o.trace = f } }
 
-// DatabaseClock leaves PostgreSQL its own clock: moving the server's Clock makes the two differ. Otherwise the database
-// is taken to have the server's.
-func DatabaseClock() Option { return func(o *options) { o.skews = true } }
+// DatabaseClock gives PostgreSQL its own clock, so that moving the server's Clock makes the two differ. Without it the
+// database has the clock of the server.
+func DatabaseClock() Option { return func(o *options) { o.databaseClock = true } }
 
-// At starts the server's clock at a time.
-func At(at time.Time) Option { return func(o *options) { o.at = at } }
+// StartTime starts the server's clock at a time.
+func StartTime(at time.Time) Option { return func(o *options) { o.startTime = at } }
 
-// Kept is for a database that was filled before: its people are in it.
-func Kept() Option { return func(o *options) { o.kept = true } }
+// WithPeople is for a database that already has the people of the tests.
+func WithPeople() Option { return func(o *options) { o.hasPeople = true } }
 
-// Log collects the server's log, as JSON.
+// Log writes the server's log to w, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 
 // New runs a server on a fresh SQLite file until the test ends.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	return start(t, options{path: freshFile(t)}, opts...)
+	return startServer(t, options{path: createMigratedFile(t)}, opts...)
 }
 
-// Postgres runs a server on a fresh PostgreSQL database until the test ends.
-func Postgres(t testing.TB, opts ...Option) *Server {
+// NewPostgres runs a server on a fresh PostgreSQL database until the test ends.
+func NewPostgres(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	return start(t, options{database: freshDatabase(t)}, opts...)
+	return startServer(t, options{database: createMigratedDatabase(t)}, opts...)
 }
 
-// On runs a server on a PostgreSQL database that the test brings, until the test ends.
-func On(t testing.TB, databaseURL string, opts ...Option) *Server {
+// NewOnPostgres runs a server on the test's own PostgreSQL database until the test ends.
+func NewOnPostgres(t testing.TB, databaseURL string, opts ...Option) *Server {
 	t.Helper()
-	return start(t, options{database: databaseURL}, opts...)
+	return startServer(t, options{database: databaseURL}, opts...)
 }
 
-// OnFile runs a server on a SQLite file that the test brings, until the test ends.
-func OnFile(t testing.TB, path string, opts ...Option) *Server {
+// NewOnFile runs a server on the test's own SQLite file until the test ends.
+func NewOnFile(t testing.TB, path string, opts ...Option) *Server {
 	t.Helper()
 	NeedSQLite(t)
-	return start(t, options{path: path}, opts...)
+	return startServer(t, options{path: path}, opts...)
 }
 
-// Each runs a test on both databases, in parallel.
-func Each(t *testing.T, test func(t *testing.T, s *Server), opts ...Option) {
+// RunOnEach runs a test on both databases, in parallel.
+func RunOnEach(t *testing.T, test func(t *testing.T, s *Server), opts ...Option) {
 	t.Helper()
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -119,13 +119,13 @@ func Each(t *testing.T, test func(t *testing.T, s *Server), opts ...Option) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, Postgres(t, opts...))
+		test(t, NewPostgres(t, opts...))
 	})
 }
 
-func start(t testing.TB, o options, opts ...Option) *Server {
+func startServer(t testing.TB, o options, opts ...Option) *Server {
 	t.Helper()
-	o.serve = app.ServeConfig{
+	o.config = app.ServeConfig{
 		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
 		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour,
 	}
@@ -135,15 +135,15 @@ func start(t testing.TB, o options, opts ...Option) *Server {
 		opt(&o)
 	}
 	s := &Server{options: o, Clock: &Clock{}, keys: map[string]string{}}
-	if !o.at.IsZero() {
-		s.Clock.moved = time.Until(o.at)
+	if !o.startTime.IsZero() {
+		s.Clock.offset = time.Until(o.startTime)
 	}
-	s.open(t)
-	if !o.kept {
-		s.people(t)
+	s.serve(t)
+	if !o.hasPeople {
+		s.createPeople(t)
 	}
 	t.Cleanup(func() {
-		if !s.options.tampered {
+		if !s.options.skipInvariants {
 			CheckInvariants(t, s.Store)
 		}
 		s.stop()
@@ -151,14 +151,14 @@ func start(t testing.TB, o options, opts ...Option) *Server {
 	return s
 }
 
-// open opens the database and starts to serve it.
-func (s *Server) open(t testing.TB) {
+// serve opens the database and serves it.
+func (s *Server) serve(t testing.TB) {
 	t.Helper()
 	log := slog.New(slog.NewJSONHandler(s.options.log, nil))
 	opts := store.Options{
 		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, DatabaseClock: s.Clock.Now, Logger: log, Trace: s.options.trace,
 	}
-	if s.options.skews {
+	if s.options.databaseClock {
 		opts.DatabaseClock = nil
 	}
 	db, err := store.Open(opts)
@@ -171,18 +171,18 @@ func (s *Server) open(t testing.TB) {
 	if err := gate.RegisterIssuers(context.Background(), db, s.options.issuers); err != nil {
 		t.Fatal(err)
 	}
-	server, err := app.New(s.options.serve, app.Options{Store: db, Issuers: s.options.issuers, Log: log, Version: "test"})
+	server, err := app.New(s.options.config, app.Options{Store: db, Issuers: s.options.issuers, Log: log, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(checkProblems(t, server.Handler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
-	if !s.options.idle {
+	if !s.options.noWorkers {
 		working.Go(func() { server.Work(ctx) })
 	}
 	s.Store, s.App, s.URL = db, server, web.URL
-	s.Clock.onAdvance(db.Jobs().Send)
+	s.Clock.setWake(db.Jobs().Send)
 	s.stop = sync.OnceFunc(func() {
 		web.Close()
 		cancel()
@@ -193,41 +193,41 @@ func (s *Server) open(t testing.TB) {
 	})
 }
 
-// Stop leaves the database to others until Restart, which must come before the test ends.
+// Stop closes the database. The test must call Restart before it ends.
 func (s *Server) Stop() { s.stop() }
 
-// Database says where the database is, for another process or a connection past the server.
+// Database returns where the database is, for another process or for a connection past the server.
 func (s *Server) Database() store.Options {
 	return store.Options{URL: s.options.database, Path: s.options.path}
 }
 
-// Second runs another server on the same PostgreSQL database and by the same clock until the test ends, with workers
-// unless the options say otherwise.
-func (s *Server) Second(t testing.TB, opts ...Option) *Server {
+// StartSecond runs another server on the same PostgreSQL database and with the same clock until the test ends. It has
+// workers unless an option removes them.
+func (s *Server) StartSecond(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	second := &Server{options: s.options, Clock: s.Clock, keys: map[string]string{}}
-	second.options.idle = false
+	second.options.noWorkers = false
 	for _, opt := range opts {
 		opt(&second.options)
 	}
-	second.open(t)
+	second.serve(t)
 	t.Cleanup(func() { second.stop() })
 	return second
 }
 
-// Restart stops the server and starts it again on the same database, now with workers.
+// Restart stops the server and starts it again on the same database, with workers.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.stop()
-	s.options.idle = false
-	s.open(t)
+	s.options.noWorkers = false
+	s.serve(t)
 }
 
-// Drain lets a server without workers work off its jobs.
+// Drain runs workers until no job is Pending or Running. Then the server has no workers again.
 func (s *Server) Drain(t testing.TB) {
 	t.Helper()
 	s.Restart(t)
-	Eventually(t, func() error {
+	WaitUntil(t, func() error {
 		open := 0
 		s.Query(t, &open, `SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')`)
 		if open > 0 {
@@ -235,13 +235,13 @@ func (s *Server) Drain(t testing.TB) {
 		}
 		return nil
 	})
-	s.options.idle = true
+	s.options.noWorkers = true
 	s.stop()
-	s.open(t)
+	s.serve(t)
 }
 
-// people are those who stand in every test. terraform is alice's.
-func (s *Server) people(t testing.TB) {
+// createPeople makes the people of every test. alice owns terraform.
+func (s *Server) createPeople(t testing.TB) {
 	t.Helper()
 	s.Write(t, func(tx *store.Tx) error {
 		for _, p := range []struct {
@@ -267,7 +267,7 @@ func (s *Server) people(t testing.TB) {
 	})
 }
 
-// Write runs a verb as a command would.
+// Write runs f in a transaction, as a command would.
 func (s *Server) Write(t testing.TB, f func(*store.Tx) error) {
 	t.Helper()
 	if err := s.Store.Write(context.Background(), f); err != nil {
@@ -281,7 +281,7 @@ func (s *Server) Exec(t testing.TB, sql string, args ...any) {
 	s.Write(t, func(tx *store.Tx) error { return tx.DB.Exec(sql, args...).Error })
 }
 
-// Query scans what a query finds past the server.
+// Query scans the result of a query past the server.
 func (s *Server) Query(t testing.TB, dest any, sql string, args ...any) {
 	t.Helper()
 	err := s.Store.Read(context.Background(), func(tx *store.Tx) error { return tx.DB.Raw(sql, args...).Scan(dest).Error })
@@ -290,23 +290,22 @@ func (s *Server) Query(t testing.TB, dest any, sql string, args ...any) {
 	}
 }
 
-// EndBypass turns the bypass off, from the next Restart on.
-func (s *Server) EndBypass() { s.options.serve.ApprovalBypass = false }
+// EndBypass turns the bypass off at the next Restart.
+func (s *Server) EndBypass() { s.options.config.ApprovalBypass = false }
 
-// UseIssuer puts another issuer in the place of the one that is there, from the next Restart on. One with another
-// certificate needs ReplaceIssuer.
+// UseIssuer replaces the issuer at the next Restart. If the new issuer has another certificate, use ReplaceIssuer.
 func (s *Server) UseIssuer(i gate.Issuer) { Issuer(i)(&s.options) }
 
-// ReplaceIssuer is UseIssuer for an issuer with another certificate, which the database must know.
+// ReplaceIssuer is UseIssuer for an issuer with another certificate. It stores the certificate in the database.
 func (s *Server) ReplaceIssuer(t testing.TB, i gate.Issuer) gate.Replacement {
 	t.Helper()
 	s.UseIssuer(i)
-	var done gate.Replacement
+	var replacement gate.Replacement
 	s.Write(t, func(tx *store.Tx) (err error) {
-		done, err = gate.ReplaceIssuer(tx, app.LocalIssuerID, i.Fingerprint())
+		replacement, err = gate.ReplaceIssuer(tx, app.LocalIssuerID, i.Fingerprint())
 		return err
 	})
-	return done
+	return replacement
 }
 
 // NewKey makes another key for a principal.
@@ -320,34 +319,34 @@ func (s *Server) NewKey(t testing.TB, principalID string) string {
 	return key
 }
 
-// Disable runs principal disable..
+// Disable runs principal disable.
 func (s *Server) Disable(t testing.TB, id string) principal.Effects {
 	t.Helper()
-	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.DisablePrincipal(tx, id) })
+	return s.runAdmin(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.DisablePrincipal(tx, id) })
 }
 
 // ChangeOwner runs principal owner.
 func (s *Server) ChangeOwner(t testing.TB, service, owner string) principal.Effects {
 	t.Helper()
-	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.ChangeOwner(tx, service, owner) })
+	return s.runAdmin(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.ChangeOwner(tx, service, owner) })
 }
 
 // HandOver runs principal handover.
 func (s *Server) HandOver(t testing.TB, from, to string) principal.Effects {
 	t.Helper()
-	return s.administer(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.HandOver(tx, from, to) })
+	return s.runAdmin(t, func(tx *store.Tx) (principal.Effects, error) { return s.App.HandOver(tx, from, to) })
 }
 
-func (s *Server) administer(t testing.TB, f func(*store.Tx) (principal.Effects, error)) (done principal.Effects) {
+func (s *Server) runAdmin(t testing.TB, f func(*store.Tx) (principal.Effects, error)) (effects principal.Effects) {
 	t.Helper()
 	s.Write(t, func(tx *store.Tx) (err error) {
-		done, err = f(tx)
+		effects, err = f(tx)
 		return err
 	})
-	return done
+	return effects
 }
 
-// Key is a principal's key.
+// Key returns the key of a principal.
 func (s *Server) Key(t testing.TB, principalID string) string {
 	t.Helper()
 	s.mu.Lock()
@@ -358,7 +357,7 @@ func (s *Server) Key(t testing.TB, principalID string) string {
 	return s.keys[principalID]
 }
 
-// Client acts as a principal.
+// Client returns a client that acts as a principal.
 func (s *Server) Client(t testing.TB, principalID string) *client.Client {
 	t.Helper()
 	c, err := client.New(s.URL, s.Key(t, principalID), client.WithRetries(0))
@@ -368,36 +367,36 @@ func (s *Server) Client(t testing.TB, principalID string) *client.Client {
 	return c
 }
 
-// Clock is real time, moved by the test.
+// Clock is real time, which a test can move.
 type Clock struct {
-	mu      sync.Mutex
-	moved   time.Duration
-	advance func()
+	mu     sync.Mutex
+	offset time.Duration
+	wake   func()
 }
 
-// Now gives the time.
+// Now returns the time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.moved)
+	return time.Now().Add(c.offset)
 }
 
-// Advance moves the time, and wakes whoever sleeps by it.
+// Advance moves the time, and wakes the workers.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
-	c.moved += d
-	wake := c.advance
+	c.offset += d
+	wake := c.wake
 	c.mu.Unlock()
 	wake()
 }
 
-func (c *Clock) onAdvance(wake func()) {
+func (c *Clock) setWake(wake func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.advance = wake
+	c.wake = wake
 }
 
-var theCA = sync.OnceValues(func() (gate.Issuer, error) {
+var sharedCA = sync.OnceValues(func() (gate.Issuer, error) {
 	dir, err := os.MkdirTemp("", "certctl-ca-")
 	if err != nil {
 		return nil, err
@@ -406,10 +405,10 @@ var theCA = sync.OnceValues(func() (gate.Issuer, error) {
 	return app.Config{DataDir: dir}.LoadCA(time.Now())
 })
 
-// CA is the built-in CA of the tests.
+// CA returns the built-in CA of the tests.
 func CA(t testing.TB) gate.Issuer {
 	t.Helper()
-	ca, err := theCA()
+	ca, err := sharedCA()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// freshFile makes a SQLite file of a migrated template.
-func freshFile(t testing.TB) string {
+// createMigratedFile copies a migrated template to a new SQLite file.
+func createMigratedFile(t testing.TB) string {
 	t.Helper()
 	NeedSQLite(t)
 	template, err := sqliteTemplate()
@@ -26,7 +26,7 @@ func freshFile(t testing.TB) string {
 	return path
 }
 
-// sqliteTemplate is the content of a migrated file, one for each test binary.
+// sqliteTemplate returns the content of a migrated file. Each test binary has one template.
 var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "certctl-template-")
 	if err != nil {

@@ -20,7 +20,7 @@ func TestMigrate_OldInit(t *testing.T) {
 		"another number":        "UPDATE schema_requirements SET init = 0",
 	} {
 		t.Run(name, func(t *testing.T) {
-			servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				s.Exec(t, age)
 				db, err := store.Open(s.Database())
 				if err != nil {
@@ -35,7 +35,7 @@ func TestMigrate_OldInit(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "start with an empty database") || strings.Contains(err.Error(), "\n") {
 					t.Errorf("it is migrated: %v", err)
 				}
-			}, servertest.NoWorkers(), servertest.Tampered())
+			}, servertest.NoWorkers(), servertest.WithoutInvariants())
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestInit_IsFrozen(t *testing.T) {
 
 // Must returns an error if a statement finds or changes no row.
 func TestMust(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for id, want := range map[string]error{"alice": nil, "nobody": store.ErrNoRow} {
 			err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
 				var row struct{ ID string }

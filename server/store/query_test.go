@@ -10,7 +10,7 @@ import (
 
 // Query passes one SELECT on and nothing else.
 func TestQuery(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		count := func(tx *store.Tx) (int, error) {
 			n := 0
 			return n, tx.DB.Raw("SELECT count(*) FROM principals").Scan(&n).Error

@@ -81,18 +81,18 @@ func upgrade(t *testing.T, dialect, folder string) {
 	if err := json.Unmarshal(unpack(t, folder, dialect+".json"), &before); err != nil {
 		t.Fatal(err)
 	}
-	opts := []servertest.Option{servertest.At(before.At), servertest.Issuer(newIssuer(t, 2)), servertest.Kept(), servertest.NoWorkers()}
+	opts := []servertest.Option{servertest.StartTime(before.At), servertest.Issuer(newIssuer(t, 2)), servertest.WithPeople(), servertest.NoWorkers()}
 	var s *servertest.Server
 	if dialect == "sqlite" {
 		path := filepath.Join(t.TempDir(), "certctl.db")
 		if err := os.WriteFile(path, unpack(t, folder, "sqlite.db"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s = servertest.OnFile(t, path, opts...)
+		s = servertest.NewOnFile(t, path, opts...)
 	} else {
-		database := servertest.EmptyDatabase(t)
+		database := servertest.CreateEmptyDatabase(t)
 		restore(t, database, string(unpack(t, folder, "postgres.sql")))
-		s = servertest.On(t, database, opts...)
+		s = servertest.NewOnPostgres(t, database, opts...)
 	}
 	servertest.CheckInvariants(t, s.Store)
 	after := show(t, s)
@@ -151,7 +151,7 @@ func goesOn(t *testing.T, s *servertest.Server) {
 			s.Clock.Advance(2 * job.Lease) // a worker that ran one is gone
 			s.Restart(t)
 		}
-		if j = s.Ended(t, j.ID); j.Status != api.JobCompleted {
+		if j = s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCompleted {
 			t.Errorf("job %s is %s: %s", j.ID, j.Status, j.ErrorMessage)
 		}
 	}
@@ -258,10 +258,10 @@ func newIssuer(t *testing.T, number byte) *issuer {
 func fillAnew(t *testing.T, dialect string) {
 	t.Helper()
 	begin := time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC)
-	opts := []servertest.Option{servertest.At(begin), servertest.Issuer(newIssuer(t, 1)), servertest.Bypass(), servertest.NoWorkers()}
+	opts := []servertest.Option{servertest.StartTime(begin), servertest.Issuer(newIssuer(t, 1)), servertest.Bypass(), servertest.NoWorkers()}
 	s := servertest.New
 	if dialect == "postgres" {
-		s = servertest.Postgres
+		s = servertest.NewPostgres
 	}
 	server := s(t, opts...)
 	tell(t, server)
@@ -344,10 +344,10 @@ func tell(t *testing.T, s *servertest.Server) {
 	s.SetUngatedNames(t, api.UngatedLists{AllowedDNSNames: []string{"**.example.com"}, AllowedEKUs: []string{"serverAuth"}})
 
 	// The bypass signs once; what it approved last is not signed without it.
-	gated, plain := s.Profile(t, true), s.Profile(t, false)
-	say.renew("olga", s.Certificate(t, gated.ID).ID, api.Renew{})
+	gated, plain := s.CreateProfileAsOlga(t, true), s.CreateProfileAsOlga(t, false)
+	say.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
 	s.Drain(t)
-	say.renew("olga", s.Certificate(t, gated.ID).ID, api.Renew{})
+	say.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
 	s.EndBypass()
 	s.Drain(t)
 
@@ -357,9 +357,9 @@ func tell(t *testing.T, s *servertest.Server) {
 	s.Drain(t)
 
 	// Signed without approval, and with one; again with a key of the renewal's own, and by the scheduler.
-	ungated := s.Certificate(t, plain.ID)
+	ungated := s.CreateCertificateAsOlga(t, plain.ID)
 	say.renew("olga", ungated.ID, api.Renew{})
-	first := s.Waiting(t, "alice")
+	first := s.RequestOlgasCertificate(t, "alice")
 	say.decide(by("bob").ApproveApproval, *first.ApprovalID, "approved per ticket SECOPS-12345")
 	s.Drain(t)
 	again := say.renew("terraform", first.CertificateID, api.Renew{CSRPEM: servertest.CSR(t), Reason: "A new key.", AlsoExcluded: []string{"carol"}})
@@ -367,12 +367,12 @@ func tell(t *testing.T, s *servertest.Server) {
 	s.Drain(t)
 
 	// The issuer fails until the job does.
-	failed := say.renew("olga", s.Certificate(t, plain.ID).ID, api.Renew{})
+	failed := say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	authority.fails.Store(true)
 	working, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.App.Work(working) })
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		s.Clock.Advance(10 * time.Minute)
 		j, err := by("vera").GetJob(ctx, failed.ID)
 		if err == nil && j.Status != api.JobFailed {
@@ -385,48 +385,48 @@ func tell(t *testing.T, s *servertest.Server) {
 	authority.fails.Store(false)
 
 	// Requests that expired.
-	s.Waiting(t, "olga")
-	say.edit("olga", s.Profile(t, true))
+	s.RequestOlgasCertificate(t, "olga")
+	say.edit("olga", s.CreateProfileAsOlga(t, true))
 	s.Clock.Advance(8 * 24 * time.Hour)
 	say.must(s.App.Expire(ctx))
 
 	// Rejected and asked again, withdrawn, overtaken, archived; a person who left.
-	rejected := s.Waiting(t, "alice")
+	rejected := s.RequestOlgasCertificate(t, "alice")
 	say.decide(by("bob").RejectApproval, *rejected.ApprovalID, "Which ticket?")
-	withdrawn := s.Waiting(t, "alice")
+	withdrawn := s.RequestOlgasCertificate(t, "alice")
 	_, err := by("alice").WithdrawApproval(ctx, *withdrawn.ApprovalID, api.Withdrawal{Note: "Not needed."})
 	say.must(err)
-	overtaken := s.Waiting(t, "alice")
+	overtaken := s.RequestOlgasCertificate(t, "alice")
 	changed, err := by("olga").GetCertificate(ctx, overtaken.CertificateID)
 	say.must(err)
 	changed.SANs = append(changed.SANs, "more.example.com")
 	_, err = by("olga").ReplaceCertificate(ctx, changed.ID, changed.CertificateSpec)
 	say.must(err)
-	say.must(by("olga").DeleteCertificate(ctx, s.Waiting(t, "alice").CertificateID))
+	say.must(by("olga").DeleteCertificate(ctx, s.RequestOlgasCertificate(t, "alice").CertificateID))
 	say.must(by("olga").DeleteCertificate(ctx, ungated.ID))
 	s.Write(t, func(tx *store.Tx) error {
 		return principal.Create(tx, "dave", api.KindHuman, "", []api.Role{api.RoleOperator})
 	})
-	s.Waiting(t, "dave")
+	s.RequestOlgasCertificate(t, "dave")
 	s.Disable(t, "dave")
 	s.HandOver(t, "dave", "olga")
 
 	// Edits in every state.
-	approved := s.Profile(t, true)
+	approved := s.CreateProfileAsOlga(t, true)
 	say.decide(by("carol").ApproveApproval, say.edit("olga", approved).ID, "")
-	say.decide(by("carol").RejectApproval, say.edit("olga", s.Profile(t, true)).ID, "Too short.")
-	_, err = by("olga").WithdrawApproval(ctx, say.edit("olga", s.Profile(t, true)).ID, api.Withdrawal{})
+	say.decide(by("carol").RejectApproval, say.edit("olga", s.CreateProfileAsOlga(t, true)).ID, "Too short.")
+	_, err = by("olga").WithdrawApproval(ctx, say.edit("olga", s.CreateProfileAsOlga(t, true)).ID, api.Withdrawal{})
 	say.must(err)
-	say.edit("olga", s.Profile(t, true))
+	say.edit("olga", s.CreateProfileAsOlga(t, true))
 
 	// What is open: a job that a lost worker ran, one that is due, and a request that was rejected before.
-	say.renew("olga", s.Certificate(t, plain.ID).ID, api.Renew{})
+	say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	queue := job.NewQueue(s.Store, job.NewMetrics(prometheus.NewRegistry()))
 	if _, found, err := queue.Claim(ctx); err != nil || !found {
 		t.Fatalf("claim: %v, %v", found, err)
 	}
 	s.Clock.Advance(time.Second)
-	say.renew("olga", s.Certificate(t, plain.ID).ID, api.Renew{})
+	say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	_, err = by("alice").RenewCertificate(ctx, rejected.CertificateID, api.Renew{Reason: "SECOPS-12346"})
 	say.must(err)
 

@@ -135,7 +135,7 @@ func (p Process) Signal(t testing.TB, s syscall.Signal) {
 func (p Process) Interrupt(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGINT)
-	servertest.Eventually(t, func() error {
+	servertest.WaitUntil(t, func() error {
 		if !strings.Contains(p.out.String(), "Interrupt received") {
 			return errors.New("terraform takes no notice of an interrupt")
 		}

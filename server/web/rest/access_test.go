@@ -41,7 +41,7 @@ func TestRoles(t *testing.T) {
 			return []api.Role{api.RoleAuditor}
 		}
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, op := range operations(t) {
 			may, known := allowed[op.id]
 			if !known {
@@ -71,7 +71,7 @@ func TestRoles(t *testing.T) {
 
 // A key is good in one place only: one Authorization header, as Bearer.
 func TestCredentials(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		key := s.Key(t, "vera")
 		for name, c := range map[string]struct {
 			query   string
@@ -123,7 +123,7 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 		"demoted":  {api.CodeForbidden, func(tx *store.Tx, id, _ string) error { return principal.SetRoles(tx, id, []api.Role{api.RoleViewer}) }},
 		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disable(tx, "owner-"+id) }},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for how, taking := range takings {
 			s.Write(t, func(tx *store.Tx) error {
 				if how != "orphaned" {
@@ -136,7 +136,7 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 			})
 			key := s.NewKey(t, how)
 			as := []string{"Authorization", "Bearer " + key, "Idempotency-Key", "k"}
-			decided := "/api/v1/approvals/" + *s.Waiting(t, "alice").ApprovalID + "/approve"
+			decided := "/api/v1/approvals/" + *s.RequestOlgasCertificate(t, "alice").ApprovalID + "/approve"
 			if how != "orphaned" {
 				succeeded[api.Approval](t, ask(t, s, "", "POST", decided, "", as...), 200)
 			}
@@ -167,9 +167,9 @@ func disable(tx *store.Tx, id string) error {
 
 // Nothing that a caller writes makes him somebody else.
 func TestApproval_HandlerApproveAsSameActor_Returns403(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, requester := range []string{"alice", "terraform"} {
-			id := *s.Waiting(t, requester).ApprovalID
+			id := *s.RequestOlgasCertificate(t, requester).ApprovalID
 			for _, as := range [][]string{
 				{},
 				{"X-Forwarded-User", "bob"},
@@ -205,7 +205,7 @@ func TestPath_IDs(t *testing.T) {
 	bodies := map[string]string{
 		"replace-profile": `{"name":"x","requires_approval":true}`, "replace-certificate": certificateBody(t, "p-x", ""),
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, op := range operations(t) {
 			if !strings.Contains(op.path, "{id}") {
 				continue
@@ -272,7 +272,7 @@ func TestQuery(t *testing.T) {
 		"certificates?expires_before=0000-01-01T00:00:00Z", "certificates?expires_before=9999-12-31T23:59:59.999999999-23:59",
 		"audit-events?since=0001-01-01T00:00:00Z&until=2026-01-01T00:00:00%2B02:00", "jobs?certificate_id=nope", "approvals?requested_by=%22", "approvals?order=newest&state=pending",
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for path, want := range cases {
 			p := refused(t, ask(t, s, "audrey", "GET", "/api/v1/"+path, ""), api.CodeInvalidRequest)
 			if !slices.Equal(pointers(p), want) || strings.Contains(p.Errors[0].Detail, "2006") {

@@ -104,7 +104,7 @@ func TestBody_Form(t *testing.T) {
 		{"renewal for another", "POST", "certificates/mc-one/renew", `{"requested_by":"carol"}`, invalid, []string{"/requested_by"}},
 		{"long reason, no CSR", "POST", "certificates/mc-one/renew", `{"reason":"` + strings.Repeat("n", 501) + `","csr_pem":""}`, invalid, []string{"/reason", "/csr_pem"}},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		succeeded[api.Profile](t, ask(t, s, "bob", "POST", "/api/v1/profiles", `{"id":"p-open","name":"open","allowed_dns_names":["**.example.com"]}`), 201)
 		succeeded[api.Certificate](t, ask(t, s, "bob", "POST", "/api/v1/certificates", certificateBody(t, "p-open", `,"id":"mc-one"`)), 201)
 		before := rows(t, s)
@@ -143,7 +143,7 @@ func TestBody_ValuesAreKept(t *testing.T) {
 	written := `{"id":"mc-x","common_name":"","sans":["b.example.com","a.example.com"],"profile_id":"p-y","csr_pem":` + csr +
 		`,"auto_renew":false,"renew_before_seconds":60,"labels":{}}`
 	rest := `"sans":["a.example.com"],"profile_id":"p-y","csr_pem":` + csr
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, step := range []struct {
 			method, path, send, get, want string
 			status                        int
@@ -180,7 +180,7 @@ func TestBody_Size(t *testing.T) {
 		text := `{"name":"` + name + `"}`
 		return text + strings.Repeat(" ", size-len(text))
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", body("a", limit)), 201)
 		succeeded[api.Profile](t, askReader(t, s, "olga", "POST", "/api/v1/profiles", chunked(body("b", limit))), 201)
 		refused(t, ask(t, s, "olga", "POST", "/api/v1/profiles", body("c", limit+1)), api.CodeBodyTooLarge)
@@ -195,7 +195,7 @@ func TestBody_Size(t *testing.T) {
 
 // A body that breaks off, or is no chunks, is the caller's fault.
 func TestBody_Broken(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, body := range []string{"zz\r\n", "5\r\n{\"nam\r\nzz\r\n", "5\r\n{\"nam\r\n"} {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 			if err != nil {
@@ -226,7 +226,7 @@ func TestBody_ContentType(t *testing.T) {
 		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415,
 		"application/problem+json": 415, "application/json, text/plain": 415, ";": 415,
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for contentType, want := range cases {
 			for _, a := range []answer{
 				ask(t, s, "olga", "POST", "/api/v1/profiles", `{"name":`+toJSON("with "+contentType)+`}`, "Content-Type", contentType),
@@ -263,20 +263,20 @@ func TestBody_Optional(t *testing.T) {
 			return askReader(t, s, who, "POST", path, chunked(``), "Content-Type", "")
 		},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for name, way := range ways {
 			t.Run(name, func(t *testing.T) {
 				for verb, who := range map[string]string{"approve": "bob", "reject": "bob", "withdraw": "alice"} {
-					id := *s.Waiting(t, "alice").ApprovalID
+					id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 					succeeded[api.Approval](t, way(t, s, who, "/api/v1/approvals/"+id+"/"+verb), 200)
 				}
-				c := s.Certificate(t, s.Profile(t, true).ID)
+				c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 				succeeded[api.Job](t, way(t, s, "olga", "/api/v1/certificates/"+c.ID+"/renew"), 202)
 			})
 		}
 		refused(t, askReader(t, s, "bob", "POST", "/api/v1/approvals/ar-x/approve", chunked(`{}`), "Content-Type", ""), api.CodeUnsupportedMediaType)
 		note := strings.Repeat("é", 2000)
-		a := succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+*s.Waiting(t, "alice").ApprovalID+"/approve", `{"note":"`+note+`"}`), 200)
+		a := succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+*s.RequestOlgasCertificate(t, "alice").ApprovalID+"/approve", `{"note":"`+note+`"}`), 200)
 		if a.Note != note {
 			t.Errorf("the note is %q", a.Note)
 		}

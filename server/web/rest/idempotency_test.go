@@ -39,9 +39,9 @@ func sendOnce(t *testing.T, s *servertest.Server, who, key, path, body string) (
 
 // A POST that is sent again with its key is done once, and answered as before, also when the world has moved on.
 func TestIdempotencyKey(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, true)
-		c := s.Certificate(t, p.ID)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
+		c := s.CreateCertificateAsOlga(t, p.ID)
 		renew := "/api/v1/certificates/" + c.ID + "/renew"
 		status, first := sendOnce(t, s, "alice", "k1", renew, `{"reason":"<&>"}`)
 		if status != http.StatusAccepted {
@@ -76,7 +76,7 @@ func TestIdempotencyKey(t *testing.T) {
 		if status, body := sendOnce(t, s, "bob", "k3", approve, `{"note":"ok"}`); status != 200 {
 			t.Fatal(body)
 		}
-		s.Ended(t, *j.OpenJobID)
+		s.WaitUntilFinalAsVera(t, *j.OpenJobID)
 		if status, body := sendOnce(t, s, "bob", "k3", approve, `{"note":"ok"}`); status != 200 || !strings.Contains(body, `"approved"`) {
 			t.Errorf("the retry: %d %s", status, body)
 		}
@@ -92,7 +92,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 // Twenty at once with one key: one effect, one answer.
 func TestIdempotencyKey_AtOnce(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		s.Key(t, "olga")
 		answers := make(chan string, 20)
 		var all sync.WaitGroup

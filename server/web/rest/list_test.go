@@ -56,12 +56,12 @@ func walk(t *testing.T, s *servertest.Server, path string, between func(page int
 // Rows of one moment, rows that come and rows that go while a list is read: each row that was there all the time is
 // given once, and the order holds.
 func TestList_Paging(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		moment := time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 		var profiles, approvals []string
 		for range 7 {
-			profiles = append(profiles, s.Profile(t, false).ID)
-			approvals = append(approvals, *s.Waiting(t, "alice").ApprovalID)
+			profiles = append(profiles, s.CreateProfileAsOlga(t, false).ID)
+			approvals = append(approvals, *s.RequestOlgasCertificate(t, "alice").ApprovalID)
 		}
 		s.Exec(t, "UPDATE profiles SET created_at = ? WHERE NOT requires_approval", moment)
 		slices.Sort(profiles)
@@ -70,7 +70,7 @@ func TestList_Paging(t *testing.T) {
 		got := walk(t, s, "/api/v1/profiles?limit=2", func(page int, ids []string) {
 			switch page {
 			case 1:
-				later = s.Profile(t, false).ID
+				later = s.CreateProfileAsOlga(t, false).ID
 			case 2: // the row that the next page begins after
 				if err := s.Client(t, "olga").DeleteProfile(t.Context(), ids[len(ids)-1]); err != nil {
 					t.Fatal(err)
@@ -87,7 +87,7 @@ func TestList_Paging(t *testing.T) {
 		decided := approvals[3]
 		got = walk(t, s, "/api/v1/approvals?state=pending&order=newest&limit=1", func(page int, _ []string) {
 			if page == 2 {
-				s.Waiting(t, "alice")
+				s.RequestOlgasCertificate(t, "alice")
 				succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+decided+"/reject", ""), 200)
 			}
 		})
@@ -104,7 +104,7 @@ func TestList_Paging(t *testing.T) {
 		// moment.
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/audit-events"} {
 			whole := walk(t, s, path+"?limit=500", func(int, []string) {})
-			paged := walk(t, s, path+"?limit=3", func(int, []string) { s.Profile(t, false) })
+			paged := walk(t, s, path+"?limit=3", func(int, []string) { s.CreateProfileAsOlga(t, false) })
 			if !slices.Equal(whole, paged) || len(whole) < 7 {
 				t.Errorf("%s: %v is not %v", path, paged, whole)
 			}
@@ -113,7 +113,7 @@ func TestList_Paging(t *testing.T) {
 }
 
 func TestList_Limits(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for i := range 51 {
 			succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", fmt.Sprintf(`{"name":"p%d"}`, i)), 201)
 		}
@@ -143,13 +143,13 @@ func TestList_Limits(t *testing.T) {
 
 // A list without rows is [], and so is a list inside an object.
 func TestList_Empty(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, path := range []string{"profiles", "certificates", "certificates?archived=true", "approvals", "jobs", "jobs?certificate_id=mc-absent", "audit-events?actor=nobody"} {
 			if a := ask(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.body != "[]\n" || a.header.Get("Link") != "" || a.header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s: %v %s", path, a.header, a.body)
 			}
 		}
-		c := s.Certificate(t, s.Profile(t, false).ID)
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
 		if a := ask(t, s, "vera", "GET", "/api/v1/certificates/"+c.ID+"/versions", ""); a.body != "[]\n" {
 			t.Errorf("versions: %s", a.body)
 		}
@@ -173,16 +173,16 @@ func TestList_Empty(t *testing.T) {
 
 // Approvals are found by several states, by who decided, by when they were made and by when they expire.
 func TestListApprovals_Filters(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		decide := func(verb, who string) string {
-			id := *s.Waiting(t, "alice").ApprovalID
+			id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 			s.Clock.Advance(time.Hour)
 			succeeded[api.Approval](t, ask(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, ""), 200)
 			return id
 		}
 		approved, rejected, withdrawn := decide("approve", "bob"), decide("reject", "carol"), decide("withdraw", "alice")
 		since := s.Clock.Now().UTC().Format(time.RFC3339Nano)
-		first, second := *s.Waiting(t, "alice").ApprovalID, *s.Waiting(t, "alice").ApprovalID
+		first, second := *s.RequestOlgasCertificate(t, "alice").ApprovalID, *s.RequestOlgasCertificate(t, "alice").ApprovalID
 		for query, want := range map[string][]string{
 			"?state=approved&state=rejected":                  {approved, rejected},
 			"?state=cancelled&state=pending&order=newest":     {second, first, withdrawn},

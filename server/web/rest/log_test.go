@@ -52,12 +52,12 @@ func (l *logged) line(t *testing.T, message, requestID string) map[string]any {
 }
 
 func TestLog(t *testing.T) {
-	for database, open := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.Postgres} {
+	for database, open := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
 			log := &logged{}
 			s := open(t, servertest.Log(log))
-			j := s.Waiting(t, "alice")
+			j := s.RequestOlgasCertificate(t, "alice")
 			approve := "/api/v1/approvals/" + *j.ApprovalID + "/approve"
 
 			refused(t, ask(t, s, "alice", "POST", approve, "", "X-Request-ID", "same-person"), api.CodeTwoPersonIntegrity)
@@ -70,7 +70,7 @@ func TestLog(t *testing.T) {
 			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
 				t.Errorf("the request is logged as %v", request)
 			}
-			if done := s.Ended(t, j.ID); done.Status != api.JobCompleted {
+			if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != api.JobCompleted {
 				t.Fatal(done)
 			}
 

@@ -11,7 +11,7 @@ import (
 )
 
 func TestMe(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		owner := "alice"
 		for _, want := range []api.Me{
 			{ID: "bob", Kind: api.KindHuman, Accountable: "bob", Roles: []api.Role{api.RoleOperator, api.RoleApprover}},

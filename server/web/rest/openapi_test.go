@@ -223,7 +223,7 @@ func TestOpenAPI_SaysWhatHolds(t *testing.T) {
 
 // What every operation really answers, and refuses with, is what the document says.
 func TestAnswersAreAsDocumented(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ops, seen := map[string]operation{}, map[string]bool{}
 		for _, op := range operations(t) {
 			ops[op.id] = op

@@ -25,7 +25,7 @@ func TestPages_API(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		page := readPage(string(kept))
 		reader := reader{epoch: s.Clock.Now(), numbers: map[string]string{}, made: map[string]int{}}
 		for i, output := range shell(t, s, page.commands()) {
@@ -60,11 +60,11 @@ func TestPages_Playbook(t *testing.T) {
 	if block == nil || query == nil {
 		t.Fatal("the README has no commands to decide with")
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		waiting, approval := playbookScene(t, s)
 		steps := strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "ar-abc123", approval)), "\n")
 		outputs := shell(t, s, steps[:4])
-		s.Ended(t, waiting.ID)
+		s.WaitUntilFinalAsVera(t, waiting.ID)
 		outputs = append(outputs, shell(t, s, steps[4:])...)
 		for i, want := range [][]string{
 			{approval, `"state": "pending"`},
@@ -92,7 +92,7 @@ var production = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
 // playbookScene is what the commands are about: a request for mc-foo that waits, and a profile that is not gated yet.
 func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approvalID string) {
 	t.Helper()
-	gated := s.Profile(t, true)
+	gated := s.CreateProfileAsOlga(t, true)
 	for _, call := range []struct{ path, body string }{
 		{"/api/v1/profiles", `{"id":"p-prod-cdn","name":"CDN","allowed_dns_names":["**.example.com"]}`},
 		{"/api/v1/certificates", toJSON(map[string]any{

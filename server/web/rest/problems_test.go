@@ -30,13 +30,13 @@ type scene struct {
 func newScene(t *testing.T, s *servertest.Server) scene {
 	t.Helper()
 	ctx := context.Background()
-	late := s.Waiting(t, "alice")
+	late := s.RequestOlgasCertificate(t, "alice")
 	s.Clock.Advance(200 * time.Hour)
 	sc := scene{
-		open: s.Profile(t, false), edited: s.Profile(t, true), refused: s.Profile(t, true), late: *late.ApprovalID,
-		waiting: s.Waiting(t, "terraform"), decided: s.Waiting(t, "alice"),
+		open: s.CreateProfileAsOlga(t, false), edited: s.CreateProfileAsOlga(t, true), refused: s.CreateProfileAsOlga(t, true), late: *late.ApprovalID,
+		waiting: s.RequestOlgasCertificate(t, "terraform"), decided: s.RequestOlgasCertificate(t, "alice"),
 	}
-	sc.fresh = s.Certificate(t, sc.open.ID).ID
+	sc.fresh = s.CreateCertificateAsOlga(t, sc.open.ID).ID
 	for i, p := range []api.Profile{sc.edited, sc.refused} {
 		sc.edits[i] = succeeded[api.Approval](t, ask(t, s, "alice", "PUT", "/api/v1/profiles/"+p.ID, widened(p, "alice")), 202)
 	}
@@ -46,12 +46,12 @@ func newScene(t *testing.T, s *servertest.Server) scene {
 	if _, err := s.Client(t, "bob").RejectApproval(ctx, *sc.decided.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	sc.withdrawn = *s.Waiting(t, "alice").ApprovalID
+	sc.withdrawn = *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	if _, err := s.Client(t, "alice").WithdrawApproval(ctx, sc.withdrawn, api.Withdrawal{}); err != nil {
 		t.Fatal(err)
 	}
-	off := s.Profile(t, false)
-	sc.disabled = s.Certificate(t, off.ID).ID
+	off := s.CreateProfileAsOlga(t, false)
+	sc.disabled = s.CreateCertificateAsOlga(t, off.ID).ID
 	off.Enabled = false
 	if _, err := s.Client(t, "olga").ReplaceProfile(ctx, off.ID, off.ProfileSpec); err != nil {
 		t.Fatal(err)
@@ -132,14 +132,14 @@ func TestProblems(t *testing.T) {
 		}},
 	}
 	headers := map[string][]string{"stale": {"If-Match", `"7"`}, "not JSON": {"Content-Type", "text/xml"}}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		sc := newScene(t, s)
 		fill := strings.NewReplacer(
 			"{open}", sc.open.ID, "{fresh}", sc.fresh, "{disabled}", sc.disabled, "{waiting}", *sc.waiting.ApprovalID,
 			"{decided}", *sc.decided.ApprovalID, "{late}", sc.late, "{withdrawn}", sc.withdrawn, "{waiting-certificate}", sc.waiting.CertificateID,
 			"{edited}", sc.edited.ID, "{olga's edit}", widened(sc.edited, "olga"),
 			"{refused}", sc.refused.ID, "{rejected edit}", widened(sc.refused, "alice"),
-			"{waiting-of-bob}", *s.Waiting(t, "bob").ApprovalID,
+			"{waiting-of-bob}", *s.RequestOlgasCertificate(t, "bob").ApprovalID,
 		)
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
@@ -189,7 +189,7 @@ func ownMembers(t *testing.T, a answer) map[string]any {
 
 // Only who fails is slowed down: a good key from the same address passes.
 func TestProblems_RateLimited(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		bad := []string{"Authorization", "Bearer ctl_aaaaaaaaaaaaaaaa_" + strings.Repeat("a", 43)}
 		for range 30 {
 			refused(t, ask(t, s, "", "GET", "/api/v1/profiles", "", bad...), api.CodeUnauthenticated)
@@ -211,8 +211,8 @@ func TestProblems_RateLimited(t *testing.T) {
 
 // Without its database the server says so, to whom it knows and to whom it does not, and does nothing.
 func TestProblems_Unavailable(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		id := *s.Waiting(t, "alice").ApprovalID
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 		bob := s.Key(t, "bob")
 		succeeded[api.Approval](t, ask(t, s, "bob", "GET", "/api/v1/approvals/"+id, ""), 200)
 		loseDatabase(t, s)
@@ -226,7 +226,7 @@ func TestProblems_Unavailable(t *testing.T) {
 			}
 		}
 		succeeded[api.Health](t, ask(t, s, "", "GET", "/healthz", ""), 200)
-	}, servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
 func loseDatabase(t *testing.T, s *servertest.Server) {
@@ -256,15 +256,15 @@ func (panics) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte, error) {
 
 // What the server does not expect is told with the request's id alone.
 func TestProblems_Internal(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := s.Certificate(t, s.Profile(t, false).ID)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
 		p := refused(t, ask(t, s, "olga", "POST", "/api/v1/certificates/"+c.ID+"/renew", ""), api.CodeInternal)
 		s.Exec(t, "ALTER TABLE profiles RENAME TO lost")
 		q := refused(t, ask(t, s, "vera", "GET", "/api/v1/profiles", ""), api.CodeInternal)
 		if p.Status != http.StatusInternalServerError || p.Detail != q.Detail || p.Errors != nil {
 			t.Errorf("%+v, %+v", p, q)
 		}
-	}, servertest.Issuer(panics{servertest.CA(t)}), servertest.NoWorkers(), servertest.Tampered())
+	}, servertest.Issuer(panics{servertest.CA(t)}), servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
 // The rules for X-Request-ID: kept when well formed, made otherwise; in the answer, in the problem and in the trail.
@@ -273,7 +273,7 @@ func TestRequestID(t *testing.T) {
 	cases := map[string]bool{
 		"abc-DEF_1.2": true, long: true, "": false, long + "a": false, "a b": false, "a/b": false, "é": false, `a"b`: false, "a,b": false,
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for sent, kept := range cases {
 			good := ask(t, s, "olga", "POST", "/api/v1/profiles", `{"name":`+toJSON("x"+sent)+`}`, "X-Request-ID", sent)
 			stored := succeeded[api.Profile](t, good, 201)

@@ -13,12 +13,12 @@ import (
 // The main job: a renewal under a gated profile waits, the one who asked cannot approve it, nor can his service,
 // another person can, and what is issued is what he saw.
 func TestStory(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		j := s.Waiting(t, "alice")
+		j := s.RequestOlgasCertificate(t, "alice")
 		for _, same := range []string{"alice", "terraform"} {
 			_, err := s.Client(t, same).ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
-			servertest.RefusedWith(t, err, api.CodeTwoPersonIntegrity)
+			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
 		a, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{Note: "as agreed"})
 		if err != nil {
@@ -27,7 +27,7 @@ func TestStory(t *testing.T) {
 		if a.State != api.ApprovalApproved || *a.DecidedBy != "bob" || a.Note != "as agreed" {
 			t.Fatalf("unexpected approval: %+v", a)
 		}
-		done := s.Ended(t, j.ID)
+		done := s.WaitUntilFinalAsVera(t, j.ID)
 		if done.Status != api.JobCompleted {
 			t.Fatalf("the job is %s: %s", done.Status, done.ErrorMessage)
 		}

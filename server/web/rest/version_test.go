@@ -16,8 +16,8 @@ import (
 // If-Match on both kinds of object: what was based on another version is refused, but not what is stored already.
 // An older client that asks for a dry run is told what replaced it, and nothing is stored.
 func TestReplaceProfile_DryRunIsRefused(t *testing.T) {
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		p := s.Profile(t, false)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, false)
 		a := ask(t, s, "olga", http.MethodPut, "/api/v1/profiles/"+p.ID+"?dry_run=true", `{"name":"other","requires_approval":true}`)
 		if a.status != http.StatusUnprocessableEntity || !strings.Contains(string(a.body), "POST /api/v1/profiles/preview") {
 			t.Errorf("%d %s", a.status, a.body)
@@ -57,7 +57,7 @@ func TestIfMatch(t *testing.T) {
 		{[]string{`*, "2"`}, false},
 		{[]string{`"18446744073709551619"`}, false},
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"id":"p-of-mc","name":"of mc","allowed_dns_names":["a.example.com"]}`), 201)
 		for path, content := range map[string]string{
 			"profiles/p-x":      `{"name":"x","requires_approval":false,"allowed_dns_names":["a.example.com"],"labels":{"n":"%d"}}`,
@@ -114,7 +114,7 @@ func TestPut_WhatWasGot(t *testing.T) {
 		"profiles":     fieldsOf(api.DefaultProfileSpec()),
 		"certificates": fieldsOf(api.DefaultCertificateSpec()),
 	}
-	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"id":"p-x","name":"x","allowed_dns_names":["a.example.com"]}`), 201)
 		succeeded[api.Certificate](t, ask(t, s, "olga", "POST", "/api/v1/certificates", certificateBody(t, "p-x", `,"id":"mc-x"`)), 201)
 		for path, written := range map[string][]string{"/api/v1/profiles/p-x": written["profiles"], "/api/v1/certificates/mc-x": written["certificates"]} {
