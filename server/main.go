@@ -1,5 +1,4 @@
-// Command server is the certctl server and its administration. It is cmd/certctl under
-// another name, so that `go run ./server serve` works.
+// Command server is cmd/certctl under another name, so that `go run ./server serve` works.
 //
 //	certctl serve                  run the server
 //	certctl principal create ...   add a person or a service

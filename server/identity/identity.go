@@ -1,6 +1,7 @@
-// Package identity says who acts: a principal or one of the system's own actors, and under which request.
+// Package identity has the type of an actor, a principal or one of the server's own actors. It also carries the request
+// id and the claim of a command in a context.
 //
-// It is a leaf: no tables, no other room. Whether a principal still may act is asked of the principal room.
+// It owns no table and imports no other package of the server. Package principal knows whether a principal may act.
 package identity
 
 import (
@@ -8,7 +9,7 @@ import (
 	"time"
 )
 
-// Kind tells people, services and the system apart.
+// Kind is the kind of an actor: a person, a service or the server itself.
 type Kind string
 
 // The kinds of actor.
@@ -18,7 +19,7 @@ const (
 	System  Kind = "system"
 )
 
-// Actor is whoever acts. The zero Actor may do nothing.
+// Actor is the author of an action. The zero Actor may do nothing.
 type Actor struct {
 	ID           string
 	Kind         Kind
@@ -28,10 +29,10 @@ type Actor struct {
 	KeyExpiresAt *time.Time
 }
 
-// SystemPrefix begins the ids of the system's own actors; no principal has it.
+// SystemPrefix begins the ids of the server's own actors. No id of a principal begins with it.
 const SystemPrefix = "system-"
 
-// The system's own actors.
+// The server's own actors.
 var (
 	Reaper = Actor{ID: "system-reaper", Kind: System}
 	Issuer = Actor{ID: "system-issuer", Kind: System}
@@ -39,7 +40,7 @@ var (
 	CLI    = Actor{ID: "system-cli", Kind: System}
 )
 
-// Accountable is the one person who stands behind what the actor asks for.
+// Accountable returns the id of the person who is accountable for what the actor requests. For a service it is the owner.
 func (a Actor) Accountable() string {
 	if a.Kind == Human || a.Owner == "" {
 		return a.ID
@@ -47,12 +48,12 @@ func (a Actor) Accountable() string {
 	return a.Owner
 }
 
-// Scheduler is the scheduler asking for something that a person stands behind.
+// Scheduler returns the scheduler as an actor that renews for an accountable person.
 func Scheduler(accountable string) Actor {
 	return Actor{ID: "system-scheduler", Kind: System, Owner: accountable}
 }
 
-// Type is the actor's type in the audit trail.
+// Type returns the actor's type in the audit trail.
 func (a Actor) Type() string {
 	switch a.Kind {
 	case Human:
@@ -66,19 +67,19 @@ func (a Actor) Type() string {
 
 type requestIDKey struct{}
 
-// WithRequestID puts the request's id into the context.
+// WithRequestID returns a context with the id of a request.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID is the id of the request that ctx belongs to; empty outside a request.
+// RequestID returns the id of the request that ctx belongs to; empty outside a request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// Claim is the user and the host that ran a command, as the operating system tells. Anyone who may run commands can
-// make it say something else.
+// Claim is the user and the host that ran a command, according to the operating system. A user who may run commands can
+// forge it.
 type Claim struct {
 	User     string `json:"user"`
 	Host     string `json:"host"`
@@ -87,12 +88,12 @@ type Claim struct {
 
 type claimKey struct{}
 
-// WithClaim puts a command's claim into the context.
+// WithClaim returns a context with the claim of a command.
 func WithClaim(ctx context.Context, c Claim) context.Context {
 	return context.WithValue(ctx, claimKey{}, c)
 }
 
-// ClaimOf is the claim of the command that ctx belongs to; false outside a command.
+// ClaimOf returns the claim of the command that ctx belongs to; false outside a command.
 func ClaimOf(ctx context.Context) (Claim, bool) {
 	c, ok := ctx.Value(claimKey{}).(Claim)
 	return c, ok
