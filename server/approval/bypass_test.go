@@ -15,8 +15,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// The bypass approves both kinds at once, and says so wherever anyone may look.
-func TestBypass(t *testing.T) {
+// The bypass approves both kinds at once. The approval, the audit trail, the summary and the metrics show it.
+func TestBypass_ApprovesBothKindsAtOnce(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, alice := context.Background(), s.Client(t, "alice")
 		p := s.CreateProfileAsOlga(t, true)
@@ -31,7 +31,7 @@ func TestBypass(t *testing.T) {
 		if err != nil || a.State != api.ApprovalApproved || *a.DecidedBy != "system-bypass" {
 			t.Errorf("%v, %+v", err, a)
 		}
-		if diff := cmp.Diff([]string{"approval_bypassed", "approval_requested"}, events(t, s, a.ID)); diff != "" {
+		if diff := cmp.Diff([]string{"approval_bypassed", "approval_requested"}, listActions(t, s, a.ID)); diff != "" {
 			t.Error(diff)
 		}
 		p.RequiresApproval = false
@@ -44,7 +44,7 @@ func TestBypass(t *testing.T) {
 		if summary, err := alice.GetApprovalSummary(ctx, client.GetApprovalSummaryOptions{}); err != nil || !summary.ApprovalBypass {
 			t.Errorf("the summary: %v, %+v", err, summary)
 		}
-		text := metrics(t, s)
+		text := readMetrics(t, s)
 		for _, line := range []string{
 			"certctl_approval_bypass_enabled 1", `certctl_approval_decisions_total{outcome="bypassed",profile_id="` + p.ID + `"} 2`,
 			"certctl_approval_pending_age_seconds_count 2",
@@ -56,7 +56,7 @@ func TestBypass(t *testing.T) {
 	}, servertest.Bypass())
 }
 
-func metrics(t *testing.T, s *servertest.Server) string {
+func readMetrics(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	promhttp.HandlerFor(s.App.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
@@ -67,9 +67,8 @@ func metrics(t *testing.T, s *servertest.Server) string {
 	return string(text)
 }
 
-// What one process bypassed, another without the bypass does not sign; and what waits when the bypass comes goes on
-// waiting.
-func TestBypass_IsAProcesssOwn(t *testing.T) {
+// A server without the bypass signs no job that another process bypassed.
+func TestBypass_DoesNotCountInAServerWithoutIt(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID, api.Renew{})
 		if err != nil {

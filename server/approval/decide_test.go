@@ -31,59 +31,65 @@ func TestApproval_Approve_RejectsSameActor(t *testing.T) {
 	})
 }
 
-// What a caller is told first when several things forbid the decision: the order of the contract, the same for
-// approve and reject. Each case breaks one rule and every rule after it that it can.
-func TestDecide_RefusalsComeInOrder(t *testing.T) {
+// If several rules forbid a decision, the first rule of the contract is reported, for approve and for reject. Each case
+// breaks one rule, and as many later rules as it can.
+func TestDecide_RefusesInTheOrderOfTheContract(t *testing.T) {
 	wrong := api.Decision{Digest: "sha256:0"}
 	cases := []struct {
 		name string
 		who  string
-		make func(t *testing.T, s *servertest.Server) string // the approval's id
+		make func(t *testing.T, s *servertest.Server) string // returns the id of the approval
 		body api.Decision
 		want api.Code
 	}{
-		{"the requester without the role", "olga", waiting("olga"), wrong, api.CodeTwoPersonIntegrity},
-		{"the requester", "alice", waiting("alice"), wrong, api.CodeTwoPersonIntegrity},
-		{"the owner of the service that asked", "alice", waiting("terraform"), wrong, api.CodeTwoPersonIntegrity},
-		{"the service that asked", "terraform", waiting("terraform"), wrong, api.CodeTwoPersonIntegrity},
-		{"a service of the requester", "terraform", waiting("alice"), wrong, api.CodeTwoPersonIntegrity},
-		{"a service of nobody involved", "terraform", waiting("bob"), wrong, api.CodeHumanRequired},
-		{"a service, nothing there", "terraform", absent, wrong, api.CodeHumanRequired},
-		{"a service, decided already", "terraform", decided, wrong, api.CodeHumanRequired},
-		{"no approver", "vera", waiting("alice"), wrong, api.CodeForbidden},
-		{"no approver, nothing there", "olga", absent, wrong, api.CodeForbidden},
-		{"no approver, decided already", "olga", decided, wrong, api.CodeForbidden},
-		{"nothing there", "bob", absent, wrong, api.CodeNotFound},
-		{"an id that cannot be", "bob", func(*testing.T, *servertest.Server) string { return "ar-A%00'" }, wrong, api.CodeNotFound},
-		{"decided already, by the requester's wish", "alice", decided, wrong, api.CodeAlreadyDecided},
-		{"decided already", "carol", decided, wrong, api.CodeAlreadyDecided},
-		{"too late", "bob", late, wrong, api.CodeApprovalExpired},
-		{"too late, the requester", "alice", late, wrong, api.CodeApprovalExpired},
-		{"another digest", "bob", waiting("alice"), wrong, api.CodeDigestMismatch},
+		{"the requester without the role", "olga", requestBy("olga"), wrong, api.CodeTwoPersonIntegrity},
+		{"the requester", "alice", requestBy("alice"), wrong, api.CodeTwoPersonIntegrity},
+		{"the owner of the requesting service", "alice", requestBy("terraform"), wrong, api.CodeTwoPersonIntegrity},
+		{"the requesting service", "terraform", requestBy("terraform"), wrong, api.CodeTwoPersonIntegrity},
+		{"a service of the requester", "terraform", requestBy("alice"), wrong, api.CodeTwoPersonIntegrity},
+		{"a service of an uninvolved person", "terraform", requestBy("bob"), wrong, api.CodeHumanRequired},
+		{"a service, absent approval", "terraform", absentID, wrong, api.CodeHumanRequired},
+		{"a service, decided already", "terraform", requestAndReject, wrong, api.CodeHumanRequired},
+		{"no approver", "vera", requestBy("alice"), wrong, api.CodeForbidden},
+		{"no approver, absent approval", "olga", absentID, wrong, api.CodeForbidden},
+		{"no approver, decided already", "olga", requestAndReject, wrong, api.CodeForbidden},
+		{"absent approval", "bob", absentID, wrong, api.CodeNotFound},
+		{"an impossible id", "bob", func(*testing.T, *servertest.Server) string { return "ar-A%00'" }, wrong, api.CodeNotFound},
+		{"decided already, the requester", "alice", requestAndReject, wrong, api.CodeAlreadyDecided},
+		{"decided already", "carol", requestAndReject, wrong, api.CodeAlreadyDecided},
+		{"too late", "bob", requestAndPassDeadline, wrong, api.CodeApprovalExpired},
+		{"too late, the requester", "alice", requestAndPassDeadline, wrong, api.CodeApprovalExpired},
+		{"another digest", "bob", requestBy("alice"), wrong, api.CodeDigestMismatch},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				id := c.make(t, s)
-				for verb, decide := range decisions(s.Client(t, c.who)) {
-					before := events(t, s, id)
-					_, err := decide(context.Background(), id, c.body)
+				for _, d := range decisionsOf(s.Client(t, c.who)) {
+					before := listActions(t, s, id)
+					_, err := d.decide(context.Background(), id, c.body)
 					p := servertest.RequireProblem(t, err, c.want)
-					checkTrail(t, verb, p, before, events(t, s, id))
+					checkAddedActions(t, d.verb, p, before, listActions(t, s, id))
 				}
 			}, servertest.NoWorkers())
 		})
 	}
 }
 
-func decisions(c *client.Client) map[string]func(context.Context, string, api.Decision) (api.Approval, error) {
-	return map[string]func(context.Context, string, api.Decision) (api.Approval, error){
-		"approve": c.ApproveApproval, "reject": c.RejectApproval,
-	}
+// decision is one of the two verbs that decide.
+type decision struct {
+	verb   string
+	decide func(context.Context, string, api.Decision) (api.Approval, error)
 }
 
-// checkTrail: a refused person is recorded, once; a conflict records nothing but the expiry that it found.
-func checkTrail(t *testing.T, verb string, p *api.Problem, before, after []string) {
+// decisionsOf returns both verbs of a client, always in the same order.
+func decisionsOf(c *client.Client) []decision {
+	return []decision{{"approve", c.ApproveApproval}, {"reject", c.RejectApproval}}
+}
+
+// checkAddedActions compares the audit rows of a refused decision. A refusal of the caller has one row. A conflict has none,
+// except an expiry that was found.
+func checkAddedActions(t *testing.T, verb string, p *api.Problem, before, after []string) {
 	t.Helper()
 	added := after[:len(after)-len(before)]
 	var want []string
@@ -91,15 +97,15 @@ func checkTrail(t *testing.T, verb string, p *api.Problem, before, after []strin
 		want = []string{"decision_denied"}
 	}
 	if p.Code() == api.CodeApprovalExpired && len(added) > 0 {
-		want = []string{"approval_expired"} // by the first of the two verbs
+		want = []string{"approval_expired"} // recorded by approve, the first of the two verbs
 	}
 	if diff := cmp.Diff(want, append([]string(nil), added...)); diff != "" {
 		t.Errorf("%s: audit rows: %s", verb, diff)
 	}
 }
 
-// events are the actions on an object in the audit trail, newest first.
-func events(t *testing.T, s *servertest.Server, id string) []string {
+// listActions returns the actions in the audit trail of an object, newest first.
+func listActions(t *testing.T, s *servertest.Server, id string) []string {
 	t.Helper()
 	var actions []string
 	for e, err := range s.Client(t, "audrey").ListAuditEvents(context.Background(), client.ListAuditEventsOptions{ResourceID: id}) {
@@ -111,13 +117,13 @@ func events(t *testing.T, s *servertest.Server, id string) []string {
 	return actions
 }
 
-func waiting(by string) func(*testing.T, *servertest.Server) string {
+func requestBy(by string) func(*testing.T, *servertest.Server) string {
 	return func(t *testing.T, s *servertest.Server) string { return *s.RequestOlgasCertificate(t, by).ApprovalID }
 }
 
-func absent(*testing.T, *servertest.Server) string { return "ar-absent" }
+func absentID(*testing.T, *servertest.Server) string { return "ar-absent" }
 
-func decided(t *testing.T, s *servertest.Server) string {
+func requestAndReject(t *testing.T, s *servertest.Server) string {
 	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	if _, err := s.Client(t, "bob").RejectApproval(context.Background(), id, api.Decision{}); err != nil {
 		t.Fatal(err)
@@ -125,20 +131,19 @@ func decided(t *testing.T, s *servertest.Server) string {
 	return id
 }
 
-func late(t *testing.T, s *servertest.Server) string {
+func requestAndPassDeadline(t *testing.T, s *servertest.Server) string {
 	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 	s.Clock.Advance(200 * time.Hour)
 	return id
 }
 
-// Whoever lost his key, his role or his place between the answer to one request and the next decides no more, though
-// the server has just believed him.
-func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
+// A decider who was disabled or lost the key or the role is refused, though the server still caches the key.
+func TestDecide_ReloadsTheDecider(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(tx *store.Tx) error
 		want   api.Code
 	}{
-		"disabled": {disable("bob"), api.CodeUnauthenticated},
+		"disabled": {disablePrincipal("bob"), api.CodeUnauthenticated},
 		"no approver any more": {
 			func(tx *store.Tx) error { return principal.SetRoles(tx, "bob", []api.Role{api.RoleViewer}) }, api.CodeForbidden,
 		},
@@ -159,8 +164,8 @@ func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.Write(t, c.change)
-				for _, decide := range decisions(bob) {
-					_, err := decide(context.Background(), id, api.Decision{})
+				for _, d := range decisionsOf(bob) {
+					_, err := d.decide(context.Background(), id, api.Decision{})
 					servertest.RequireProblem(t, err, c.want)
 				}
 			})
@@ -168,8 +173,8 @@ func TestDecide_SeesTheDeciderAsHeIsNow(t *testing.T) {
 	}
 }
 
-// The table of the contract: what ends a request, and what is left of it.
-func TestTransitions(t *testing.T) {
+// Each end of a request leaves the states, causes and audit rows of the contract.
+func TestTransitions_LeaveTheStatesOfTheContract(t *testing.T) {
 	ctx := context.Background()
 	cases := []struct {
 		name      string
@@ -207,7 +212,7 @@ func TestTransitions(t *testing.T) {
 			return s.App.Expire(ctx)
 		}, api.ApprovalExpired, "system-reaper", api.JobCancelled, "approval expired", "approval_expired", "System"},
 		{"subject changed by a PUT", "alice", func(t *testing.T, s *servertest.Server, j api.Job) error {
-			return rename(ctx, s.Client(t, "olga"), j.CertificateID)
+			return addName(ctx, s.Client(t, "olga"), j.CertificateID)
 		}, api.ApprovalCancelled, "olga", api.JobCancelled, "subject changed", "approval_cancelled", "User"},
 		{"certificate archived", "alice", func(t *testing.T, s *servertest.Server, j api.Job) error {
 			return s.Client(t, "olga").DeleteCertificate(ctx, j.CertificateID)
@@ -250,11 +255,11 @@ func TestTransitions(t *testing.T) {
 				if j, err = vera.GetJob(ctx, j.ID); err != nil {
 					t.Fatal(err)
 				}
-				if j.Status != c.job || j.ErrorMessage != c.message || words(j.Cause) != c.message {
+				if j.Status != c.job || j.ErrorMessage != c.message || wordsOf(j.Cause) != c.message {
 					t.Errorf("the job is %s, %q, cause %v", j.Status, j.ErrorMessage, j.Cause)
 				}
-				if undecided := c.state == api.ApprovalCancelled || c.state == api.ApprovalExpired; undecided && words(a.Cause) != c.message || !undecided && a.Cause != nil {
-					t.Errorf("the approval's cause is %q", words(a.Cause))
+				if undecided := c.state == api.ApprovalCancelled || c.state == api.ApprovalExpired; undecided && wordsOf(a.Cause) != c.message || !undecided && a.Cause != nil {
+					t.Errorf("the approval's cause is %q", wordsOf(a.Cause))
 				}
 				checkLastEvent(t, s, a.ID, c.action, c.decidedBy, c.actorType)
 			}, servertest.NoWorkers())
@@ -262,14 +267,14 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-func words(cause *api.Cause) string {
+func wordsOf(cause *api.Cause) string {
 	if cause == nil {
 		return ""
 	}
 	return cause.Words()
 }
 
-func rename(ctx context.Context, c *client.Client, id string) error {
+func addName(ctx context.Context, c *client.Client, id string) error {
 	before, err := c.GetCertificate(ctx, id)
 	if err != nil {
 		return err
@@ -291,19 +296,19 @@ func checkLastEvent(t *testing.T, s *servertest.Server, id, action, actor, actor
 		}
 		return
 	}
-	t.Error("nothing in the audit trail")
+	t.Error("the audit trail has no event")
 }
 
-// A person's own request is his and his services' to take back; nobody else's.
-func TestWithdraw_OfAPersonsRequestByAnother(t *testing.T) {
+// Only the accountable person and their services can withdraw a person's request.
+func TestWithdraw_RefusesAnotherPerson(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		_, err := s.Client(t, "bob").WithdrawApproval(context.Background(), *s.RequestOlgasCertificate(t, "alice").ApprovalID, api.Withdrawal{})
 		servertest.RequireProblem(t, err, api.CodeForbidden)
 	})
 }
 
-// What is approved is what would be signed now: a profile that changed under a waiting request closes it.
-func TestApprove_SubjectChanged(t *testing.T) {
+// If the profile changed under a waiting request, approving closes the request.
+func TestApprove_ClosesAChangedSubject(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		j := s.RequestOlgasCertificate(t, "alice")
@@ -311,7 +316,7 @@ func TestApprove_SubjectChanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		approvedEdit(t, s, *a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
+		editProfileAndApprove(t, s, *a.ProfileID, func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
 		_, err = s.Client(t, "bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeSubjectChanged)
 		checkLastEvent(t, s, a.ID, "approval_cancelled", "bob", "User")
@@ -321,21 +326,21 @@ func TestApprove_SubjectChanged(t *testing.T) {
 	})
 }
 
-// Under a disabled profile nobody can approve an issuance, and the request stays as it is, also where its subject has
-// changed. It can be rejected, an edit can be approved, and what was enabled again can be approved.
-func TestApprove_ProfileDisabled(t *testing.T) {
+// Under a disabled profile an issuance cannot be approved, and the request stays as it is, even if its subject changed.
+// Rejecting it and approving an edit still work. Once the profile is enabled, the request can be approved.
+func TestApprove_RefusesUnderADisabledProfile(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, bob := context.Background(), s.Client(t, "bob")
 		j, other := s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice")
 		for _, j := range []api.Job{j, other} {
 			disableProfile(t, s, j)
 		}
-		approvedEdit(t, s, profileOf(t, s, other), func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
+		editProfileAndApprove(t, s, profileIDOf(t, s, other), func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 })
 		for _, j := range []api.Job{j, other} {
-			before := stateOf(t, s, *j.ApprovalID)
+			before := getApproval(t, s, *j.ApprovalID)
 			_, err := bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
 			servertest.RequireProblem(t, err, api.CodeProfileDisabled)
-			if after := stateOf(t, s, *j.ApprovalID); after.State != api.ApprovalPending || !after.UpdatedAt.Equal(before.UpdatedAt) {
+			if after := getApproval(t, s, *j.ApprovalID); after.State != api.ApprovalPending || !after.UpdatedAt.Equal(before.UpdatedAt) {
 				t.Errorf("the request is %+v", after)
 			}
 			_, err = bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{Digest: "sha256:0"})
@@ -346,19 +351,19 @@ func TestApprove_ProfileDisabled(t *testing.T) {
 		if _, err := bob.RejectApproval(ctx, *other.ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)
 		}
-		approvedEdit(t, s, profileOf(t, s, j), func(p *api.ProfileSpec) { p.Enabled = true })
+		editProfileAndApprove(t, s, profileIDOf(t, s, j), func(p *api.ProfileSpec) { p.Enabled = true })
 		if _, err := bob.ApproveApproval(ctx, *j.ApprovalID, api.Decision{}); err != nil {
 			t.Error(err)
 		}
 	}, servertest.NoWorkers())
 }
 
-func profileOf(t *testing.T, s *servertest.Server, j api.Job) string {
+func profileIDOf(t *testing.T, s *servertest.Server, j api.Job) string {
 	t.Helper()
-	return *stateOf(t, s, *j.ApprovalID).ProfileID
+	return *getApproval(t, s, *j.ApprovalID).ProfileID
 }
 
-func stateOf(t *testing.T, s *servertest.Server, id string) api.Approval {
+func getApproval(t *testing.T, s *servertest.Server, id string) api.Approval {
 	t.Helper()
 	a, err := s.Client(t, "vera").GetApproval(context.Background(), id)
 	if err != nil {
@@ -370,7 +375,7 @@ func stateOf(t *testing.T, s *servertest.Server, id string) api.Approval {
 func disableProfile(t *testing.T, s *servertest.Server, j api.Job) {
 	t.Helper()
 	olga := s.Client(t, "olga")
-	p, err := olga.GetProfile(context.Background(), profileOf(t, s, j))
+	p, err := olga.GetProfile(context.Background(), profileIDOf(t, s, j))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,8 +385,8 @@ func disableProfile(t *testing.T, s *servertest.Server, j api.Job) {
 	}
 }
 
-// approvedEdit has olga edit a gated profile and bob approve it.
-func approvedEdit(t *testing.T, s *servertest.Server, profileID string, edit func(*api.ProfileSpec)) {
+// editProfileAndApprove edits a gated profile as olga and approves the edit as bob.
+func editProfileAndApprove(t *testing.T, s *servertest.Server, profileID string, edit func(*api.ProfileSpec)) {
 	t.Helper()
 	ctx, olga := context.Background(), s.Client(t, "olga")
 	p, err := olga.GetProfile(ctx, profileID)
@@ -399,7 +404,7 @@ func approvedEdit(t *testing.T, s *servertest.Server, profileID string, edit fun
 	}
 }
 
-// Nobody fills the audit trail with refused decisions: past the limit there is no row, and the answer says to wait.
+// Past the limit a refused decision writes no audit row, and the answer is rate_limited.
 func TestDecide_LimitsDenials(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, vera, began := context.Background(), s.Client(t, "vera"), time.Now()

@@ -90,14 +90,14 @@ func openSwitch(t *testing.T, s *servertest.Server, service *approval.Service, i
 	return a
 }
 
-// callerOf returns a person with their key, as a request of theirs has them.
+// callerOf returns the actor of a person, with the id of their key.
 func callerOf(t *testing.T, s *servertest.Server, who string) identity.Actor {
 	t.Helper()
 	return identity.Actor{ID: who, Kind: identity.Human, KeyID: s.Key(t, who)[len("ctl_") : len("ctl_")+16]}
 }
 
-// A new kind of approval needs no line in package approval: every verb works for a kind that only this test knows.
-func TestKind_NewKindNeedsNoChangeHere(t *testing.T) {
+// Every verb works for a kind of approval that only this test knows.
+func TestKind_WorksWhenOnlyThisTestKnowsIt(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		s.Exec(t, "CREATE TABLE switches (id text PRIMARY KEY, state text NOT NULL)")
 		service, bypassing := newSwitchService(false), newSwitchService(true)
@@ -176,13 +176,13 @@ func TestKind_NewKindNeedsNoChangeHere(t *testing.T) {
 // checkSwitch compares the state of an approval, as the API shows it, and the state of its switch.
 func checkSwitch(t *testing.T, s *servertest.Server, a approval.Approval, name string, state api.ApprovalState, after string) {
 	t.Helper()
-	shown, err := s.Client(t, "vera").GetApproval(context.Background(), a.ID)
-	if err != nil || shown.Kind != switchApproval || shown.State != state || shown.ProfileID != nil {
-		t.Errorf("%s: %v, %+v", name, err, shown)
+	got, err := s.Client(t, "vera").GetApproval(context.Background(), a.ID)
+	if err != nil || got.Kind != switchApproval || got.State != state || got.ProfileID != nil {
+		t.Errorf("%s: %v, %+v", name, err, got)
 	}
-	var got string
-	s.Query(t, &got, "SELECT state FROM switches WHERE id = ?", name)
-	if got != after {
-		t.Errorf("%s: the switch is %s, not %s", name, got, after)
+	var switchState string
+	s.Query(t, &switchState, "SELECT state FROM switches WHERE id = ?", name)
+	if switchState != after {
+		t.Errorf("%s: the switch is %s, not %s", name, switchState, after)
 	}
 }

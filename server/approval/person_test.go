@@ -10,9 +10,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A decision that is under way when its decider is disabled comes before that: the disabling waits for it, so that
-// once it is acknowledged he decides no more.
-func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
+// Disabling a decider waits for a decision that has begun. Once disabled, the person decides no more.
+func TestDisable_WaitsForADecision(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	ctx := context.Background()
@@ -37,7 +36,7 @@ func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 	}()
 	s.WaitForLocks(t, 1)
 	go func() {
-		disabled <- s.Store.Write(ctx, disable("bob"))
+		disabled <- s.Store.Write(ctx, disablePrincipal("bob"))
 	}()
 	s.WaitForLocks(t, 2)
 	close(release)
@@ -48,15 +47,15 @@ func TestApprove_DisablingWaitsForADecisionUnderWay(t *testing.T) {
 	}
 }
 
-func disable(id string) func(*store.Tx) error {
+func disablePrincipal(id string) func(*store.Tx) error {
 	return func(tx *store.Tx) error {
 		_, err := principal.Disable(tx, id)
 		return err
 	}
 }
 
-// Nobody asks for anything once he is disabled, though the server has just believed him; nor does his service.
-func TestRequest_OfADisabledPerson(t *testing.T) {
+// A disabled person and their service can request nothing, though the server still caches their keys.
+func TestRequest_RefusesADisabledPerson(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 		both := []string{"alice", "terraform"}

@@ -18,13 +18,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Everything that may happen between a good request and its signature, by the API or past it. The gate refuses, the
-// job ends, the approval stays what it is, and nothing is signed.
-func TestGate_Refuses(t *testing.T) {
+// If something changes between the request and its signature, by the API or past it, the gate refuses. The job ends, the
+// approval stays as it is, and nothing is signed.
+func TestGate_RefusesAChangeAfterTheRequest(t *testing.T) {
 	cases := []struct {
 		name   string
 		gated  bool
-		happen func(t *testing.T, s *servertest.Server, j api.Job)
+		change func(t *testing.T, s *servertest.Server, j api.Job)
 		reason string
 	}{
 		{"the gate is turned on", false, editProfile(func(p *api.ProfileSpec) { p.RequiresApproval = true }), "requires approval"},
@@ -34,7 +34,7 @@ func TestGate_Refuses(t *testing.T) {
 		}), "does not allow it: /csr_pem"},
 		{"another lifetime", false, editProfile(func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }), "subject changed"},
 		{"another use", false, editProfile(func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth"} }), "subject changed"},
-		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.ReplaceIssuer(t, anotherCA(t)) }, "subject changed"},
+		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.ReplaceIssuer(t, newOtherCA(t)) }, "subject changed"},
 		{"names changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
 			s.Exec(t, `UPDATE certificates SET spec = replace(spec, '"host-', '"evil-') WHERE id = ?`, j.CertificateID)
 		}, "subject changed"},
@@ -45,46 +45,46 @@ func TestGate_Refuses(t *testing.T) {
 			s.Exec(t, `DELETE FROM profiles`)
 		}, "gone"},
 		{"the job's request changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
-			unguard(t, s, "jobs")
+			dropGuard(t, s, "jobs")
 			s.Exec(t, `UPDATE jobs SET csr_pem = ? WHERE id = ?`, servertest.CSR(t), j.ID)
 		}, "subject changed"},
-		{"the approval is another's", true, func(t *testing.T, s *servertest.Server, j api.Job) {
-			unguard(t, s, "approvals")
+		{"the approval is of another job", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			dropGuard(t, s, "approvals")
 			s.Exec(t, `UPDATE approvals SET job_id = 'job-other' WHERE id = ?`, *j.ApprovalID)
 		}, "something else"},
 		{"the approval is for another digest", true, func(t *testing.T, s *servertest.Server, j api.Job) {
-			unguard(t, s, "approvals")
+			dropGuard(t, s, "approvals")
 			s.Exec(t, `UPDATE approvals SET digest = 'sha256:0' WHERE id = ?`, *j.ApprovalID)
 		}, "something else"},
-		{"the approval is taken back past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
-			unguard(t, s, "approvals")
+		{"the approval is rejected past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
+			dropGuard(t, s, "approvals")
 			s.Exec(t, `UPDATE approvals SET state = 'rejected' WHERE id = ?`, *j.ApprovalID)
 		}, "its approval is rejected"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				j := ready(t, s, c.gated)
-				c.happen(t, s, j)
+				j := createReadyJob(t, s, c.gated)
+				c.change(t, s, j)
 				s.Restart(t)
 				ended := s.WaitUntilFinalAsVera(t, j.ID)
 				if ended.Status != api.JobCancelled || !strings.Contains(ended.ErrorMessage, c.reason) {
 					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 				}
-				checkRefused(t, s, j.ID)
+				checkNothingSigned(t, s, j.ID)
 			}, servertest.NoWorkers(), servertest.WithoutInvariants())
 		})
 	}
 }
 
-// A disabled profile makes a job wait and burns no decision: enabled again, it is signed at once, with the approval
-// that it had. No attempt is counted.
-func TestGate_DisabledProfileWaits(t *testing.T) {
+// Under a disabled profile a job waits and keeps its approval. Once the profile is enabled, the job is signed at once. No
+// attempt is counted.
+func TestGate_KeepsAJobWaitingUnderADisabledProfile(t *testing.T) {
 	for _, gated := range []bool{true, false} {
 		t.Run(fmt.Sprintf("gated %t", gated), func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				ctx := context.Background()
-				j := ready(t, s, gated)
+				j := createReadyJob(t, s, gated)
 				editProfile(func(p *api.ProfileSpec) { p.Enabled = false })(t, s, j)
 				s.Restart(t)
 				servertest.WaitUntil(t, func() error {
@@ -107,7 +107,7 @@ func TestGate_DisabledProfileWaits(t *testing.T) {
 	}
 }
 
-// enableProfile enables the profile of a job. Where it is gated, bob approves that.
+// enableProfile enables the profile of a job as olga. If the profile is gated, bob approves the edit.
 func enableProfile(t *testing.T, s *servertest.Server, j api.Job) {
 	t.Helper()
 	ctx, olga := context.Background(), s.Client(t, "olga")
@@ -130,27 +130,28 @@ func enableProfile(t *testing.T, s *servertest.Server, j api.Job) {
 	}
 }
 
-// A job that was let out of waiting past the server is refused all the same.
-func TestGate_RefusesWithoutDecision(t *testing.T) {
+// If a job is set to Pending past the server while its approval waits, the gate refuses it.
+func TestGate_RefusesAPendingApproval(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j := s.RequestOlgasCertificate(t, "alice")
-		unguard(t, s, "jobs")
+		dropGuard(t, s, "jobs")
 		s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
 		s.Restart(t)
 		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.ErrorMessage != "its approval is pending" {
 			t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 		}
-		checkRefused(t, s, j.ID)
+		checkNothingSigned(t, s, j.ID)
 	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
-// The gate takes no approval but that of a person, or of the bypass where it is on. The schema refuses the others before.
-func TestGate_RefusesADeciderWhoIsNoPerson(t *testing.T) {
+// The gate counts only an approval by a person, or by the bypass where it is on. The schema refuses other deciders too, so
+// the test drops its guard.
+func TestGate_RefusesADeciderThatIsNoPerson(t *testing.T) {
 	for _, decider := range []string{"system-reaper", "system-bypass", "terraform", "nobody"} {
 		t.Run(decider, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				j := s.RequestOlgasCertificate(t, "olga")
-				unguard(t, s, "approvals")
+				dropGuard(t, s, "approvals")
 				s.Exec(t, `UPDATE approvals SET state = 'approved', decided_by = ?, decided_at = created_at WHERE id = ?`, decider, *j.ApprovalID)
 				s.Exec(t, `UPDATE jobs SET status = 'Pending' WHERE id = ?`, j.ID)
 				s.Restart(t)
@@ -158,16 +159,16 @@ func TestGate_RefusesADeciderWhoIsNoPerson(t *testing.T) {
 				if ended.Status != api.JobCancelled || !strings.HasPrefix(ended.ErrorMessage, "its approval was ") {
 					t.Errorf("the job is %s: %q", ended.Status, ended.ErrorMessage)
 				}
-				checkRefused(t, s, j.ID)
+				checkNothingSigned(t, s, j.ID)
 			}, servertest.NoWorkers(), servertest.WithoutInvariants())
 		})
 	}
 }
 
-// A person who was disabled after the decision had the role then: what they approved is signed.
-func TestGate_AdmitsWhatADisabledPersonApproved(t *testing.T) {
+// An approval still counts if its decider was disabled after the decision.
+func TestGate_AdmitsAnApprovalOfAPersonDisabledLater(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		j := ready(t, s, true)
+		j := createReadyJob(t, s, true)
 		s.Disable(t, "bob")
 		s.Restart(t)
 		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
@@ -180,7 +181,7 @@ func TestGate_AdmitsWhatADisabledPersonApproved(t *testing.T) {
 func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {
 		t.Parallel()
-		issuer := &failing{Issuer: servertest.CA(t)}
+		issuer := &failingIssuer{Issuer: servertest.CA(t)}
 		issuer.down.Store(true)
 		s := start(t, servertest.Issuer(issuer))
 		ctx, vera := context.Background(), s.Client(t, "vera")
@@ -219,23 +220,23 @@ func TestGate_RefusesAnExpiredIntent(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) { test(t, servertest.NewPostgres) })
 }
 
-// failing is an issuer that fails while it is down.
-type failing struct {
+// failingIssuer fails while it is down.
+type failingIssuer struct {
 	gate.Issuer
 	down atomic.Bool
 }
 
-func (f *failing) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, error) {
+func (f *failingIssuer) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, error) {
 	if f.down.Load() {
 		return gate.Chain{}, errors.New("down")
 	}
 	return f.Issuer.Sign(ctx, permit)
 }
 
-// Without the row that says what may be signed without approval, nobody knows: the job waits, and nothing is signed.
-func TestGate_WithoutTheUngatedNames(t *testing.T) {
+// Without the row of the ungated names, a job waits and nothing is signed.
+func TestGate_SignsNothingWithoutTheUngatedNames(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		j := ready(t, s, false)
+		j := createReadyJob(t, s, false)
 		if s.Store.IsSQLite() {
 			s.Exec(t, "DROP TRIGGER ungated_names_no_delete")
 		} else {
@@ -263,8 +264,8 @@ func TestGate_WithoutTheUngatedNames(t *testing.T) {
 	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
-// ready makes a job that a worker could take: approved, if the profile is gated.
-func ready(t *testing.T, s *servertest.Server, gated bool) api.Job {
+// createReadyJob requests olga's certificate as alice. If the profile is gated, bob approves.
+func createReadyJob(t *testing.T, s *servertest.Server, gated bool) api.Job {
 	t.Helper()
 	ctx := context.Background()
 	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, gated).ID)
@@ -299,8 +300,8 @@ func editProfile(edit func(*api.ProfileSpec)) func(*testing.T, *servertest.Serve
 	}
 }
 
-// unguard drops what keeps a table's rows from being changed, as someone with the database in his hands could.
-func unguard(t *testing.T, s *servertest.Server, table string) {
+// dropGuard drops the trigger that keeps rows of a table from being changed.
+func dropGuard(t *testing.T, s *servertest.Server, table string) {
 	t.Helper()
 	if s.Store.IsSQLite() {
 		s.Exec(t, "DROP TRIGGER "+table+"_guard")
@@ -309,7 +310,7 @@ func unguard(t *testing.T, s *servertest.Server, table string) {
 	s.Exec(t, "ALTER TABLE "+table+" DISABLE TRIGGER ALL")
 }
 
-func checkRefused(t *testing.T, s *servertest.Server, jobID string) {
+func checkNothingSigned(t *testing.T, s *servertest.Server, jobID string) {
 	t.Helper()
 	var actions []string
 	for e, err := range s.Client(t, "audrey").ListAuditEvents(context.Background(), client.ListAuditEventsOptions{ResourceID: jobID}) {
@@ -328,7 +329,7 @@ func checkRefused(t *testing.T, s *servertest.Server, jobID string) {
 	}
 }
 
-func anotherCA(t *testing.T) *ca.CA {
+func newOtherCA(t *testing.T) *ca.CA {
 	t.Helper()
 	certFile, keyFile := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "key.pem")
 	if err := ca.Create(certFile, keyFile, time.Now()); err != nil {
@@ -341,16 +342,16 @@ func anotherCA(t *testing.T) *ca.CA {
 	return built
 }
 
-// longName drafts what breaks RFC 5280: a common name of more than 64 characters.
-type longName struct{ gate.Issuer }
+// longNameIssuer drafts a certificate that breaks RFC 5280: its common name has more than 64 characters.
+type longNameIssuer struct{ gate.Issuer }
 
-func (i longName) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
+func (i longNameIssuer) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
 	s.CommonName = strings.Repeat("a", 65)
 	return i.Issuer.Draft(s, serial, v)
 }
 
-// What could never be signed is refused at renew, before anyone is asked to approve it.
-func TestRenew_RefusesWhatCannotBeSigned(t *testing.T) {
+// A request that could never be signed is refused at renew, before anyone is asked to approve it.
+func TestRenew_RefusesAnUnsignableRequest(t *testing.T) {
 	t.Run("lint", func(t *testing.T) {
 		servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 			c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
@@ -358,7 +359,7 @@ func TestRenew_RefusesWhatCannotBeSigned(t *testing.T) {
 			if p := servertest.RequireProblem(t, err, api.CodeInvalidRequest); !strings.Contains(p.Detail, "RFC 5280") {
 				t.Error(p)
 			}
-		}, servertest.Issuer(longName{servertest.CA(t)}))
+		}, servertest.Issuer(longNameIssuer{servertest.CA(t)}))
 	})
 	t.Run("outlives the issuer", func(t *testing.T) {
 		servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {

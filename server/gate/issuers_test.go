@@ -16,14 +16,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A server with another CA does not start, and takes nothing from what was approved.
-func TestIssuers_AnotherCA(t *testing.T) {
+// A server with another CA does not start, and changes nothing that was approved.
+func TestRegisterIssuers_RefusesAnotherCA(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		j, other := ready(t, s, true), anotherCA(t)
+		j, other := createReadyJob(t, s, true), newOtherCA(t)
 		err := gate.RegisterIssuers(t.Context(), s.Store, map[string]gate.Issuer{app.LocalIssuerID: other})
-		for _, says := range []string{servertest.CA(t).Fingerprint(), other.Fingerprint(), "certctl ca replace"} {
-			if err == nil || !strings.Contains(err.Error(), says) {
-				t.Errorf("the error does not say %q: %v", says, err)
+		for _, text := range []string{servertest.CA(t).Fingerprint(), other.Fingerprint(), "certctl ca replace"} {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("the error does not say %q: %v", text, err)
 			}
 		}
 		s.Restart(t)
@@ -33,19 +33,18 @@ func TestIssuers_AnotherCA(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A server whose CA was replaced while it runs signs nothing, asks for nothing and ends nothing. A server with the new
-// CA does.
-func TestIssuers_ReplacedMeanwhile(t *testing.T) {
+// A running server whose CA was replaced signs nothing, requests nothing and ends nothing. A server with the new CA works.
+func TestReplaceIssuer_StopsARunningServer(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &lines{}
+			log := &logBuffer{}
 			s := start(t, servertest.NoWorkers(), servertest.Log(log))
-			approved, waiting, other := ready(t, s, true), s.RequestOlgasCertificate(t, "alice"), anotherCA(t)
-			replaced := s.ReplaceIssuer(t, other)
-			if len(replaced.Stale) != 2 || replaced.Stale[0].ID != approved.ID || replaced.Stale[1].ID != waiting.ID {
-				t.Errorf("stale are %+v", replaced.Stale)
+			approved, waiting, other := createReadyJob(t, s, true), s.RequestOlgasCertificate(t, "alice"), newOtherCA(t)
+			replacement := s.ReplaceIssuer(t, other)
+			if len(replacement.Stale) != 2 || replacement.Stale[0].ID != approved.ID || replacement.Stale[1].ID != waiting.ID {
+				t.Errorf("the stale jobs are %+v", replacement.Stale)
 			}
 			_, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID, api.Renew{})
 			servertest.RequireProblem(t, err, api.CodeUnavailable)
@@ -70,7 +69,7 @@ func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 			stop()
 			<-working
 			if j, err := s.Client(t, "vera").GetJob(t.Context(), approved.ID); err != nil || j.FinishedAt != nil {
-				t.Errorf("the server with the CA before ended the job: %v, %+v", err, j)
+				t.Errorf("the server with the former CA ended the job: %v, %+v", err, j)
 			}
 			s.Restart(t)
 			if ended := s.WaitUntilFinalAsVera(t, approved.ID); ended.Status != api.JobCancelled || ended.ErrorMessage != "subject changed" {
@@ -80,11 +79,11 @@ func TestIssuers_ReplacedMeanwhile(t *testing.T) {
 	}
 }
 
-// A replica whose CA was replaced closes no request for the new one.
-func TestIssuers_StaleReplicaDecides(t *testing.T) {
+// A replica whose CA was replaced closes no request of a server with the new CA.
+func TestReplaceIssuer_KeepsNewRequestsFromAStaleReplica(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t, servertest.NoWorkers())
-	other := anotherCA(t)
+	other := newOtherCA(t)
 	s.Write(t, func(tx *store.Tx) error {
 		_, err := gate.ReplaceIssuer(tx, app.LocalIssuerID, other.Fingerprint())
 		return err
@@ -101,19 +100,19 @@ func TestIssuers_StaleReplicaDecides(t *testing.T) {
 	}
 }
 
-// lines collect a log.
-type lines struct {
+// logBuffer collects a log.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

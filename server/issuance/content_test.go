@@ -29,8 +29,8 @@ import (
 // opaqueSigner hides the type of a CA's key, as a key in a KMS or an HSM does.
 type opaqueSigner struct{ crypto.Signer }
 
-// The signed certificate is what the second person saw, for each kind of key of the CA and the subscriber.
-func TestIssued_IsWhatWasApproved(t *testing.T) {
+// The signed certificate has the content that was approved, for each kind of key of the CA.
+func TestIssue_SignsTheApprovedSubject(t *testing.T) {
 	keys := map[string]func() (crypto.Signer, error){
 		"ECDSA P-256": func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
 		"ECDSA P-384": func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
@@ -47,7 +47,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ca, root := caOf(t, key)
+			ca, root := newCA(t, key)
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				checkContent(t, s, root, key)
 			}, servertest.Issuer(ca))
@@ -57,7 +57,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ca, root := caOf(t, opaqueSigner{key})
+			ca, root := newCA(t, opaqueSigner{key})
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				checkContent(t, s, root, key)
 			}, servertest.Issuer(ca))
@@ -65,7 +65,7 @@ func TestIssued_IsWhatWasApproved(t *testing.T) {
 	}
 }
 
-func caOf(t *testing.T, key crypto.Signer) (*ca.CA, *x509.Certificate) {
+func newCA(t *testing.T, key crypto.Signer) (*ca.CA, *x509.Certificate) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA", Organization: []string{"Test"}},
@@ -80,11 +80,11 @@ func caOf(t *testing.T, key crypto.Signer) (*ca.CA, *x509.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := ca.New(root, key)
+	issuer, err := ca.New(root, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, root
+	return issuer, root
 }
 
 func checkContent(t *testing.T, s *servertest.Server, root *x509.Certificate, key crypto.Signer) {
@@ -98,7 +98,7 @@ func checkContent(t *testing.T, s *servertest.Server, root *x509.Certificate, ke
 		t.Fatal(err)
 	}
 	cert := api.DefaultCertificateSpec()
-	cert.CommonName, cert.ProfileID, cert.CSRPEM = "www.example.com", p.ID, request(t, key)
+	cert.CommonName, cert.ProfileID, cert.CSRPEM = "www.example.com", p.ID, newCSR(t, key)
 	cert.SANs = []string{"www.example.com", "*.example.com", "10.1.2.3", "spiffe://example.com/a/b", "ops@example.com"}
 	c, err := olga.CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: cert})
 	if err != nil {
@@ -134,7 +134,7 @@ func checkContent(t *testing.T, s *servertest.Server, root *x509.Certificate, ke
 	}
 }
 
-// checkDigest recomputes the digest as a third party would. The subject has only strings, whole numbers and lists, so
+// checkDigest recomputes the digest without the server's code. The subject has only strings, whole numbers and lists, so
 // sorted keys without spaces are RFC 8785.
 func checkDigest(t *testing.T, a api.Approval) {
 	t.Helper()
@@ -187,7 +187,7 @@ func checkLeaf(t *testing.T, leaf, root *x509.Certificate, a api.Approval) {
 		},
 	}
 	if diff := cmp.Diff(approved, signed); diff != "" {
-		t.Errorf("what was signed is not what was approved: %s", diff)
+		t.Errorf("the signed content is not the approved content: %s", diff)
 	}
 	wantUsage := x509.KeyUsageDigitalSignature
 	if leaf.PublicKeyAlgorithm == x509.RSA {
@@ -198,7 +198,7 @@ func checkLeaf(t *testing.T, leaf, root *x509.Certificate, a api.Approval) {
 	}
 }
 
-func request(t *testing.T, key crypto.Signer) string {
+func newCSR(t *testing.T, key crypto.Signer) string {
 	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
@@ -207,8 +207,8 @@ func request(t *testing.T, key crypto.Signer) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 }
 
-// A request given at renew belongs to its job, and becomes the certificate's once it has been issued, not before.
-func TestRenew_WithANewKey(t *testing.T) {
+// A CSR sent with renew belongs to its job. The certificate gets it once it is issued, not before.
+func TestRenew_StoresANewKeyOnceItIsIssued(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		c, csr := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID), servertest.CSR(t)

@@ -13,22 +13,22 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// detailsOf are the details of the one audit event of an action on an object.
-func (c *scene) detailsOf(id, action string) map[string]any {
+// findDetails returns the details of the audit event of an action on an object.
+func (c *fixture) findDetails(id, action string) map[string]any {
 	c.t.Helper()
-	for e, err := range c.as("audrey").ListAuditEvents(context.Background(), client.ListAuditEventsOptions{ResourceID: id, Action: action}) {
-		c.must(nil, err)
+	for e, err := range c.clientOf("audrey").ListAuditEvents(context.Background(), client.ListAuditEventsOptions{ResourceID: id, Action: action}) {
+		c.noError(nil, err)
 		var details map[string]any
-		c.must(nil, json.Unmarshal(e.Details, &details))
+		c.noError(nil, json.Unmarshal(e.Details, &details))
 		return details
 	}
 	c.t.Fatalf("no %s of %s", action, id)
 	return nil
 }
 
-// An approver is told what differs from what a human approved last, and by whom; of a leaf that nobody approved, never
-// that nothing is new.
-func TestContext(t *testing.T) {
+// An approver sees what differs from the last certificate that a human approved, and who changed it. For a leaf that nobody
+// approved, everything is new.
+func TestContext_ShowsWhatDiffersFromTheBaseline(t *testing.T) {
 	type change struct {
 		by     string
 		fields []string
@@ -37,7 +37,7 @@ func TestContext(t *testing.T) {
 	cases := []struct {
 		name           string
 		gated          bool
-		before         func(c *scene)
+		before         func(c *fixture)
 		request        api.Renew
 		kind           api.RequestKind
 		added, removed []string
@@ -53,18 +53,18 @@ func TestContext(t *testing.T) {
 		},
 		{
 			name: "the same again", gated: true, kind: api.RequestRenewal, approved: true,
-			before: func(c *scene) { c.issue("olga", "carol", api.Renew{}) },
+			before: func(c *fixture) { c.renewAndApprove("olga", "carol", api.Renew{}) },
 		},
 		{
 			name: "with a key of its own", gated: true, kind: api.RequestRenewal, approved: true, key: true,
-			before: func(c *scene) { c.issue("olga", "carol", api.Renew{}) }, request: api.Renew{CSRPEM: "$new"},
+			before: func(c *fixture) { c.renewAndApprove("olga", "carol", api.Renew{}) }, request: api.Renew{CSRPEM: "$new"},
 			changes: []change{{"alice", []string{"key"}, ""}},
 		},
 		{
 			name: "names came and went", gated: true, kind: api.RequestReissue, approved: true,
-			before: func(c *scene) {
+			before: func(c *fixture) {
 				c.addName("olga", "old.example.com")
-				c.issue("olga", "carol", api.Renew{})
+				c.renewAndApprove("olga", "carol", api.Renew{})
 				c.dropName("bob")
 				c.addName("bob", "new.example.com")
 			},
@@ -73,17 +73,17 @@ func TestContext(t *testing.T) {
 		},
 		{
 			name: "an approved edit of the rules", gated: true, kind: api.RequestReissue, approved: true,
-			before: func(c *scene) {
-				c.issue("olga", "carol", api.Renew{})
-				c.editProfile("olga", "bob", clientAuth)
+			before: func(c *fixture) {
+				c.renewAndApprove("olga", "carol", api.Renew{})
+				c.editProfile("olga", "bob", setClientAuth)
 			},
 			others: []string{"/extended_key_usages"}, changes: []change{{"olga", []string{"extended_key_usages"}, "bob"}},
 		},
 		{
 			name: "a leaf that nobody approved", gated: false, kind: api.RequestReissue, added: []string{"$name"}, key: true,
-			before: func(c *scene) {
-				c.issue("olga", "", api.Renew{})
-				c.gate("olga")
+			before: func(c *fixture) {
+				c.renewAndApprove("olga", "", api.Renew{})
+				c.gateProfile("olga")
 			},
 			others:  []string{"/common_name", "/extended_key_usages", "/issuer_fingerprint_sha256", "/issuer_id", "/validity_seconds"},
 			changes: []change{{"olga", []string{"common_name", "key", "sans"}, ""}},
@@ -92,17 +92,17 @@ func TestContext(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				at := newScene(t, s, "olga", c.gated)
+				at := newFixture(t, s, "olga", c.gated)
 				if c.before != nil {
 					c.before(at)
 				}
 				if c.request.CSRPEM != "" {
 					c.request.CSRPEM = servertest.CSR(t)
 				}
-				got := at.renew("alice", c.request).Context
+				got := at.renewAs("alice", c.request).Context
 				want := map[string]any{
-					"kind": c.kind, "added": named(c.added, at.cert.CommonName), "removed": named(c.removed, ""), "key": c.key,
-					"others": named(c.others, ""), "approved": c.approved, "changes": c.changes,
+					"kind": c.kind, "added": replaceName(c.added, at.cert.CommonName), "removed": replaceName(c.removed, ""), "key": c.key,
+					"others": replaceName(c.others, ""), "approved": c.approved, "changes": c.changes,
 				}
 				var others []string
 				for _, o := range got.OtherChanges {
@@ -117,8 +117,8 @@ func TestContext(t *testing.T) {
 					changes = append(changes, change{by.By, by.Fields, seen})
 				}
 				have := map[string]any{
-					"kind": got.Request, "added": named(got.NamesAdded, ""), "removed": named(got.NamesRemoved, ""), "key": got.KeyChanged,
-					"others": named(others, ""), "approved": got.Current != nil && got.Current.Approved, "changes": changes,
+					"kind": got.Request, "added": replaceName(got.NamesAdded, ""), "removed": replaceName(got.NamesRemoved, ""), "key": got.KeyChanged,
+					"others": replaceName(others, ""), "approved": got.Current != nil && got.Current.Approved, "changes": changes,
 				}
 				if diff := cmp.Diff(want, have, cmp.AllowUnexported(change{})); diff != "" {
 					t.Errorf("context: %s", diff)
@@ -128,8 +128,8 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// named replaces the certificate's name, and never gives nil.
-func named(list []string, name string) []string {
+// replaceName replaces $name in a list. It never returns nil.
+func replaceName(list []string, name string) []string {
 	out := []string{}
 	for _, s := range list {
 		out = append(out, strings.ReplaceAll(s, "$name", name))
@@ -137,8 +137,8 @@ func named(list []string, name string) []string {
 	return out
 }
 
-// Who decides hears of other certificates with the same name, a name that a wildcard covers, or the same key.
-func TestContext_OtherCertificates(t *testing.T) {
+// An approver sees other certificates with the same name, with a name that a wildcard covers, or with the same key.
+func TestContext_ListsOtherCertificates(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		p := s.CreateProfileAsOlga(t, true)
 		wild := s.CreateProfileAsOlga(t, false)
@@ -165,26 +165,26 @@ func TestContext_OtherCertificates(t *testing.T) {
 		if err := s.Client(t, "olga").DeleteCertificate(context.Background(), gone.ID); err != nil {
 			t.Fatal(err)
 		}
-		at := &scene{t, s, p, asked}
-		got := at.renew("alice", api.Renew{}).Context.OtherCertificates
+		at := &fixture{t, s, p, asked}
+		got := at.renewAs("alice", api.Renew{}).Context.OtherCertificates
 		if diff := cmp.Diff(api.OtherCertificates{Count: 3, IDs: []string{same.ID, wildcard.ID, sameKey.ID}}, got); diff != "" {
 			t.Errorf("other certificates: %s", diff)
 		}
-		at = &scene{t, s, wild, wildcard}
-		if preview, err := at.as("vera").PreviewRenewal(context.Background(), wildcard.ID, api.Renew{}); err != nil || preview.Context.OtherCertificates.Count != 2 {
+		at = &fixture{t, s, wild, wildcard}
+		if preview, err := at.clientOf("vera").PreviewRenewal(context.Background(), wildcard.ID, api.Renew{}); err != nil || preview.Context.OtherCertificates.Count != 2 {
 			t.Errorf("of the wildcard: %v, %+v", err, preview.Context)
 		}
 	})
 }
 
-// A rejection does not wash off: the next approver sees it, though a name was added, the request withdrawn in between,
-// or the certificate made anew under another id. A certificate that a human approved begins afresh.
-func TestRejections(t *testing.T) {
+// The next approver sees a rejection, though a name was added, the request withdrawn, or the certificate made again under
+// another id. Once a human approves a certificate, it shows no earlier rejection.
+func TestRejections_StayUntilAHumanApproves(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		at := newScene(t, s, "olga", true)
-		rejected := at.renew("alice", api.Renew{})
-		at.must(at.as("bob").RejectApproval(ctx, rejected.ID, api.Decision{Note: "never"}))
+		at := newFixture(t, s, "olga", true)
+		rejected := at.renewAs("alice", api.Renew{})
+		at.noError(at.clientOf("bob").RejectApproval(ctx, rejected.ID, api.Decision{Note: "never"}))
 		check := func(name string, a *api.Approval, ids ...string) {
 			t.Helper()
 			var got []string
@@ -196,78 +196,77 @@ func TestRejections(t *testing.T) {
 			}
 		}
 		at.addName("olga", "harmless.example.com")
-		second := at.renew("alice", api.Renew{})
+		second := at.renewAs("alice", api.Renew{})
 		check("with another name", second, rejected.ID)
 		if p := second.Previous; p == nil || p.State != api.ApprovalRejected || *p.DecidedBy != "bob" || p.Note != "never" || *second.PreviousApprovalID != rejected.ID {
 			t.Errorf("previous: %+v", p)
 		}
-		if details := at.detailsOf(second.ID, "approval_requested"); !cmp.Equal(details["rejected_before"], []any{rejected.ID}) {
+		if details := at.findDetails(second.ID, "approval_requested"); !cmp.Equal(details["rejected_before"], []any{rejected.ID}) {
 			t.Errorf("the audit row has %v", details)
 		}
-		at.must(at.as("alice").WithdrawApproval(ctx, second.ID, api.Withdrawal{}))
-		third := at.renew("alice", api.Renew{})
+		at.noError(at.clientOf("alice").WithdrawApproval(ctx, second.ID, api.Withdrawal{}))
+		third := at.renewAs("alice", api.Renew{})
 		check("after a withdrawal", third, rejected.ID)
 		if p := third.Previous; p.State != api.ApprovalRejected {
 			t.Errorf("previous, after a withdrawal: %+v", p)
 		}
 		spec := at.cert.CertificateSpec
-		again, err := at.as("olga").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: spec})
-		at.must(nil, err)
-		anew := &scene{t, s, at.p, again}
-		fourth := anew.renew("alice", api.Renew{})
+		again, err := at.clientOf("olga").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: spec})
+		at.noError(nil, err)
+		anew := &fixture{t, s, at.olgasProfile, again}
+		fourth := anew.renewAs("alice", api.Renew{})
 		check("under another id", fourth, rejected.ID)
 		if fourth.Previous != nil {
 			t.Errorf("previous of another certificate: %+v", fourth.Previous)
 		}
-		anew.must(anew.as("bob").ApproveApproval(ctx, fourth.ID, api.Decision{}))
+		anew.noError(anew.clientOf("bob").ApproveApproval(ctx, fourth.ID, api.Decision{}))
 		s.WaitUntilFinalAsVera(t, *fourth.JobID)
-		check("after a human approved", anew.renew("alice", api.Renew{}))
+		check("after a human approved", anew.renewAs("alice", api.Renew{}))
 	})
 }
 
-// What was approved meanwhile washes off no rejection of another name, and a wildcard hides none of a name that it
-// covers.
-func TestRejections_OfNamesThatNobodyApproved(t *testing.T) {
+// An approval of other names removes no rejection of a name, and a wildcard hides no rejection of a name that it covers.
+func TestRejections_StayForNamesThatNobodyApproved(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := t.Context()
-		secret := newScene(t, s, "olga", true)
+		secret := newFixture(t, s, "olga", true)
 		secret.editProfile("olga", "bob", func(p *api.ProfileSpec) { p.AllowWildcardNames = true })
 		secret.addName("olga", "secret.prod.example.com")
-		rejected := secret.renew("olga", api.Renew{})
-		secret.must(secret.as("bob").RejectApproval(ctx, rejected.ID, api.Decision{}))
+		rejected := secret.renewAs("olga", api.Renew{})
+		secret.noError(secret.clientOf("bob").RejectApproval(ctx, rejected.ID, api.Decision{}))
 		for _, name := range []string{"secret.prod.example.com", "*.prod.example.com"} {
-			c := &scene{t, s, secret.p, s.CreateCertificateAsOlga(t, secret.p.ID)}
-			c.issue("olga", "bob", api.Renew{}) // a harmless one
-			if a := c.renew("olga", api.Renew{}); len(a.Rejections) > 0 {
-				t.Errorf("the harmless one has %+v", a.Rejections)
+			c := &fixture{t, s, secret.olgasProfile, s.CreateCertificateAsOlga(t, secret.olgasProfile.ID)}
+			c.renewAndApprove("olga", "bob", api.Renew{}) // without the rejected name
+			if a := c.renewAs("olga", api.Renew{}); len(a.Rejections) > 0 {
+				t.Errorf("without the rejected name: %+v", a.Rejections)
 			}
 			c.addName("olga", name)
-			if a := c.renew("olga", api.Renew{}); len(a.Rejections) != 1 || a.Rejections[0].ApprovalID != rejected.ID {
+			if a := c.renewAs("olga", api.Renew{}); len(a.Rejections) != 1 || a.Rejections[0].ApprovalID != rejected.ID {
 				t.Errorf("%s: %+v", name, a.Rejections)
 			}
 		}
 	})
 }
 
-// The scheduler says what changed, in no words of a user.
-func TestRenewDue_Reason(t *testing.T) {
+// The scheduler's reason names the changed fields, without any text of a user.
+func TestRenewDue_NamesTheChangedFields(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newScene(t, s, "olga", true)
-		at.issue("olga", "carol", api.Renew{})
+		at := newFixture(t, s, "olga", true)
+		at.renewAndApprove("olga", "carol", api.Renew{})
 		at.addName("bob", "routine.example.com")
-		a := at.ask("system-scheduler")
+		a := at.renewAsOrSchedule("system-scheduler")
 		if !strings.HasPrefix(a.Reason, "due since ") || !strings.HasSuffix(a.Reason, "; changed since the approved certificate: sans") {
 			t.Errorf("the reason is %q", a.Reason)
 		}
 	})
 }
 
-// The audit trail tells who brought a key.
-func TestAudit_NamesTheKey(t *testing.T) {
+// The audit trail has the key before and after a change.
+func TestAudit_HasTheKeyBeforeAndAfter(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newScene(t, s, "olga", false)
-		at.newKey("bob")
-		details := at.detailsOf(at.cert.ID, "certificate_updated")
+		at := newFixture(t, s, "olga", false)
+		at.replaceKey("bob")
+		details := at.findDetails(at.cert.ID, "certificate_updated")
 		before, after := details["before"].(map[string]any)["key"], details["after"].(map[string]any)["key"]
 		if before == nil || after == nil || cmp.Equal(before, after) {
 			t.Errorf("before %v, after %v", before, after)

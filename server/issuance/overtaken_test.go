@@ -16,12 +16,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A renewal that waited for a PUT asks for the key that the PUT stored, and its author may not decide. On SQLite a
-// writer is alone.
-func TestRenewAsksForTheKeyOfThePutThatItWaitedFor(t *testing.T) {
+// A renewal that waited for a PUT requests the key that the PUT stored, and the author of the PUT may not decide. SQLite
+// has only one writer at a time, so the test needs PostgreSQL.
+func TestRenew_RequestsTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t)
-	c := newScene(t, s, "olga", true)
+	c := newFixture(t, s, "olga", true)
 	before := c.cert.CSRPEM
 	var calls sync.WaitGroup
 	var a *api.Approval
@@ -29,14 +29,14 @@ func TestRenewAsksForTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 		if _, err := certificate.Lock(tx, c.cert.ID); err != nil {
 			return err
 		}
-		calls.Go(func() { c.newKey("bob") })
+		calls.Go(func() { c.replaceKey("bob") })
 		s.WaitForLocks(t, 1)
-		calls.Go(func() { a = c.renew("alice", api.Renew{}) })
+		calls.Go(func() { a = c.renewAs("alice", api.Renew{}) })
 		s.WaitForLocks(t, 2)
 		return nil
 	})
 	calls.Wait()
-	stored, err := c.as("vera").GetCertificate(t.Context(), c.cert.ID)
+	stored, err := c.clientOf("vera").GetCertificate(t.Context(), c.cert.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +46,15 @@ func TestRenewAsksForTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 	if want := []string{"alice", "bob", "olga"}; !slices.Equal(a.Excluded, want) {
 		t.Errorf("excluded: %q, want %q", a.Excluded, want)
 	}
-	c.must(c.as("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
+	c.noError(c.clientOf("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
 	s.WaitUntilFinalAsVera(t, *a.JobID)
-	if now, err := c.as("vera").GetCertificate(t.Context(), c.cert.ID); err != nil || now.CSRPEM != stored.CSRPEM {
+	if now, err := c.clientOf("vera").GetCertificate(t.Context(), c.cert.ID); err != nil || now.CSRPEM != stored.CSRPEM {
 		t.Errorf("the signature took the PUT back: %v", err)
 	}
 }
 
-// sameKey makes certificate requests with one key. ECDSA signatures differ, so the requests do.
-func sameKey(t *testing.T, n int) (requests []string) {
+// newCSRsWithOneKey makes CSRs with the same key. ECDSA signatures differ, so the CSRs differ.
+func newCSRsWithOneKey(t *testing.T, n int) (requests []string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -70,30 +70,30 @@ func sameKey(t *testing.T, n int) (requests []string) {
 	return requests
 }
 
-// Only a request that came with the renewal becomes the certificate's. What a PUT stored meanwhile with the same key
-// stays, and the signature changes no version.
-func TestIssued_KeepsThePutOfTheSameKey(t *testing.T) {
+// The certificate gets only a CSR that was sent with the renewal. If a PUT stored another CSR with the same key meanwhile,
+// that CSR stays, and the signature changes no version.
+func TestIssue_KeepsAPutOfTheSameKey(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		c := newScene(t, s, "olga", true)
+		c := newFixture(t, s, "olga", true)
 		put := func(csr string) api.Certificate {
 			t.Helper()
 			c.cert.CSRPEM = csr
-			stored, err := c.as("bob").ReplaceCertificate(t.Context(), c.cert.ID, c.cert.CertificateSpec)
-			c.must(stored, err)
+			stored, err := c.clientOf("bob").ReplaceCertificate(t.Context(), c.cert.ID, c.cert.CertificateSpec)
+			c.noError(stored, err)
 			return stored
 		}
-		requests := sameKey(t, 3)
+		requests := newCSRsWithOneKey(t, 3)
 		put(requests[0])
-		a := c.renew("alice", api.Renew{})
+		a := c.renewAs("alice", api.Renew{})
 		second := put(requests[1])
-		c.must(c.as("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
+		c.noError(c.clientOf("carol").ApproveApproval(t.Context(), a.ID, api.Decision{}))
 		s.WaitUntilFinalAsVera(t, *a.JobID)
-		now, err := c.as("vera").GetCertificate(t.Context(), c.cert.ID)
+		now, err := c.clientOf("vera").GetCertificate(t.Context(), c.cert.ID)
 		if err != nil || now.Current == nil || now.CSRPEM != second.CSRPEM || now.Version != second.Version {
 			t.Errorf("the signature took the PUT back: %v, version %d after %d", err, now.Version, second.Version)
 		}
-		c.issue("alice", "carol", api.Renew{CSRPEM: requests[2]})
-		if now, err = c.as("vera").GetCertificate(t.Context(), c.cert.ID); err != nil || now.CSRPEM != requests[2] || now.Version != second.Version+1 {
+		c.renewAndApprove("alice", "carol", api.Renew{CSRPEM: requests[2]})
+		if now, err = c.clientOf("vera").GetCertificate(t.Context(), c.cert.ID); err != nil || now.CSRPEM != requests[2] || now.Version != second.Version+1 {
 			t.Errorf("the renewal's own request is not the certificate's: %v, version %d", err, now.Version)
 		}
 	})

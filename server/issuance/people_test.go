@@ -11,56 +11,56 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// also_excluded only adds people, known or not, and the approval and the audit trail show it.
-func TestRenew_AlsoExcluded(t *testing.T) {
+// also_excluded only adds people, whether they exist or not. The approval shows them.
+func TestRenew_ExcludesAlsoExcludedPeople(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		at := newScene(t, s, "alice", true)
-		a := at.renew("terraform", api.Renew{AlsoExcluded: []string{"bob", "not.here.yet"}})
+		at := newFixture(t, s, "alice", true)
+		a := at.renewAs("terraform", api.Renew{AlsoExcluded: []string{"bob", "not.here.yet"}})
 		if diff := cmp.Diff([]string{"alice", "bob", "not.here.yet"}, a.Excluded); diff != "" {
 			t.Errorf("excluded: %s", diff)
 		}
 		if diff := cmp.Diff([]string{"bob", "not.here.yet"}, a.AlsoExcluded); diff != "" {
 			t.Errorf("also excluded: %s", diff)
 		}
-		_, err := at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{})
+		_, err := at.clientOf("bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
-		at.must(at.as("carol").ApproveApproval(ctx, a.ID, api.Decision{}))
+		at.noError(at.clientOf("carol").ApproveApproval(ctx, a.ID, api.Decision{}))
 
-		made, err := at.as("terraform").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: api.CertificateSpec{
-			SANs: []string{"issued.example.com"}, ProfileID: at.p.ID, CSRPEM: servertest.CSR(t), Labels: map[string]string{},
+		made, err := at.clientOf("terraform").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: api.CertificateSpec{
+			SANs: []string{"issued.example.com"}, ProfileID: at.olgasProfile.ID, CSRPEM: servertest.CSR(t), Labels: map[string]string{},
 		}}, client.IssueOptions{AlsoExcluded: []string{"bob", "carol"}})
-		at.must(nil, err)
-		if a, err := at.as("vera").GetApproval(ctx, *made.ApprovalID); err != nil || !cmp.Equal(a.Excluded, []string{"alice", "bob", "carol"}) {
+		at.noError(nil, err)
+		if a, err := at.clientOf("vera").GetApproval(ctx, *made.ApprovalID); err != nil || !cmp.Equal(a.Excluded, []string{"alice", "bob", "carol"}) {
 			t.Errorf("with ?issue=true: %v, %v", err, a.Excluded)
 		}
 	})
 }
 
-// The owner of a service that is named as an author may not decide either: nobody is two people.
-func TestRenew_AlsoExcludedService(t *testing.T) {
+// If also_excluded names a service, its owner may not decide either.
+func TestRenew_ExcludesTheOwnerOfAnAlsoExcludedService(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newScene(t, s, "olga", true)
+		at := newFixture(t, s, "olga", true)
 		request := api.Renew{AlsoExcluded: []string{"terraform"}}
-		preview, err := at.as("olga").PreviewRenewal(t.Context(), at.cert.ID, request)
-		at.must(preview, err)
-		a := at.renew("olga", request)
+		preview, err := at.clientOf("olga").PreviewRenewal(t.Context(), at.cert.ID, request)
+		at.noError(preview, err)
+		a := at.renewAs("olga", request)
 		for _, got := range [][]string{preview.Excluded, a.Excluded} {
 			if diff := cmp.Diff([]string{"alice", "olga", "terraform"}, got); diff != "" {
 				t.Errorf("excluded: %s", diff)
 			}
 		}
-		_, err = at.as("alice").ApproveApproval(t.Context(), a.ID, api.Decision{})
+		_, err = at.clientOf("alice").ApproveApproval(t.Context(), a.ID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 	})
 }
 
-// A human who saw what would be signed may stand for its author, who may decide then. Nobody else can say so.
-func TestRenew_StandsFor(t *testing.T) {
+// A human who sends the digest may stand for an author, who may then decide. A service cannot.
+func TestRenew_LetsAHumanStandForAnAuthor(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		at := newScene(t, s, "bob", true)
-		digest := at.digest()
+		at := newFixture(t, s, "bob", true)
+		digest := at.previewDigest()
 		for name, c := range map[string]struct {
 			who     string
 			request api.Renew
@@ -75,21 +75,21 @@ func TestRenew_StandsFor(t *testing.T) {
 			"another digest":        {"alice", api.Renew{StandsFor: []string{"bob"}, Digest: "sha256:0"}, api.CodeDigestMismatch, ""},
 			"another digest, alone": {"terraform", api.Renew{Digest: "sha256:0"}, api.CodeDigestMismatch, ""},
 		} {
-			_, err := at.as(c.who).RenewCertificate(ctx, at.cert.ID, c.request)
+			_, err := at.clientOf(c.who).RenewCertificate(ctx, at.cert.ID, c.request)
 			p := servertest.RequireProblem(t, err, c.code)
 			if c.pointer != "" && (len(p.Errors) != 1 || p.Errors[0].Pointer != c.pointer) {
 				t.Errorf("%s: %+v", name, p.Errors)
 			}
-			if preview, err := at.as(c.who).PreviewRenewal(ctx, at.cert.ID, c.request); err != nil || preview.Outcome != api.RenewalRefused || preview.Problem.Code() != c.code {
+			if preview, err := at.clientOf(c.who).PreviewRenewal(ctx, at.cert.ID, c.request); err != nil || preview.Outcome != api.RenewalRefused || preview.Problem.Code() != c.code {
 				t.Errorf("%s, in the preview: %v, %+v", name, err, preview)
 			}
 		}
-		a := at.renew("alice", api.Renew{StandsFor: []string{"bob"}, Digest: digest})
+		a := at.renewAs("alice", api.Renew{StandsFor: []string{"bob"}, Digest: digest})
 		if !cmp.Equal(a.Excluded, []string{"alice"}) || !cmp.Equal(a.StandsFor, []string{"bob"}) {
 			t.Errorf("excluded %v, stands for %v", a.Excluded, a.StandsFor)
 		}
-		at.must(at.as("bob").ApproveApproval(ctx, a.ID, api.Decision{}))
-		if details := at.detailsOf(a.ID, "approval_requested"); !cmp.Equal(details["stands_for"], []any{"bob"}) {
+		at.noError(at.clientOf("bob").ApproveApproval(ctx, a.ID, api.Decision{}))
+		if details := at.findDetails(a.ID, "approval_requested"); !cmp.Equal(details["stands_for"], []any{"bob"}) {
 			t.Errorf("the audit row has %v", details)
 		}
 	})

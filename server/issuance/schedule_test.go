@@ -16,8 +16,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// jobsOf are a certificate's jobs, newest first.
-func jobsOf(t *testing.T, s *servertest.Server, id string) []api.Job {
+// listJobs returns the jobs of a certificate, newest first.
+func listJobs(t *testing.T, s *servertest.Server, id string) []api.Job {
 	t.Helper()
 	var jobs []api.Job
 	for j, err := range s.Client(t, "vera").ListJobs(context.Background(), client.ListJobsOptions{CertificateID: id}) {
@@ -36,9 +36,9 @@ func renewDue(t *testing.T, s *servertest.Server) {
 	}
 }
 
-// The scheduler renews what was issued once and is due, and asks like anyone else: a gated renewal waits, not for the
-// one who stands behind the last certificate. A rejection is not asked for again at once; a person may ask at any time.
-func TestRenewDue(t *testing.T) {
+// The scheduler requests an issued certificate that is due. Under a gated profile the request waits, and excludes the
+// accountable person. After a rejection the scheduler waits a day, unless the certificate changes.
+func TestRenewDue_RequestsWhatIsDue(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		first := s.RequestOlgasCertificate(t, "alice")
@@ -48,13 +48,13 @@ func TestRenewDue(t *testing.T) {
 		}
 		s.WaitUntilFinalAsVera(t, first.ID)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 1 {
+		if jobs := listJobs(t, s, first.CertificateID); len(jobs) != 1 {
 			t.Fatalf("not due, and there are %d jobs", len(jobs))
 		}
-		s.Clock.Advance(61 * 24 * time.Hour) // of 90 days a third is left
+		s.Clock.Advance(61 * 24 * time.Hour) // a third of the 90 days is left
 		renewDue(t, s)
 		renewDue(t, s)
-		jobs := jobsOf(t, s, first.CertificateID)
+		jobs := listJobs(t, s, first.CertificateID)
 		if len(jobs) != 2 || jobs[0].Status != api.JobAwaitingApproval || jobs[0].Type != api.JobRenewal || jobs[0].RequestedBy != "system-scheduler" {
 			t.Fatalf("due: %+v", jobs)
 		}
@@ -69,33 +69,33 @@ func TestRenewDue(t *testing.T) {
 			t.Fatal(err)
 		}
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 2 {
-			t.Errorf("asked again at once after a rejection: %+v", jobs)
+		if jobs := listJobs(t, s, first.CertificateID); len(jobs) != 2 {
+			t.Errorf("requested again at once after a rejection: %+v", jobs)
 		}
 		s.Clock.Advance(25 * time.Hour)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 3 {
-			t.Errorf("not asked again after a day: %+v", jobs)
+		if jobs := listJobs(t, s, first.CertificateID); len(jobs) != 3 {
+			t.Errorf("not requested again after a day: %+v", jobs)
 		}
 		c, err := s.Client(t, "vera").GetCertificate(ctx, first.CertificateID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.SANs = append(c.SANs, "more.example.com")
-		replace(t, s, "bob", c.ID, c.CertificateSpec)
+		replaceCertificate(t, s, "bob", c.ID, c.CertificateSpec)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, first.CertificateID); len(jobs) != 4 || jobs[1].ErrorMessage != "subject changed" {
-			t.Errorf("not asked for the new names: %+v", jobs)
+		if jobs := listJobs(t, s, first.CertificateID); len(jobs) != 4 || jobs[1].ErrorMessage != "subject changed" {
+			t.Errorf("not requested for the new names: %+v", jobs)
 		}
-		if jobs := jobsOf(t, s, never.ID); len(jobs) != 0 {
-			t.Errorf("asked for what was never issued: %+v", jobs)
+		if jobs := listJobs(t, s, never.ID); len(jobs) != 0 {
+			t.Errorf("requested though never issued: %+v", jobs)
 		}
 	})
 }
 
-// A team of two has no dead end: the scheduler's request that nobody may decide is withdrawn by an operator, renewed by
-// a person, and approved by the other.
-func TestRenewDue_TeamOfTwo(t *testing.T) {
+// If nobody in a team of two may decide a scheduled request, an operator withdraws it, the author requests it again, and the
+// other person approves it.
+func TestRenewDue_LetsATeamOfTwoRequestAgain(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		first := s.RequestOlgasCertificate(t, "alice")
@@ -108,15 +108,15 @@ func TestRenewDue_TeamOfTwo(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.SANs = append(c.SANs, "more.example.com")
-		replace(t, s, "bob", c.ID, c.CertificateSpec)
+		replaceCertificate(t, s, "bob", c.ID, c.CertificateSpec)
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
-		asked := jobsOf(t, s, c.ID)[0]
+		scheduled := listJobs(t, s, c.ID)[0]
 		for _, who := range []string{"alice", "bob"} {
-			_, err := s.Client(t, who).ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
+			_, err := s.Client(t, who).ApproveApproval(ctx, *scheduled.ApprovalID, api.Decision{})
 			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
-		if _, err := s.Client(t, "bob").WithdrawApproval(ctx, *asked.ApprovalID, api.Withdrawal{}); err != nil {
+		if _, err := s.Client(t, "bob").WithdrawApproval(ctx, *scheduled.ApprovalID, api.Withdrawal{}); err != nil {
 			t.Fatal(err)
 		}
 		again, err := s.Client(t, "bob").RenewCertificate(ctx, c.ID, api.Renew{})
@@ -129,8 +129,8 @@ func TestRenewDue_TeamOfTwo(t *testing.T) {
 	})
 }
 
-// issued makes a certificate and waits for its leaf. alice asks for it, and bob approves if the profile is gated.
-func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
+// issueCertificate makes a certificate as olga and requests it as alice. If it is gated, bob approves. It waits for the leaf.
+func issueCertificate(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
 	t.Helper()
 	ctx := context.Background()
 	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, gated).ID)
@@ -149,10 +149,10 @@ func issued(t *testing.T, s *servertest.Server, gated bool) api.Certificate {
 	return c
 }
 
-// The scheduler asks in nobody's name who is disabled, gated or not.
-func TestRenewDue_DisabledPerson(t *testing.T) {
+// The scheduler requests nothing in the name of a disabled person, gated or not.
+func TestRenewDue_SkipsADisabledPerson(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		certificates := []api.Certificate{issued(t, s, false), issued(t, s, true)}
+		certificates := []api.Certificate{issueCertificate(t, s, false), issueCertificate(t, s, true)}
 		s.Write(t, func(tx *store.Tx) error {
 			_, err := s.App.DisablePrincipal(tx, "alice")
 			return err
@@ -160,26 +160,26 @@ func TestRenewDue_DisabledPerson(t *testing.T) {
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
 		for _, c := range certificates {
-			if jobs := jobsOf(t, s, c.ID); len(jobs) != 1 {
-				t.Errorf("asked in the name of a disabled person: %+v", jobs[0])
+			if jobs := listJobs(t, s, c.ID); len(jobs) != 1 {
+				t.Errorf("requested in the name of a disabled person: %+v", jobs[0])
 			}
 		}
 	})
 }
 
-// drafting is an issuer that calls each before it drafts for a certificate.
-type drafting struct {
+// observedIssuer calls beforeDraft before it drafts a certificate.
+type observedIssuer struct {
 	gate.Issuer
-	each func(certificateID string)
+	beforeDraft func(certificateID string)
 }
 
-func (d *drafting) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
-	d.each(s.CertificateID)
+func (d *observedIssuer) Draft(s gate.Subject, serial gate.Serial, v gate.Validity) ([]byte, error) {
+	d.beforeDraft(s.CertificateID)
 	return d.Issuer.Draft(s, serial, v)
 }
 
-// The scheduler asks in the name of the successor of a person who left.
-func TestRenewDue_Handover(t *testing.T) {
+// After a handover the scheduler requests in the name of the successor.
+func TestRenewDue_NamesTheSuccessor(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		first := s.RequestOlgasCertificate(t, "alice")
@@ -187,13 +187,13 @@ func TestRenewDue_Handover(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.WaitUntilFinalAsVera(t, first.ID)
-		if done := s.HandOver(t, "alice", "carol"); len(done.MovedServices) != 1 || done.MovedServices[0] != "terraform" {
-			t.Errorf("it did %+v", done)
+		if effects := s.HandOver(t, "alice", "carol"); len(effects.MovedServices) != 1 || effects.MovedServices[0] != "terraform" {
+			t.Errorf("the effects are %+v", effects)
 		}
 		s.Disable(t, "alice")
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
-		jobs := jobsOf(t, s, first.CertificateID)
+		jobs := listJobs(t, s, first.CertificateID)
 		if len(jobs) != 2 || jobs[0].Accountable != "carol" {
 			t.Fatalf("due: %+v", jobs)
 		}
@@ -205,25 +205,25 @@ func TestRenewDue_Handover(t *testing.T) {
 	})
 }
 
-// A panic over one certificate stops no other renewal.
-func TestRenewDue_Panic(t *testing.T) {
+// A panic for one certificate stops no other renewal.
+func TestRenewDue_ContinuesAfterAPanic(t *testing.T) {
 	test := func(t *testing.T, start func(testing.TB, ...servertest.Option) *servertest.Server) {
 		t.Parallel()
 		var breaks atomic.Value
 		breaks.Store("")
-		s := start(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
+		s := start(t, servertest.Issuer(&observedIssuer{servertest.CA(t), func(id string) {
 			if id == breaks.Load() {
 				panic("a lint failed")
 			}
 		}}))
-		broken, other := issued(t, s, true), issued(t, s, true)
+		broken, other := issueCertificate(t, s, true), issueCertificate(t, s, true)
 		breaks.Store(broken.ID)
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, broken.ID); len(jobs) != 1 {
-			t.Errorf("half a renewal was left: %+v", jobs)
+		if jobs := listJobs(t, s, broken.ID); len(jobs) != 1 {
+			t.Errorf("the failed renewal left a job: %+v", jobs)
 		}
-		if jobs := jobsOf(t, s, other.ID); len(jobs) != 2 {
+		if jobs := listJobs(t, s, other.ID); len(jobs) != 2 {
 			t.Errorf("the other certificate was not renewed: %+v", jobs)
 		}
 	}
@@ -233,21 +233,21 @@ func TestRenewDue_Panic(t *testing.T) {
 }
 
 // Requests expire while the scheduler works. SQLite has one writer, so only PostgreSQL shows this with one certificate.
-func TestRenewDue_ExpiryGoesOn(t *testing.T) {
+func TestRenewDue_DoesNotBlockExpiry(t *testing.T) {
 	t.Parallel()
 	var slow atomic.Value
 	slow.Store("")
 	reached, release := make(chan struct{}, 1), make(chan struct{})
-	s := servertest.NewPostgres(t, servertest.Issuer(&drafting{servertest.CA(t), func(id string) {
+	s := servertest.NewPostgres(t, servertest.Issuer(&observedIssuer{servertest.CA(t), func(id string) {
 		if id == slow.Load() {
 			reached <- struct{}{}
 			<-release
 		}
 	}}))
-	c := issued(t, s, true)
+	c := issueCertificate(t, s, true)
 	s.Clock.Advance(61 * 24 * time.Hour)
 	slow.Store(c.ID)
-	s.Restart(t) // the first tick comes with the start
+	s.Restart(t) // the first tick is at the start
 	<-reached
 	defer func() {
 		slow.Store("")
@@ -265,8 +265,8 @@ func TestRenewDue_ExpiryGoesOn(t *testing.T) {
 	})
 }
 
-// With issue=true a write opens what renew would open, or nothing at all happens.
-func TestIssueWithTheWrite(t *testing.T) {
+// With issue=true a write requests issuance as renew does. If that is refused, the write stores nothing.
+func TestWrite_IssuesOrStoresNothing(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		p := s.CreateProfileAsOlga(t, true)
@@ -295,8 +295,8 @@ func TestIssueWithTheWrite(t *testing.T) {
 	})
 }
 
-// A request whose deadline passed before anyone looked is in nobody's way.
-func TestRenew_Overdue(t *testing.T) {
+// An overdue request blocks neither a new request nor archiving. Both record its expiry.
+func TestRenew_ExpiresAnOverdueRequest(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		overdue := s.RequestOlgasCertificate(t, "alice")
@@ -318,9 +318,9 @@ func TestRenew_Overdue(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// Turning the gate on cancels what nobody approved, and the scheduler asks for it again in its next tick, not after a
-// day: this time somebody has to approve.
-func TestRenewDue_AfterTheGateWasTurnedOn(t *testing.T) {
+// Turning the gate on cancels a job without approval. At its next tick the scheduler requests the certificate again, with
+// an approval.
+func TestRenewDue_RequestsAgainAfterTheGateWasTurnedOn(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		p := s.CreateProfileAsOlga(t, false)
@@ -336,11 +336,11 @@ func TestRenewDue_AfterTheGateWasTurnedOn(t *testing.T) {
 			t.Fatalf("%+v, %v", answer.Effects, err)
 		}
 		s.Drain(t)
-		if j := jobsOf(t, s, c.ID)[0]; j.Status != api.JobCancelled || j.Cause == nil || *j.Cause != api.CauseGateRefused {
+		if j := listJobs(t, s, c.ID)[0]; j.Status != api.JobCancelled || j.Cause == nil || *j.Cause != api.CauseGateRefused {
 			t.Fatalf("the job is %+v", j)
 		}
 		renewDue(t, s)
-		if j := jobsOf(t, s, c.ID)[0]; j.Status != api.JobAwaitingApproval || j.RequestedBy != "system-scheduler" {
+		if j := listJobs(t, s, c.ID)[0]; j.Status != api.JobAwaitingApproval || j.RequestedBy != "system-scheduler" {
 			t.Errorf("the job is %+v", j)
 		}
 	}, servertest.NoWorkers())

@@ -13,13 +13,13 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A team of two, alice and bob, and alice's service: who asks, who wrote something since a human approved the
-// certificate, and who can decide. Where nobody can, the author asks, or the asker stands for the author.
-func TestTeamOfTwo(t *testing.T) {
+// The team is alice, bob and alice's service. The cases vary the requester and the authors since a human approved last. If
+// nobody can decide, the author requests, or the requester stands for the author.
+func TestTeamOfTwo_CanDecideOrStandForTheAuthor(t *testing.T) {
 	cases := []struct {
-		asks   string // alice, alice's service, or the scheduler for alice
-		wrote  []string
-		decide []string
+		requester string // alice, alice's service, or the scheduler for alice
+		authors   []string
+		deciders  []string
 	}{
 		{"alice", []string{"alice"}, []string{"bob"}},
 		{"alice", []string{"bob"}, nil},
@@ -32,36 +32,36 @@ func TestTeamOfTwo(t *testing.T) {
 		{"system-scheduler", []string{"alice", "bob"}, nil},
 	}
 	for _, c := range cases {
-		t.Run(fmt.Sprint(c.asks, " asks, wrote ", c.wrote), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.requester, " requests, authors ", c.authors), func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				at := newScene(t, s, "alice", true)
-				at.issue("alice", "bob", api.Renew{})
-				for _, who := range c.wrote {
+				at := newFixture(t, s, "alice", true)
+				at.renewAndApprove("alice", "bob", api.Renew{})
+				for _, who := range c.authors {
 					at.addName(who, who+".example.com")
 				}
-				a := at.ask(c.asks)
-				at.checkDeciders(a, c.decide)
-				if len(c.decide) > 0 {
+				a := at.renewAsOrSchedule(c.requester)
+				at.checkDeciders(a, c.deciders)
+				if len(c.deciders) > 0 {
 					return
 				}
-				at.must(at.as("alice").WithdrawApproval(context.Background(), a.ID, api.Withdrawal{}))
-				if len(c.wrote) == 1 {
-					at.checkDeciders(at.ask("bob"), []string{"alice"})
+				at.noError(at.clientOf("alice").WithdrawApproval(context.Background(), a.ID, api.Withdrawal{}))
+				if len(c.authors) == 1 {
+					at.checkDeciders(at.renewAsOrSchedule("bob"), []string{"alice"})
 					return
 				}
-				p, err := at.as("alice").PreviewRenewal(context.Background(), at.cert.ID, api.Renew{StandsFor: []string{"bob"}, Digest: at.digest()})
-				at.must(nil, err)
+				p, err := at.clientOf("alice").PreviewRenewal(context.Background(), at.cert.ID, api.Renew{StandsFor: []string{"bob"}, Digest: at.previewDigest()})
+				at.noError(nil, err)
 				if diff := cmp.Diff([]string{"alice"}, p.Excluded); diff != "" || p.Outcome != api.RenewalWaits {
 					t.Errorf("the preview: %s, %s", p.Outcome, diff)
 				}
-				at.checkDeciders(at.renew("alice", api.Renew{StandsFor: []string{"bob"}, Digest: p.Digest}), []string{"bob"})
+				at.checkDeciders(at.renewAs("alice", api.Renew{StandsFor: []string{"bob"}, Digest: p.Digest}), []string{"bob"})
 			})
 		})
 	}
 }
 
-// Creating profiles locks no team of two out: what a new profile says is in each subject.
-func TestTeamOfTwo_NewProfile(t *testing.T) {
+// The creator of a profile is no author of its rules, so a team of two can use a new profile.
+func TestTeamOfTwo_CanUseANewProfile(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		spec := api.DefaultProfileSpec()
 		spec.Name, spec.RequiresApproval, spec.AllowedDNSNames = "theirs", true, []string{"**.example.com"}
@@ -69,47 +69,47 @@ func TestTeamOfTwo_NewProfile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for asks, decides := range map[string]string{"alice": "bob", "bob": "alice"} {
-			at := &scene{t, s, p, s.CreateCertificateAs(t, asks, p.ID)}
-			at.checkDeciders(at.renew(asks, api.Renew{}), []string{decides})
+		for requester, decider := range map[string]string{"alice": "bob", "bob": "alice"} {
+			at := &fixture{t, s, p, s.CreateCertificateAs(t, requester, p.ID)}
+			at.checkDeciders(at.renewAs(requester, api.Renew{}), []string{decider})
 		}
 	})
 }
 
-// ask requests the certificate as somebody, or has the scheduler do it.
-func (c *scene) ask(who string) *api.Approval {
+// renewAsOrSchedule requests the certificate as a principal, or lets the scheduler request it.
+func (c *fixture) renewAsOrSchedule(who string) *api.Approval {
 	c.t.Helper()
 	if who != "system-scheduler" {
-		return c.renew(who, api.Renew{})
+		return c.renewAs(who, api.Renew{})
 	}
 	c.s.Clock.Advance(61 * 24 * time.Hour)
 	renewDue(c.t, c.s)
-	cert, err := c.as("vera").GetCertificate(context.Background(), c.cert.ID)
-	c.must(nil, err)
-	a, err := c.as("vera").GetApproval(context.Background(), *cert.ApprovalID)
-	c.must(nil, err)
+	cert, err := c.clientOf("vera").GetCertificate(context.Background(), c.cert.ID)
+	c.noError(nil, err)
+	a, err := c.clientOf("vera").GetApproval(context.Background(), *cert.ApprovalID)
+	c.noError(nil, err)
 	return &a
 }
 
-// digest is that of what would be signed now.
-func (c *scene) digest() string {
+// previewDigest returns the digest of what would be signed now.
+func (c *fixture) previewDigest() string {
 	c.t.Helper()
-	p, err := c.as("vera").PreviewRenewal(context.Background(), c.cert.ID, api.Renew{})
-	c.must(nil, err)
+	p, err := c.clientOf("vera").PreviewRenewal(context.Background(), c.cert.ID, api.Renew{})
+	c.noError(nil, err)
 	return p.Digest
 }
 
-// checkDeciders tries the decision as alice and as bob. Those who cannot decide try first.
-func (c *scene) checkDeciders(a *api.Approval, can []string) {
+// checkDeciders tries the decision as alice and as bob. A person who cannot decide tries first.
+func (c *fixture) checkDeciders(a *api.Approval, deciders []string) {
 	c.t.Helper()
 	for _, who := range []string{"alice", "bob"} {
-		if slices.Contains(can, who) {
+		if slices.Contains(deciders, who) {
 			continue
 		}
-		_, err := c.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
+		_, err := c.clientOf(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
 		servertest.RequireProblem(c.t, err, api.CodeTwoPersonIntegrity)
 	}
-	for _, who := range can {
-		c.must(c.as(who).ApproveApproval(context.Background(), a.ID, api.Decision{Digest: a.Digest}))
+	for _, who := range deciders {
+		c.noError(c.clientOf(who).ApproveApproval(context.Background(), a.ID, api.Decision{Digest: a.Digest}))
 	}
 }

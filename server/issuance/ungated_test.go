@@ -19,16 +19,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// ungatedDev lists what the tests may sign without approval.
-func ungatedDev() api.UngatedLists {
+// newUngatedLists returns the names that these tests sign without approval.
+func newUngatedLists() api.UngatedLists {
 	return api.UngatedLists{
 		AllowedDNSNames: []string{"*.dev.example.com", "host.dev.example.org"}, AllowedIPRanges: []string{"10.0.0.0/8"},
 		AllowedURIs: []string{"spiffe://dev.example.com/**"}, AllowedEmailDomains: []string{"dev.example.com"}, AllowedEKUs: []string{"serverAuth"},
 	}
 }
 
-// anyProfile makes a profile without a gate that allows every name it can.
-func anyProfile(t *testing.T, s *servertest.Server, id string, edit func(*api.ProfileSpec)) api.Profile {
+// createOpenProfile makes a profile as olga, without a gate, that allows every name it can.
+func createOpenProfile(t *testing.T, s *servertest.Server, id string, edit func(*api.ProfileSpec)) api.Profile {
 	t.Helper()
 	spec := api.DefaultProfileSpec()
 	spec.Name, spec.AllowedDNSNames, spec.AllowWildcardNames = id, []string{"**"}, true
@@ -44,24 +44,24 @@ func anyProfile(t *testing.T, s *servertest.Server, id string, edit func(*api.Pr
 	return p
 }
 
-func certificateOf(t *testing.T, s *servertest.Server, id, profileID, commonName string, sans ...string) api.Certificate {
+func createCertificate(t *testing.T, s *servertest.Server, id, profileID, commonName string, sans ...string) api.Certificate {
 	t.Helper()
-	c, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{ID: id, CertificateSpec: specOf(t, profileID, commonName, sans...)})
+	c, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{ID: id, CertificateSpec: newSpec(t, profileID, commonName, sans...)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func specOf(t *testing.T, profileID, commonName string, sans ...string) api.CertificateSpec {
+func newSpec(t *testing.T, profileID, commonName string, sans ...string) api.CertificateSpec {
 	t.Helper()
 	spec := api.DefaultCertificateSpec()
 	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = commonName, sans, profileID, servertest.CSR(t)
 	return spec
 }
 
-// approvalRequired fails the test unless the call was refused at these places.
-func approvalRequired(t *testing.T, err error, pointers ...string) {
+// checkApprovalRequired fails the test unless the call was refused with approval_required at these pointers.
+func checkApprovalRequired(t *testing.T, err error, pointers ...string) {
 	t.Helper()
 	var got []string
 	for _, f := range servertest.RequireProblem(t, err, api.CodeApprovalRequired).Errors {
@@ -72,7 +72,7 @@ func approvalRequired(t *testing.T, err error, pointers ...string) {
 	}
 }
 
-// checkJobs fails the test unless there are so many jobs.
+// checkJobs fails the test unless there are want jobs.
 func checkJobs(t *testing.T, s *servertest.Server, want int) {
 	t.Helper()
 	jobs := 0
@@ -81,11 +81,11 @@ func checkJobs(t *testing.T, s *servertest.Server, want int) {
 	}
 }
 
-// One operator alone gets no name signed that is not listed, however they go about it.
-func TestUngatedNames_OnePersonAlone(t *testing.T) {
+// One operator alone cannot have a name signed that is not listed.
+func TestUngatedNames_StopOnePersonAlone(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		// A certificate that two people stood behind.
+		// gated is a certificate that a second person approved.
 		first := s.RequestOlgasCertificate(t, "alice")
 		if _, err := s.Client(t, "bob").ApproveApproval(ctx, *first.ApprovalID, api.Decision{}); err != nil {
 			t.Fatal(err)
@@ -95,43 +95,43 @@ func TestUngatedNames_OnePersonAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.SetUngatedNames(t, ungatedDev())
-		mine := anyProfile(t, s, "p-mine", nil)
-		client := anyProfile(t, s, "p-client", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} })
+		s.SetUngatedNames(t, newUngatedLists())
+		open := createOpenProfile(t, s, "p-open", nil)
+		client := createOpenProfile(t, s, "p-client", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} })
 
 		for i, c := range []struct {
 			name, profile, commonName string
 			sans                      []string
 			pointers                  []string
 		}{
-			{"a gated certificate's name", mine.ID, gated.CommonName, gated.SANs, []string{"/sans/0"}},
-			{"a new name", mine.ID, "", []string{"admin.prod.example.com"}, []string{"/sans/0"}},
-			{"beside listed names, in the order as written", mine.ID, "z.dev.example.com", []string{"z.dev.example.com", "b.example.com", "a.dev.example.com", "a.example.com"}, []string{"/sans/1", "/sans/3"}},
-			{"a wildcard over it", mine.ID, "", []string{"*.example.com"}, []string{"/sans/0"}},
-			{"a wildcard over a listed name", mine.ID, "", []string{"*.dev.example.org"}, []string{"/sans/0"}},
-			{"a wildcard below the pattern", mine.ID, "", []string{"*.x.dev.example.com"}, []string{"/sans/0"}},
-			{"an IP address", mine.ID, "", []string{"11.0.0.1"}, []string{"/sans/0"}},
-			{"an IPv6 address", mine.ID, "", []string{"fd00::1"}, []string{"/sans/0"}},
-			{"a URI", mine.ID, "", []string{"spiffe://example.com/admin"}, []string{"/sans/0"}},
-			{"an e-mail address", mine.ID, "", []string{"root@example.com"}, []string{"/sans/0"}},
+			{"a gated certificate's name", open.ID, gated.CommonName, gated.SANs, []string{"/sans/0"}},
+			{"a new name", open.ID, "", []string{"admin.prod.example.com"}, []string{"/sans/0"}},
+			{"beside listed names, in the order as written", open.ID, "z.dev.example.com", []string{"z.dev.example.com", "b.example.com", "a.dev.example.com", "a.example.com"}, []string{"/sans/1", "/sans/3"}},
+			{"a wildcard over it", open.ID, "", []string{"*.example.com"}, []string{"/sans/0"}},
+			{"a wildcard over a listed name", open.ID, "", []string{"*.dev.example.org"}, []string{"/sans/0"}},
+			{"a wildcard below the pattern", open.ID, "", []string{"*.x.dev.example.com"}, []string{"/sans/0"}},
+			{"an IP address", open.ID, "", []string{"11.0.0.1"}, []string{"/sans/0"}},
+			{"an IPv6 address", open.ID, "", []string{"fd00::1"}, []string{"/sans/0"}},
+			{"a URI", open.ID, "", []string{"spiffe://example.com/admin"}, []string{"/sans/0"}},
+			{"an e-mail address", open.ID, "", []string{"root@example.com"}, []string{"/sans/0"}},
 			{"an unlisted usage", client.ID, "", []string{"a.dev.example.com"}, []string{"/extended_key_usages/0"}},
 			{"an unlisted usage and name", client.ID, "", []string{"a.example.com"}, []string{"/sans/0", "/extended_key_usages/0"}},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				cert := certificateOf(t, s, fmt.Sprintf("mc-attack-%d", i), c.profile, c.commonName, c.sans...)
+				cert := createCertificate(t, s, fmt.Sprintf("mc-attack-%d", i), c.profile, c.commonName, c.sans...)
 				preview, err := s.Client(t, "vera").PreviewRenewal(ctx, cert.ID, api.Renew{})
 				if err != nil || preview.Outcome != api.RenewalRefused || preview.Problem == nil {
 					t.Fatalf("the preview: %v %+v", err, preview)
 				}
-				approvalRequired(t, preview.Problem, c.pointers...)
+				checkApprovalRequired(t, preview.Problem, c.pointers...)
 				for _, who := range []string{"olga", "terraform"} {
 					_, err := s.Client(t, who).RenewCertificate(ctx, cert.ID, api.Renew{CSRPEM: servertest.CSR(t)})
-					approvalRequired(t, err, c.pointers...)
+					checkApprovalRequired(t, err, c.pointers...)
 				}
 			})
 		}
 
-		// The gated profile deleted, and made again under its id without a gate; its certificate archived and made again.
+		// The gated profile is deleted and made again without a gate. Its certificate is archived and made again.
 		if err := olga.DeleteCertificate(ctx, gated.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -143,25 +143,25 @@ func TestUngatedNames_OnePersonAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		old.RequiresApproval = false
-		clone := anyProfile(t, s, "p-clone", func(p *api.ProfileSpec) { *p = old.ProfileSpec; p.Name = "clone" })
+		clone := createOpenProfile(t, s, "p-clone", func(p *api.ProfileSpec) { *p = old.ProfileSpec; p.Name = "clone" })
 		if _, err := olga.CreateProfile(ctx, api.CreateProfile{ID: old.ID, ProfileSpec: old.ProfileSpec}); err != nil {
 			t.Fatal(err)
 		}
 		for id, profileID := range map[string]string{gated.ID: old.ID, "mc-clone": clone.ID} {
-			_, err := olga.RenewCertificate(ctx, certificateOf(t, s, id, profileID, gated.CommonName, gated.SANs...).ID, api.Renew{})
-			approvalRequired(t, err, "/sans/0")
+			_, err := olga.RenewCertificate(ctx, createCertificate(t, s, id, profileID, gated.CommonName, gated.SANs...).ID, api.Renew{})
+			checkApprovalRequired(t, err, "/sans/0")
 		}
 		checkJobs(t, s, 1)
 	})
 }
 
 // Listed names of every kind are signed without approval. A name that a second person approved needs no list.
-func TestUngatedNames_Signed(t *testing.T) {
+func TestUngatedNames_AreSignedWithoutApproval(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		s.SetUngatedNames(t, ungatedDev())
-		open := anyProfile(t, s, "p-open", nil)
-		c := certificateOf(t, s, "mc-dev", open.ID, "a.dev.example.com",
+		s.SetUngatedNames(t, newUngatedLists())
+		open := createOpenProfile(t, s, "p-open", nil)
+		c := createCertificate(t, s, "mc-dev", open.ID, "a.dev.example.com",
 			"a.dev.example.com", "*.dev.example.com", "host.dev.example.org", "10.1.2.3", "spiffe://dev.example.com/a/b", "x@dev.example.com")
 		j, err := s.Client(t, "olga").RenewCertificate(ctx, c.ID, api.Renew{})
 		if err != nil {
@@ -180,8 +180,8 @@ func TestUngatedNames_Signed(t *testing.T) {
 	})
 }
 
-// A job that a human approved is signed, also when its profile lost its gate before the signature.
-func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
+// A job that a human approved is signed, even if its profile lost its gate before the signature.
+func TestUngatedNames_DoNotBindAnApprovedJob(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		s.SetUngatedNames(t, api.UngatedLists{})
@@ -208,20 +208,20 @@ func TestUngatedNames_ApprovedBeforeTheProfileWasUngated(t *testing.T) {
 			t.Errorf("%s %s", ended.Status, ended.ErrorMessage)
 		}
 		_, err = s.Client(t, "alice").RenewCertificate(ctx, j.CertificateID, api.Renew{})
-		approvalRequired(t, err, "/sans/0", "/extended_key_usages/0")
+		checkApprovalRequired(t, err, "/sans/0", "/extended_key_usages/0")
 	}, servertest.NoWorkers())
 }
 
-// A write with issue=true that is refused stores nothing, and its pointers lead into its body.
-func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
+// If a write with issue=true is refused, it stores nothing. The pointers of the refusal point into its body.
+func TestUngatedNames_RefuseAWriteThatIssues(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
-		s.SetUngatedNames(t, ungatedDev())
-		open := anyProfile(t, s, "p-open", nil)
+		s.SetUngatedNames(t, newUngatedLists())
+		open := createOpenProfile(t, s, "p-open", nil)
 		issue := client.IssueOptions{}
-		spec := specOf(t, open.ID, "", "z.dev.example.com", "b.example.com")
+		spec := newSpec(t, open.ID, "", "z.dev.example.com", "b.example.com")
 		_, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: "mc-b", CertificateSpec: spec}, issue)
-		approvalRequired(t, err, "/sans/1")
+		checkApprovalRequired(t, err, "/sans/1")
 		_, err = olga.GetCertificate(ctx, "mc-b")
 		servertest.RequireProblem(t, err, api.CodeNotFound)
 
@@ -233,11 +233,11 @@ func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
 		s.WaitUntilFinalAsVera(t, *created.OpenJobID)
 		spec.SANs = []string{"z.dev.example.com", "a.example.com"}
 		_, err = olga.ReplaceCertificate(ctx, "mc-b", spec, issue)
-		approvalRequired(t, err, "/sans/1")
+		checkApprovalRequired(t, err, "/sans/1")
 		if c, err := olga.GetCertificate(ctx, "mc-b"); err != nil || c.Version != created.Version || len(c.SANs) != 1 {
 			t.Errorf("the refused write is stored: %v %+v", err, c)
 		}
-		// To write a name down needs no approval: it is not signed.
+		// Storing a name needs no approval, since nothing is signed.
 		if _, err := olga.ReplaceCertificate(ctx, "mc-b", spec); err != nil {
 			t.Error(err)
 		}
@@ -246,15 +246,15 @@ func TestUngatedNames_IssueWithTheWrite(t *testing.T) {
 }
 
 // The list binds jobs that were opened before it was set. The gate refuses them, and nothing is signed.
-func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
+func TestUngatedNames_BindOpenJobs(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		open := anyProfile(t, s, "p-open", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth", "serverAuth"} })
+		open := createOpenProfile(t, s, "p-open", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth", "serverAuth"} })
 		listed, other := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, false)
 		jobs := map[string]string{}
 		for name, c := range map[string]api.Certificate{
-			"name": s.CreateCertificateAsOlga(t, other.ID), "usage": certificateOf(t, s, "mc-usage", open.ID, "", "a.dev.example.com"),
-			"listed": certificateOf(t, s, "mc-listed", listed.ID, "", "a.dev.example.com"),
+			"name": s.CreateCertificateAsOlga(t, other.ID), "usage": createCertificate(t, s, "mc-usage", open.ID, "", "a.dev.example.com"),
+			"listed": createCertificate(t, s, "mc-listed", listed.ID, "", "a.dev.example.com"),
 		} {
 			j, err := s.Client(t, "olga").RenewCertificate(ctx, c.ID, api.Renew{})
 			if err != nil {
@@ -262,7 +262,7 @@ func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
 			}
 			jobs[name] = j.ID
 		}
-		s.SetUngatedNames(t, ungatedDev())
+		s.SetUngatedNames(t, newUngatedLists())
 		s.Restart(t)
 		for name, want := range map[string]string{"name": "no human approved it: /sans/0 ", "usage": "no human approved it: /extended_key_usages/0 "} {
 			if j := s.WaitUntilFinalAsVera(t, jobs[name]); j.Status != api.JobCancelled || !strings.HasPrefix(j.ErrorMessage, want) {
@@ -279,8 +279,8 @@ func TestUngatedNames_SetBeforeTheSignature(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// The bypass is no person: what it approves must be listed, when it is asked for and again before the signature.
-func TestUngatedNames_Bypass(t *testing.T) {
+// The bypass approves only listed names, at the request and again before the signature.
+func TestUngatedNames_BindTheBypass(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, alice := context.Background(), s.Client(t, "alice")
 		gated := s.CreateProfileAsOlga(t, true)
@@ -289,10 +289,10 @@ func TestUngatedNames_Bypass(t *testing.T) {
 		if err != nil || bypassed.Status != api.JobPending {
 			t.Fatalf("%v %+v", err, bypassed)
 		}
-		s.SetUngatedNames(t, ungatedDev())
+		s.SetUngatedNames(t, newUngatedLists())
 		_, err = alice.RenewCertificate(ctx, s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
-		approvalRequired(t, err, "/sans/0")
-		listed, err := alice.RenewCertificate(ctx, certificateOf(t, s, "mc-dev", gated.ID, "", "a.dev.example.com").ID, api.Renew{})
+		checkApprovalRequired(t, err, "/sans/0")
+		listed, err := alice.RenewCertificate(ctx, createCertificate(t, s, "mc-dev", gated.ID, "", "a.dev.example.com").ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,8 +306,8 @@ func TestUngatedNames_Bypass(t *testing.T) {
 	}, servertest.NoWorkers(), servertest.Bypass())
 }
 
-// The scheduler is refused like anyone else: it opens no job, and says why in the log.
-func TestUngatedNames_Scheduler(t *testing.T) {
+// If the scheduler is refused, it opens no job and logs the reason.
+func TestUngatedNames_BindTheScheduler(t *testing.T) {
 	log := &lockedBuffer{}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
@@ -316,33 +316,32 @@ func TestUngatedNames_Scheduler(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.WaitUntilFinalAsVera(t, j.ID)
-		s.SetUngatedNames(t, ungatedDev())
+		s.SetUngatedNames(t, newUngatedLists())
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
 		renewDue(t, s)
 		checkJobs(t, s, 1)
-		if said := log.String(); !strings.Contains(said, "could not request a renewal") || !strings.Contains(said, "approval_required") {
-			t.Errorf("the log: %s", said)
+		if text := log.String(); !strings.Contains(text, "could not request a renewal") || !strings.Contains(text, "approval_required") {
+			t.Errorf("the log: %s", text)
 		}
-		// Listed again, the next tick asks.
-		lists := ungatedDev()
+		// Once the names are listed, the next tick requests the certificate.
+		lists := newUngatedLists()
 		lists.AllowedDNSNames = c.SANs
 		s.SetUngatedNames(t, lists)
 		renewDue(t, s)
-		if jobs := jobsOf(t, s, c.ID); len(jobs) != 2 || s.WaitUntilFinalAsVera(t, jobs[0].ID).Status != api.JobCompleted {
+		if jobs := listJobs(t, s, c.ID); len(jobs) != 2 || s.WaitUntilFinalAsVera(t, jobs[0].ID).Status != api.JobCompleted {
 			t.Errorf("%+v", jobs)
 		}
 	}, servertest.Log(log))
 }
 
-// A signature and a change of the list do not cross: the gate waits for the change, and then sees it; and the change
-// waits for the gate.
-func TestUngatedNames_DoNotCross(t *testing.T) {
+// The gate waits for a change of the list, and then sees it. A change of the list waits for the gate.
+func TestUngatedNames_WaitForASignature(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t)
 	ctx := context.Background()
 	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
-	names, err := rules.ListUngated(ungatedDev())
+	names, err := rules.ListUngated(newUngatedLists())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,11 +357,11 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 		})
 	}()
 	<-changed
-	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}) // it is not committed, so not refused
+	j, err := s.Client(t, "alice").RenewCertificate(ctx, c.ID, api.Renew{}) // not refused: the change is not committed
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitForLock(t, s)
+	s.WaitForLocks(t, 1)
 	close(release)
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -385,7 +384,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 	go func() {
 		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, rules.AllUngated()) })
 	}()
-	waitForLock(t, s)
+	s.WaitForLocks(t, 1)
 	if now, err := s.Client(t, "vera").GetUngatedNames(ctx); err != nil || now.AllowAll {
 		t.Errorf("the change did not wait: %v %+v", err, now)
 	}
@@ -397,20 +396,7 @@ func TestUngatedNames_DoNotCross(t *testing.T) {
 	}
 }
 
-// waitForLock waits until a statement of the database waits for a lock.
-func waitForLock(t *testing.T, s *servertest.Server) {
-	t.Helper()
-	servertest.WaitUntil(t, func() error {
-		waiting := 0
-		s.Query(t, &waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
-		if waiting == 0 {
-			return fmt.Errorf("no statement waits for a lock")
-		}
-		return nil
-	})
-}
-
-// lockedBuffer is a log that may be read while it is written.
+// lockedBuffer is a log that can be read while it is written.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
