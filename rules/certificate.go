@@ -9,28 +9,29 @@ import (
 )
 
 const (
-	// MaxCommonNameLength is X.520's upper bound.
+	// MaxCommonNameLength is the upper bound of X.520.
 	MaxCommonNameLength = 64
-	// maxSANBytes bounds what a list of certificates can make the server hold.
+	// maxSANBytes bounds the memory that a list of certificates takes.
 	maxSANBytes = 64 << 10
 )
 
-// CheckCertificate parses the CSR of a certificate and returns every fault of the certificate under a profile, in the
-// order of its fields. No fault means that the profile allows all of it.
+// CheckCertificate parses the CSR of a certificate, and returns every fault of the certificate under a profile, in the
+// order of its fields. If there is no fault, the profile allows the certificate.
 func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) (*CSR, []api.Fault) {
 	csr, err := ParseCSR(spec.CSRPEM)
 	if err != nil {
-		return nil, checkWith(spec, p, []api.Fault{fault("/csr_pem", "%s", err)})
+		return nil, checkFields(spec, p, []api.Fault{newFault("/csr_pem", "%s", err)})
 	}
 	return csr, CheckContent(spec, csr, p)
 }
 
-// CheckContent is CheckCertificate for a CSR that is parsed already. The gate asks it again before each signature.
+// CheckContent is CheckCertificate for a parsed CSR. The gate calls it before each signature.
 func CheckContent(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
-	return checkWith(spec, p, checkCSR(spec, csr, p))
+	return checkFields(spec, p, checkCSR(spec, csr, p))
 }
 
-func checkWith(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []api.Fault {
+// checkFields returns the faults of every field. csr holds the faults of the CSR.
+func checkFields(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []api.Fault {
 	return slices.Concat(
 		checkCommonName(spec),
 		checkSANs(spec.SANs, p),
@@ -40,7 +41,7 @@ func checkWith(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []a
 	)
 }
 
-// checkCommonName leaves the spelling of the name to the check of the sans, of which it must be one.
+// checkCommonName does not check the spelling. The common name must be one of the SANs, and checkSANs checks those.
 func checkCommonName(spec api.CertificateSpec) []api.Fault {
 	const pointer = "/common_name"
 	if spec.CommonName == "" {
@@ -48,13 +49,13 @@ func checkCommonName(spec api.CertificateSpec) []api.Fault {
 	}
 	var out []api.Fault
 	if n := utf8.RuneCountInString(spec.CommonName); n > MaxCommonNameLength {
-		out = append(out, fault(pointer, "the common name has %d characters; at most %d are allowed", n, MaxCommonNameLength))
+		out = append(out, newFault(pointer, "the common name has %d characters; at most %d are allowed", n, MaxCommonNameLength))
 	}
 	if !slices.Contains(spec.SANs, spec.CommonName) {
-		out = append(out, fault(pointer, "the common name is not one of the sans"))
+		out = append(out, newFault(pointer, "the common name is not one of the sans: add it to them"))
 	}
 	if n, err := ParseName(spec.CommonName); err == nil && n.Kind() == URI {
-		out = append(out, fault(pointer, "a URI cannot be the common name; use a DNS name, an IP address or an e-mail address"))
+		out = append(out, newFault(pointer, "a URI cannot be the common name; use a DNS name, an IP address or an e-mail address"))
 	}
 	return out
 }
@@ -63,11 +64,11 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 	var out []api.Fault
 	switch {
 	case len(sans) == 0:
-		return []api.Fault{fault("/sans", "a certificate needs at least one name")}
+		return []api.Fault{newFault("/sans", "a certificate needs at least one name")}
 	case len(sans) > p.MaxSANs:
-		out = append(out, fault("/sans", "there are %d names; the profile allows at most %d", len(sans), p.MaxSANs))
+		out = append(out, newFault("/sans", "there are %d names; the profile allows at most %d", len(sans), p.MaxSANs))
 	}
-	if len(sans) > MaxListLength { // more than any profile allows: not looked at name by name
+	if len(sans) > MaxListLength { // no profile allows so many, so the names are not checked
 		return out
 	}
 	bytes := 0
@@ -75,37 +76,37 @@ func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
 		bytes += len(s)
 	}
 	if bytes > maxSANBytes {
-		return append(out, fault("/sans", "the names have %d bytes; at most %d are allowed", bytes, maxSANBytes))
+		return append(out, newFault("/sans", "the names have %d bytes; at most %d are allowed", bytes, maxSANBytes))
 	}
-	allowed := NamesOf(p)
+	allowed := NewNamePatterns(p)
 	first := make(map[string]int, len(sans))
 	for i, s := range sans {
 		pointer := "/sans/" + strconv.Itoa(i)
 		if at, again := first[s]; again {
-			out = append(out, fault(pointer, "%.100q is there already, as element %d", s, at))
+			out = append(out, newFault(pointer, "%.100q is there already, as element %d", s, at))
 			continue
 		}
 		first[s] = i
 		if err := checkSAN(s, allowed); err != nil {
-			out = append(out, fault(pointer, "%s", err))
+			out = append(out, newFault(pointer, "%s", err))
 		}
 	}
 	return out
 }
 
-func checkSAN(s string, allowed *Names) error {
+func checkSAN(s string, allowed *NamePatterns) error {
 	n, err := ParseName(s)
 	if err != nil {
 		return err
 	}
-	return allowed.Permits(n)
+	return allowed.CheckName(n)
 }
 
 func checkCSR(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
 	var out []api.Fault
-	for _, err := range []error{csr.Within(spec.CommonName, spec.SANs, p.AllowedEKUs), PermitsKey(p, csr.Key)} {
+	for _, err := range []error{csr.CheckWithin(spec.CommonName, spec.SANs, p.AllowedEKUs), CheckKey(p, csr.Key)} {
 		if err != nil {
-			out = append(out, fault("/csr_pem", "%s", err))
+			out = append(out, newFault("/csr_pem", "%s", err))
 		}
 	}
 	return out
@@ -117,9 +118,9 @@ func checkRenewBefore(seconds *int64, validity int64) []api.Fault {
 	case seconds == nil:
 		return nil
 	case *seconds < 1:
-		return []api.Fault{fault(pointer, "%d is not positive; leave it out for a third of the lifetime", *seconds)}
+		return []api.Fault{newFault(pointer, "%d is not positive; leave it out to renew when a third of the lifetime is left", *seconds)}
 	case *seconds >= validity:
-		return []api.Fault{fault(pointer, "%d is not below the %d seconds for which the profile makes certificates valid", *seconds, validity)}
+		return []api.Fault{newFault(pointer, "%d is not below the %d seconds for which the profile makes certificates valid", *seconds, validity)}
 	}
 	return nil
 }

@@ -24,9 +24,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// CSR is a certificate signing request that was read to its last byte and whose signature was verified.
-// It gives the public key; what else it asks for is only compared with what will be signed. Only ParseCSR
-// makes one.
+// CSR is a certificate signing request that was read to its last byte, with a verified signature. Its public key is
+// signed. Everything else in it is only compared with the names and usages that will be signed. Only ParseCSR makes a CSR.
 type CSR struct {
 	PEM       string           // as it was sent
 	Key       api.Key          // describes PublicKey
@@ -39,7 +38,7 @@ type CSR struct {
 	ekus       []string
 }
 
-// requestedName is a name that a CSR asks for. Its kind counts: a DNS name that reads 10.0.0.1 is no IP address.
+// requestedName is a name in a CSR. A DNS name with the text 10.0.0.1 is another name than the IP address 10.0.0.1.
 type requestedName struct {
 	kind NameKind
 	text string
@@ -57,9 +56,10 @@ const (
 
 var errMalformed = errors.New("the CSR is not a well-formed PKCS #10 certificate signing request")
 
-// ParseCSR reads a CSR. Whatever could not be honoured is refused with the reason, never dropped. Go's own
-// parser ignores attributes and trailing elements that it does not know, so the structure is read here
-// first; Go then verifies the signature over the same bytes.
+// ParseCSR reads a CSR. If the CSR asks for something that is never signed, ParseCSR returns an error.
+//
+// Go's parser ignores attributes and trailing elements that it does not know. So ParseCSR reads the structure itself, and
+// Go verifies the signature over the same bytes.
 func ParseCSR(text string) (*CSR, error) {
 	der, err := DecodeCSR(text)
 	if err != nil {
@@ -72,14 +72,16 @@ func ParseCSR(text string) (*CSR, error) {
 	if err := c.readKey(); err != nil {
 		return nil, err
 	}
-	if err := verify(der); err != nil {
+	if err := verifySignature(der); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// DecodeCSR returns the DER of a text that is one CSR block and nothing else. It does not read the DER. pem.Decode alone
-// would skip what it does not understand. No error repeats the text, which may be a secret pasted by mistake.
+// DecodeCSR returns the DER of a text that is one CSR block and nothing else. It does not read the DER.
+//
+// pem.Decode alone would skip text outside the block. No error repeats the text, because it may be a secret that was
+// pasted by mistake.
 func DecodeCSR(text string) ([]byte, error) {
 	trimmed := strings.TrimSpace(text)
 	switch {
@@ -108,7 +110,7 @@ func DecodeCSR(text string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// readRequest reads a CertificationRequest of RFC 2986; elements after the known ones are malformed.
+// readRequest reads a CertificationRequest of RFC 2986. Elements after the known ones are an error.
 func (c *CSR) readRequest(der []byte) error {
 	var request, info, algorithm, subject, spki, attributes cryptobyte.String
 	var signature []byte
@@ -157,7 +159,7 @@ func (c *CSR) readSubjectAttribute(rdn *cryptobyte.String, first bool) error {
 	}
 	switch {
 	case !oid.Equal(oidCommonName):
-		return fmt.Errorf("the CSR's subject has %s, which will not be signed; a subject is empty or one common name", describe(oid))
+		return fmt.Errorf("the CSR's subject has %s, which will not be signed; a subject is empty or one common name", describeOID(oid))
 	case !first:
 		return errors.New("the CSR's subject has more than one common name")
 	case tag != tags.UTF8String && tag != tags.PrintableString && tag != tags.IA5String:
@@ -169,8 +171,8 @@ func (c *CSR) readSubjectAttribute(rdn *cryptobyte.String, first bool) error {
 	return nil
 }
 
-// readAttributes accepts one attribute only, the request for extensions. A challenge password would be a
-// secret that nobody checks.
+// readAttributes accepts only one attribute, the request for extensions. It refuses a challenge password, because no
+// program would check that secret.
 func (c *CSR) readAttributes(attributes cryptobyte.String) error {
 	for first := true; !attributes.Empty(); first = false {
 		var attribute, values, extensions cryptobyte.String
@@ -181,7 +183,7 @@ func (c *CSR) readAttributes(attributes cryptobyte.String) error {
 		}
 		switch {
 		case !oid.Equal(oidExtensionRequest):
-			return fmt.Errorf("the CSR has the attribute %s, which will not be honoured; only requested extensions are allowed", describe(oid))
+			return fmt.Errorf("the CSR has the attribute %s, which will not be honoured; only requested extensions are allowed", describeOID(oid))
 		case !first:
 			return errors.New("the CSR requests extensions in more than one attribute")
 		case !values.ReadASN1(&extensions, tags.SEQUENCE) || !values.Empty():
@@ -206,7 +208,7 @@ func (c *CSR) readExtensions(extensions cryptobyte.String) error {
 			return errMalformed
 		}
 		if seen[oid.String()] {
-			return fmt.Errorf("the CSR requests the extension %s twice", describe(oid))
+			return fmt.Errorf("the CSR requests the extension %s twice", describeOID(oid))
 		}
 		seen[oid.String()] = true
 		if err := c.readExtension(oid, value); err != nil {
@@ -227,7 +229,7 @@ func (c *CSR) readExtension(oid asn1.ObjectIdentifier, value cryptobyte.String) 
 	case oid.Equal(oidBasicConstraints):
 		return readBasicConstraints(value)
 	}
-	return fmt.Errorf("the CSR requests the extension %s, which will not be signed", describe(oid))
+	return fmt.Errorf("the CSR requests the extension %s, which will not be signed", describeOID(oid))
 }
 
 func (c *CSR) readSANs(value cryptobyte.String) error {
@@ -240,7 +242,7 @@ func (c *CSR) readSANs(value cryptobyte.String) error {
 		if !names.ReadAnyASN1(&name, &tag) {
 			return errMalformed
 		}
-		requested, err := generalName(tag, name)
+		requested, err := parseGeneralName(tag, name)
 		if err != nil {
 			return err
 		}
@@ -257,7 +259,8 @@ var sanKinds = map[tags.Tag]NameKind{
 	tags.Tag(7).ContextSpecific(): IP,
 }
 
-func generalName(tag tags.Tag, value []byte) (requestedName, error) {
+// parseGeneralName returns a name of a CSR by its tag.
+func parseGeneralName(tag tags.Tag, value []byte) (requestedName, error) {
 	kind, ok := sanKinds[tag]
 	if !ok {
 		return requestedName{}, errors.New("the CSR requests a subject alternative name of another kind than DNS name, IP address, URI and e-mail address")
@@ -303,7 +306,7 @@ func (c *CSR) readExtKeyUsage(value cryptobyte.String) error {
 	return nil
 }
 
-// ekuName is the name that profiles use, or the OID of a usage that Go does not know.
+// ekuName returns the name of a usage as profiles write it, or its OID if Go does not know the usage.
 func ekuName(oid asn1.ObjectIdentifier) string {
 	for usage := x509.ExtKeyUsageAny; usage <= x509.ExtKeyUsageMicrosoftKernelCodeSigning; usage++ {
 		if usage.OID().EqualASN1OID(oid) {
@@ -331,14 +334,14 @@ func readBasicConstraints(value cryptobyte.String) error {
 	return nil
 }
 
-// readDefaultFalse reads a BOOLEAN DEFAULT FALSE; cryptobyte's own function is for explicit tags. A FALSE
-// that is written out is no DER, but means the same, and OpenSSL has written it.
+// readDefaultFalse reads a BOOLEAN DEFAULT FALSE. The function of cryptobyte is for explicit tags. DER does not allow an
+// explicit FALSE, but readDefaultFalse accepts it, because OpenSSL has written it.
 func readDefaultFalse(s *cryptobyte.String, out *bool) bool {
 	return !s.PeekASN1Tag(tags.BOOLEAN) || s.ReadASN1Boolean(out)
 }
 
-// readKey reads the public key and refuses weak ones. Encoding it again must give the same bytes: the
-// issuer encodes it from the parsed key, and an approver saw the digest of these.
+// readKey reads the public key and refuses a weak key. Encoding the parsed key must give the same bytes: the approver saw
+// the digest of these bytes, and the issuer encodes the parsed key.
 func (c *CSR) readKey() error {
 	key, err := x509.ParsePKIXPublicKey(c.SPKI)
 	if err != nil {
@@ -357,10 +360,11 @@ func (c *CSR) readKey() error {
 	return nil
 }
 
+// inspectKey returns the algorithm and the size of a key, and refuses a weak key.
 func inspectKey(key crypto.PublicKey) (algorithm string, size int, err error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		return api.AlgorithmRSA, key.N.BitLen(), inspectRSA(key)
+		return api.AlgorithmRSA, key.N.BitLen(), checkRSA(key)
 	case *ecdsa.PublicKey:
 		// Go has checked that the point is on the curve.
 		size := key.Curve.Params().BitSize
@@ -377,8 +381,8 @@ func inspectKey(key crypto.PublicKey) (algorithm string, size int, err error) {
 	return "", 0, errors.New("the CSR's public key is of an unknown kind; ECDSA, RSA and Ed25519 keys are allowed")
 }
 
-// isSmallOrder holds for the points of order 1, 2, 4 and 8 and for second encodings of a point. Anyone can
-// sign for a point of small order, so a signature proves nothing; RFC 8032 verification accepts it.
+// isSmallOrder reports whether a key is a point of order 1, 2, 4 or 8, or a second encoding of a point. Anyone can sign
+// for such a point, and verification by RFC 8032 accepts that signature.
 func isSmallOrder(key ed25519.PublicKey) bool {
 	y := slices.Clone(key)
 	y[31] &= 0x7f // the sign of x
@@ -392,12 +396,12 @@ func isSmallOrder(key ed25519.PublicKey) bool {
 var (
 	// fieldPrime is 2^255 - 19.
 	fieldPrime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	// order8 is the y coordinate of two of the four points of order 8; its negative is that of the others.
+	// order8 is the y coordinate of two of the four points of order 8. Its negative is the y coordinate of the other two.
 	order8, _ = new(big.Int).SetString("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
 )
 
-// verify checks the signature. Go itself would accept SHA-1 in a CSR.
-func verify(der []byte) error {
+// verifySignature verifies the signature of a CSR. It refuses SHA-1, which Go accepts in a CSR.
+func verifySignature(der []byte) error {
 	request, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		return errMalformed
@@ -411,6 +415,7 @@ func verify(der []byte) error {
 	return nil
 }
 
+// checkSignatureAlgorithm refuses a signature that can be forged.
 func checkSignatureAlgorithm(algorithm x509.SignatureAlgorithm) error {
 	switch algorithm {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
@@ -423,16 +428,16 @@ func checkSignatureAlgorithm(algorithm x509.SignatureAlgorithm) error {
 	return errors.New("the CSR is signed with an unknown algorithm; sign it with SHA-256 or better")
 }
 
-// Within says what the CSR asks for that will not be signed, or nil if there is no such thing. A subscriber
-// who asked for more than he gets would believe that he has it.
-func (c *CSR) Within(commonName string, sans []string, ekus []string) error {
+// CheckWithin returns an error if the CSR asks for a name or a usage that will not be signed. Otherwise a subscriber could
+// believe that the certificate has it.
+func (c *CSR) CheckWithin(commonName string, sans []string, ekus []string) error {
 	var beyond []string
 	add := func(format string, args ...any) { beyond = append(beyond, fmt.Sprintf(format, args...)) }
 
 	if c.commonName != "" && c.commonName != commonName && !slices.Contains(sans, c.commonName) {
 		add("the common name %.100q", c.commonName)
 	}
-	signed := signedNames(sans)
+	signed := nameSet(sans)
 	for _, n := range c.sans {
 		if !signed[n] {
 			add("the %s %.100q", n.kind, n.text)
@@ -451,11 +456,11 @@ func (c *CSR) Within(commonName string, sans []string, ekus []string) error {
 	if len(beyond) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the CSR asks for what will not be signed: %s", few(beyond))
+	return fmt.Errorf("the CSR asks for names or usages that will not be signed: %s", joinFirst(beyond))
 }
 
-// signedNames leaves out what is no name: it has a fault of its own, and a CSR cannot ask for it.
-func signedNames(sans []string) map[requestedName]bool {
+// nameSet returns the SANs as a set. It skips malformed names: these have a fault already, and no CSR can ask for them.
+func nameSet(sans []string) map[requestedName]bool {
 	out := make(map[requestedName]bool, len(sans))
 	for _, s := range sans {
 		if n, err := ParseName(s); err == nil {
@@ -465,8 +470,8 @@ func signedNames(sans []string) map[requestedName]bool {
 	return out
 }
 
-// few lists the first ten: a CSR has room for thousands.
-func few(list []string) string {
+// joinFirst joins the first ten texts of a list. A CSR can have thousands.
+func joinFirst(list []string) string {
 	if extra := len(list) - 10; extra > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(list[:10], ", "), extra)
 	}
@@ -482,7 +487,7 @@ var (
 	oidBasicConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
 )
 
-// oidNames are what common tools put into a CSR.
+// oidNames are the names of the OIDs that common tools put into a CSR.
 var oidNames = map[string]string{
 	"2.5.4.5":                    "serialNumber",
 	"2.5.4.6":                    "countryName",
@@ -504,7 +509,8 @@ var oidNames = map[string]string{
 	"1.3.6.1.5.5.7.1.24":         "tlsFeature",
 }
 
-func describe(oid asn1.ObjectIdentifier) string {
+// describeOID returns an OID for people, with its name if it is known.
+func describeOID(oid asn1.ObjectIdentifier) string {
 	if name, ok := oidNames[oid.String()]; ok {
 		return fmt.Sprintf("%s (%s)", name, oid)
 	}

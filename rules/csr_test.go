@@ -131,12 +131,12 @@ func attribute(oid asn1.ObjectIdentifier, value []byte) []byte {
 	})
 }
 
-// unsigned gives a CSR a public key as it stands; its signature is not reached.
+// unsigned makes a CSR with a given public key. ParseCSR refuses the key before it verifies the signature.
 func unsigned(spki []byte) string {
 	return toPEM(raw{spki: spki, sign: func([]byte) []byte { return []byte{0} }}.der())
 }
 
-// forged needs no private key: for the neutral point, every message has the signature (neutral point, 0).
+// forged makes a signature without a private key. For the neutral point, (neutral point, 0) signs every message.
 func forged() string {
 	neutral := make(ed25519.PublicKey, 32)
 	neutral[0] = 1
@@ -348,7 +348,7 @@ func TestCSR_Within(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = csr.Within("www.example.com", sans, []string{"serverAuth"})
+			err = csr.CheckWithin("www.example.com", sans, []string{"serverAuth"})
 			if (err == nil) != (c.want == nil) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
@@ -361,8 +361,8 @@ func TestCSR_Within(t *testing.T) {
 	}
 }
 
-// FuzzParseCSR takes its input as PEM and as the DER inside. It must not panic, and what it accepts must
-// have a signature by the very key that the CSR reports.
+// FuzzParseCSR parses its input as PEM, and as the DER inside PEM. ParseCSR must not panic. If it accepts a CSR, the
+// signature must verify with the key that the CSR reports.
 func FuzzParseCSR(f *testing.F) {
 	for _, csr := range []string{
 		request(x509.CertificateRequest{Subject: pkix.Name{CommonName: "example.com"}, DNSNames: []string{"example.com"}}, p256Key()),
@@ -381,7 +381,7 @@ func FuzzParseCSR(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			csr.Within("example.com", []string{"example.com"}, []string{"serverAuth"})
+			csr.CheckWithin("example.com", []string{"example.com"}, []string{"serverAuth"})
 			block, _ := pem.Decode([]byte(text))
 			parsed := must(x509.ParseCertificateRequest(block.Bytes))
 			sum := sha256.Sum256(must(x509.MarshalPKIXPublicKey(parsed.PublicKey)))

@@ -17,7 +17,7 @@ func CheckHandle(id string) error {
 	case !handlePattern.MatchString(id):
 		return fmt.Errorf("the id %q must match %s", id, handlePattern)
 	case strings.HasPrefix(id, reservedHandlePrefix):
-		return fmt.Errorf("the id %q is reserved: %s belongs to the server's own actors", id, reservedHandlePrefix)
+		return fmt.Errorf("the id %q is reserved: ids that begin with %s belong to the server's own actors", id, reservedHandlePrefix)
 	}
 	return nil
 }

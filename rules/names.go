@@ -9,8 +9,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// NameKind is what a subject alternative name is. The zero value is no kind, so that a Name nobody
-// parsed is permitted nowhere.
+// NameKind is the kind of a subject alternative name. The zero value is no kind, so no profile allows the zero Name.
 type NameKind int
 
 // The kinds of name.
@@ -21,7 +20,7 @@ const (
 	Email
 )
 
-// String names the kind for people.
+// String returns the kind for people.
 func (k NameKind) String() string {
 	switch k {
 	case DNS:
@@ -36,25 +35,25 @@ func (k NameKind) String() string {
 	return "unknown name"
 }
 
-// Name is one subject alternative name in its canonical spelling. Only ParseName makes one; two names
-// are the same if and only if they are equal.
+// Name is one subject alternative name in its canonical spelling. Only ParseName makes a Name. Two Names are the same name
+// if they are equal.
 type Name struct {
 	kind NameKind
 	text string
 	addr netip.Addr
 }
 
-// Kind tells what the name is.
+// Kind returns the kind of the name.
 func (n Name) Kind() NameKind { return n.kind }
 
-// String gives the name as it was written, which is its only spelling.
+// String returns the name in its only spelling.
 func (n Name) String() string { return n.text }
 
-// Addr gives the address of an IP name; it is invalid for every other kind.
+// Addr returns the address of an IP name. For every other kind it returns an invalid address.
 func (n Name) Addr() netip.Addr { return n.addr }
 
-// The longest names: RFC 1035 for DNS, RFC 5321 for local parts. A URI has no limit of its own;
-// 2,048 is what browsers and proxies bear.
+// The longest names. RFC 1035 limits DNS names, and RFC 5321 limits local parts. No RFC limits a URI: many browsers and
+// proxies accept 2,048 characters.
 const (
 	maxDNSLength   = 253
 	maxLabelLength = 63
@@ -62,49 +61,51 @@ const (
 	maxURILength   = 2048
 )
 
-// ParseName reads one subject alternative name: an IP address if it parses as one, else a URI if it
-// contains ://, else an e-mail address if it contains @, else a DNS name. A name has one spelling; any
-// other is refused, with the right one in the error where there is one.
+// ParseName reads one subject alternative name. A text that parses as an IP address is an IP address. Otherwise a text
+// with :// is a URI, a text with @ is an e-mail address, and every other text is a DNS name.
+//
+// A name has one spelling. If the spelling is wrong, the error suggests the right one where possible.
 func ParseName(s string) (Name, error) {
-	n, err := classify(s)
+	n, err := parseName(s)
 	if err != nil {
 		return Name{}, err
 	}
 	return n, nil
 }
 
-func classify(s string) (Name, error) {
+// parseName is ParseName, but returns the name also with an error.
+func parseName(s string) (Name, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
-		return Name{IP, s, addr}, refusal(s, ipProblem, addr.WithZone("").Unmap().String())
+		return Name{IP, s, addr}, checkSpelling(s, ipFault, addr.WithZone("").Unmap().String())
 	}
 	switch {
 	case strings.Contains(s, "://"):
-		return Name{kind: URI, text: s}, refusal(s, uriNameProblem, lowerURI(s))
+		return Name{kind: URI, text: s}, checkSpelling(s, uriNameFault, suggestURI(s))
 	case strings.Contains(s, "@"):
-		return Name{kind: Email, text: s}, refusal(s, emailProblem, lowerEmail(s))
+		return Name{kind: Email, text: s}, checkSpelling(s, emailFault, suggestEmail(s))
 	}
-	return Name{kind: DNS, text: s}, refusal(s, dnsNameProblem, lowerDNS(s))
+	return Name{kind: DNS, text: s}, checkSpelling(s, dnsNameFault, suggestDNS(s))
 }
 
-// refusal makes an error of what check finds in s; nil if it finds nothing. The suggested spelling is named
-// only if it would be accepted, so that nobody is sent from one refusal to the next.
-func refusal(s string, check func(string) string, suggestion string) error {
-	problem := check(s)
+// checkSpelling returns an error with the fault that findFault finds in s; nil if there is none. The error names the
+// suggestion only if the suggestion has no fault.
+func checkSpelling(s string, findFault func(string) string, suggestion string) error {
+	fault := findFault(s)
 	switch {
-	case problem == "":
+	case fault == "":
 		return nil
-	case suggestion != s && check(suggestion) == "":
-		return fmt.Errorf("%s %s; write %s", quote(s), problem, quote(suggestion))
+	case suggestion != s && findFault(suggestion) == "":
+		return fmt.Errorf("%s %s; write %s", quoteShort(s), fault, quoteShort(suggestion))
 	}
-	return fmt.Errorf("%s %s", quote(s), problem)
+	return fmt.Errorf("%s %s", quoteShort(s), fault)
 }
 
-// quote shows a caller's text in an error: escaped, and cut where it would drown the message.
-func quote(s string) string { return fmt.Sprintf("%.100q", s) }
+// quoteShort quotes a caller's text for an error, at most 100 characters of it.
+func quoteShort(s string) string { return fmt.Sprintf("%.100q", s) }
 
-// ipProblem refuses what a certificate cannot hold (a zone) and second spellings of an address. An IPv4-mapped
-// address would pass an IPv6 range and be read as IPv4 elsewhere.
-func ipProblem(s string) string {
+// ipFault refuses a zone, which a certificate cannot hold, and second spellings of an address. An IPv4-mapped address
+// would match an IPv6 range, and other programs would read it as IPv4.
+func ipFault(s string) string {
 	addr, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
@@ -119,23 +120,24 @@ func ipProblem(s string) string {
 	return ""
 }
 
-// dnsNameProblem is hostProblem for names that may begin with a wildcard. Two labels must follow the
-// wildcard: *.com would speak for everyone.
-func dnsNameProblem(s string) string {
+// dnsNameFault is hostFault for names that may begin with a wildcard. Two labels must follow the wildcard, because *.com
+// would cover the names of every owner.
+func dnsNameFault(s string) string {
 	rest, wildcard := strings.CutPrefix(s, "*.")
 	switch {
 	case !wildcard:
-		return hostProblem(s)
+		return hostFault(s)
 	case len(s) > maxDNSLength:
 		return "is longer than 253 characters"
 	case !strings.Contains(strings.TrimSuffix(rest, "."), "."):
 		return "is a wildcard over a whole top-level domain; at least two labels must follow the *"
 	}
-	return hostProblem(rest)
+	return hostFault(rest)
 }
 
-// hostProblem says what keeps s from being a DNS name without wildcard; empty if nothing does.
-func hostProblem(s string) string {
+// hostFault returns why s is not a DNS name without wildcard; empty if it is. The other functions named ...Fault work
+// alike.
+func hostFault(s string) string {
 	switch {
 	case s == "":
 		return "is empty"
@@ -144,23 +146,23 @@ func hostProblem(s string) string {
 	case !isASCII(s):
 		return "has characters outside ASCII; international names are written as A-labels (xn--...)"
 	case strings.Contains(s, "*"):
-		return "has a * in a place where no wildcard may stand; a wildcard is the whole first label"
+		return "has a * where no wildcard is allowed; a wildcard is the whole first label"
 	case strings.HasSuffix(s, "."):
 		return "ends with a dot"
 	}
 	labels := strings.Split(s, ".")
 	for _, label := range labels {
-		if problem := labelProblem(label); problem != "" {
-			return problem
+		if fault := labelFault(label); fault != "" {
+			return fault
 		}
 	}
 	if endsInNumber(labels[len(labels)-1]) {
-		return "ends in a number, so that many programs would read it as an IPv4 address"
+		return "ends in a number, so many programs would read it as an IPv4 address"
 	}
 	return ""
 }
 
-func labelProblem(label string) string {
+func labelFault(label string) string {
 	switch {
 	case label == "":
 		return "has an empty label"
@@ -168,7 +170,7 @@ func labelProblem(label string) string {
 		return "has a label longer than 63 characters"
 	case strings.ToLower(label) != label:
 		return "has upper-case letters"
-	case !only(label, isLDH):
+	case !hasOnly(label, isLDH):
 		return "has a label with other characters than letters, digits and hyphens"
 	case label[0] == '-' || label[len(label)-1] == '-':
 		return "has a label that begins or ends with a hyphen"
@@ -178,8 +180,8 @@ func labelProblem(label string) string {
 	return ""
 }
 
-// isALabel holds if label stands for exactly one international label, and that one for it: else two
-// certificates could show the same name.
+// isALabel reports whether label is the only A-label of its international label. Otherwise two certificates could show
+// the same name.
 func isALabel(label string) bool {
 	unicode, err := idna.Lookup.ToUnicode(label)
 	if err != nil {
@@ -189,18 +191,18 @@ func isALabel(label string) bool {
 	return err == nil && ascii == label && unicode != label
 }
 
-// endsInNumber is the rule of browsers (WHATWG URL): such a last label makes the host an IPv4 address,
-// also in hexadecimal.
+// endsInNumber reports whether browsers (WHATWG URL) would read a host with this last label as an IPv4 address. They do so
+// for decimal and hexadecimal numbers.
 func endsInNumber(label string) bool {
 	if digits, ok := strings.CutPrefix(label, "0x"); ok {
-		return only(digits, isHex)
+		return hasOnly(digits, isHex)
 	}
-	return only(label, isDigit)
+	return hasOnly(label, isDigit)
 }
 
-// lowerDNS is the canonical spelling that was probably meant; ParseName checks it before it suggests it.
-func lowerDNS(s string) string {
-	// Longer text is no name, and not worth the work of a conversion.
+// suggestDNS returns the canonical spelling that was probably meant. It may be wrong: checkSpelling checks it.
+func suggestDNS(s string) string {
+	// A longer text cannot be a name, so it is not converted.
 	if len(s) > 2*maxDNSLength {
 		return s
 	}
@@ -215,9 +217,9 @@ func lowerDNS(s string) string {
 	return prefix + ascii
 }
 
-// emailProblem accepts a dot-atom at a DNS name. Quoted local parts and address literals have several
-// spellings each. The local part keeps its case, which belongs to the receiving host.
-func emailProblem(s string) string {
+// emailFault accepts a dot-atom at a DNS name. It refuses quoted local parts and address literals, because they have
+// several spellings. The local part keeps its case, because the receiving host decides whether case matters.
+func emailFault(s string) string {
 	local, domain, _ := strings.Cut(s, "@")
 	switch {
 	case strings.Contains(domain, "@"):
@@ -231,38 +233,38 @@ func emailProblem(s string) string {
 	case !isDotAtom(local):
 		return "has a part before the @ that is no dot-atom (RFC 5322)"
 	}
-	if problem := hostProblem(domain); problem != "" {
-		return "has a domain that " + problem
+	if fault := hostFault(domain); fault != "" {
+		return "has a domain that " + fault
 	}
 	return ""
 }
 
-func lowerEmail(s string) string {
+func suggestEmail(s string) string {
 	local, domain, _ := strings.Cut(s, "@")
-	return local + "@" + lowerDNS(domain)
+	return local + "@" + suggestDNS(domain)
 }
 
 func isDotAtom(s string) bool {
 	for atom := range strings.SplitSeq(s, ".") {
-		if atom == "" || !only(atom, isAtext) {
+		if atom == "" || !hasOnly(atom, isAtext) {
 			return false
 		}
 	}
 	return true
 }
 
-// uriNameProblem is uriProblem without the * that only a pattern may have.
-func uriNameProblem(s string) string {
+// uriNameFault is uriFault, and refuses a *, which only a pattern may have.
+func uriNameFault(s string) string {
 	if strings.Contains(s, "*") {
 		return "has a *, which only a profile's patterns may have"
 	}
-	return uriProblem(s)
+	return uriFault(s)
 }
 
-// uriProblem accepts scheme://host[:port][/path] in one spelling: lower-case scheme and host, no empty
-// or dot segments, no slash at the end, and no percent-encoding, which could hide a slash or a dot from
-// the profile's patterns. User, query and fragment have no place in the name of a workload.
-func uriProblem(s string) string {
+// uriFault accepts scheme://host[:port][/path] in one spelling. Scheme and host are lower-case, and the path has no empty
+// or dot segments and no slash at the end. It refuses percent-encoding, which could hide a slash or a dot from the
+// profile's patterns. It refuses user, query and fragment, because they do not name a workload.
+func uriFault(s string) string {
 	if len(s) > maxURILength {
 		return "is longer than 2048 characters"
 	}
@@ -273,9 +275,9 @@ func uriProblem(s string) string {
 		return "has a query, a fragment or percent-encoding; a URI in a certificate has only scheme, host and path"
 	}
 	scheme, authority, path := splitURI(s)
-	for _, problem := range []string{schemeProblem(scheme), authorityProblem(authority), pathProblem(path)} {
-		if problem != "" {
-			return problem
+	for _, fault := range []string{schemeFault(scheme), authorityFault(authority), pathFault(path)} {
+		if fault != "" {
+			return fault
 		}
 	}
 	return ""
@@ -290,22 +292,22 @@ func splitURI(s string) (scheme, authority, path string) {
 	return scheme, rest, ""
 }
 
-func lowerURI(s string) string {
+func suggestURI(s string) string {
 	scheme, authority, path := splitURI(s)
 	return strings.ToLower(scheme) + "://" + strings.ToLower(authority) + strings.TrimSuffix(path, "/")
 }
 
-func schemeProblem(scheme string) string {
+func schemeFault(scheme string) string {
 	switch {
 	case strings.ToLower(scheme) != scheme:
 		return "has upper-case letters in its scheme"
-	case !only(scheme, isSchemeChar) || !isLower(scheme[0]):
+	case !hasOnly(scheme, isSchemeChar) || !isLower(scheme[0]):
 		return "does not begin with a scheme, such as spiffe or https"
 	}
 	return ""
 }
 
-func authorityProblem(authority string) string {
+func authorityFault(authority string) string {
 	if strings.Contains(authority, "@") {
 		return "has a user before its host"
 	}
@@ -316,14 +318,14 @@ func authorityProblem(authority string) string {
 	if host == "" {
 		return "has no host"
 	}
-	if inner, ok := bracketed(host); ok {
-		return bracketedProblem(inner)
+	if inner, ok := cutBrackets(host); ok {
+		return bracketedFault(inner)
 	}
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Is4() {
 		return ""
 	}
-	if problem := hostProblem(host); problem != "" {
-		return "has a host that " + problem
+	if fault := hostFault(host); fault != "" {
+		return "has a host that " + fault
 	}
 	if !strings.Contains(host, ".") {
 		return "has a host of a single label; RFC 5280 asks for a full domain name or an IP address" // 4.2.1.6
@@ -345,7 +347,8 @@ func isPort(s string) bool {
 	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
 
-func bracketed(host string) (string, bool) {
+// cutBrackets returns the text between brackets; false if there are none.
+func cutBrackets(host string) (string, bool) {
 	inner, ok := strings.CutPrefix(host, "[")
 	if !ok {
 		return "", false
@@ -353,17 +356,17 @@ func bracketed(host string) (string, bool) {
 	return strings.CutSuffix(inner, "]")
 }
 
-func bracketedProblem(inner string) string {
+func bracketedFault(inner string) string {
 	if !strings.Contains(inner, ":") {
 		return "has a host in brackets that is no IPv6 address"
 	}
-	if problem := ipProblem(inner); problem != "" {
-		return "has a host that " + problem
+	if fault := ipFault(inner); fault != "" {
+		return "has a host that " + fault
 	}
 	return ""
 }
 
-func pathProblem(path string) string {
+func pathFault(path string) string {
 	if path == "" {
 		return ""
 	}
@@ -376,15 +379,15 @@ func pathProblem(path string) string {
 			return "has an empty segment in its path"
 		case segment == "." || segment == "..":
 			return "has a . or .. segment in its path"
-		case !only(segment, isPathChar):
+		case !hasOnly(segment, isPathChar):
 			return "has a character in its path that is not allowed there"
 		}
 	}
 	return ""
 }
 
-// only holds if s is not empty and each of its bytes is accepted.
-func only(s string, accept func(byte) bool) bool {
+// hasOnly reports whether s is not empty and accept returns true for each of its bytes.
+func hasOnly(s string, accept func(byte) bool) bool {
 	for i := range len(s) {
 		if !accept(s[i]) {
 			return false
@@ -394,7 +397,7 @@ func only(s string, accept func(byte) bool) bool {
 }
 
 func isASCII(s string) bool {
-	return s == "" || only(s, func(c byte) bool { return c < 0x80 })
+	return s == "" || hasOnly(s, func(c byte) bool { return c < 0x80 })
 }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
@@ -408,12 +411,12 @@ func isSchemeChar(c byte) bool {
 	return isLower(c) || isDigit(c) || strings.IndexByte("+-.", c) >= 0
 }
 
-// isAtext is RFC 5322's atext.
+// isAtext reports whether c is atext of RFC 5322.
 func isAtext(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
-// isPathChar is RFC 3986's pchar without percent-encoding.
+// isPathChar reports whether c is pchar of RFC 3986, without percent-encoding.
 func isPathChar(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0
 }

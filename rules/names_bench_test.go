@@ -28,9 +28,9 @@ func BenchmarkNames(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				allowed := NamesOf(spec)
+				allowed := NewNamePatterns(spec)
 				for _, name := range names {
-					if allowed.Permits(name) == nil {
+					if allowed.CheckName(name) == nil {
 						b.Fatal(name)
 					}
 				}

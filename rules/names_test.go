@@ -116,8 +116,8 @@ func TestParseName_Refuses(t *testing.T) {
 	}
 }
 
-// TestParseName_IsStable: what is accepted stands as written, has no upper-case host, and a suggested
-// spelling is itself accepted; Go, which writes the certificate, spells an accepted URI the same way.
+// TestParseName_IsStable checks that an accepted name keeps its spelling and has no upper-case host, and that a suggested
+// spelling is accepted. Go, which writes the certificate, must spell an accepted URI in the same way.
 func TestParseName_IsStable(t *testing.T) {
 	// Mostly right, so that a good part is accepted or has a spelling to suggest.
 	const host = `[a-eA0-9-]{1,3}(\.[a-eZ]{1,3}){1,2}\.?`

@@ -8,30 +8,29 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Overlap is a pattern of a profile and an ungated one: there may be a name that both match.
+// Overlap is a pattern of a profile and an ungated pattern that may match the same name.
 type Overlap struct{ Allowed, Ungated string }
 
-// Overlaps gives the first overlap of each kind of name. A pattern that cannot be read overlaps every pattern of its
-// kind.
-func (u UngatedNames) Overlaps(spec api.ProfileSpec) []Overlap {
+// FindOverlaps returns the first overlap of each kind of name. A malformed pattern overlaps every pattern of its kind.
+func (u UngatedNames) FindOverlaps(spec api.ProfileSpec) []Overlap {
 	var out []Overlap
 	for _, kind := range []struct {
 		allowed, ungated []string
 		overlap          func(a, b string) bool
 	}{
-		{spec.AllowedDNSNames, u.AllowedDNSNames, overlapDNS},
-		{spec.AllowedIPRanges, u.AllowedIPRanges, overlapIP},
-		{spec.AllowedURIs, u.AllowedURIs, overlapURI},
+		{spec.AllowedDNSNames, u.AllowedDNSNames, canOverlapDNS},
+		{spec.AllowedIPRanges, u.AllowedIPRanges, canOverlapIP},
+		{spec.AllowedURIs, u.AllowedURIs, canOverlapURI},
 		{spec.AllowedEmailDomains, u.AllowedEmailDomains, func(a, b string) bool { return a == b }},
 	} {
-		if first, found := firstOverlap(kind.allowed, kind.ungated, kind.overlap); found {
+		if first, found := findOverlap(kind.allowed, kind.ungated, kind.overlap); found {
 			out = append(out, first)
 		}
 	}
 	return out
 }
 
-func firstOverlap(allowed, ungated []string, overlap func(a, b string) bool) (Overlap, bool) {
+func findOverlap(allowed, ungated []string, overlap func(a, b string) bool) (Overlap, bool) {
 	for _, a := range allowed {
 		if i := slices.IndexFunc(ungated, func(b string) bool { return overlap(a, b) }); i >= 0 {
 			return Overlap{a, ungated[i]}, true
@@ -40,23 +39,23 @@ func firstOverlap(allowed, ungated []string, overlap func(a, b string) bool) (Ov
 	return Overlap{}, false
 }
 
-// overlapDNS compares what follows the stars. A wildcard name needs no case of its own: a pattern that matches the
-// name also matches every name that the wildcard covers.
-func overlapDNS(a, b string) bool {
+// canOverlapDNS compares the labels after the stars. Wildcard names need no separate case: a pattern that matches a
+// wildcard name also matches every name that the wildcard covers.
+func canOverlapDNS(a, b string) bool {
 	starsA, restA := splitPattern(a)
 	starsB, restB := splitPattern(b)
 	switch {
 	case starsA == "" && starsB == "":
 		return restA == restB
 	case starsA == "":
-		return NamesOf(api.ProfileSpec{AllowedDNSNames: []string{b}}).matchDNS(a)
+		return NewNamePatterns(api.ProfileSpec{AllowedDNSNames: []string{b}}).matchDNS(a)
 	case starsB == "":
-		return NamesOf(api.ProfileSpec{AllowedDNSNames: []string{a}}).matchDNS(b)
+		return NewNamePatterns(api.ProfileSpec{AllowedDNSNames: []string{a}}).matchDNS(b)
 	}
 	return restA == restB || starsA == "**" && isBelow(restB, restA) || starsB == "**" && isBelow(restA, restB)
 }
 
-// splitPattern cuts the stars of a pattern from its labels; a pattern may be stars alone.
+// splitPattern cuts the stars of a pattern from its labels. A pattern may have no labels.
 func splitPattern(pattern string) (stars, rest string) {
 	if first, rest, _ := strings.Cut(pattern, "."); first == "*" || first == "**" {
 		return first, rest
@@ -64,25 +63,25 @@ func splitPattern(pattern string) (stars, rest string) {
 	return "", pattern
 }
 
-// isBelow says whether a name has further labels in front of a domain. Every name is below the empty one.
+// isBelow reports whether a name has further labels in front of a domain. Every name is below the empty domain.
 func isBelow(name, domain string) bool {
 	return name != "" && (domain == "" || strings.HasSuffix(name, "."+domain))
 }
 
-func overlapIP(a, b string) bool {
+func canOverlapIP(a, b string) bool {
 	one, errOne := netip.ParsePrefix(a)
 	other, errOther := netip.ParsePrefix(b)
 	return errOne != nil || errOther != nil || one.Overlaps(other)
 }
 
-func overlapURI(a, b string) bool {
+func canOverlapURI(a, b string) bool {
 	rootA, pathA := cutRoot(a)
 	rootB, pathB := cutRoot(b)
-	return rootA == rootB && overlapPaths(pathA, pathB)
+	return rootA == rootB && canOverlapPaths(pathA, pathB)
 }
 
-// overlapPaths compares the segments that both paths name, and then the lengths: ** at the end is one segment or more.
-func overlapPaths(a, b []string) bool {
+// canOverlapPaths compares the segments that both paths have, and then the lengths. A ** at the end is one segment or more.
+func canOverlapPaths(a, b []string) bool {
 	a, openA := cutDoubleStar(a)
 	b, openB := cutDoubleStar(b)
 	for i := range min(len(a), len(b)) {

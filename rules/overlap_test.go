@@ -24,9 +24,9 @@ func TestOverlap_DNS(t *testing.T) {
 		}
 	}
 	matches := func(pattern, name string) bool {
-		return NamesOf(api.ProfileSpec{AllowedDNSNames: []string{pattern}}).matchDNS(name)
+		return NewNamePatterns(api.ProfileSpec{AllowedDNSNames: []string{pattern}}).matchDNS(name)
 	}
-	checkOverlaps(t, patterns, names, matches, overlapDNS)
+	checkOverlaps(t, patterns, names, matches, canOverlapDNS)
 }
 
 // The same for the paths of URIs.
@@ -46,9 +46,9 @@ func TestOverlap_URI(t *testing.T) {
 		}
 	}
 	matches := func(pattern, name string) bool {
-		return NamesOf(api.ProfileSpec{AllowedURIs: []string{pattern}}).matchURI(name)
+		return NewNamePatterns(api.ProfileSpec{AllowedURIs: []string{pattern}}).matchURI(name)
 	}
-	checkOverlaps(t, patterns, names, matches, overlapURI)
+	checkOverlaps(t, patterns, names, matches, canOverlapURI)
 }
 
 func checkOverlaps(t *testing.T, patterns, names []string, matches func(pattern, name string) bool, overlap func(a, b string) bool) {
@@ -77,7 +77,7 @@ func sequences(parts []string, separator string, length int) []string {
 	return out
 }
 
-// A profile overlaps by any kind of name, and each kind is told once.
+// A profile can overlap in each kind of name, and each kind is reported once.
 func TestUngatedNames_Overlaps(t *testing.T) {
 	t.Parallel()
 	names := UngatedNames{UngatedLists: api.UngatedLists{
@@ -103,7 +103,7 @@ func TestUngatedNames_Overlaps(t *testing.T) {
 		}},
 		"a range that cannot be read": {api.ProfileSpec{AllowedIPRanges: []string{"?"}}, []Overlap{{"?", "10.0.0.0/8"}}},
 	} {
-		if got := names.Overlaps(c.spec); !slices.Equal(got, c.want) {
+		if got := names.FindOverlaps(c.spec); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

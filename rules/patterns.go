@@ -9,23 +9,23 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Names are a profile's patterns for names, ready to be asked about many: a certificate may have a thousand names and
-// a profile a thousand patterns, and both are looked at under locks.
-type Names struct {
-	wildcards bool // names, not patterns
+// NamePatterns are the patterns of a profile, prepared for fast matching. The server matches under locks, and both a
+// certificate and a profile can have a thousand entries.
+type NamePatterns struct {
+	wildcards bool // the profile allows wildcard names
 
 	exactDNS  map[string]bool
-	oneLabel  map[string]bool // what follows a first *
-	manyLabel map[string]bool // what follows a first **
+	oneLabel  map[string]bool // the labels after a first *
+	manyLabel map[string]bool // the labels after a first **
 	anyDNS    bool
 	ranges    []netip.Prefix
 	uris      map[string][][]string // the segments of the path, by scheme and authority
 	domains   map[string]bool
 }
 
-// NamesOf reads a profile's patterns. One that cannot be read permits nothing.
-func NamesOf(spec api.ProfileSpec) *Names {
-	n := &Names{
+// NewNamePatterns prepares a profile's patterns. A malformed pattern matches no name.
+func NewNamePatterns(spec api.ProfileSpec) *NamePatterns {
+	n := &NamePatterns{
 		wildcards: spec.AllowWildcardNames, exactDNS: map[string]bool{}, oneLabel: map[string]bool{}, manyLabel: map[string]bool{},
 		uris: map[string][][]string{}, domains: map[string]bool{},
 	}
@@ -47,7 +47,7 @@ func NamesOf(spec api.ProfileSpec) *Names {
 	return n
 }
 
-func (n *Names) addDNS(pattern string) {
+func (n *NamePatterns) addDNS(pattern string) {
 	switch first, rest, _ := strings.Cut(pattern, "."); {
 	case pattern == "**":
 		n.anyDNS = true
@@ -60,23 +60,24 @@ func (n *Names) addDNS(pattern string) {
 	}
 }
 
-// Permits says why the profile does not allow a name, or nil if it does. What no pattern names is denied.
-// A wildcard name needs more than a matching pattern, since it speaks for names that nobody listed.
-func (n *Names) Permits(name Name) error {
+// CheckName returns an error if the profile does not allow a name. A name needs a pattern that matches. A wildcard name
+// also needs allow_wildcard_names, because it covers names that the profile does not list.
+func (n *NamePatterns) CheckName(name Name) error {
 	if name.isWildcard() && !n.wildcards {
-		return fmt.Errorf("%s is a wildcard name, and the profile does not set allow_wildcard_names", quote(name.text))
+		return fmt.Errorf("%s is a wildcard name, and the profile does not set allow_wildcard_names", quoteShort(name.text))
 	}
-	field, matches := n.matches(name)
+	field, matches := n.findMatch(name)
 	if matches {
 		return nil
 	}
 	if field == "" {
-		return fmt.Errorf("%s is a name of unknown kind", quote(name.text))
+		return fmt.Errorf("%s is a name of unknown kind", quoteShort(name.text))
 	}
-	return fmt.Errorf("the %s %s matches nothing in the profile's %s", name.kind, quote(name.text), field)
+	return fmt.Errorf("the %s %s matches nothing in the profile's %s", name.kind, quoteShort(name.text), field)
 }
 
-func (n *Names) matches(name Name) (field string, matches bool) {
+// findMatch returns the field of the profile for this kind of name, and whether a pattern in that field matches.
+func (n *NamePatterns) findMatch(name Name) (field string, matches bool) {
 	switch name.kind {
 	case DNS:
 		return "allowed_dns_names", n.matchDNS(name.text)
@@ -93,9 +94,9 @@ func (n *Names) matches(name Name) (field string, matches bool) {
 
 func (n Name) isWildcard() bool { return n.kind == DNS && strings.HasPrefix(n.text, "*.") }
 
-// matchDNS compares whole labels, so that part of a label never matches. A wildcard name's own * is a label like any
-// other; since no literal pattern can hold a *, only one that begins with * or ** takes it.
-func (n *Names) matchDNS(name string) bool {
+// matchDNS compares whole labels, so a part of a label never matches. The * of a wildcard name counts as a label. Only a
+// pattern that begins with * or ** matches it, because no other pattern has a *.
+func (n *NamePatterns) matchDNS(name string) bool {
 	_, rest, _ := strings.Cut(name, ".")
 	if n.anyDNS || n.exactDNS[name] || n.oneLabel[rest] {
 		return true
@@ -115,10 +116,11 @@ func cutRoot(uri string) (root string, path []string) {
 	return strings.Join(parts[:start], "/"), parts[start:]
 }
 
-// pathStart is where the path begins in a URI split at slashes: after the scheme, nothing, and the authority.
+// pathStart is the index of the path in a URI that is split at slashes. The scheme, an empty text and the authority come
+// before it.
 const pathStart = 3
 
-func (n *Names) matchURI(name string) bool {
+func (n *NamePatterns) matchURI(name string) bool {
 	root, have := cutRoot(name)
 	return slices.ContainsFunc(n.uris[root], func(want []string) bool { return matchPath(want, have) })
 }
@@ -135,10 +137,10 @@ func matchPath(want, have []string) bool {
 
 // checkDNSPattern accepts ** alone, or a DNS name whose first label may be * or **.
 func checkDNSPattern(s string) error {
-	return refusal(s, dnsPatternProblem, lowerDNSPattern(s))
+	return checkSpelling(s, dnsPatternFault, suggestDNSPattern(s))
 }
 
-func dnsPatternProblem(s string) string {
+func dnsPatternFault(s string) string {
 	_, rest := cutStars(s)
 	switch {
 	case s == "*" || s == "**":
@@ -146,7 +148,7 @@ func dnsPatternProblem(s string) string {
 	case len(s) > maxDNSLength:
 		return "is longer than 253 characters"
 	}
-	return hostProblem(rest)
+	return hostFault(rest)
 }
 
 // cutStars cuts a first label of * or **, with its dot.
@@ -159,17 +161,17 @@ func cutStars(s string) (stars, rest string) {
 	return "", s
 }
 
-func lowerDNSPattern(s string) string {
+func suggestDNSPattern(s string) string {
 	stars, rest := cutStars(s)
-	return stars + lowerDNS(rest)
+	return stars + suggestDNS(rest)
 }
 
-// checkIPRange accepts a CIDR prefix without host bits: 10.0.0.1/8 may mean one address or sixteen million.
+// checkIPRange accepts a CIDR prefix without host bits. It refuses 10.0.0.1/8, which may mean one address or a range.
 func checkIPRange(s string) error {
-	return refusal(s, ipRangeProblem, maskedRange(s))
+	return checkSpelling(s, ipRangeFault, suggestRange(s))
 }
 
-func ipRangeProblem(s string) string {
+func ipRangeFault(s string) string {
 	prefix, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
@@ -184,8 +186,8 @@ func ipRangeProblem(s string) string {
 	return ""
 }
 
-// maskedRange is the range that was probably meant; a lone address means itself.
-func maskedRange(s string) string {
+// suggestRange returns the range that was probably meant. For an address, the range is that address alone.
+func suggestRange(s string) string {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return netip.PrefixFrom(addr, addr.BitLen()).String()
 	}
@@ -198,15 +200,15 @@ func maskedRange(s string) string {
 
 // checkURIPattern accepts a URI whose path may hold * as whole segments, and ** as the last one.
 func checkURIPattern(s string) error {
-	return refusal(s, uriPatternProblem, lowerURI(s))
+	return checkSpelling(s, uriPatternFault, suggestURI(s))
 }
 
-func uriPatternProblem(s string) string {
+func uriPatternFault(s string) string {
 	if !strings.Contains(s, "://") {
 		return "is not a URI: it has no ://"
 	}
-	if problem := uriProblem(s); problem != "" {
-		return problem
+	if fault := uriFault(s); fault != "" {
+		return fault
 	}
 	segments := strings.Split(s, "/")
 	for i, segment := range segments {
@@ -223,5 +225,5 @@ func uriPatternProblem(s string) string {
 
 // checkEmailDomain accepts a DNS name; the part after @ is compared with it as a whole.
 func checkEmailDomain(s string) error {
-	return refusal(s, hostProblem, lowerDNS(strings.TrimPrefix(s, "@")))
+	return checkSpelling(s, hostFault, suggestDNS(strings.TrimPrefix(s, "@")))
 }

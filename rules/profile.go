@@ -22,12 +22,12 @@ const (
 	maxLabels           = 64
 	maxLabelKeyLength   = 63
 	maxLabelValueLength = 255
-	// A list shows up to 500 objects, whole: without a bound a few readers could fill the server's memory.
+	// A list returns up to 500 whole objects. Without this limit, a few readers could fill the server's memory.
 	maxBytes = 64 << 10
 )
 
-// CheckProfile returns every fault of a profile, in the order of its fields; none means that it may be
-// stored. issuers are the ids of the issuers that this server has.
+// CheckProfile returns every fault of a profile, in the order of its fields. If there is no fault, the profile may be
+// stored. issuers are the ids of the server's issuers.
 func CheckProfile(spec api.ProfileSpec, issuers []string) []api.Fault {
 	return slices.Concat(
 		checkName(spec.Name),
@@ -53,8 +53,8 @@ func checkSize(spec api.ProfileSpec) []api.Fault {
 	return nil
 }
 
-// PermitsKey says why the profile does not allow a public key, or nil if it does.
-func PermitsKey(spec api.ProfileSpec, k api.Key) error {
+// CheckKey returns an error if the profile does not allow a public key.
+func CheckKey(spec api.ProfileSpec, k api.Key) error {
 	i := slices.IndexFunc(spec.AllowedKeyAlgorithms, func(a api.KeyAlgorithm) bool { return a.Algorithm == k.Algorithm })
 	if i < 0 {
 		return fmt.Errorf("the profile does not allow %s keys", k.Algorithm)
@@ -65,8 +65,8 @@ func PermitsKey(spec api.ProfileSpec, k api.Key) error {
 	return nil
 }
 
-// EKU gives the extended key usage that a profile names; false if no profile may name it.
-func EKU(name string) (x509.ExtKeyUsage, bool) {
+// ParseEKU returns the extended key usage with a name; false if no profile may have it.
+func ParseEKU(name string) (x509.ExtKeyUsage, bool) {
 	i := slices.IndexFunc(allowedEKUs, func(u x509.ExtKeyUsage) bool { return u.String() == name })
 	if i < 0 {
 		return 0, false
@@ -79,7 +79,7 @@ var allowedEKUs = []x509.ExtKeyUsage{
 	x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageTimeStamping,
 }
 
-// refusedEKUs are usages that exist and that people ask for, with the reason why no profile has them.
+// refusedEKUs are well-known usages that no profile may have, each with the reason.
 var refusedEKUs = map[string]string{
 	"anyExtendedKeyUsage": "anyExtendedKeyUsage is refused: it would allow every use of the certificate; name the usages",
 	"OCSPSigning":         "OCSPSigning is refused: such a certificate answers for its issuer on revocation",
@@ -89,39 +89,41 @@ var refusedEKUs = map[string]string{
 func CheckLabels(labels map[string]string) []api.Fault {
 	var out []api.Fault
 	if len(labels) > maxLabels {
-		out = append(out, fault("/labels", "there are %d labels; at most %d are allowed", len(labels), maxLabels))
+		out = append(out, newFault("/labels", "there are %d labels; at most %d are allowed", len(labels), maxLabels))
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pointer := "/labels/" + escapePointer.Replace(key)
 		if n := utf8.RuneCountInString(key); n < 1 || n > maxLabelKeyLength {
-			out = append(out, fault(pointer, "the key of a label has 1 to %d characters; this one has %d", maxLabelKeyLength, n))
+			out = append(out, newFault(pointer, "the key of a label has 1 to %d characters; this one has %d", maxLabelKeyLength, n))
 		}
 		if n := utf8.RuneCountInString(labels[key]); n > maxLabelValueLength {
-			out = append(out, fault(pointer, "the value of a label has at most %d characters; this one has %d", maxLabelValueLength, n))
+			out = append(out, newFault(pointer, "the value of a label has at most %d characters; this one has %d", maxLabelValueLength, n))
 		}
 	}
 	return out
 }
 
-// escapePointer writes a member's name as a reference token of RFC 6901.
+// escapePointer escapes the name of a member as a reference token of RFC 6901.
 var escapePointer = strings.NewReplacer("~", "~0", "/", "~1")
 
-func fault(pointer, format string, args ...any) api.Fault {
+// newFault makes a fault with a formatted detail.
+func newFault(pointer, format string, args ...any) api.Fault {
 	return api.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}
 }
 
-func element(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
+// elementPointer returns the pointer to an element of a list.
+func elementPointer(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
 
 // checkName refuses names that people cannot tell apart. Its length is checked at the door.
 func checkName(name string) []api.Fault {
 	trimmed := strings.TrimSpace(name)
 	switch {
 	case trimmed == "":
-		return []api.Fault{fault("/name", "the name is blank")}
+		return []api.Fault{newFault("/name", "the name is blank")}
 	case trimmed != name:
-		return []api.Fault{fault("/name", "the name begins or ends with white space")}
+		return []api.Fault{newFault("/name", "the name begins or ends with white space")}
 	case strings.Contains(name, "  "):
-		return []api.Fault{fault("/name", "the name has two spaces in a row")}
+		return []api.Fault{newFault("/name", "the name has two spaces in a row")}
 	}
 	return nil
 }
@@ -130,30 +132,29 @@ func checkIssuer(id string, issuers []string) []api.Fault {
 	if slices.Contains(issuers, id) {
 		return nil
 	}
-	return []api.Fault{fault("/issuer_id", "there is no issuer %s; this server has %s", quote(id), strings.Join(issuers, ", "))}
+	return []api.Fault{newFault("/issuer_id", "there is no issuer %s; this server has %s", quoteShort(id), strings.Join(issuers, ", "))}
 }
 
 func checkRange(pointer string, n, least, most int64) []api.Fault {
 	if n >= least && n <= most {
 		return nil
 	}
-	return []api.Fault{fault(pointer, "%d is not from %d to %d", n, least, most)}
+	return []api.Fault{newFault(pointer, "%d is not from %d to %d", n, least, most)}
 }
 
-// checkSet returns the faults of each element. A list that is too long has that one fault only: nobody
-// reads a thousand others.
+// checkSet returns the faults of each element. If the list is too long, it returns only that fault.
 func checkSet(pointer string, set []string, check func(string) error) []api.Fault {
 	if len(set) > MaxListLength {
-		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(set), MaxListLength)}
+		return []api.Fault{newFault(pointer, "there are %d elements; at most %d are allowed", len(set), MaxListLength)}
 	}
 	var out []api.Fault
 	first := make(map[string]int, len(set))
 	for i, s := range set {
 		if err := check(s); err != nil {
-			out = append(out, fault(element(pointer, i), "%s", err))
+			out = append(out, newFault(elementPointer(pointer, i), "%s", err))
 		}
 		if at, again := first[s]; again {
-			out = append(out, fault(element(pointer, i), "%s is there already, as element %d", quote(s), at))
+			out = append(out, newFault(elementPointer(pointer, i), "%s is there already, as element %d", quoteShort(s), at))
 			continue
 		}
 		first[s] = i
@@ -163,13 +164,13 @@ func checkSet(pointer string, set []string, check func(string) error) []api.Faul
 
 func checkEKUs(ekus []string) []api.Fault {
 	if len(ekus) == 0 {
-		return []api.Fault{fault("/allowed_ekus", "the list is empty; every certificate needs an extended key usage")}
+		return []api.Fault{newFault("/allowed_ekus", "the list is empty; every certificate needs an extended key usage")}
 	}
 	return checkSet("/allowed_ekus", ekus, checkEKU)
 }
 
 func checkEKU(name string) error {
-	if _, ok := EKU(name); ok {
+	if _, ok := ParseEKU(name); ok {
 		return nil
 	}
 	if reason, ok := refusedEKUs[name]; ok {
@@ -179,27 +180,27 @@ func checkEKU(name string) error {
 	for i, u := range allowedEKUs {
 		known[i] = u.String()
 		if strings.EqualFold(known[i], name) {
-			return fmt.Errorf("%s is not the canonical spelling; write %s", quote(name), quote(known[i]))
+			return fmt.Errorf("%s is not the canonical spelling; write %s", quoteShort(name), quoteShort(known[i]))
 		}
 	}
-	return fmt.Errorf("%s is no extended key usage of a profile; there are %s", quote(name), strings.Join(known, ", "))
+	return fmt.Errorf("%s is not an extended key usage of a profile; there are %s", quoteShort(name), strings.Join(known, ", "))
 }
 
-// checkKeyAlgorithms refuses an algorithm that is there twice, since its smallest size would be unclear.
+// checkKeyAlgorithms refuses a repeated algorithm, because its smallest size would be ambiguous.
 func checkKeyAlgorithms(algorithms []api.KeyAlgorithm) []api.Fault {
 	const pointer = "/allowed_key_algorithms"
 	if len(algorithms) == 0 {
-		return []api.Fault{fault(pointer, "the list is empty; no key could be used")}
+		return []api.Fault{newFault(pointer, "the list is empty; add a key algorithm")}
 	}
 	if len(algorithms) > MaxListLength {
-		return []api.Fault{fault(pointer, "there are %d elements; at most %d are allowed", len(algorithms), MaxListLength)}
+		return []api.Fault{newFault(pointer, "there are %d elements; at most %d are allowed", len(algorithms), MaxListLength)}
 	}
 	var out []api.Fault
 	first := make(map[string]int, len(algorithms))
 	for i, a := range algorithms {
-		out = append(out, checkKeyAlgorithm(element(pointer, i), a)...)
+		out = append(out, checkKeyAlgorithm(elementPointer(pointer, i), a)...)
 		if at, again := first[a.Algorithm]; again {
-			out = append(out, fault(element(pointer, i), "%s is there already, as element %d", quote(a.Algorithm), at))
+			out = append(out, newFault(elementPointer(pointer, i), "%s is there already, as element %d", quoteShort(a.Algorithm), at))
 			continue
 		}
 		first[a.Algorithm] = i
@@ -212,18 +213,18 @@ func checkKeyAlgorithm(pointer string, a api.KeyAlgorithm) []api.Fault {
 	switch a.Algorithm {
 	case api.AlgorithmECDSA:
 		if a.MinSize != 256 && a.MinSize != 384 && a.MinSize != 521 {
-			return []api.Fault{fault(size, "min_size of ECDSA is 256, 384 or 521")}
+			return []api.Fault{newFault(size, "min_size of ECDSA is 256, 384 or 521")}
 		}
 	case api.AlgorithmRSA:
 		if a.MinSize < minRSASize || a.MinSize > maxRSASize {
-			return []api.Fault{fault(size, "min_size of RSA is from %d to %d", minRSASize, maxRSASize)}
+			return []api.Fault{newFault(size, "min_size of RSA is from %d to %d", minRSASize, maxRSASize)}
 		}
 	case api.AlgorithmEd25519:
 		if a.MinSize != 0 {
-			return []api.Fault{fault(size, "Ed25519 keys have one size; leave min_size out")}
+			return []api.Fault{newFault(size, "Ed25519 keys have one size; leave min_size out")}
 		}
 	default:
-		return []api.Fault{fault(pointer+"/algorithm", "%s is no key algorithm; there are ECDSA, RSA and Ed25519", quote(a.Algorithm))}
+		return []api.Fault{newFault(pointer+"/algorithm", "%s is not a key algorithm; there are ECDSA, RSA and Ed25519", quoteShort(a.Algorithm))}
 	}
 	return nil
 }

@@ -69,23 +69,23 @@ func TestPermits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = NamesOf(c.spec).Permits(n)
+			err = NewNamePatterns(c.spec).CheckName(n)
 			if (err == nil) != c.allow {
-				t.Errorf("NamesOf(%+v).Permits(%q) = %v, want allowed: %t", c.spec, s, err, c.allow)
+				t.Errorf("NewNamePatterns(%+v).CheckName(%q) = %v, want allowed: %t", c.spec, s, err, c.allow)
 			}
 			if err != nil && !strings.Contains(err.Error(), s) {
 				t.Errorf("%q does not name %q", err, s)
 			}
 		}
 	}
-	if NamesOf(everything).Permits(Name{}) == nil {
+	if NewNamePatterns(everything).CheckName(Name{}) == nil {
 		t.Error("a name that nobody parsed is permitted")
 	}
 }
 
-// TestPermits_NeverBySubstring compares the matcher with its definition: a pattern accepts a name only if
-// they agree label by label, the stars standing for whole labels.
-func TestPermits_NeverBySubstring(t *testing.T) {
+// TestCheckName_NeverBySubstring compares the matcher with its definition: a pattern matches a name only if they agree
+// label by label. A star is one whole label.
+func TestCheckName_NeverBySubstring(t *testing.T) {
 	label := rapid.SampledFrom([]string{"a", "aa", "ab", "b", "example", "xexample"})
 	labels := rapid.SliceOfN(label, 1, 4)
 	rapid.Check(t, func(t *rapid.T) {
@@ -99,7 +99,7 @@ func TestPermits_NeverBySubstring(t *testing.T) {
 		extra := len(have) - len(want)
 		allowed := extra >= 0 && slices.Equal(have[max(extra, 0):], want) &&
 			(stars == "" && extra == 0 || stars == "*" && extra == 1 || stars == "**" && extra >= 1)
-		if got := NamesOf(api.ProfileSpec{AllowedDNSNames: []string{pattern}}).Permits(n) == nil; got != allowed {
+		if got := NewNamePatterns(api.ProfileSpec{AllowedDNSNames: []string{pattern}}).CheckName(n) == nil; got != allowed {
 			t.Fatalf("%q permits %q: %t, want %t", pattern, n, got, allowed)
 		}
 	})
@@ -207,7 +207,7 @@ func TestPermitsKey(t *testing.T) {
 		{Algorithm: "RSA", Size: 4096},
 		{},
 	} {
-		got[k] = PermitsKey(spec, k) == nil
+		got[k] = CheckKey(spec, k) == nil
 	}
 	want := map[api.Key]bool{
 		{Algorithm: "ECDSA", Size: 256}: false, {Algorithm: "ECDSA", Size: 384}: true, {Algorithm: "ECDSA", Size: 521}: true,

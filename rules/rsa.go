@@ -10,8 +10,8 @@ import (
 	"github.com/titanous/rocacheck"
 )
 
-// inspectRSA also bounds the work of verifying: a modulus of 64 KiB would take minutes.
-func inspectRSA(key *rsa.PublicKey) error {
+// checkRSA refuses a weak RSA key. It also bounds the time of a verification: a modulus of 64 KiB would take minutes.
+func checkRSA(key *rsa.PublicKey) error {
 	switch size := key.N.BitLen(); {
 	case size < minRSASize || size > maxRSASize:
 		return fmt.Errorf("the CSR's RSA key has %d bits; %d to %d are allowed", size, minRSASize, maxRSASize)
@@ -29,7 +29,7 @@ func inspectRSA(key *rsa.PublicKey) error {
 	return nil
 }
 
-// Factors below this are found. No key generator makes them so small; a broken one may.
+// hasSmallFactor finds the factors below smallFactors. Only a broken key generator makes such small factors.
 const smallFactors = 1 << 17
 
 // primorial is the product of all primes below smallFactors.
@@ -45,7 +45,7 @@ var primorial = sync.OnceValue(func() *big.Int {
 			composite[multiple] = true
 		}
 	}
-	for len(primes) > 1 { // in pairs, so that the factors stay of one size
+	for len(primes) > 1 { // multiplying in pairs keeps the factors of one size
 		half := (len(primes) + 1) / 2
 		for i := range len(primes) / 2 {
 			primes[i].Mul(primes[i], primes[half+i])
@@ -62,17 +62,17 @@ func hasSmallFactor(n *big.Int) bool {
 
 var one = big.NewInt(1)
 
-// fermatRounds is what the CA/Browser Forum's Baseline Requirements ask for in 6.1.1.3.
+// fermatRounds is the number of rounds that section 6.1.1.3 of the Baseline Requirements of the CA/Browser Forum requires.
 const fermatRounds = 100
 
-// hasCloseFactors tries to factor n as Fermat did: n = a*a - b*b, with a from the root of n upwards.
+// hasCloseFactors tries to factor n by Fermat's method: n = a*a - b*b, with a from the root of n upwards.
 func hasCloseFactors(n *big.Int) bool {
 	a := new(big.Int).Sqrt(n)
 	square, root := new(big.Int), new(big.Int)
 	for range fermatRounds {
 		if square.Mul(a, a).Cmp(n) >= 0 {
 			square.Sub(square, n)
-			if mayBeSquare(square) && root.Mul(root.Sqrt(square), root).Cmp(square) == 0 {
+			if canBeSquare(square) && root.Mul(root.Sqrt(square), root).Cmp(square) == 0 {
 				return true
 			}
 		}
@@ -81,8 +81,9 @@ func hasCloseFactors(n *big.Int) bool {
 	return false
 }
 
-// mayBeSquare saves most roots: of the numbers that are no squares, 96 of 100 leave a rest that no square leaves.
-func mayBeSquare(n *big.Int) bool {
+// canBeSquare reports whether n leaves a rest that a square can leave. It saves most roots: 96 of 100 numbers that are not
+// squares leave another rest.
+func canBeSquare(n *big.Int) bool {
 	rests := squareRests()
 	return rests[new(big.Int).Mod(n, big.NewInt(int64(len(rests)))).Int64()]
 }

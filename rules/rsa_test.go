@@ -25,7 +25,7 @@ func TestInspectRSA_Weak(t *testing.T) {
 		"a square": {new(big.Int).Mul(p, p), "close to each other"},
 		"ROCA":     {new(big.Int).Mul(rocaPrime(), rocaPrime()), "ROCA"},
 	} {
-		err := inspectRSA(&rsa.PublicKey{N: c.n, E: 65537})
+		err := checkRSA(&rsa.PublicKey{N: c.n, E: 65537})
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s, %d bits: %v", name, c.n.BitLen(), err)
 		}
@@ -35,7 +35,7 @@ func TestInspectRSA_Weak(t *testing.T) {
 func TestInspectRSA_Good(t *testing.T) {
 	t.Parallel()
 	for _, bits := range []int{2048, 3072, 4096} {
-		if err := inspectRSA(&must(rsa.GenerateKey(rand.Reader, bits)).PublicKey); err != nil {
+		if err := checkRSA(&must(rsa.GenerateKey(rand.Reader, bits)).PublicKey); err != nil {
 			t.Errorf("%d bits: %v", bits, err)
 		}
 	}

@@ -8,17 +8,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// SameProfile says whether two profiles say the same: order in a set carries no meaning.
+// SameProfile reports whether two profiles are equal. The order in a set has no meaning.
 func SameProfile(a, b api.ProfileSpec) bool {
-	return reflect.DeepEqual(SortedProfile(a), SortedProfile(b))
+	return reflect.DeepEqual(SortProfile(a), SortProfile(b))
 }
 
-// SortedProfile is the profile with every set in one order, so that equal content is equal to the byte.
-func SortedProfile(spec api.ProfileSpec) api.ProfileSpec {
+// SortProfile returns the profile with every set sorted, so equal profiles have equal bytes.
+func SortProfile(spec api.ProfileSpec) api.ProfileSpec {
 	for _, set := range []*[]string{
 		&spec.AllowedEKUs, &spec.AllowedDNSNames, &spec.AllowedIPRanges, &spec.AllowedURIs, &spec.AllowedEmailDomains,
 	} {
-		*set = SortedSet(*set)
+		*set = SortSet(*set)
 	}
 	spec.AllowedKeyAlgorithms = slices.SortedFunc(slices.Values(spec.AllowedKeyAlgorithms), func(a, b api.KeyAlgorithm) int {
 		return cmp.Compare(a.Algorithm, b.Algorithm)
@@ -26,11 +26,11 @@ func SortedProfile(spec api.ProfileSpec) api.ProfileSpec {
 	return spec
 }
 
-// SameSet says whether two lists hold the same elements: order carries no meaning.
-func SameSet(a, b []string) bool { return slices.Equal(SortedSet(a), SortedSet(b)) }
+// SameSet reports whether two lists have the same elements. The order has no meaning.
+func SameSet(a, b []string) bool { return slices.Equal(SortSet(a), SortSet(b)) }
 
-// SortedSet is a list in the order of its bytes, as it stands in the subject of an approval.
-func SortedSet(list []string) []string {
+// SortSet returns a sorted copy of a list, by bytes. The subject of an approval has every set in this order.
+func SortSet(list []string) []string {
 	copied := slices.Clone(list)
 	slices.Sort(copied)
 	return copied

@@ -11,27 +11,27 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// ProfileContent is what a profile gives to the subject of each certificate under it.
+// ProfileContent returns the fields that a profile gives to the subject of each certificate under it.
 func ProfileContent(spec api.ProfileSpec) api.ProfileContent {
 	return api.ProfileContent{
-		IssuerID: spec.IssuerID, ValiditySeconds: spec.MaxTTLSeconds, ExtendedKeyUsages: SortedSet(spec.AllowedEKUs),
+		IssuerID: spec.IssuerID, ValiditySeconds: spec.MaxTTLSeconds, ExtendedKeyUsages: SortSet(spec.AllowedEKUs),
 	}
 }
 
-// CertificateContent is what a certificate gives to its subject, with the key of a request.
+// CertificateContent returns the fields that a certificate gives to its subject, with the key of a CSR.
 func CertificateContent(spec api.CertificateSpec, key api.Key) api.CertificateContent {
-	return api.CertificateContent{CommonName: spec.CommonName, SANs: SortedSet(spec.SANs), Key: key}
+	return api.CertificateContent{CommonName: spec.CommonName, SANs: SortSet(spec.SANs), Key: key}
 }
 
-// Canonical is a subject as RFC 8785 JSON, and its digest: sha256: and the SHA-256 over that text in hexadecimal.
-func Canonical(subject any) (text, digest string, err error) {
+// Canonicalize returns a subject as RFC 8785 JSON, and its digest: sha256: and the SHA-256 of that text in hexadecimal.
+func Canonicalize(subject any) (text, digest string, err error) {
 	encoded, err := json.Marshal(subject)
 	if err != nil {
 		return "", "", fmt.Errorf("encode the subject: %w", err)
 	}
 	canonical := jsontext.Value(encoded)
 	if err := canonical.Canonicalize(); err != nil {
-		return "", "", fmt.Errorf("canonical JSON: %w", err)
+		return "", "", fmt.Errorf("write the subject as canonical JSON: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
 	return string(canonical), "sha256:" + hex.EncodeToString(sum[:]), nil

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// TextFault says why certctl refuses a text of several lines; empty if it does not. Newlines and tabs are allowed.
+// TextFault returns why certctl refuses a text of several lines; empty if it does not. Newlines and tabs are allowed.
 func TextFault(s string) string { return checkText(s, faultOf) }
 
-// LineFault says why certctl refuses a name or another text of one line; empty if it does not. Beside what TextFault
-// refuses, nothing in it may be invisible but the plain space, so that no two look the same.
+// LineFault returns why certctl refuses a text of one line, such as a name; empty if it does not. It refuses everything
+// that TextFault refuses, and every invisible character but the plain space. So two different lines never look the same.
 func LineFault(s string) string { return checkText(s, lineFaultOf) }
 
 func checkText(s string, faultOf func(rune) string) string {

@@ -7,72 +7,73 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// UngatedNames are what may be signed without a human's approval.
+// UngatedNames lists the names and usages that may be signed without a human's approval.
 type UngatedNames api.UngatedNames
 
-// Faults names everything of a subject that may not be signed without a human's approval; none means that all of it
-// may. The pointers lead into the subject.
+// Faults lists everything in a subject that needs a human's approval. If there is no fault, all of it may be signed
+// without. The pointers lead into the subject.
 func (u UngatedNames) Faults(s api.IssuanceSubject) []api.Fault {
 	if u.AllowAll {
 		return nil
 	}
-	return slices.Concat(ungatedCommonName(s), u.checkSANs(s.SANs), u.checkUsages(s.ExtendedKeyUsages))
+	return slices.Concat(checkUngatedCommonName(s), u.checkSANs(s.SANs), u.checkUsages(s.ExtendedKeyUsages))
 }
 
-// ungatedCommonName leaves a common name that is one of the sans to their check.
-func ungatedCommonName(s api.IssuanceSubject) []api.Fault {
+// checkUngatedCommonName skips a common name that is one of the SANs. checkSANs checks those.
+func checkUngatedCommonName(s api.IssuanceSubject) []api.Fault {
 	if s.CommonName == "" || slices.Contains(s.SANs, s.CommonName) {
 		return nil
 	}
-	return []api.Fault{fault("/common_name", "the common name %s needs approval: it is not one of the sans", quote(s.CommonName))}
+	return []api.Fault{newFault("/common_name", "the common name %s needs approval: it is not one of the sans", quoteShort(s.CommonName))}
 }
 
 func (u UngatedNames) checkSANs(sans []string) []api.Fault {
 	if len(sans) == 0 {
-		return []api.Fault{fault("/sans", "a certificate without sans needs approval")}
+		return []api.Fault{newFault("/sans", "a certificate without sans needs approval")}
 	}
-	// A wildcard name is listed if a pattern matches everything that the name covers.
-	listed := NamesOf(api.ProfileSpec{
+	// A wildcard name is listed if a pattern matches every name that the wildcard covers.
+	listed := NewNamePatterns(api.ProfileSpec{
 		AllowWildcardNames: true, AllowedDNSNames: u.AllowedDNSNames, AllowedIPRanges: u.AllowedIPRanges,
 		AllowedURIs: u.AllowedURIs, AllowedEmailDomains: u.AllowedEmailDomains,
 	})
 	var out []api.Fault
 	for i, san := range sans {
-		if err := listed.lists(san); err != nil {
-			out = append(out, fault(element("/sans", i), "%s", err))
+		if err := listed.checkListed(san); err != nil {
+			out = append(out, newFault(elementPointer("/sans", i), "%s", err))
 		}
 	}
 	return out
 }
 
-func (n *Names) lists(san string) error {
+// checkListed returns an error if a SAN is not among the ungated names.
+func (n *NamePatterns) checkListed(san string) error {
 	name, err := ParseName(san)
 	if err != nil {
 		return err
 	}
-	if _, matches := n.matches(name); !matches {
-		return fmt.Errorf("the %s %s needs approval: it is not among the ungated names", name.kind, quote(san))
+	if _, matches := n.findMatch(name); !matches {
+		return fmt.Errorf("the %s %s needs approval: it is not among the ungated names", name.kind, quoteShort(san))
 	}
 	return nil
 }
 
-// checkUsages refuses the absence of usages, too: such a certificate is good for every use.
+// checkUsages also refuses a certificate without usages, because such a certificate allows every use.
 func (u UngatedNames) checkUsages(usages []string) []api.Fault {
 	const pointer = "/extended_key_usages"
 	if len(usages) == 0 {
-		return []api.Fault{fault(pointer, "a certificate without extended key usages needs approval")}
+		return []api.Fault{newFault(pointer, "a certificate without extended key usages needs approval")}
 	}
 	var out []api.Fault
 	for i, usage := range usages {
 		if !slices.Contains(u.AllowedEKUs, usage) {
-			out = append(out, fault(element(pointer, i), "the extended key usage %s needs approval: it is not among the ungated usages", quote(usage)))
+			out = append(out, newFault(elementPointer(pointer, i), "the extended key usage %s needs approval: it is not among the ungated usages", quoteShort(usage)))
 		}
 	}
 	return out
 }
 
-// validateUngated returns every fault of the lists. They have the syntax of a profile's.
-func validateUngated(lists api.UngatedLists) []api.Fault {
+// checkUngatedLists returns every fault of the lists. Their patterns have the syntax of a profile's patterns.
+func checkUngatedLists(lists api.UngatedLists) []api.Fault {
 	return slices.Concat(
 		checkSet("/allowed_dns_names", lists.AllowedDNSNames, checkDNSPattern),
 		checkSet("/allowed_ip_ranges", lists.AllowedIPRanges, checkIPRange),
@@ -82,20 +83,20 @@ func validateUngated(lists api.UngatedLists) []api.Fault {
 	)
 }
 
-// ListUngated makes UngatedNames of lists.
-func ListUngated(lists api.UngatedLists) (UngatedNames, error) {
-	if faults := validateUngated(lists); len(faults) > 0 {
+// NewUngatedNames makes UngatedNames from lists, or returns an invalid_request problem with their faults.
+func NewUngatedNames(lists api.UngatedLists) (UngatedNames, error) {
+	if faults := checkUngatedLists(lists); len(faults) > 0 {
 		return UngatedNames{}, api.Invalid(faults...)
 	}
 	return UngatedNames{UngatedLists: WithoutNulls(lists)}, nil
 }
 
-// AllUngated allows everything to be signed without approval.
-func AllUngated() UngatedNames {
+// AllowAllNames returns UngatedNames that allow everything to be signed without approval.
+func AllowAllNames() UngatedNames {
 	return UngatedNames{AllowAll: true, UngatedLists: WithoutNulls(api.UngatedLists{})}
 }
 
-// WithoutNulls returns the lists with an empty list for each that is missing: they are arrays on the wire.
+// WithoutNulls returns the lists with an empty list in place of each nil, because JSON must have arrays.
 func WithoutNulls(lists api.UngatedLists) api.UngatedLists {
 	for _, list := range []*[]string{
 		&lists.AllowedDNSNames, &lists.AllowedIPRanges, &lists.AllowedURIs, &lists.AllowedEmailDomains, &lists.AllowedEKUs,

@@ -9,7 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// What may be signed without approval: everything of the subject must be listed, and each fault has its pointer.
+// Everything in the subject must be listed to be signed without approval. Each fault has its pointer.
 func TestUngatedNames_Faults(t *testing.T) {
 	t.Parallel()
 	listed := UngatedNames{UngatedLists: api.UngatedLists{
@@ -71,14 +71,14 @@ func TestUngatedNames_Faults(t *testing.T) {
 			if none := (UngatedNames{}).Faults(subject); len(none) == 0 {
 				t.Error("the empty list allows it")
 			}
-			if all := AllUngated().Faults(subject); all != nil {
+			if all := AllowAllNames().Faults(subject); all != nil {
 				t.Errorf("allow_all refuses %v", all)
 			}
 		})
 	}
 }
 
-// A field of the subject that nobody has judged could be signed without approval.
+// A new field of the subject must be checked or excluded on purpose. Otherwise it could be signed without approval.
 func TestUngatedNames_EveryFieldOfTheSubjectIsJudged(t *testing.T) {
 	t.Parallel()
 	judged := []string{"CommonName", "SANs", "ExtendedKeyUsages"}
@@ -93,7 +93,7 @@ func TestUngatedNames_EveryFieldOfTheSubjectIsJudged(t *testing.T) {
 // The lists have the syntax of a profile's.
 func TestListUngated(t *testing.T) {
 	t.Parallel()
-	_, err := ListUngated(api.UngatedLists{
+	_, err := NewUngatedNames(api.UngatedLists{
 		AllowedDNSNames: []string{"ok.example.com", "*.*.example.com", "UPPER.example.com"}, AllowedIPRanges: []string{"10.0.0.1/8", "10.0.0.0/8"},
 		AllowedURIs: []string{"spiffe://a.example.com/**/x"}, AllowedEmailDomains: []string{"@example.com", "example.com", "example.com"},
 		AllowedEKUs: []string{"serverauth", "anyExtendedKeyUsage"},

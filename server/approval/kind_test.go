@@ -73,7 +73,7 @@ func newSwitchService(bypass bool) *approval.Service {
 // openSwitch requests the approval of a new switch, in the name of alice.
 func openSwitch(t *testing.T, s *servertest.Server, service *approval.Service, id string) approval.Approval {
 	t.Helper()
-	subject, digest, err := rules.Canonical(switchSubject{id})
+	subject, digest, err := rules.Canonicalize(switchSubject{id})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,11 +52,11 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 
 // compareSpecs lists the fields that differ; every field if before is nil.
 func compareSpecs(before *api.CertificateSpec, after api.CertificateSpec) ([]api.Change, error) {
-	after.SANs = rules.SortedSet(after.SANs)
+	after.SANs = rules.SortSet(after.SANs)
 	if before == nil {
 		return rules.ListChanges(nil, after)
 	}
 	old := *before
-	old.SANs = rules.SortedSet(old.SANs)
+	old.SANs = rules.SortSet(old.SANs)
 	return rules.ListChanges(old, after)
 }

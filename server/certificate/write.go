@@ -245,7 +245,7 @@ func (s *Service) Archive(tx *store.Tx, who identity.Actor, id string, based api
 
 // isSameSpec reports whether two certificates have the same content. The order of the SANs has no meaning.
 func isSameSpec(a, b api.CertificateSpec) bool {
-	a.SANs, b.SANs = rules.SortedSet(a.SANs), rules.SortedSet(b.SANs)
+	a.SANs, b.SANs = rules.SortSet(a.SANs), rules.SortSet(b.SANs)
 	return reflect.DeepEqual(a, b)
 }
 

@@ -107,14 +107,14 @@ func (c *ungatedSet) readNames() (rules.UngatedNames, error) {
 	case given && c.None:
 		return rules.UngatedNames{}, errors.New("--none allows no name: leave the lists out")
 	case c.None:
-		return rules.ListUngated(api.UngatedLists{})
+		return rules.NewUngatedNames(api.UngatedLists{})
 	case !given:
 		return rules.UngatedNames{}, errors.New("set needs the whole list (--dns, --ip, --uri, --email, --eku), or --none to allow no name")
 	}
 	if len(c.EKU) == 0 {
 		c.EKU = []string{"serverAuth"}
 	}
-	names, err := rules.ListUngated(api.UngatedLists{
+	names, err := rules.NewUngatedNames(api.UngatedLists{
 		AllowedDNSNames: c.DNS, AllowedIPRanges: c.IP, AllowedURIs: c.URI, AllowedEmailDomains: c.Email, AllowedEKUs: c.EKU,
 	})
 	return names, explainFaults(err)
@@ -213,7 +213,7 @@ func (c *ungatedAllowAll) Run(ctx context.Context, config *app.Config) error {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	return setUngated(ctx, db, rules.AllUngated())
+	return setUngated(ctx, db, rules.AllowAllNames())
 }
 
 // setUngated stores the names. If the database role may not write them, the error says which role to use.

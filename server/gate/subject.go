@@ -51,7 +51,7 @@ func (g *Gate) subjectOf(j job.Job) (Subject, error) {
 }
 
 func digestSubject(s api.IssuanceSubject, csr *rules.CSR) (Subject, error) {
-	text, digest, err := rules.Canonical(s)
+	text, digest, err := rules.Canonicalize(s)
 	return Subject{IssuanceSubject: s, PublicKey: csr.PublicKey, Canonical: text, Digest: digest}, err
 }
 

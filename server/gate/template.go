@@ -27,7 +27,7 @@ func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, e
 		t.KeyUsage |= x509.KeyUsageKeyEncipherment
 	}
 	for _, name := range s.ExtendedKeyUsages {
-		usage, ok := rules.EKU(name)
+		usage, ok := rules.ParseEKU(name)
 		if !ok {
 			return nil, fmt.Errorf("unknown extended key usage %q", name)
 		}

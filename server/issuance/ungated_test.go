@@ -341,7 +341,7 @@ func TestUngatedNames_WaitForASignature(t *testing.T) {
 	s := servertest.NewPostgres(t)
 	ctx := context.Background()
 	c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
-	names, err := rules.ListUngated(newUngatedLists())
+	names, err := rules.NewUngatedNames(newUngatedLists())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestUngatedNames_WaitForASignature(t *testing.T) {
 	<-shared
 	set := make(chan error, 1)
 	go func() {
-		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, rules.AllUngated()) })
+		set <- s.Store.Write(ctx, func(tx *store.Tx) error { return profile.SetUngatedNames(tx, rules.AllowAllNames()) })
 	}()
 	s.WaitForLocks(t, 1)
 	if now, err := s.Client(t, "vera").GetUngatedNames(ctx); err != nil || now.AllowAll {

@@ -29,7 +29,7 @@ func newSubject(stored Profile, after api.ProfileSpec) api.EditSubject {
 
 // profileRules returns the rules of a profile with sets sorted.
 func profileRules(spec api.ProfileSpec) api.ProfileRules {
-	return api.ProfileRules{ProfileSpec: withoutNotes(rules.SortedProfile(spec))}
+	return api.ProfileRules{ProfileSpec: withoutNotes(rules.SortProfile(spec))}
 }
 
 // plan is what an edit would do now. Replace does it, and Preview shows it.
@@ -91,7 +91,7 @@ func (s *Service) checkEdit(tx *store.Tx, stored Profile, e Edit) error {
 // planWaiting fills in which approval the edit needs, or why it may not be requested.
 func (p *plan) planWaiting(tx *store.Tx, who identity.Actor) error {
 	var err error
-	if p.subject, p.digest, err = rules.Canonical(newSubject(p.stored, p.edit.Spec)); err != nil {
+	if p.subject, p.digest, err = rules.Canonicalize(newSubject(p.stored, p.edit.Spec)); err != nil {
 		return err
 	}
 	if p.waiting != nil {

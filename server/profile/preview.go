@@ -68,7 +68,7 @@ func (s *Service) previewCreate(tx *store.Tx, id string, e Edit, absent error) (
 // compareSpecs lists the fields that differ; every field if before is nil.
 func compareSpecs(before *api.ProfileSpec, after api.ProfileSpec) ([]api.Change, error) {
 	if before == nil {
-		return rules.ListChanges(nil, rules.SortedProfile(after))
+		return rules.ListChanges(nil, rules.SortProfile(after))
 	}
-	return rules.ListChanges(rules.SortedProfile(*before), rules.SortedProfile(after))
+	return rules.ListChanges(rules.SortProfile(*before), rules.SortProfile(after))
 }

@@ -76,7 +76,7 @@ func ListOverlaps(tx *store.Tx, names rules.UngatedNames) ([]GatedOverlap, error
 			return nil, fmt.Errorf("list the gated profiles: %w", err)
 		}
 		for _, p := range rows {
-			if overlaps := names.Overlaps(p.Spec.V); len(overlaps) > 0 {
+			if overlaps := names.FindOverlaps(p.Spec.V); len(overlaps) > 0 {
 				list = append(list, GatedOverlap{ID: p.ID, Name: p.Spec.V.Name, Overlaps: overlaps})
 			}
 		}

@@ -52,7 +52,7 @@ func (s *Server) CreateProfileAsOlga(t testing.TB, gated bool) api.Profile {
 // SetUngatedNames replaces the names that may be signed without approval, as the command does.
 func (s *Server) SetUngatedNames(t testing.TB, lists api.UngatedLists) {
 	t.Helper()
-	names, err := rules.ListUngated(lists)
+	names, err := rules.NewUngatedNames(lists)
 	if err != nil {
 		t.Fatal(err)
 	}
