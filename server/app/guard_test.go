@@ -15,7 +15,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// waitFor waits until the log says something.
+// waitFor waits until the log has a text.
 func waitFor(t *testing.T, log *buffer, says string) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {
@@ -26,7 +26,7 @@ func waitFor(t *testing.T, log *buffer, says string) {
 	})
 }
 
-// at is a client of a server by a key that another server made.
+// at returns a client of a server with a key that another server made.
 func at(t *testing.T, s *servertest.Server, key string) *client.Client {
 	t.Helper()
 	c, err := client.New(s.URL, key, client.WithRetries(0))
@@ -36,7 +36,7 @@ func at(t *testing.T, s *servertest.Server, key string) *client.Client {
 	return c
 }
 
-// writes are calls that write, each by somebody who may.
+// writes are calls that write, each by a caller with the required role.
 func writes(t *testing.T, s *servertest.Server, on *servertest.Server, approvalID, certificateID string) map[string]error {
 	t.Helper()
 	ctx := context.Background()
@@ -57,7 +57,7 @@ func writes(t *testing.T, s *servertest.Server, on *servertest.Server, approvalI
 	return errs
 }
 
-// checkRefused fails the test unless each of the writes was refused for the reason.
+// checkRefused fails the test unless each write is refused for the reason.
 func checkRefused(t *testing.T, errs map[string]error, reason string) {
 	t.Helper()
 	for what, err := range errs {
@@ -73,8 +73,8 @@ func checkRefused(t *testing.T, errs map[string]error, reason string) {
 	}
 }
 
-// A server whose clock is off the database's writes nothing: no call, no tick, no worker. It still reads, and goes on
-// when its clock is right again.
+// If a server's clock differs from the database's, its calls, ticks and workers write nothing. It still reads. After the
+// clock is right again, it writes.
 func TestClock_Skewed(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t, servertest.NoWorkers())
@@ -85,7 +85,7 @@ func TestClock_Skewed(t *testing.T) {
 		return state
 	}
 	log := &buffer{}
-	// Another replica with a clock that is off from now on; the first one's database goes with its clock.
+	// The clock of this second replica is wrong from now on. The database follows the clock of the first replica.
 	s.Clock.Advance(-time.Hour)
 	other := s.StartSecond(t, servertest.DatabaseClock(), servertest.Log(log))
 	ungated, err := s.Client(t, "alice").RenewCertificate(ctx, s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID).ID, api.Renew{})
@@ -120,7 +120,7 @@ func TestClock_Skewed(t *testing.T) {
 	}
 }
 
-// A program that is too old for the database neither starts, nor signs, nor writes.
+// A program that is too old for the database does not start, sign or write.
 func TestProgram_TooOld(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
@@ -141,7 +141,7 @@ func TestProgram_TooOld(t *testing.T) {
 			if err := s.Store.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), tooOld) {
 				t.Errorf("it starts: %v", err)
 			}
-			// What was measured before counts for five seconds, but not at the gate.
+			// An earlier measurement counts for five seconds, but not at the gate.
 			ctx, stop := context.WithCancel(t.Context())
 			working := make(chan struct{})
 			go func() {

@@ -22,7 +22,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// statements remembers what gorm ran, with the values in it.
+// statements collects the statements that gorm ran, with their values.
 type statements struct {
 	gormlogger.Interface
 	sql []string
@@ -33,9 +33,9 @@ func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int
 	s.sql = append(s.sql, sql)
 }
 
-// A page costs the same wherever it stands: every list walks an index from where the page begins, and none reads the
-// whole table or sorts it. What waits is counted without what was decided. Shown by the databases' own plans, PostgreSQL's
-// on 20,000 rows of each kind.
+// Every page of a list costs the same: each list walks an index from the start of the page, and none reads the whole table
+// or sorts it. The count of pending approvals reads no decided row. The test reads the plans of both databases, on
+// PostgreSQL with 20,000 rows of each kind.
 func TestLists_WalkAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 	approvals := newApprovals()
@@ -160,14 +160,14 @@ func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page
 	return strings.Join(lines, "\n")
 }
 
-// fill makes rows past the server: certificates, each with a job that awaits its approval, approvals, of which one in fifty
-// is pending, and as many audit events. They need not make sense together.
+// fill inserts rows without the server: certificates with a waiting job each, approvals, and audit events. One approval in
+// fifty is pending. The rows need not be consistent.
 func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
 	t.Helper()
 	fillPending(t, s, certificates, approvals, "i % 50 = 0")
 }
 
-// fillPending is fill with a condition, on the number i of an approval, for those that are pending.
+// fillPending is fill with a condition on the number i of an approval. If it holds, the approval is pending.
 func fillPending(t testing.TB, s *servertest.Server, certificates, approvals int, pending string) {
 	t.Helper()
 	numbers, at := "generate_series(1, COUNT) AS g(i)", "timestamptz '2026-01-01' + i * interval '1 second'"

@@ -32,7 +32,7 @@ type recorder struct {
 	ran []prepared
 }
 
-// record has a recorder told of each statement of a server from now on. Call it while the server is idle.
+// record makes a recorder of the statements of a server. Call record while the server is idle.
 func record(t *testing.T, s *servertest.Server) *recorder {
 	t.Helper()
 	r := &recorder{}
@@ -54,7 +54,7 @@ func record(t *testing.T, s *servertest.Server) *recorder {
 	return r
 }
 
-// statements returns what was recorded, each text once.
+// statements returns the recorded statements, each text once.
 func (r *recorder) statements() []prepared {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *recorder) statements() []prepared {
 	return distinct
 }
 
-// literal is a value for the arguments of EXECUTE.
+// literal returns a value as an argument of EXECUTE.
 func literal(v any) string {
 	switch v := v.(type) {
 	case int, int64, bool:
@@ -83,7 +83,7 @@ func literal(v any) string {
 	}
 }
 
-// planModes are the two ways to plan a prepared statement: PostgreSQL chooses between them by itself after five calls.
+// planModes are the two ways to plan a prepared statement. PostgreSQL chooses one of them after five calls.
 var planModes = []string{"force_generic_plan", "force_custom_plan"}
 
 // explainPrepared returns PostgreSQL's plan of a prepared statement. It runs nothing.
@@ -137,8 +137,8 @@ func connect(t *testing.T, s *servertest.Server, notice func(*pgconn.Notice)) *p
 	return conn
 }
 
-// The list and the count of pending approvals read no decided row, with the statements that the program prepares and
-// however PostgreSQL plans them, whether most requests wait or most are decided.
+// The list and the count of pending approvals read no decided row. This holds for the prepared statements of the program
+// in both plan modes, whether most requests wait or most are decided.
 func TestPendingApprovals_Plan(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)
@@ -190,12 +190,11 @@ func TestPendingApprovals_Plan(t *testing.T) {
 // byID is a statement that changes one approval or job.
 var byID = regexp.MustCompile(`(?s)^UPDATE (approvals|jobs) .*WHERE id = `)
 
-// byPrimaryKey is how such a statement, or a trigger, must find its row.
+// byPrimaryKey is the plan by which such a statement, or a trigger, must find its row.
 var byPrimaryKey = regexp.MustCompile(`Index Scan using (approvals|jobs)_pkey on (approvals|jobs)( [aj])?  `)
 
-// A decision, a step of a job and the triggers on them look up one row by its primary key. The statistics know no
-// pending approval and no open job, so the index of a state looks cheaper to the planner, and would walk all that have
-// the state now.
+// A decision, a step of a job and their triggers look up one row by its primary key. The statistics know no pending
+// approval and no open job. So the index of a state looks cheaper to the planner, although it holds many rows now.
 func TestByID_StaleStatistics(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)

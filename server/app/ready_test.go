@@ -16,9 +16,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A server is ready while it can write to the database: its schema is not older than it, its clock is the database's,
-// and the database is not read-only. What an operator has to put right stands in the answer, and it is ready again when
-// that was done. That there is no database is tested in server/faults.
+// A server is ready if it can write: the schema is not older than the program, the clocks agree, and the database is not
+// read-only. The answer tells the operator what to repair. After the repair the server is ready again. Package faults
+// tests a missing database.
 func TestReady(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
@@ -88,7 +88,7 @@ func readyAnswer(url, says string) error {
 	return nil
 }
 
-// makeReadOnly makes a database what a standby is, for new connections, and ends the others.
+// makeReadOnly makes a database read-only for new connections, and ends the others.
 func makeReadOnly(t *testing.T, url string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

@@ -16,8 +16,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// What must stay bounded, over HTTP on PostgreSQL: a million approvals, of which 20,000 are pending, and 100,000
-// certificates that are all due and all await an approval. Compare with the same of "empty".
+// Costs that must stay bounded, over HTTP on PostgreSQL, with a million approvals and 100,000 certificates. 20,000
+// approvals are pending, and every certificate is due and waits. Compare with "empty".
 //
 //	CGO_ENABLED=0 scripts/with-postgres go test ./server/app -run '^$' -bench Scale
 func BenchmarkScale(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
-// vacuum does what a database that has been up for a while has done by itself.
+// vacuum vacuums the tables, as autovacuum does after some time.
 func vacuum(b *testing.B, s *servertest.Server) {
 	b.Helper()
 	db, err := sql.Open("pgx", s.Database().URL)

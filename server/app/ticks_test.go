@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A step that fails or panics is logged and stops no other step.
+// If a step fails or panics, the error is logged and the other steps still run.
 func TestStep(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A server with another CA than the database knows does not start. ca replace makes the change, for all servers.
+// A server with another CA than the database knows does not start. ca replace changes the CA of all servers.
 func TestCAReplace(t *testing.T) {
 	t.Parallel()
 	for name, database := range map[string]func(*testing.T) []string{
@@ -89,7 +89,7 @@ func TestCAReplace(t *testing.T) {
 	}
 }
 
-// A key that others can read is warned of, with what to do.
+// If other users can read the key, a warning says what to do.
 func TestCAKeyFile(t *testing.T) {
 	servertest.NeedSQLite(t)
 	t.Parallel()

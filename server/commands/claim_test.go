@@ -14,7 +14,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Each command that writes tells the audit trail which user of which host claims to have run it.
+// Each command that writes records the user and the host that ran it in the audit trail.
 func TestCommands_ClaimTheirUser(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {

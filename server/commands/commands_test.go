@@ -12,7 +12,7 @@ import (
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	// Each command after the one before it, with what it must say.
+	// The commands run in this order. Each must print the text.
 	for _, c := range []struct {
 		args string
 		ok   bool
@@ -70,7 +70,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// A key is printed alone, and never to be found again: not in a list, not in the database.
+// A key is printed once. Neither a list nor the database has it later.
 func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -105,7 +105,7 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	}
 }
 
-// A CA is made once, its key for its owner alone, and never overwritten.
+// A CA is made once and never overwritten. Only the owner can read its key file.
 func TestCAInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

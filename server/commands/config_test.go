@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// The whole configuration: what each setting is when nobody sets it, and that a variable and a flag set it.
+// Each setting has its default, and both its variable and its flag set it.
 func TestConfiguration(t *testing.T) {
 	settings := map[string]struct{ flag, none, other string }{
 		"CERTCTL_DATABASE_URL":                  {"database-url", "", "postgres://db/certctl"},
@@ -54,7 +54,7 @@ func TestConfiguration(t *testing.T) {
 		}
 		return values
 	}
-	// expect wants the value under the name, and everything else as when nobody sets anything.
+	// expect compares one setting with a value, and all others with their defaults.
 	expect := func(got map[string]string, name, value string) {
 		t.Helper()
 		for other, setting := range settings {
@@ -83,7 +83,7 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// A bad value stops the start with one line that names the variable. It tells no password and speaks of no driver.
+// A bad value stops the start with one line that names the variable. The line has no password and names no driver.
 func TestServe_RefusesBadConfiguration(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -184,7 +184,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 				!strings.Contains(got.stderr, says) || got.stdout != "" {
 				t.Errorf("failed %t: %s%s", got.failed, got.stdout, got.stderr)
 			}
-			// A port is tried when all else is well, and a CA on SQLite lies beside the database.
+			// The port is opened last. On SQLite, the CA is in the directory of the database.
 			if made, err := os.ReadDir(dir); err != nil || len(made) > 0 && !strings.Contains(env, "_LISTEN=127.0.0.1:") && !strings.HasPrefix(env, "CERTCTL_CA_") {
 				t.Errorf("it made %v before it found the fault: %v", made, err)
 			}
@@ -204,7 +204,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	})
 }
 
-// What is at the edge, or looks odd, and starts.
+// With these unusual values the server starts.
 func TestServe_TakesGoodConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, env := range []string{
@@ -224,8 +224,8 @@ func TestServe_TakesGoodConfiguration(t *testing.T) {
 	}
 }
 
-// A misspelt variable is no error, and is not passed over in silence by any command: one for another database would
-// be. What only the server or the provider reads is known to all of them.
+// Each command warns of a misspelt variable, and does not fail. Each command knows the variables of the server and of the
+// provider.
 func TestVariables_UnknownOnesAreNamed(t *testing.T) {
 	t.Parallel()
 	got := certctl(t, t.TempDir(), []string{
@@ -248,7 +248,7 @@ func TestVariables_UnknownOnesAreNamed(t *testing.T) {
 	}
 }
 
-// files are certificates and keys, and other things in their place.
+// files are certificates, keys and files that are neither.
 type files struct{ dir, file, noSQLite string }
 
 func newFiles(t *testing.T) files {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// With TLS files the API speaks TLS, 1.2 or newer, and nothing else.
+// With TLS files the API only accepts TLS 1.2 or newer.
 func TestServe_TLS(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t)
@@ -28,7 +28,7 @@ func TestServe_TLS(t *testing.T) {
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(text)
 	for version, works := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		// The client itself would go as low as it is told.
+		// The client would accept an older version.
 		client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: version, MaxVersion: version},
 		}}
@@ -48,7 +48,7 @@ func TestServe_TLS(t *testing.T) {
 	}
 }
 
-// The metrics are where they are scraped and not where the API is, and the API not where they are.
+// The metrics and the API have separate addresses. Neither serves the other.
 func TestServe_MetricsListenApart(t *testing.T) {
 	t.Parallel()
 	server := serve(t, t.TempDir())

@@ -19,7 +19,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// The test binary is the command itself when it is told so.
+// TestMain runs the command itself if the environment says so.
 func TestMain(m *testing.M) {
 	if os.Getenv("CERTCTL_RUN_MAIN") == "1" {
 		_ = os.Unsetenv("CERTCTL_RUN_MAIN")
@@ -34,7 +34,7 @@ type run struct {
 	failed         bool
 }
 
-// certctl runs a command to its end, which must come by itself.
+// certctl runs a command until it ends.
 func certctl(t *testing.T, dir string, env []string, args ...string) run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -66,7 +66,7 @@ func command(t *testing.T, ctx context.Context, dir string, env []string, args .
 	return cmd
 }
 
-// serving is a server in a process of its own.
+// serving is a server in its own process.
 type serving struct {
 	address, metrics string        // where it listens; metrics is empty if it does not
 	log              *bytes.Buffer // to be read when it has stopped

@@ -20,7 +20,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// The role that serves owns nothing: everything works under it, and what is written for ever is so for it, too.
+// The serving role owns no table. Every write of the server works under it, and it cannot change immutable rows.
 func TestServeRole(t *testing.T) {
 	t.Parallel()
 	db := newRoles(t)
@@ -55,7 +55,7 @@ func TestServeRole(t *testing.T) {
 	refuses(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
 	refuses(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
 	works(owner, "migrate", "--serve-role", db.role)
-	// Once more with too much: it is taken away where it can be, else it is named.
+	// With too many rights: migrate revokes those that it can, and names the others.
 	db.exec(t, db.super, "GRANT ALL ON audit_events, intents TO "+db.quoted)
 	works(owner, "migrate", "--serve-role", db.role)
 	db.exec(t, db.super, "GRANT UPDATE, DELETE ON audit_events TO PUBLIC")
@@ -64,7 +64,7 @@ func TestServeRole(t *testing.T) {
 	db.exec(t, db.super, "GRANT UPDATE (kind) ON principals TO PUBLIC")
 	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke UPDATE (kind) on principals", db.role), "migrate", "--serve-role", db.role)
 	db.exec(t, db.super, "REVOKE UPDATE (kind) ON principals FROM PUBLIC")
-	// Only the database's owner can take the right to make temporary tables from everybody.
+	// Only the owner of the database can revoke the right to make temporary tables from PUBLIC.
 	db.exec(t, db.super, fmt.Sprintf("ALTER DATABASE %s OWNER TO CURRENT_USER", db.database))
 	db.exec(t, db.super, fmt.Sprintf("GRANT TEMPORARY ON DATABASE %s TO PUBLIC", db.database))
 	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke TEMPORARY on the database", db.role), "migrate", "--serve-role", db.role)
@@ -80,7 +80,7 @@ func TestServeRole(t *testing.T) {
 		keys[name] = works(env, "key", "create", name)
 		works(env, "key", "revoke", works(env, "key", "create", name))
 	}
-	// The role that serves reads what needs no approval, and does not write it.
+	// The serving role reads the ungated names, and cannot write them.
 	const unwritten = "nothing was changed: the database role may not write the ungated names, use the role that owns the tables"
 	refuses(env, unwritten, "ungated-names", "set", "--dns", "*.dev.example.com")
 	refuses(env, unwritten, "ungated-names", "set", "--none")
@@ -103,7 +103,7 @@ func TestServeRole(t *testing.T) {
 	alice, bob := server.client(t, keys["alice"]), server.client(t, keys["bob"])
 	everyWrite(t, alice, bob)
 
-	// A newer schema stops neither a server that runs nor one that starts, and no command.
+	// A newer schema stops no running server, no starting server and no command.
 	db.exec(t, db.owner, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
 	if err := alice.GetReady(t.Context()); err != nil {
 		t.Errorf("a newer schema made the server unready: %v", err)
@@ -127,7 +127,7 @@ func TestServeRole(t *testing.T) {
 
 	db.refusesTheServer(t)
 
-	// The next version's program, before it migrated.
+	// The program of the next version, before its migration.
 	db.exec(t, db.owner, "DELETE FROM goose_db_version WHERE version_id > 0")
 	got := certctl(t, dir, env, "serve")
 	want := fmt.Sprintf(`, and the role %q may not change it: %s owns it, %q`, db.role, again, db.ownerRole)
@@ -137,7 +137,7 @@ func TestServeRole(t *testing.T) {
 	}
 }
 
-// everyWrite has the server write, change and delete rows of every table that it does so with.
+// everyWrite makes the server insert, update and delete rows in every table where it does so.
 func everyWrite(t *testing.T, alice, bob *client.Client) {
 	t.Helper()
 	ctx := t.Context()
@@ -161,7 +161,7 @@ func everyWrite(t *testing.T, alice, bob *client.Client) {
 		_, err = decide(ctx, waits.Approval.ID, api.Decision{})
 		must(err)
 	}
-	// Another request, withdrawn; then the certificate goes.
+	// Another request is withdrawn, and then the certificate is archived.
 	certificate, err := alice.CreateCertificate(ctx, certificateUnder(t, profile.ID))
 	must(err)
 	job, err := alice.RenewCertificate(ctx, certificate.ID, api.Renew{})
@@ -169,13 +169,13 @@ func everyWrite(t *testing.T, alice, bob *client.Client) {
 	_, err = alice.WithdrawApproval(ctx, *job.ApprovalID, api.Withdrawal{})
 	must(err)
 	must(alice.DeleteCertificate(ctx, certificate.ID))
-	// A profile nobody uses.
+	// A profile without certificates is deleted.
 	unused, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: gated("unused")})
 	must(err)
 	must(alice.DeleteProfile(ctx, unused.ID))
 }
 
-// issue takes a certificate under a new gated profile from its request to its leaf.
+// issue makes a certificate under a new gated profile, and has it approved and issued.
 func issue(t *testing.T, alice, bob *client.Client) api.Profile {
 	t.Helper()
 	ctx := t.Context()
@@ -231,7 +231,7 @@ func newRoles(t *testing.T) roles {
 	if base == "" {
 		t.Fatal("CERTCTL_TEST_POSTGRES_URL is not set: run the tests with make test, or with scripts/with-postgres go test ...")
 	}
-	// What SQL must quote, and what the layers below might take for a parameter.
+	// SQL must quote these names, and no layer may take them for parameters.
 	id := store.NewID("")
 	r := roles{ownerRole: "owner_" + id, role: `serve"` + id + `-?@$1'`}
 	r.quoted = pgx.Identifier{r.role}.Sanitize()
@@ -259,7 +259,7 @@ func newRoles(t *testing.T) roles {
 		r.exec(t, base, "DROP DATABASE "+database+" WITH (FORCE)")
 		r.exec(t, base, "DROP ROLE "+r.ownerRole+", "+r.quoted)
 	})
-	// So it is from PostgreSQL 15 on.
+	// This is the default since PostgreSQL 15.
 	r.exec(t, r.super, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 	return r
 }
@@ -282,8 +282,8 @@ func execute(where, sql string) error {
 	return err
 }
 
-// refusesTheServer tries what the role that serves must not do. It is the database that refuses, for want of the
-// right, before any trigger is asked.
+// refusesTheServer tries statements that the serving role must not run. The database refuses them for a missing right,
+// before any trigger runs.
 func (r roles) refusesTheServer(t *testing.T) {
 	t.Helper()
 	const insufficientPrivilege = "42501"
@@ -310,7 +310,7 @@ func (r roles) refusesTheServer(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
-	// A table that a migration adds and nobody grants would be missed at the customer's.
+	// Each table must have grants. Otherwise a migration could add a table that the serving role cannot use.
 	var missing []string
 	conn, err := pgx.Connect(t.Context(), r.owner)
 	if err != nil {

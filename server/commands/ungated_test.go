@@ -12,7 +12,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// The commands, one after the other: what each must say, and what is stored after it.
+// The commands run in this order. Each must print the text, and store the names.
 func TestUngatedNames(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
@@ -52,7 +52,7 @@ func TestUngatedNames(t *testing.T) {
 				t.Errorf("%s: show prints\n%s%s", c.args, show.stdout, show.stderr)
 			}
 		}
-		// Each change is in the audit trail, with before and after; what changed nothing is not.
+		// The audit trail has each change with before and after, and no command that changed nothing.
 		changes := auditedChanges(t, dir, env)
 		if len(changes) != 4 {
 			t.Fatalf("%d changes: %v", len(changes), changes)
@@ -66,7 +66,7 @@ func TestUngatedNames(t *testing.T) {
 	})
 }
 
-// What the list would open or stop is printed, and nothing is changed without an answer.
+// The command prints the effects of a list, and changes nothing without an answer.
 func TestUngatedNames_Warns(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
@@ -115,7 +115,7 @@ func TestUngatedNames_Warns(t *testing.T) {
 	})
 }
 
-// warnedProfiles makes a gated profile, and certificates under profiles without a gate: one that stays, one archived.
+// warnedProfiles makes a gated profile, and a live and an archived certificate under ungated profiles.
 func warnedProfiles(t *testing.T, olga *client.Client) {
 	t.Helper()
 	for _, p := range []struct {
@@ -145,7 +145,7 @@ func warnedProfiles(t *testing.T, olga *client.Client) {
 	}
 }
 
-// The answer on a terminal decides; all but y is no.
+// On a terminal, every answer but y or yes means no.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	for answer, goesOn := range map[string]bool{"y\n": true, "Y\n": true, "yes\n": true, "y": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
@@ -161,7 +161,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// eachDatabase runs a test with the environment of each database, empty.
+// eachDatabase runs a test with the environment of an empty database of each kind.
 func eachDatabase(t *testing.T, test func(t *testing.T, env []string)) {
 	t.Helper()
 	t.Parallel()
@@ -191,7 +191,7 @@ func auditedChanges(t *testing.T, dir string, env []string) []api.AuditEvent {
 	return changes
 }
 
-// gauge is a metric's value.
+// gauge returns the value of a metric.
 func gauge(t *testing.T, s *serving, name string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s/metrics", s.metrics), http.NoBody)
