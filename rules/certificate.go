@@ -15,8 +15,8 @@ const (
 	maxSANBytes = 64 << 10
 )
 
-// CheckCertificate parses the CSR of a certificate, and returns every fault of the certificate under a profile, in the
-// order of its fields. If there is no fault, the profile allows the certificate.
+// CheckCertificate parses the CSR of a certificate. It returns every fault of the certificate under a profile, in the
+// order of the fields. If there is no fault, the profile allows the certificate.
 func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) (*CSR, []api.Fault) {
 	csr, err := ParseCSR(spec.CSRPEM)
 	if err != nil {

@@ -306,7 +306,7 @@ func (c *CSR) readExtKeyUsage(value cryptobyte.String) error {
 	return nil
 }
 
-// ekuName returns the name of a usage as profiles write it, or its OID if Go does not know the usage.
+// ekuName returns the name of a usage as profiles write it. If Go does not know the usage, it returns the OID.
 func ekuName(oid asn1.ObjectIdentifier) string {
 	for usage := x509.ExtKeyUsageAny; usage <= x509.ExtKeyUsageMicrosoftKernelCodeSigning; usage++ {
 		if usage.OID().EqualASN1OID(oid) {
@@ -381,8 +381,8 @@ func inspectKey(key crypto.PublicKey) (algorithm string, size int, err error) {
 	return "", 0, errors.New("the CSR's public key is of an unknown kind; ECDSA, RSA and Ed25519 keys are allowed")
 }
 
-// isSmallOrder reports whether a key is a point of order 1, 2, 4 or 8, or a second encoding of a point. Anyone can sign
-// for such a point, and verification by RFC 8032 accepts that signature.
+// isSmallOrder reports whether a key is a point of small order (1, 2, 4 or 8) or a second encoding of a point. Anyone can
+// sign for such a point, and verification by RFC 8032 accepts that signature.
 func isSmallOrder(key ed25519.PublicKey) bool {
 	y := slices.Clone(key)
 	y[31] &= 0x7f // the sign of x

@@ -62,7 +62,7 @@ const (
 )
 
 // ParseName reads one subject alternative name. A text that parses as an IP address is an IP address. Otherwise a text
-// with :// is a URI, a text with @ is an e-mail address, and every other text is a DNS name.
+// with :// is a URI. Otherwise a text with @ is an e-mail address. Every other text is a DNS name.
 //
 // A name has one spelling. If the spelling is wrong, the error suggests the right one where possible.
 func ParseName(s string) (Name, error) {

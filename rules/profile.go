@@ -114,7 +114,7 @@ func newFault(pointer, format string, args ...any) api.Fault {
 // elementPointer returns the pointer to an element of a list.
 func elementPointer(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
 
-// checkName refuses names that people cannot tell apart. Its length is checked at the door.
+// checkName refuses names that people cannot tell apart. The server checks the length when it reads the body.
 func checkName(name string) []api.Fault {
 	trimmed := strings.TrimSpace(name)
 	switch {

@@ -16,7 +16,7 @@ type Admin struct{ approvals *approval.Service }
 
 // NewAdmin makes an Admin for a database. The Admin can cancel requests, but not make any.
 func NewAdmin(db *store.Store, log *slog.Logger) (*Admin, error) {
-	r, err := newRooms(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
+	r, err := newServices(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}

@@ -39,9 +39,9 @@ type Server struct {
 	Handler  http.Handler
 	Registry *prometheus.Registry
 
-	config ServeConfig
-	rooms  *rooms
-	log    *slog.Logger
+	config   ServeConfig
+	services *services
+	log      *slog.Logger
 }
 
 // New makes a server and starts nothing.
@@ -50,20 +50,20 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	r, err := newRooms(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
+	all, err := newServices(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(&stateCollector{store: opts.Store, approvals: r.approvals, log: opts.Log})
+	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, log: opts.Log})
 	handler := rest.New(rest.Services{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
 		},
-		Profiles: r.profiles, Certificates: r.certificates, Approvals: r.approvals, Issuance: r.issuance,
+		Profiles: all.profiles, Certificates: all.certificates, Approvals: all.approvals, Issuance: all.issuance,
 		Version: opts.Version, Ready: (&readiness{check: opts.checkReady}).Ready,
 	})
 	return &Server{
-		Admin: &Admin{r.approvals}, Handler: handler, Registry: registry, config: config, rooms: r, log: opts.Log,
+		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all, log: opts.Log,
 	}, nil
 }
 
@@ -77,7 +77,7 @@ func (o Options) checkReady(ctx context.Context) error {
 
 // Expire ends the requests that are past their deadline, as the reaper does.
 func (s *Server) Expire(ctx context.Context) error {
-	return s.rooms.approvals.ExpireDue(ctx, s.rooms.store, expireAtOnce)
+	return s.services.approvals.ExpireDue(ctx, s.services.store, expireAtOnce)
 }
 
 // shutdownGrace bounds how long the server waits for requests and jobs when it stops.
@@ -123,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // warnOfUngatedNames logs a warning if the database allows every name to be signed without approval.
 func (s *Server) warnOfUngatedNames(ctx context.Context) error {
-	return s.rooms.store.Query(ctx, func(tx *store.Tx) error {
+	return s.services.store.Query(ctx, func(tx *store.Tx) error {
 		names, err := profile.GetUngatedNames(tx)
 		if err == nil && names.AllowAll {
 			s.log.WarnContext(ctx, "any name may be signed without approval under a profile that is not gated: limit the names with certctl ungated-names set")
@@ -180,10 +180,10 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, handler http.
 func (s *Server) Work(ctx context.Context) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() { s.rooms.store.Jobs().Listen(ctx) })
+	running.Go(func() { s.services.store.Jobs().Listen(ctx) })
 	running.Go(func() { s.runEvery(ctx, s.config.ReaperInterval, s.reap) })
 	running.Go(func() { s.runEvery(ctx, s.config.RenewalInterval, s.renew) })
-	running.Go(func() { s.rooms.issuance.Work(ctx, s.config.Workers) })
+	running.Go(func() { s.services.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()
 		close(ended)

@@ -20,7 +20,7 @@ func (s *Server) runEvery(ctx context.Context, interval time.Duration, tick func
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		if err := s.rooms.store.MayWrite(ctx); err == nil {
+		if err := s.services.store.MayWrite(ctx); err == nil {
 			tick(ctx)
 		} else if ctx.Err() == nil {
 			s.log.WarnContext(ctx, "tick skipped; trying again", "error", err)
@@ -39,12 +39,12 @@ func (s *Server) reap(ctx context.Context) {
 	s.runStep(ctx, "expire approvals", s.Expire)
 	s.runStep(ctx, "return lost jobs to the queue", s.reapJobs)
 	s.runStep(ctx, "delete answers stored for retries", func(ctx context.Context) error {
-		return web.ForgetReplays(ctx, s.rooms.store, forgetAtOnce)
+		return web.ForgetReplays(ctx, s.services.store, forgetAtOnce)
 	})
 }
 
 func (s *Server) reapJobs(ctx context.Context) error {
-	reaped, err := s.rooms.queue.Reap(ctx)
+	reaped, err := s.services.queue.Reap(ctx)
 	if reaped > 0 {
 		s.log.WarnContext(ctx, "returned jobs to the queue after their leases expired", "jobs", reaped)
 	}
@@ -55,7 +55,7 @@ func (s *Server) renew(ctx context.Context) { s.runStep(ctx, "request due renewa
 
 // RenewDue requests every certificate that is due for renewal, as the scheduler does.
 func (s *Server) RenewDue(ctx context.Context) error {
-	return s.rooms.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
+	return s.services.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
 }
 
 // runStep runs one step of a tick, and logs an error or a panic. The next tick tries again.

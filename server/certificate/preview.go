@@ -15,8 +15,8 @@ type Candidate struct {
 	ClosesRequest bool // the edit cancels the request that waits now
 }
 
-// Preview returns what Replace would do with a certificate, or what Create would do if none has the id, and what either
-// would store. It locks and writes nothing. It leaves Issuance at none: package issuance fills it in.
+// Preview returns what Replace would do with a certificate, and what it would store. If no certificate has the id, it
+// returns the same for Create. It locks and writes nothing. It leaves Issuance at none: package issuance fills it in.
 func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, Candidate, error) {
 	preview := api.CertificatePreview{
 		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},

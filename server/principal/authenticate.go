@@ -19,8 +19,8 @@ const cachedFor = 3 * time.Second
 // A full cache is emptied.
 const maxCached = 10_000
 
-// An address may fail this often. The look-ups of all addresses that failed lately share a few slots, so they cannot
-// take all connections of the database.
+// An address may fail this often. All addresses that failed lately share a few slots for look-ups. So they cannot take
+// all connections of the database.
 const (
 	failuresPerSecond = 5
 	failuresAtOnce    = 30

@@ -197,7 +197,7 @@ func Reload(tx *store.Tx, who identity.Actor) (identity.Actor, error) {
 }
 
 // RequireEnabled returns ErrUnauthenticated if a principal is disabled or absent. It locks the principal FOR SHARE, so
-// disabling waits for this transaction and then finds the requests that this transaction made.
+// disabling waits for this transaction. Disabling then finds the requests that this transaction made.
 func RequireEnabled(tx *store.Tx, id string) error {
 	var p Principal
 	found, err := tx.Find(&p, "SELECT * FROM principals WHERE id = ?"+tx.Locking("FOR SHARE"), id)

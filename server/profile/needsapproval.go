@@ -7,9 +7,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// NeedsApproval reports whether an edit needs the approval of a second person. Every edit of a gated profile needs it,
-// unless the edit only changes the description or the labels, or disables the profile. Every other field counts as a
-// rule, also a field that is added later.
+// NeedsApproval reports whether an edit needs the approval of a second person. An edit of a gated profile needs it if it
+// changes a rule. Disabling the profile needs none. Every field but description and labels is a rule, also a field that
+// is added later.
 func NeedsApproval(before, after api.ProfileSpec) bool {
 	if !before.RequiresApproval {
 		return false

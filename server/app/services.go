@@ -15,8 +15,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// rooms holds the services of one database.
-type rooms struct {
+// services holds the services of one database.
+type services struct {
 	store        *store.Store
 	queue        *job.Queue
 	approvals    *approval.Service
@@ -25,8 +25,8 @@ type rooms struct {
 	issuance     *issuance.Service
 }
 
-// newRooms makes the services and registers the kinds of approval. Requests expire after timeout.
-func newRooms(opts Options, timeout time.Duration, bypass bool, registry prometheus.Registerer) (*rooms, error) {
+// newServices makes the services and registers the kinds of approval. Requests expire after timeout.
+func newServices(opts Options, timeout time.Duration, bypass bool, registry prometheus.Registerer) (*services, error) {
 	queue := job.NewQueue(opts.Store, job.NewMetrics(registry))
 	signGate, err := gate.New(opts.Store, queue, opts.Issuers, bypass, opts.Log)
 	if err != nil {
@@ -38,7 +38,7 @@ func newRooms(opts Options, timeout time.Duration, bypass bool, registry prometh
 	}
 	approvals.Register(api.ApprovalIssuance, issuance.Kind{Gate: signGate, Queue: queue})
 	approvals.Register(api.ApprovalProfileEdit, profile.Kind{Service: profiles})
-	return &rooms{
+	return &services{
 		store: opts.Store, queue: queue, approvals: approvals, profiles: profiles,
 		certificates: &certificate.Service{Approvals: approvals},
 		issuance: &issuance.Service{
