@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // native is an empty workspace whose server is on the list.

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
 // pipeline is a machine on which plan.sh runs: a configuration, and the policies elsewhere.

@@ -41,5 +41,5 @@ func (s *Service) closeChanged(tx *store.Tx, who identity.Actor, a Approval) err
 		return err
 	}
 	return store.Keep(api.Refuse(api.CodeSubjectChanged,
-		"approval %s is closed: what it asks for is no longer what would be signed; request it again", a.ID))
+		"approval %s is closed: what it asks for is no longer what would happen; request it again", a.ID))
 }

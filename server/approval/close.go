@@ -18,7 +18,7 @@ func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause api.
 	if a.IsOverdue(tx.Now) {
 		return s.Expire(tx, a)
 	}
-	closed, err := s.end(tx, who, a, api.ApprovalCancelled, cause, "")
+	closed, err := s.moveAndClose(tx, who, a, api.ApprovalCancelled, cause, "")
 	if err != nil {
 		return Approval{}, err
 	}
@@ -29,7 +29,7 @@ func (s *Service) Close(tx *store.Tx, who identity.Actor, a Approval, cause api.
 // CloseUnlessDecided is Close, but succeeds if the request was rejected, withdrawn or expired meanwhile. It cannot have
 // been approved meanwhile: that needs the lock the caller holds.
 func (s *Service) CloseUnlessDecided(tx *store.Tx, who identity.Actor, a Approval, cause api.Cause) error {
-	if _, err := s.Close(tx, who, a, cause); !IsDecided(err) {
+	if _, err := s.Close(tx, who, a, cause); !IsAlreadyFinal(err) {
 		return err
 	}
 	return nil
@@ -48,14 +48,14 @@ func (s *Service) CloseForFormerOwners(tx *store.Tx, who identity.Actor, service
 
 func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause api.Cause, chosen *gorm.DB) ([]string, error) {
 	var pending []Approval
-	if err := tx.DB.Where(isPending).Where(chosen).Order("id").Find(&pending).Error; err != nil {
+	if err := tx.DB.Where(pendingCondition).Where(chosen).Order("id").Find(&pending).Error; err != nil {
 		return nil, fmt.Errorf("find the requests to cancel: %w", err)
 	}
 	var cancelled []string
 	for _, a := range pending {
 		closed, err := s.Close(tx, who, a, cause)
 		switch {
-		case err != nil && !IsDecided(err):
+		case err != nil && !IsAlreadyFinal(err):
 			return nil, err
 		case err == nil && closed.State == api.ApprovalCancelled:
 			cancelled = append(cancelled, closed.ID)
@@ -64,8 +64,8 @@ func (s *Service) closeAll(tx *store.Tx, who identity.Actor, cause api.Cause, ch
 	return cancelled, nil
 }
 
-// end moves a pending request to a final state other than approved, and ends what waited.
-func (s *Service) end(tx *store.Tx, who identity.Actor, a Approval, to api.ApprovalState, cause api.Cause, note string) (Approval, error) {
+// moveAndClose moves a pending request to a final state other than approved, and ends what waited.
+func (s *Service) moveAndClose(tx *store.Tx, who identity.Actor, a Approval, to api.ApprovalState, cause api.Cause, note string) (Approval, error) {
 	kind, err := s.kindOf(a)
 	if err != nil {
 		return Approval{}, err
@@ -118,13 +118,13 @@ func (s *Service) explainLoss(tx *store.Tx, a Approval) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkOpen(tx, now); err != nil {
+	if err := s.requireOpen(tx, now); err != nil {
 		return err
 	}
 	return fmt.Errorf("approval %s is %s and was not changed", a.ID, now.State)
 }
 
-// IsDecided reports whether err says that another decision, or the deadline, came first.
-func IsDecided(err error) bool {
+// IsAlreadyFinal reports whether err says that the approval was decided, cancelled or expired before.
+func IsAlreadyFinal(err error) bool {
 	return api.Is(err, api.CodeAlreadyDecided, api.CodeApprovalExpired)
 }

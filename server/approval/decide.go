@@ -32,7 +32,7 @@ func (s *Service) prepareDecision(tx *store.Tx, caller identity.Actor, id string
 	if absent {
 		return Approval{}, who, err
 	}
-	if err := s.checkOpen(tx, a); err != nil {
+	if err := s.requireOpen(tx, a); err != nil {
 		return Approval{}, who, err
 	}
 	if d.Digest != "" && d.Digest != a.Digest {
@@ -81,8 +81,8 @@ func (s *Service) recordDenial(tx *store.Tx, who identity.Actor, id string, refu
 	return store.Keep(refusal)
 }
 
-// checkOpen refuses an approval that is final. If the deadline has passed, checkOpen records the expiry first.
-func (s *Service) checkOpen(tx *store.Tx, a Approval) error {
+// requireOpen refuses an approval that is final. If the deadline has passed, requireOpen records the expiry first.
+func (s *Service) requireOpen(tx *store.Tx, a Approval) error {
 	if a.isOpen(tx.Now) {
 		return nil
 	}

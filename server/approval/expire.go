@@ -11,7 +11,7 @@ import (
 
 // Expire ends a request whose deadline has passed.
 func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
-	expired, err := s.end(tx, identity.Reaper, a, api.ApprovalExpired, api.CauseApprovalExpired, "")
+	expired, err := s.moveAndClose(tx, identity.Reaper, a, api.ApprovalExpired, api.CauseApprovalExpired, "")
 	if err != nil {
 		return Approval{}, err
 	}
@@ -24,7 +24,7 @@ func (s *Service) Expire(tx *store.Tx, a Approval) (Approval, error) {
 func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) error {
 	var due []Approval
 	err := db.Query(ctx, func(tx *store.Tx) error {
-		return tx.DB.Where(isPending+" AND expires_at <= ?", tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
+		return tx.DB.Where(pendingCondition+" AND expires_at <= ?", tx.Now).Order("expires_at, id").Limit(limit).Find(&due).Error
 	})
 	if err != nil {
 		return fmt.Errorf("find expired approvals: %w", err)
@@ -34,7 +34,7 @@ func (s *Service) ExpireDue(ctx context.Context, db *store.Store, limit int) err
 			_, err := s.Expire(tx, a)
 			return err
 		})
-		if err != nil && !IsDecided(err) {
+		if err != nil && !IsAlreadyFinal(err) {
 			s.log.ErrorContext(ctx, "could not expire an approval", "approval_id", a.ID, "error", err)
 		}
 	}

@@ -27,17 +27,22 @@ func Get(tx *store.Tx, id string) (Approval, error) {
 }
 
 // Share returns an approval and keeps its state until the transaction ends; false if there is none.
-func Share(tx *store.Tx, id string) (Approval, bool, error) {
+func Share(tx *store.Tx, id string) (Approval, bool, error) { return find(tx, id, "FOR SHARE") }
+
+// Lock is Share for a caller that may end the approval.
+func Lock(tx *store.Tx, id string) (Approval, bool, error) { return find(tx, id, "FOR UPDATE") }
+
+func find(tx *store.Tx, id, lock string) (Approval, bool, error) {
 	var a Approval
-	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?"+tx.Locking("FOR SHARE"), id)
+	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?"+tx.Locking(lock), id)
 	if err != nil {
 		err = fmt.Errorf("look up approval %s: %w", id, err)
 	}
 	return a, found, err
 }
 
-// isPending chooses what waits. The state is a literal: the partial indexes of pending approvals fit no parameter.
-const isPending = "state = 'pending'"
+// pendingCondition chooses what waits. The state is a literal: the partial indexes of pending approvals fit no parameter.
+const pendingCondition = "state = 'pending'"
 
 // Filter chooses approvals. An empty field chooses all.
 type Filter struct {
@@ -71,7 +76,7 @@ func (f Filter) apply(db *gorm.DB) *gorm.DB {
 	case 0:
 	case 1: // a plan for one state follows its index in order
 		if f.States[0] == api.ApprovalPending {
-			return db.Where(isPending)
+			return db.Where(pendingCondition)
 		}
 		db = db.Where("state = ?", f.States[0])
 	default:

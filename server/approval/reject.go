@@ -13,7 +13,7 @@ func (s *Service) Reject(tx *store.Tx, caller identity.Actor, id string, d api.D
 	if err != nil {
 		return Approval{}, err
 	}
-	decided, err := s.end(tx, who, a, api.ApprovalRejected, api.CauseApprovalRejected, d.Note)
+	decided, err := s.moveAndClose(tx, who, a, api.ApprovalRejected, api.CauseApprovalRejected, d.Note)
 	if err != nil {
 		return Approval{}, err
 	}

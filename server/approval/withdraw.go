@@ -18,10 +18,10 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 	if refusal := checkWithdrawer(who, a); refusal != nil {
 		return Approval{}, refusal
 	}
-	if err := s.checkOpen(tx, a); err != nil {
+	if err := s.requireOpen(tx, a); err != nil {
 		return Approval{}, err
 	}
-	closed, err := s.end(tx, who, a, api.ApprovalCancelled, api.CauseApprovalWithdrawn, note)
+	closed, err := s.moveAndClose(tx, who, a, api.ApprovalCancelled, api.CauseApprovalWithdrawn, note)
 	if err != nil {
 		return Approval{}, err
 	}

@@ -109,7 +109,7 @@ func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) 
 	if validity.NotAfter.After(ca.certificate.NotAfter) {
 		return nil, gate.ErrOutlivesIssuer
 	}
-	template, err := gate.Template(s, serial, validity)
+	template, err := gate.BuildTemplate(s, serial, validity)
 	if err != nil {
 		return nil, err
 	}

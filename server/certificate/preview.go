@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
@@ -34,7 +35,9 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 		} else {
 			preview.Outcome = api.CertificateUpdates
 		}
-		candidate.ClosesRequest = e.stale.ID != ""
+		if candidate.ClosesRequest = e.stale.ID != ""; candidate.ClosesRequest {
+			preview.Warnings = append(preview.Warnings, fmt.Sprintf("approval %s, which waits, is cancelled", *e.stale.ApprovalID))
+		}
 	case api.Is(err, api.CodeNotFound) && len(based) == 0: // a new certificate is based on no version
 		_, err = checkNew(tx, profile.Get, in)
 	}

@@ -32,7 +32,7 @@ func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
 		if err := tx.CheckProgram(); err != nil {
 			return err
 		}
-		proposal, reason, err := g.check(tx, c)
+		proposal, reason, err := g.checkJob(tx, c)
 		if err != nil {
 			return err
 		}
@@ -42,14 +42,14 @@ func (g *Gate) Admit(ctx context.Context, c job.Claim) (Permit, error) {
 		if reason != "" {
 			return g.refuse(tx, c, reason)
 		}
-		permit, err = g.permit(tx, c, proposal, drafted)
+		permit, err = g.writePermit(tx, c, proposal, drafted)
 		return err
 	})
 	return permit, err
 }
 
-// permit extends the lease of the job, writes the intent and makes the permit.
-func (g *Gate) permit(tx *store.Tx, c job.Claim, proposal Proposal, drafted draft) (Permit, error) {
+// writePermit extends the lease of the job, writes the intent and makes the permit.
+func (g *Gate) writePermit(tx *store.Tx, c job.Claim, proposal Proposal, drafted draft) (Permit, error) {
 	if err := g.queue.Hold(tx, c); err != nil {
 		return Permit{}, err
 	}
@@ -60,7 +60,7 @@ func (g *Gate) permit(tx *store.Tx, c job.Claim, proposal Proposal, drafted draf
 	if tx.Now.After(intent.NotAfter) {
 		return Permit{}, g.refuse(tx, c, "the certificate would have expired")
 	}
-	issuer, err := g.issuer(intent.IssuerID)
+	issuer, err := g.findIssuer(intent.IssuerID)
 	if err != nil {
 		return Permit{}, err
 	}
@@ -81,16 +81,16 @@ func (g *Gate) prepareDraft(ctx context.Context, c job.Claim) (draft, error) {
 	if err != nil {
 		return draft{}, &UnsignableError{api.Fault{Detail: err.Error()}}
 	}
-	return g.draft(subject, g.store.Now())
+	return g.draftAndLint(subject, g.store.Now())
 }
 
-// check returns a reason if the job must be refused, or an error if that could not be determined.
-func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
+// checkJob returns a reason if the job must be refused, or an error if that could not be determined.
+func (g *Gate) checkJob(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 	names, err := profile.ShareUngatedNames(tx)
 	if err != nil {
 		return Proposal{}, "", err
 	}
-	proposal, err := g.Lock(tx, c.CertificateUID, c.CSRPEM)
+	proposal, err := g.LockProposal(tx, c.CertificateUID, c.CSRPEM)
 	if errors.Is(err, ErrNothingToSign) {
 		return proposal, err.Error(), nil
 	}
@@ -113,12 +113,12 @@ func (g *Gate) check(tx *store.Tx, c job.Claim) (Proposal, string, error) {
 
 // checkApproval returns a reason if the job lacks the approval that it needs. A gated profile needs one, and a job that
 // has one needs it approved. A job that no human approved may only have ungated names.
-func (g *Gate) checkApproval(tx *store.Tx, now Proposal, j job.Job, names rules.UngatedNames) (string, error) {
+func (g *Gate) checkApproval(tx *store.Tx, proposal Proposal, j job.Job, names rules.UngatedNames) (string, error) {
 	if j.ApprovalID == nil {
-		if now.Profile.RequiresApproval {
+		if proposal.Profile.RequiresApproval {
 			return "the profile requires approval and nobody approved", nil
 		}
-		return checkUngated(names, now), nil
+		return checkUngated(names, proposal), nil
 	}
 	a, found, err := approval.Share(tx, *j.ApprovalID)
 	switch {
@@ -131,18 +131,18 @@ func (g *Gate) checkApproval(tx *store.Tx, now Proposal, j job.Job, names rules.
 	case a.Kind != api.ApprovalIssuance || a.JobID == nil || *a.JobID != j.ID || a.Digest != j.Digest || a.Subject != j.Subject:
 		return "its approval is for something else", nil
 	}
-	if reason, err := g.checkDecider(tx, a.Decider()); err != nil || reason != "" {
+	if reason, err := g.checkDecision(tx, a.Decider()); err != nil || reason != "" {
 		return reason, err
 	}
 	if a.Decider().Kind != identity.Human {
-		return checkUngated(names, now), nil
+		return checkUngated(names, proposal), nil
 	}
 	return "", nil
 }
 
-// checkDecider returns a reason if an approval by this decider does not count. A person who was disabled after the
+// checkDecision returns a reason if an approval by this decider does not count. A person who was disabled after the
 // decision counts.
-func (g *Gate) checkDecider(tx *store.Tx, decider identity.Actor) (string, error) {
+func (g *Gate) checkDecision(tx *store.Tx, decider identity.Actor) (string, error) {
 	if decider.ID == identity.Bypass.ID {
 		if g.bypass {
 			return "", nil

@@ -7,16 +7,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// csrCache remembers parsed CSRs by their text. Parsing verifies a signature and takes up to a millisecond, and the
-// gate sees the same CSR several times, mostly under locks. Only a CSR without faults is remembered.
+// csrCache caches parsed CSRs by their text. Parsing verifies a signature and takes up to a millisecond, and the gate
+// parses the same CSR several times, mostly under locks. Only a CSR without faults is cached.
 type csrCache struct {
 	mutex  sync.Mutex
 	parsed map[[sha256.Size]byte]*rules.CSR
 }
 
-// A full cache is emptied. A parsed CSR takes some 2 KiB.
+// A full cache is emptied. A CSR has some 2 KiB, and at most 32 KiB of text.
 const maxCachedCSRs = 1000
 
+// parse is rules.ParseCSR with a cache.
 func (c *csrCache) parse(text string) (*rules.CSR, error) {
 	key := sha256.Sum256([]byte(text))
 	c.mutex.Lock()

@@ -26,12 +26,12 @@ type draft struct {
 
 // Lint returns an UnsignableError if a certificate for the subject would break RFC 5280 or outlive its issuer.
 func (g *Gate) Lint(s Subject, now time.Time) error {
-	_, err := g.draft(s, now)
+	_, err := g.draftAndLint(s, now)
 	return err
 }
 
-func (g *Gate) draft(s Subject, now time.Time) (draft, error) {
-	issuer, err := g.issuer(s.IssuerID)
+func (g *Gate) draftAndLint(s Subject, now time.Time) (draft, error) {
+	issuer, err := g.findIssuer(s.IssuerID)
 	if err != nil {
 		return draft{}, err
 	}

@@ -32,7 +32,7 @@ func New(s *store.Store, queue *job.Queue, issuers map[string]Issuer, bypass boo
 	return &Gate{store: s, queue: queue, issuers: issuers, lints: lints, bypass: bypass, log: log}, nil
 }
 
-func (g *Gate) issuer(id string) (Issuer, error) {
+func (g *Gate) findIssuer(id string) (Issuer, error) {
 	issuer, ok := g.issuers[id]
 	if !ok {
 		return nil, &UnsignableError{api.Fault{Detail: fmt.Sprintf("there is no issuer %q", id)}}
@@ -43,7 +43,7 @@ func (g *Gate) issuer(id string) (Issuer, error) {
 var (
 	// ErrNothingToSign says that the certificate or its profile is gone.
 	ErrNothingToSign = errors.New("the certificate or its profile is gone")
-	// ErrProfileDisabled says that the job waits until its profile is enabled. It is no miss.
+	// ErrProfileDisabled says that the job waits until its profile is enabled. The job is not cancelled.
 	ErrProfileDisabled = errors.New("the profile is disabled")
 )
 
@@ -57,7 +57,7 @@ type UnsignableError struct{ Fault api.Fault }
 
 func (e *UnsignableError) Error() string { return e.Fault.Detail }
 
-// splitUnsignable separates an UnsignableError from every other error, which could not be determined.
+// splitUnsignable returns an UnsignableError as its first result, and any other error as its second.
 func splitUnsignable(err error) (*UnsignableError, error) {
 	var unsignable *UnsignableError
 	if errors.As(err, &unsignable) {

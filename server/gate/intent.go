@@ -28,7 +28,7 @@ type Intent struct {
 }
 
 // writeIntent writes the intent of a job, or returns the one that an earlier attempt wrote.
-func (g *Gate) writeIntent(tx *store.Tx, c job.Claim, now Proposal, d draft) (Intent, error) {
+func (g *Gate) writeIntent(tx *store.Tx, c job.Claim, proposal Proposal, d draft) (Intent, error) {
 	before, found, err := findIntent(tx, c.ID)
 	if err != nil || found {
 		return before, err
@@ -37,10 +37,10 @@ func (g *Gate) writeIntent(tx *store.Tx, c job.Claim, now Proposal, d draft) (In
 		return Intent{}, errors.New("nothing was drafted")
 	}
 	intent := Intent{
-		JobID: c.ID, SerialNumber: d.serial.String(), Digest: now.Subject.Digest, IssuerID: now.Subject.IssuerID,
-		IssuerGeneration: now.issuerGeneration, IssuerFingerprintSHA256: now.Subject.IssuerFingerprintSHA256,
+		JobID: c.ID, SerialNumber: d.serial.String(), Digest: proposal.Subject.Digest, IssuerID: proposal.Subject.IssuerID,
+		IssuerGeneration: proposal.issuerGeneration, IssuerFingerprintSHA256: proposal.Subject.IssuerFingerprintSHA256,
 		NotBefore: d.validity.NotBefore, NotAfter: d.validity.NotAfter, TBS: d.tbs,
-		ProfileVersion: now.ProfileVersion, CertificateVersion: now.Certificate.Version, CreatedAt: tx.Now,
+		ProfileVersion: proposal.ProfileVersion, CertificateVersion: proposal.Certificate.Version, CreatedAt: tx.Now,
 	}
 	if err := tx.DB.Create(&intent).Error; err != nil {
 		return Intent{}, fmt.Errorf("store the intent: %w", err)

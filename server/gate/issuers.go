@@ -96,7 +96,7 @@ func checkIssuer(tx *store.Tx, id string, issuer Issuer) (int, error) {
 // requireCurrentIssuer returns the number of the issuer's generation. It returns an UnavailableError if the issuer was replaced while this server ran. Requests that this
 // server makes would be stale, and requests for the new certificate would look stale to it.
 func (g *Gate) requireCurrentIssuer(tx *store.Tx, issuerID string) (int, error) {
-	issuer, err := g.issuer(issuerID)
+	issuer, err := g.findIssuer(issuerID)
 	if err != nil {
 		return 0, err
 	}

@@ -23,7 +23,7 @@ type Proposal struct {
 	CSR            *rules.CSR // parsed from CSRPEM
 	Subject        Subject
 
-	issuerGeneration int // set by Lock
+	issuerGeneration int // set by LockProposal
 }
 
 // Faults lists what the profile's rules forbid.
@@ -37,13 +37,13 @@ func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certif
 // hasDisabledProfile reports whether the profile was found and is disabled.
 func (p Proposal) hasDisabledProfile() bool { return p.ProfileID != "" && !p.Profile.Enabled }
 
-// Lock returns what would be signed now for a certificate, and locks its profile (shared) and the certificate. uid is
+// LockProposal returns what would be signed now for a certificate, and locks its profile (shared) and the certificate. uid is
 // the certificate's; csrPEM is the CSR of the request, and if it is empty the certificate's own. An archived certificate
 // is found too: see its ArchivedAt.
 //
-// Lock returns ErrNothingToSign, an UnsignableError, or an UnavailableError if the issuer was replaced while this server
+// It returns ErrNothingToSign, an UnsignableError, or an UnavailableError if the issuer was replaced while this server
 // ran.
-func (g *Gate) Lock(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
+func (g *Gate) LockProposal(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
 	p, err := g.propose(tx, uid, csrPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
 	if err == nil {
 		p.issuerGeneration, err = g.requireCurrentIssuer(tx, p.Subject.IssuerID)
@@ -51,14 +51,14 @@ func (g *Gate) Lock(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
 	return p, err
 }
 
-// Get is Lock without the locks and without the check of the issuer.
-func (g *Gate) Get(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
+// GetProposal is LockProposal without the locks and without the check of the issuer.
+func (g *Gate) GetProposal(tx *store.Tx, uid, csrPEM string) (Proposal, error) {
 	return g.propose(tx, uid, csrPEM, "")
 }
 
-// IsUnchanged reports whether the subject of a job is what would be signed now, and locks profile and certificate. It
+// LockAndCompare locks profile and certificate and reports whether the subject of a job is what would be signed now. It
 // returns ErrProfileDisabled under a disabled profile, and an UnavailableError if this server's issuer is out of date.
-func (g *Gate) IsUnchanged(tx *store.Tx, jobID, subject, digest string) (bool, error) {
+func (g *Gate) LockAndCompare(tx *store.Tx, jobID, subject, digest string) (bool, error) {
 	// A job's certificate and CSR never change, so the job needs no lock.
 	var j struct {
 		CertificateUID string `gorm:"column:certificate_uid"`
@@ -68,8 +68,8 @@ func (g *Gate) IsUnchanged(tx *store.Tx, jobID, subject, digest string) (bool, e
 	if err != nil || !found {
 		return false, err
 	}
-	now, err := g.propose(tx, j.CertificateUID, j.CSRPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
-	if now.hasDisabledProfile() {
+	proposal, err := g.propose(tx, j.CertificateUID, j.CSRPEM, tx.Locking("FOR SHARE OF p FOR UPDATE OF c"))
+	if proposal.hasDisabledProfile() {
 		return false, ErrProfileDisabled
 	}
 	unsignable, err := splitUnsignable(err)
@@ -79,22 +79,21 @@ func (g *Gate) IsUnchanged(tx *store.Tx, jobID, subject, digest string) (bool, e
 	case err != nil:
 		return false, err
 	}
-	if refusalReason(now, subject, digest) == "" {
-		return true, nil
+	if _, err := g.requireCurrentIssuer(tx, proposal.Subject.IssuerID); err != nil {
+		return false, err
 	}
-	_, err = g.requireCurrentIssuer(tx, now.Subject.IssuerID)
-	return false, err
+	return refusalReason(proposal, subject, digest) == "", nil
 }
 
 // refusalReason returns why a job's subject may not be signed now; empty if it may. Approve and Admit both ask it.
-func refusalReason(now Proposal, subject, digest string) string {
+func refusalReason(proposal Proposal, subject, digest string) string {
 	switch {
-	case now.Certificate.ArchivedAt != nil:
+	case proposal.Certificate.ArchivedAt != nil:
 		return "the certificate is archived"
-	case now.Subject.Canonical != subject || now.Subject.Digest != digest:
+	case proposal.Subject.Canonical != subject || proposal.Subject.Digest != digest:
 		return "subject changed"
 	}
-	if faults := now.Faults(); len(faults) > 0 {
+	if faults := proposal.Faults(); len(faults) > 0 {
 		return "the profile does not allow it: " + joinFaults(faults)
 	}
 	return ""
@@ -108,7 +107,8 @@ func joinFaults(faults []api.Fault) string {
 	return strings.Join(details, "; ")
 }
 
-// propose reads certificate and profile in one statement and builds the subject.
+// propose reads certificate and profile in one statement and builds the subject. If the subject cannot be built, propose
+// returns the rest of the proposal with the error.
 func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, error) {
 	var row struct {
 		certificate.Certificate `gorm:"embedded"`
@@ -129,11 +129,11 @@ func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, err
 		// The certificate's own CSR is read under the lock: a PUT may have replaced the one that the caller knows.
 		CSRPEM: cmp.Or(csrPEM, row.Spec.V.CSRPEM),
 	}
-	return p, g.complete(&p)
+	return p, g.buildSubject(&p)
 }
 
-// Foresee returns what would be signed for a certificate that is not stored. It locks nothing.
-func (g *Gate) Foresee(tx *store.Tx, c certificate.Certificate) (Proposal, error) {
+// ProposeUnstored returns what would be signed for a certificate that is not stored. It locks nothing.
+func (g *Gate) ProposeUnstored(tx *store.Tx, c certificate.Certificate) (Proposal, error) {
 	stored, err := profile.Get(tx, c.Spec.V.ProfileID)
 	if err != nil {
 		return Proposal{}, err
@@ -141,11 +141,11 @@ func (g *Gate) Foresee(tx *store.Tx, c certificate.Certificate) (Proposal, error
 	p := Proposal{
 		Certificate: c, Profile: stored.Spec.V, ProfileID: stored.ID, ProfileVersion: stored.Version, CSRPEM: c.Spec.V.CSRPEM,
 	}
-	return p, g.complete(&p)
+	return p, g.buildSubject(&p)
 }
 
-// complete parses the CSR of a proposal and builds its subject.
-func (g *Gate) complete(p *Proposal) error {
+// buildSubject parses the CSR of a proposal and builds its subject.
+func (g *Gate) buildSubject(p *Proposal) error {
 	var err error
 	if p.CSR, err = g.csrs.parse(p.CSRPEM); err != nil {
 		return &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}

@@ -23,7 +23,7 @@ type Subject struct {
 // newSubject builds the subject of a proposal: names from the certificate, the key from the CSR, the rest from profile
 // and issuer.
 func (g *Gate) newSubject(p Proposal) (Subject, error) {
-	issuer, err := g.issuer(p.Profile.IssuerID)
+	issuer, err := g.findIssuer(p.Profile.IssuerID)
 	if err != nil {
 		return Subject{}, err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// Template returns the certificate that a subject describes, for issuers that use crypto/x509.
-func Template(s Subject, serial Serial, validity Validity) (*x509.Certificate, error) {
+// BuildTemplate returns the certificate that a subject describes, for issuers that use crypto/x509.
+func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certificate, error) {
 	t := &x509.Certificate{
 		SerialNumber:          serial.Int(),
 		NotBefore:             validity.NotBefore,

@@ -5,17 +5,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-// ListNeedsApproval lists what may not be signed without a human's approval. The pointers lead into the certificate as
+// ListUngatedFaults lists what may not be signed without a human's approval. The pointers lead into the certificate as
 // it was written.
-func (p Proposal) ListNeedsApproval(names rules.UngatedNames) []api.Fault {
+func (p Proposal) ListUngatedFaults(names rules.UngatedNames) []api.Fault {
 	s := p.Subject.IssuanceSubject
 	s.SANs = p.Certificate.Spec.V.SANs
 	return names.Faults(s)
 }
 
 // checkUngated returns a reason if a job that no human approved must be refused.
-func checkUngated(names rules.UngatedNames, now Proposal) string {
-	faults := names.Faults(now.Subject.IssuanceSubject)
+func checkUngated(names rules.UngatedNames, proposal Proposal) string {
+	faults := names.Faults(proposal.Subject.IssuanceSubject)
 	if len(faults) == 0 {
 		return ""
 	}

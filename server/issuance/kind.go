@@ -19,14 +19,14 @@ type Kind struct {
 
 var _ approval.Kind = Kind{}
 
-var errNoJob = errors.New("the approval names no job")
+var errNoJob = errors.New("the approval names no job or no profile")
 
 // Lock implements approval.Kind. The job's subject must be what would be signed now.
 func (k Kind) Lock(tx *store.Tx, a approval.Approval) error {
-	if a.JobID == nil {
+	if a.JobID == nil || a.ProfileID == nil {
 		return fmt.Errorf("approval %s: %w", a.ID, errNoJob)
 	}
-	unchanged, err := k.Gate.IsUnchanged(tx, *a.JobID, a.Subject, a.Digest)
+	unchanged, err := k.Gate.LockAndCompare(tx, *a.JobID, a.Subject, a.Digest)
 	switch {
 	case errors.Is(err, gate.ErrProfileDisabled):
 		return profileDisabledProblem(*a.ProfileID)
@@ -38,6 +38,9 @@ func (k Kind) Lock(tx *store.Tx, a approval.Approval) error {
 
 // Approve implements approval.Kind: a worker may take the job.
 func (k Kind) Approve(tx *store.Tx, a approval.Approval) error {
+	if a.JobID == nil {
+		return fmt.Errorf("approval %s: %w", a.ID, errNoJob)
+	}
 	return k.Queue.Release(tx, *a.JobID)
 }
 

@@ -22,7 +22,7 @@ func (s *Service) Preview(tx *store.Tx, who identity.Actor, r Request) (api.Rene
 		preview.Problem = api.Invalid(faults...)
 		return preview, nil
 	}
-	proposal, err := propose(tx, r, s.Gate.Get)
+	proposal, err := propose(tx, r, s.Gate.GetProposal)
 	if errors.As(err, &preview.Problem) {
 		return preview, nil
 	} else if err != nil {
@@ -74,7 +74,7 @@ func (s *Service) checkCandidate(tx *store.Tx, who identity.Actor, preview *api.
 	if faults := checkPeople(who, r.Renew); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
-	proposal, err := s.Gate.Foresee(tx, c.Certificate)
+	proposal, err := s.Gate.ProposeUnstored(tx, c.Certificate)
 	if err != nil {
 		return asInvalid(err)
 	}

@@ -38,7 +38,7 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, r Request) (job.Job, e
 	if faults := checkPeople(who, r.Renew); len(faults) > 0 {
 		return job.Job{}, api.Invalid(faults...)
 	}
-	proposal, err := propose(tx, r, s.Gate.Lock)
+	proposal, err := propose(tx, r, s.Gate.LockProposal)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -47,7 +47,7 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, r Request) (job.Job, e
 		return job.Job{}, err
 	}
 	if overdue != nil {
-		if _, err := s.Approvals.Expire(tx, *overdue); err != nil && !approval.IsDecided(err) {
+		if _, err := s.Approvals.Expire(tx, *overdue); err != nil && !approval.IsAlreadyFinal(err) {
 			return job.Job{}, err
 		}
 	}
@@ -61,7 +61,7 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, r Request) (job.Job, e
 	return s.enqueueGated(tx, who, j, proposal, r)
 }
 
-// propose returns what would be signed for a request. find is the gate's Lock, or its Get for a preview.
+// propose returns what would be signed for a request. find is the gate's LockProposal, or its GetProposal for a preview.
 func propose(tx *store.Tx, r Request, find func(tx *store.Tx, uid, csrPEM string) (gate.Proposal, error)) (gate.Proposal, error) {
 	c, err := certificate.Get(tx, r.CertificateID)
 	if err != nil {

@@ -17,7 +17,7 @@ func (s *Service) checkApprovable(tx *store.Tx, p gate.Proposal) error {
 	if err != nil {
 		return err
 	}
-	faults := p.ListNeedsApproval(names)
+	faults := p.ListUngatedFaults(names)
 	if len(faults) == 0 {
 		return nil
 	}

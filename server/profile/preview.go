@@ -2,6 +2,7 @@ package profile
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
@@ -33,10 +34,25 @@ func (s *Service) Preview(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	case p.outcome == api.EditWaits && s.Approvals.HasBypass():
 		preview.Outcome = api.EditApplies
 	}
+	preview.Warnings = append(preview.Warnings, p.warnOfCancelled(who)...)
 	if preview.Changes, err = compareSpecs(&stored.Spec.V, e.Spec); err != nil {
 		return preview, err
 	}
 	return preview, s.previewEffects(tx, stored, e.Spec, &preview)
+}
+
+// warnOfCancelled names the waiting edit that the edit cancels.
+func (p plan) warnOfCancelled(who identity.Actor) []string {
+	if p.waiting == nil || p.same {
+		return nil
+	}
+	own := p.waiting.Accountable == who.Accountable()
+	replaced := (p.outcome == api.EditNone || p.outcome == api.EditWaits) && own
+	applied := p.outcome == api.EditApplies && !SameRules(p.stored.Spec.V, p.edit.Spec)
+	if !replaced && !applied {
+		return nil
+	}
+	return []string{fmt.Sprintf("approval %s, which waits, is cancelled", p.waiting.ID)}
 }
 
 // previewEffects adds the effects that an edit has when it applies.

@@ -107,10 +107,10 @@ func TestPreview_Effects(t *testing.T) {
 			{"wider", func(p *api.ProfileSpec) { p.AllowedDNSNames = []string{"**"} }, api.EditEffects{}},
 			{"gate on", func(p *api.ProfileSpec) { p.RequiresApproval = true }, api.EditEffects{JobsCancelled: 2}},
 			{"another lifetime", func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }, api.EditEffects{JobsCancelled: 2}},
-			{"fewer names", func(p *api.ProfileSpec) { p.AllowedDNSNames = names[:1] }, api.EditEffects{RenewalsBlocked: 2}},
+			{"fewer names", func(p *api.ProfileSpec) { p.AllowedDNSNames = names[:1] }, api.EditEffects{JobsCancelled: 2, RenewalsBlocked: 2}},
 			{"another key", func(p *api.ProfileSpec) {
 				p.AllowedKeyAlgorithms = []api.KeyAlgorithm{{Algorithm: api.AlgorithmEd25519}}
-			}, api.EditEffects{RenewalsBlocked: 3}},
+			}, api.EditEffects{JobsCancelled: 2, RenewalsBlocked: 3}},
 			{"disable", func(p *api.ProfileSpec) { p.Enabled = false }, api.EditEffects{RenewalsBlocked: 3}},
 			{"refused", func(p *api.ProfileSpec) { p.MaxTTLSeconds, p.RequiresApproval = 1, true }, api.EditEffects{}},
 		} {

@@ -23,6 +23,9 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	if err != nil {
 		return Result{}, err
 	}
+	if err := lockWaitingEdit(tx, stored); err != nil {
+		return Result{}, err
+	}
 	p, err := s.plan(tx, who, stored, e)
 	if err != nil {
 		return Result{}, err
@@ -39,7 +42,18 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	}
 }
 
-// applyNow applies an edit that needs no approval. It counts the effects first: applying ends the jobs they count.
+// lockWaitingEdit locks the approval that waits, so that nobody rejects or withdraws it after this edit is planned.
+func lockWaitingEdit(tx *store.Tx, stored Profile) error {
+	waiting, found, err := findWaitingEdit(tx, stored)
+	if err != nil || !found {
+		return err
+	}
+	_, _, err = approval.Lock(tx, waiting.ID)
+	return err
+}
+
+// applyNow applies an edit that needs no approval. It counts the effects before apply, which changes what the count
+// compares.
 func (s *Service) applyNow(tx *store.Tx, who identity.Actor, stored Profile, spec api.ProfileSpec) (Result, error) {
 	effects, _, err := s.CountEffects(tx, stored, spec)
 	if err != nil {
@@ -74,6 +88,10 @@ func (s *Service) request(tx *store.Tx, who identity.Actor, p plan) (Result, err
 			return Result{}, err
 		}
 	}
+	effects, err := s.countBypassed(tx, p)
+	if err != nil {
+		return Result{}, err
+	}
 	a, err := s.Approvals.Open(tx, who, approval.Request{
 		Kind: api.ApprovalProfileEdit, ProfileID: &p.stored.ID, ProfileName: p.stored.Spec.V.Name,
 		Accountable: who.Accountable(), Excluded: []string{who.Accountable()}, Previous: p.previous,
@@ -88,7 +106,19 @@ func (s *Service) request(tx *store.Tx, who identity.Actor, p plan) (Result, err
 		return Result{Profile: p.stored, Waiting: &a}, nil
 	}
 	after, err := Get(tx, p.stored.ID) // the bypass approved it
-	return Result{Profile: after}, err
+	return Result{Profile: after, Effects: effects}, err
+}
+
+// countBypassed counts the effects of an edit that the bypass approves at once; nil if there are none or the edit waits.
+func (s *Service) countBypassed(tx *store.Tx, p plan) (*api.EditEffects, error) {
+	if !s.Approvals.HasBypass() {
+		return nil, nil //nolint:nilnil // the edit waits
+	}
+	effects, _, err := s.CountEffects(tx, p.stored, p.edit.Spec)
+	if effects == (api.EditEffects{}) {
+		return nil, err
+	}
+	return &effects, err
 }
 
 // updateNotes stores the description and labels with which the requester sent the waiting edit again. No approval covers
