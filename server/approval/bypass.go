@@ -8,7 +8,7 @@ import (
 )
 
 // bypassApproval approves a new request as system-bypass: for development and CI. The bypass shows in decided_by, in an
-// audit row and in a metric. The gate of a process without the bypass does not count such an approval.
+// audit row and in a metric. The caller of Open holds the locks of Kind.Lock. The gate of a process without the bypass does not count such an approval.
 func (s *Service) bypassApproval(tx *store.Tx, a Approval) (Approval, error) {
 	kind, err := s.kindOf(a)
 	if err != nil {

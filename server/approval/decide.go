@@ -14,8 +14,8 @@ import (
 
 var wellFormedID = regexp.MustCompile(`^ar-[a-z0-9-]{1,64}$`)
 
-// prepareDecision returns the approval and the caller as they are in this transaction. It checks every rule that needs
-// no look at what waits, in the order of the contract. The caller cannot lose their roles until the transaction ends.
+// prepareDecision returns the approval and the caller as they are in this transaction. It checks every rule that
+// does not depend on the kind, in the order of docs/design/decision.md. It writes the audit row of a refusal. The caller cannot lose their roles until the transaction ends.
 func (s *Service) prepareDecision(tx *store.Tx, caller identity.Actor, id string, d api.Decision) (Approval, identity.Actor, error) {
 	who, err := principal.Reload(tx, caller)
 	if err != nil {

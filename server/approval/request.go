@@ -10,8 +10,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Request is what someone asks to have approved. A kind fills in what it has; only Kind, Accountable, Excluded, Subject
-// and Digest are needed.
+// Request is what someone asks to have approved. Every request needs Kind, Accountable, Excluded, Subject and Digest. A
+// kind says in its Lock what else it needs.
 type Request struct {
 	Kind           api.ApprovalKind
 	ProfileID      *string

@@ -22,13 +22,13 @@ type Baseline struct {
 	ApprovedAt         time.Time
 }
 
-// humanApproved tells the approvals of people from those of the bypass.
-const humanApproved = `a.state = 'approved' AND a.decided_by NOT LIKE 'system-%'`
+// humanApprovedCondition excludes the approvals of the bypass.
+const humanApprovedCondition = `a.state = 'approved' AND a.decided_by NOT LIKE 'system-%'`
 
 const baselineQuery = `SELECT l.serial_number, l.certificate_version, i.profile_version, j.subject,
 		a.decided_by AS approved_by, a.decided_at AS approved_at
 	FROM leaves l JOIN intents i ON i.job_id = l.job_id JOIN jobs j ON j.id = l.job_id JOIN approvals a ON a.id = j.approval_id
-	WHERE l.certificate_uid = ? AND ` + humanApproved + ` ORDER BY l.certificate_version DESC, l.created_at DESC LIMIT 1`
+	WHERE l.certificate_uid = ? AND ` + humanApprovedCondition + ` ORDER BY l.certificate_version DESC, l.created_at DESC LIMIT 1`
 
 func findBaseline(tx *store.Tx, certificateUID string) (Baseline, bool, error) {
 	var b Baseline
@@ -45,10 +45,10 @@ type approvedRules struct {
 	ApprovedBy *string
 }
 
-// A deleted profile's approvals are older than the one that has its id now.
+// The condition on created_at excludes approvals of a deleted profile with the same id.
 const approvedRulesQuery = `SELECT i.profile_version AS version, a.decided_by AS approved_by
 	FROM approvals a JOIN profiles p ON p.id = a.profile_id JOIN intents i ON i.job_id = a.job_id JOIN leaves l ON l.job_id = i.job_id
-	WHERE a.profile_id = ? AND a.created_at >= p.created_at AND ` + humanApproved + ` ORDER BY i.profile_version DESC LIMIT 1`
+	WHERE a.profile_id = ? AND a.created_at >= p.created_at AND ` + humanApprovedCondition + ` ORDER BY i.profile_version DESC LIMIT 1`
 
 // Authorship lists who wrote what would be signed, compared with the baseline.
 type Authorship struct {
@@ -123,14 +123,14 @@ func listDiffering(ofCertificate, ofProfile []history.Change, b Baseline, rules 
 	return certificates, profiles
 }
 
-// listAuthors lists who is accountable for differing changes that no human approved. A change of the rules is approved as
-// an edit, or by a certificate that was signed under its version or a later one.
+// listAuthors lists the people accountable for differing changes that no human approved. An approved edit approves its
+// change. A certificate that a human approved also approves every change up to its profile version.
 func listAuthors(certificates, profiles, ofProfile []history.Change, rules approvedRules) []string {
 	unapproved := history.ListOpen(ofProfile, func(c history.Change) bool { return c.Version <= rules.Version || c.ApprovedBy != nil })
 	list := certificates
 	for _, c := range unapproved {
 		if history.HasField(profiles, c.Field) {
-			list = append(list[:len(list):len(list)], c)
+			list = append(slices.Clone(list), c)
 		}
 	}
 	return history.ListAccountable(list)

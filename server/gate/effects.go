@@ -48,16 +48,18 @@ func countCancelled(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int
 // maxChecked bounds the jobs that one edit is compared with.
 const maxChecked = 1000
 
-// countForbidden counts the open jobs whose names or key an edit forbids.
+// countForbidden counts the open jobs whose names or key an edit forbids. A job that the gate would refuse anyway is no
+// effect of the edit.
 func countForbidden(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, []string, error) {
 	if profile.SameRules(p.Spec.V, after) {
 		return 0, nil, nil
 	}
 	var jobs []struct {
-		CSRPEM string `gorm:"column:csr_pem"`
-		Spec   store.JSON[api.CertificateSpec]
+		CSRPEM     string `gorm:"column:csr_pem"`
+		ApprovalID *string
+		Spec       store.JSON[api.CertificateSpec]
 	}
-	err := tx.DB.Raw(`SELECT j.csr_pem, c.spec FROM certificates c JOIN (SELECT j.certificate_uid, j.csr_pem `+openJobs+` ORDER BY j.created_at, j.id LIMIT ?) j
+	err := tx.DB.Raw(`SELECT j.csr_pem, j.approval_id, c.spec FROM certificates c JOIN (SELECT j.certificate_uid, j.csr_pem, j.approval_id `+openJobs+` ORDER BY j.created_at, j.id LIMIT ?) j
 		ON j.certificate_uid = c.uid`, p.ID, maxChecked+1).Scan(&jobs).Error
 	if err != nil {
 		return 0, nil, fmt.Errorf("look at the open jobs of profile %s: %w", p.ID, err)
@@ -70,7 +72,10 @@ func countForbidden(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int
 	forbidden := 0
 	for _, j := range jobs {
 		csr, err := rules.ParseCSR(j.CSRPEM)
-		if err != nil || len(rules.CheckContent(j.Spec.V, csr, after)) > 0 {
+		if err != nil || p.Spec.V.RequiresApproval && j.ApprovalID == nil || len(rules.CheckContent(j.Spec.V, csr, p.Spec.V)) > 0 {
+			continue
+		}
+		if len(rules.CheckContent(j.Spec.V, csr, after)) > 0 {
 			forbidden++
 		}
 	}

@@ -25,7 +25,7 @@ type Issuer interface {
 	Fingerprint() string
 }
 
-// ErrOutlivesIssuer says that a certificate would be valid longer than its issuer. It is never shortened.
+// ErrOutlivesIssuer says that a certificate would be valid longer than its issuer. The validity is never shortened.
 var ErrOutlivesIssuer = errors.New("the certificate would be valid longer than its issuer")
 
 // Chain is a signed certificate and its issuers, each as DER.

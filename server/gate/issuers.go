@@ -63,7 +63,7 @@ func RegisterIssuers(ctx context.Context, db *store.Store, issuers map[string]Is
 	})
 }
 
-// CheckIssuers returns an error if the database knows an issuer by another certificate than this server has.
+// CheckIssuers returns an error if the database does not know an issuer, or knows another certificate of it.
 func CheckIssuers(ctx context.Context, db *store.Store, issuers map[string]Issuer) error {
 	return db.Read(ctx, func(tx *store.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(issuers)) {
@@ -93,8 +93,8 @@ func checkIssuer(tx *store.Tx, id string, issuer Issuer) (int, error) {
 	return known.Generation, nil
 }
 
-// requireCurrentIssuer returns the number of the issuer's generation. It returns an UnavailableError if the issuer was replaced while this server ran. Requests that this
-// server makes would be stale, and requests for the new certificate would look stale to it.
+// requireCurrentIssuer returns the issuer's current generation. If the issuer was replaced while this server ran, it
+// returns an UnavailableError: the requests of this server would be stale.
 func (g *Gate) requireCurrentIssuer(tx *store.Tx, issuerID string) (int, error) {
 	issuer, err := g.findIssuer(issuerID)
 	if err != nil {

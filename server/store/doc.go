@@ -5,7 +5,8 @@
 //
 // Rules for the rooms: a state change is one guarded UPDATE ... RETURNING through Tx.Must, or through Tx.Guarded if the
 // guard may fail. A function passed to Write has no effect outside its transaction, because it may run again; what must
-// happen after the commit goes to Tx.AfterCommit. Locks are taken in the order profile, certificate, approval, job.
+// happen after the commit goes to Tx.AfterCommit. Locks are taken in one order:
+// keys and principals, ungated names, profile, certificate, approval, job.
 //
 // See docs/design/databases.md.
 package store
