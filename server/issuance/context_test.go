@@ -92,16 +92,16 @@ func TestContext_ShowsWhatDiffersFromTheBaseline(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				at := newFixture(t, s, "olga", c.gated)
+				f := newFixture(t, s, "olga", c.gated)
 				if c.before != nil {
-					c.before(at)
+					c.before(f)
 				}
 				if c.request.CSRPEM != "" {
 					c.request.CSRPEM = servertest.CSR(t)
 				}
-				got := at.renewAs("alice", c.request).Context
+				got := f.renewAs("alice", c.request).Context
 				want := map[string]any{
-					"kind": c.kind, "added": replaceName(c.added, at.cert.CommonName), "removed": replaceName(c.removed, ""), "key": c.key,
+					"kind": c.kind, "added": replaceName(c.added, f.cert.CommonName), "removed": replaceName(c.removed, ""), "key": c.key,
 					"others": replaceName(c.others, ""), "approved": c.approved, "changes": c.changes,
 				}
 				var others []string
@@ -156,7 +156,7 @@ func TestContext_ListsOtherCertificates(t *testing.T) {
 			return c
 		}
 		key := servertest.CSR(t)
-		asked := make(p.ID, key, "a.b.example.com")
+		requested := make(p.ID, key, "a.b.example.com")
 		wildcard := make(wild.ID, servertest.CSR(t), "*.b.example.com")
 		same := make(p.ID, servertest.CSR(t), "a.b.example.com", "x.example.com")
 		sameKey := make(wild.ID, key, "other.example.com")
@@ -165,13 +165,13 @@ func TestContext_ListsOtherCertificates(t *testing.T) {
 		if err := s.Client(t, "olga").DeleteCertificate(context.Background(), gone.ID); err != nil {
 			t.Fatal(err)
 		}
-		at := &fixture{t, s, p, asked}
-		got := at.renewAs("alice", api.Renew{}).Context.OtherCertificates
+		f := &fixture{t, s, p, requested}
+		got := f.renewAs("alice", api.Renew{}).Context.OtherCertificates
 		if diff := cmp.Diff(api.OtherCertificates{Count: 3, IDs: []string{same.ID, wildcard.ID, sameKey.ID}}, got); diff != "" {
 			t.Errorf("other certificates: %s", diff)
 		}
-		at = &fixture{t, s, wild, wildcard}
-		if preview, err := at.clientOf("vera").PreviewRenewal(context.Background(), wildcard.ID, api.Renew{}); err != nil || preview.Context.OtherCertificates.Count != 2 {
+		f = &fixture{t, s, wild, wildcard}
+		if preview, err := f.clientOf("vera").PreviewRenewal(context.Background(), wildcard.ID, api.Renew{}); err != nil || preview.Context.OtherCertificates.Count != 2 {
 			t.Errorf("of the wildcard: %v, %+v", err, preview.Context)
 		}
 	})
@@ -182,9 +182,9 @@ func TestContext_ListsOtherCertificates(t *testing.T) {
 func TestRejections_StayUntilAHumanApproves(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		at := newFixture(t, s, "olga", true)
-		rejected := at.renewAs("alice", api.Renew{})
-		at.noError(at.clientOf("bob").RejectApproval(ctx, rejected.ID, api.Decision{Note: "never"}))
+		f := newFixture(t, s, "olga", true)
+		rejected := f.renewAs("alice", api.Renew{})
+		f.noError(f.clientOf("bob").RejectApproval(ctx, rejected.ID, api.Decision{Note: "never"}))
 		check := func(name string, a *api.Approval, ids ...string) {
 			t.Helper()
 			var got []string
@@ -195,25 +195,25 @@ func TestRejections_StayUntilAHumanApproves(t *testing.T) {
 				t.Errorf("%s: %s", name, diff)
 			}
 		}
-		at.addName("olga", "harmless.example.com")
-		second := at.renewAs("alice", api.Renew{})
+		f.addName("olga", "harmless.example.com")
+		second := f.renewAs("alice", api.Renew{})
 		check("with another name", second, rejected.ID)
 		if p := second.Previous; p == nil || p.State != api.ApprovalRejected || *p.DecidedBy != "bob" || p.Note != "never" || *second.PreviousApprovalID != rejected.ID {
 			t.Errorf("previous: %+v", p)
 		}
-		if details := at.findDetails(second.ID, "approval_requested"); !cmp.Equal(details["rejected_before"], []any{rejected.ID}) {
+		if details := f.findDetails(second.ID, "approval_requested"); !cmp.Equal(details["rejected_before"], []any{rejected.ID}) {
 			t.Errorf("the audit row has %v", details)
 		}
-		at.noError(at.clientOf("alice").WithdrawApproval(ctx, second.ID, api.Withdrawal{}))
-		third := at.renewAs("alice", api.Renew{})
+		f.noError(f.clientOf("alice").WithdrawApproval(ctx, second.ID, api.Withdrawal{}))
+		third := f.renewAs("alice", api.Renew{})
 		check("after a withdrawal", third, rejected.ID)
 		if p := third.Previous; p.State != api.ApprovalRejected {
 			t.Errorf("previous, after a withdrawal: %+v", p)
 		}
-		spec := at.cert.CertificateSpec
-		again, err := at.clientOf("olga").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: spec})
-		at.noError(nil, err)
-		anew := &fixture{t, s, at.olgasProfile, again}
+		spec := f.cert.CertificateSpec
+		again, err := f.clientOf("olga").CreateCertificate(ctx, api.CreateCertificate{CertificateSpec: spec})
+		f.noError(nil, err)
+		anew := &fixture{t, s, f.olgasProfile, again}
 		fourth := anew.renewAs("alice", api.Renew{})
 		check("under another id", fourth, rejected.ID)
 		if fourth.Previous != nil {
@@ -251,10 +251,10 @@ func TestRejections_StayForNamesThatNobodyApproved(t *testing.T) {
 // The scheduler's reason names the changed fields, without any text of a user.
 func TestRenewDue_NamesTheChangedFields(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newFixture(t, s, "olga", true)
-		at.renewAndApprove("olga", "carol", api.Renew{})
-		at.addName("bob", "routine.example.com")
-		a := at.renewAsOrSchedule("system-scheduler")
+		f := newFixture(t, s, "olga", true)
+		f.renewAndApprove("olga", "carol", api.Renew{})
+		f.addName("bob", "routine.example.com")
+		a := f.renewAsOrSchedule("system-scheduler")
 		if !strings.HasPrefix(a.Reason, "due since ") || !strings.HasSuffix(a.Reason, "; changed since the approved certificate: sans") {
 			t.Errorf("the reason is %q", a.Reason)
 		}
@@ -264,9 +264,9 @@ func TestRenewDue_NamesTheChangedFields(t *testing.T) {
 // The audit trail has the key before and after a change.
 func TestAudit_HasTheKeyBeforeAndAfter(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newFixture(t, s, "olga", false)
-		at.replaceKey("bob")
-		details := at.findDetails(at.cert.ID, "certificate_updated")
+		f := newFixture(t, s, "olga", false)
+		f.replaceKey("bob")
+		details := f.findDetails(f.cert.ID, "certificate_updated")
 		before, after := details["before"].(map[string]any)["key"], details["after"].(map[string]any)["key"]
 		if before == nil || after == nil || cmp.Equal(before, after) {
 			t.Errorf("before %v, after %v", before, after)

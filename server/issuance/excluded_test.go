@@ -221,19 +221,19 @@ func TestExcluded_ListsAccountablePersonAndAuthors(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				at := newFixture(t, s, "olga", c.gated)
+				f := newFixture(t, s, "olga", c.gated)
 				if c.before != nil {
-					c.before(at)
+					c.before(f)
 				}
-				a := at.renewAs(c.requester, api.Renew{})
+				a := f.renewAs(c.requester, api.Renew{})
 				if diff := cmp.Diff(c.excluded, a.Excluded); diff != "" {
 					t.Errorf("excluded: %s", diff)
 				}
 				for _, who := range c.excluded {
-					_, err := at.clientOf(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
+					_, err := f.clientOf(who).ApproveApproval(context.Background(), a.ID, api.Decision{})
 					servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 				}
-				at.noError(at.clientOf("carol").ApproveApproval(context.Background(), a.ID, api.Decision{}))
+				f.noError(f.clientOf("carol").ApproveApproval(context.Background(), a.ID, api.Decision{}))
 			})
 		})
 	}
@@ -242,11 +242,11 @@ func TestExcluded_ListsAccountablePersonAndAuthors(t *testing.T) {
 // A leaf that the bypass approved is no baseline.
 func TestExcluded_IgnoresAnApprovalByTheBypass(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newFixture(t, s, "bob", true)
-		at.renewAndApprove("bob", "", api.Renew{})
+		f := newFixture(t, s, "bob", true)
+		f.renewAndApprove("bob", "", api.Renew{})
 		s.EndBypass()
 		s.Restart(t)
-		a := at.renewAs("terraform", api.Renew{})
+		a := f.renewAs("terraform", api.Renew{})
 		if diff := cmp.Diff([]string{"alice", "bob"}, a.Excluded); diff != "" {
 			t.Errorf("excluded: %s", diff)
 		}
@@ -257,19 +257,19 @@ func TestExcluded_IgnoresAnApprovalByTheBypass(t *testing.T) {
 func TestExcluded_StaysAfterAWithdrawal(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
-		at := newFixture(t, s, "olga", true)
-		at.renewAndApprove("olga", "carol", api.Renew{})
-		at.addName("bob", "bob.example.com")
+		f := newFixture(t, s, "olga", true)
+		f.renewAndApprove("olga", "carol", api.Renew{})
+		f.addName("bob", "bob.example.com")
 		s.Clock.Advance(61 * 24 * time.Hour)
 		renewDue(t, s)
-		waiting, err := at.clientOf("vera").GetCertificate(ctx, at.cert.ID)
-		at.noError(nil, err)
-		at.noError(at.clientOf("alice").WithdrawApproval(ctx, *waiting.ApprovalID, api.Withdrawal{}))
-		a := at.renewAs("alice", api.Renew{})
+		waiting, err := f.clientOf("vera").GetCertificate(ctx, f.cert.ID)
+		f.noError(nil, err)
+		f.noError(f.clientOf("alice").WithdrawApproval(ctx, *waiting.ApprovalID, api.Withdrawal{}))
+		a := f.renewAs("alice", api.Renew{})
 		if diff := cmp.Diff([]string{"alice", "bob"}, a.Excluded); diff != "" {
 			t.Errorf("excluded: %s", diff)
 		}
-		_, err = at.clientOf("bob").ApproveApproval(ctx, a.ID, api.Decision{})
+		_, err = f.clientOf("bob").ApproveApproval(ctx, a.ID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 	})
 }
@@ -285,23 +285,23 @@ func replaceCertificate(t *testing.T, s *servertest.Server, who, id string, spec
 // another certificate since.
 func TestExcluded_OmitsTheAuthorOfARuleBackAtTheBaseline(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		at := newFixture(t, s, "olga", true)
-		at.renewAndApprove("olga", "carol", api.Renew{})
-		at.ungateProfile("olga", "carol")
-		at.editProfile("olga", "", setClientAuth)
-		at.gateProfile("olga")
-		other := &fixture{t, s, at.olgasProfile, s.CreateCertificateAsOlga(t, at.olgasProfile.ID)}
+		f := newFixture(t, s, "olga", true)
+		f.renewAndApprove("olga", "carol", api.Renew{})
+		f.ungateProfile("olga", "carol")
+		f.editProfile("olga", "", setClientAuth)
+		f.gateProfile("olga")
+		other := &fixture{t, s, f.olgasProfile, s.CreateCertificateAsOlga(t, f.olgasProfile.ID)}
 		other.renewAndApprove("olga", "carol", api.Renew{})
-		at.ungateProfile("olga", "carol")
-		at.editProfile("bob", "", setServerAuth)
-		at.gateProfile("olga")
+		f.ungateProfile("olga", "carol")
+		f.editProfile("bob", "", setServerAuth)
+		f.gateProfile("olga")
 		if a := other.renewAs("olga", api.Renew{}); !slices.Contains(a.Excluded, "bob") {
 			t.Errorf("the other certificate: excluded %q", a.Excluded)
 		}
-		a := at.renewAs("olga", api.Renew{})
+		a := f.renewAs("olga", api.Renew{})
 		if slices.Contains(a.Excluded, "bob") || a.Context.Request != api.RequestRenewal {
 			t.Errorf("excluded %q, a %s", a.Excluded, a.Context.Request)
 		}
-		at.noError(at.clientOf("bob").ApproveApproval(t.Context(), a.ID, api.Decision{}))
+		f.noError(f.clientOf("bob").ApproveApproval(t.Context(), a.ID, api.Decision{}))
 	})
 }

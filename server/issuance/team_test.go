@@ -34,27 +34,27 @@ func TestTeamOfTwo_CanDecideOrStandForTheAuthor(t *testing.T) {
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.requester, " requests, authors ", c.authors), func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-				at := newFixture(t, s, "alice", true)
-				at.renewAndApprove("alice", "bob", api.Renew{})
+				f := newFixture(t, s, "alice", true)
+				f.renewAndApprove("alice", "bob", api.Renew{})
 				for _, who := range c.authors {
-					at.addName(who, who+".example.com")
+					f.addName(who, who+".example.com")
 				}
-				a := at.renewAsOrSchedule(c.requester)
-				at.checkDeciders(a, c.deciders)
+				a := f.renewAsOrSchedule(c.requester)
+				f.checkDeciders(a, c.deciders)
 				if len(c.deciders) > 0 {
 					return
 				}
-				at.noError(at.clientOf("alice").WithdrawApproval(context.Background(), a.ID, api.Withdrawal{}))
+				f.noError(f.clientOf("alice").WithdrawApproval(context.Background(), a.ID, api.Withdrawal{}))
 				if len(c.authors) == 1 {
-					at.checkDeciders(at.renewAsOrSchedule("bob"), []string{"alice"})
+					f.checkDeciders(f.renewAsOrSchedule("bob"), []string{"alice"})
 					return
 				}
-				p, err := at.clientOf("alice").PreviewRenewal(context.Background(), at.cert.ID, api.Renew{StandsFor: []string{"bob"}, Digest: at.previewDigest()})
-				at.noError(nil, err)
+				p, err := f.clientOf("alice").PreviewRenewal(context.Background(), f.cert.ID, api.Renew{StandsFor: []string{"bob"}, Digest: f.previewDigest()})
+				f.noError(nil, err)
 				if diff := cmp.Diff([]string{"alice"}, p.Excluded); diff != "" || p.Outcome != api.RenewalWaits {
 					t.Errorf("the preview: %s, %s", p.Outcome, diff)
 				}
-				at.checkDeciders(at.renewAs("alice", api.Renew{StandsFor: []string{"bob"}, Digest: p.Digest}), []string{"bob"})
+				f.checkDeciders(f.renewAs("alice", api.Renew{StandsFor: []string{"bob"}, Digest: p.Digest}), []string{"bob"})
 			})
 		})
 	}
@@ -70,8 +70,8 @@ func TestTeamOfTwo_CanUseANewProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for requester, decider := range map[string]string{"alice": "bob", "bob": "alice"} {
-			at := &fixture{t, s, p, s.CreateCertificateAs(t, requester, p.ID)}
-			at.checkDeciders(at.renewAs(requester, api.Renew{}), []string{decider})
+			f := &fixture{t, s, p, s.CreateCertificateAs(t, requester, p.ID)}
+			f.checkDeciders(f.renewAs(requester, api.Renew{}), []string{decider})
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Who may call what. Every operation of the document is here; on objects that do not exist, so that whoever may call
-// is told that, and whoever may not learns nothing.
-func TestRoles(t *testing.T) {
+// Each operation of the document is called as each principal, on objects that do not exist. A caller with the role learns
+// that the object does not exist. A caller without the role does not.
+func TestOperations_RefuseCallersWithoutTheRole(t *testing.T) {
 	all := []string{"vera", "audrey", "olga", "carol", "adam", "terraform"}
 	readers, operators, public := all, []string{"olga", "terraform"}, append([]string{""}, all...)
 	allowed := map[string][]string{
@@ -42,13 +42,13 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		for _, op := range operations(t) {
+		for _, op := range listOperations(t) {
 			may, known := allowed[op.id]
 			if !known {
-				t.Errorf("%s: who may call it?", op.id)
+				t.Errorf("%s is not in the table of this test", op.id)
 			}
 			for _, who := range append([]string{""}, all...) {
-				a := ask(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", "absent"), "")
+				a := send(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", "absent"), "")
 				decides := slices.Equal(may, []string{"carol"})
 				switch {
 				case slices.Contains(may, who):
@@ -56,11 +56,11 @@ func TestRoles(t *testing.T) {
 						t.Errorf("%s may not %s: %s", who, op.id, a.body)
 					}
 				case who == "":
-					refused(t, a, api.CodeUnauthenticated)
+					requireRefusal(t, a, api.CodeUnauthenticated)
 				case who == "terraform" && decides:
-					refused(t, a, api.CodeHumanRequired)
+					requireRefusal(t, a, api.CodeHumanRequired)
 				default:
-					if p := refused(t, a, api.CodeForbidden); p.Principal != who || !slices.Equal(p.RequiredRoles, required(op.id)) {
+					if p := requireRefusal(t, a, api.CodeForbidden); p.Principal != who || !slices.Equal(p.RequiredRoles, required(op.id)) {
 						t.Errorf("%s, %s: %+v", op.id, who, p)
 					}
 				}
@@ -69,8 +69,8 @@ func TestRoles(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// A key is good in one place only: one Authorization header, as Bearer.
-func TestCredentials(t *testing.T) {
+// A key counts only in one Authorization header, as Bearer.
+func TestCredentials_CountOnlyAsOneBearerHeader(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		key := s.Key(t, "vera")
 		for name, c := range map[string]struct {
@@ -97,34 +97,34 @@ func TestCredentials(t *testing.T) {
 			"longer":           {"", []string{"Authorization", "Bearer " + key + "a"}, false},
 			"other secret":     {"", []string{"Authorization", "Bearer " + key[:21] + strings.Repeat("a", 43)}, false},
 		} {
-			a := ask(t, s, "", "GET", "/api/v1/profiles"+c.query, "", c.headers...)
+			a := send(t, s, "", "GET", "/api/v1/profiles"+c.query, "", c.headers...)
 			if c.good {
-				succeeded[[]api.Profile](t, a, 200)
-			} else if p := refused(t, a, api.CodeUnauthenticated); strings.Contains(a.body, key[21:]) || p.Errors != nil {
+				decodeSuccess[[]api.Profile](t, a, 200)
+			} else if p := requireRefusal(t, a, api.CodeUnauthenticated); strings.Contains(a.body, key[21:]) || p.Errors != nil {
 				t.Errorf("%s: %s", name, a.body)
 			}
 		}
 	}, servertest.NoWorkers())
 }
 
-// A key that the door still believes writes nothing once it is revoked, or its holder has lost his place: whatever is
-// written is written by someone who may at that moment. Nor does he hear again what he decided.
-func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
+// A key whose holder was disabled, revoked or demoted writes nothing, though the server still caches the key. It also gets
+// no replay of a decision.
+func TestWrites_ReloadTheCaller(t *testing.T) {
 	bodies := map[string]string{
-		"create-profile": `{"name":"x"}`, "replace-profile": `{"name":"x","requires_approval":false}`, "replace-certificate": certificateBody(t, "p-x", ""),
-		"create-certificate": certificateBody(t, "p-x", ""),
+		"create-profile": `{"name":"x"}`, "replace-profile": `{"name":"x","requires_approval":false}`, "replace-certificate": newCertificateBody(t, "p-x", ""),
+		"create-certificate": newCertificateBody(t, "p-x", ""),
 	}
-	takings := map[string]struct {
-		code api.Code
-		take func(*store.Tx, string, string) error
+	changes := map[string]struct {
+		code  api.Code
+		apply func(*store.Tx, string, string) error
 	}{
-		"disabled": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disable(tx, id) }},
+		"disabled": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disablePrincipal(tx, id) }},
 		"revoked":  {api.CodeUnauthenticated, func(tx *store.Tx, _, key string) error { return principal.RevokeKey(tx, key) }},
 		"demoted":  {api.CodeForbidden, func(tx *store.Tx, id, _ string) error { return principal.SetRoles(tx, id, []api.Role{api.RoleViewer}) }},
-		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disable(tx, "owner-"+id) }},
+		"orphaned": {api.CodeUnauthenticated, func(tx *store.Tx, id, _ string) error { return disablePrincipal(tx, "owner-"+id) }},
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		for how, taking := range takings {
+		for how, change := range changes {
 			s.Write(t, func(tx *store.Tx) error {
 				if how != "orphaned" {
 					return principal.Create(tx, how, api.KindHuman, "", []api.Role{api.RoleOperator, api.RoleApprover})
@@ -136,36 +136,36 @@ func TestWrites_SeeTheCallerAsHeIsNow(t *testing.T) {
 			})
 			key := s.NewKey(t, how)
 			as := []string{"Authorization", "Bearer " + key, "Idempotency-Key", "k"}
-			decided := "/api/v1/approvals/" + *s.RequestOlgasCertificate(t, "alice").ApprovalID + "/approve"
+			approvePath := "/api/v1/approvals/" + *s.RequestOlgasCertificate(t, "alice").ApprovalID + "/approve"
 			if how != "orphaned" {
-				succeeded[api.Approval](t, ask(t, s, "", "POST", decided, "", as...), 200)
+				decodeSuccess[api.Approval](t, send(t, s, "", "POST", approvePath, "", as...), 200)
 			}
-			succeeded[api.Me](t, ask(t, s, "", "GET", "/api/v1/me", "", as...), 200)
-			s.Write(t, func(tx *store.Tx) error { return taking.take(tx, how, key) })
-			if a := ask(t, s, "", "GET", "/api/v1/me", "", as...); a.status != 200 {
-				t.Logf("%s: this machine is too slow for the key to be believed still", how)
+			decodeSuccess[api.Me](t, send(t, s, "", "GET", "/api/v1/me", "", as...), 200)
+			s.Write(t, func(tx *store.Tx) error { return change.apply(tx, how, key) })
+			if a := send(t, s, "", "GET", "/api/v1/me", "", as...); a.status != 200 {
+				t.Logf("%s: this machine is too slow: the cache entry of the key has expired", how)
 				continue
 			}
-			for _, op := range operations(t) {
+			for _, op := range listOperations(t) {
 				if op.method == "GET" || strings.HasPrefix(op.id, "preview-") || op.id == "approve-approval" || op.id == "reject-approval" {
 					continue
 				}
 				path := strings.ReplaceAll(op.path, "{id}", "absent")
-				refused(t, ask(t, s, "", op.method, path, bodies[op.id], as[:2]...), taking.code)
+				requireRefusal(t, send(t, s, "", op.method, path, bodies[op.id], as[:2]...), change.code)
 			}
 			if how != "orphaned" {
-				refused(t, ask(t, s, "", "POST", decided, "", as...), taking.code)
+				requireRefusal(t, send(t, s, "", "POST", approvePath, "", as...), change.code)
 			}
 		}
 	}, servertest.NoWorkers())
 }
 
-func disable(tx *store.Tx, id string) error {
+func disablePrincipal(tx *store.Tx, id string) error {
 	_, err := principal.Disable(tx, id)
 	return err
 }
 
-// Nothing that a caller writes makes him somebody else.
+// No header, cookie or other key lets a caller decide as another person.
 func TestApproval_HandlerApproveAsSameActor_Returns403(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, requester := range []string{"alice", "terraform"} {
@@ -182,58 +182,58 @@ func TestApproval_HandlerApproveAsSameActor_Returns403(t *testing.T) {
 					who = ""
 				}
 				for _, verb := range []string{"approve", "reject"} {
-					a := ask(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, `{"note":"as bob"}`, as...)
-					refused(t, a, api.CodeTwoPersonIntegrity)
+					a := send(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, `{"note":"as bob"}`, as...)
+					requireRefusal(t, a, api.CodeTwoPersonIntegrity)
 					if a.status != http.StatusForbidden || !strings.Contains(a.body, "two-person integrity") {
 						t.Errorf("%d %s", a.status, a.body)
 					}
 				}
 			}
-			if got := succeeded[api.Approval](t, ask(t, s, "vera", "GET", "/api/v1/approvals/"+id, ""), 200); got.State != api.ApprovalPending {
+			if got := decodeSuccess[api.Approval](t, send(t, s, "vera", "GET", "/api/v1/approvals/"+id, ""), 200); got.State != api.ApprovalPending {
 				t.Errorf("the approval is %s", got.State)
 			}
 		}
 	})
 }
 
-// An id that cannot exist is not found: on every path, on both databases.
-func TestPath_IDs(t *testing.T) {
+// An impossible id is not found, on every path and both databases.
+func TestPath_RefusesImpossibleIDs(t *testing.T) {
 	ids := []string{
 		"%00", "p-%00", "mc-a%00", "%ff", "p-%c3%a9", "p-%F0%9F%98%80", "..", "%2e%2e", ".", "p-x'--", "p-x%22%20OR%201=1", "P-UPPER", "%20",
 		"%0a", "p-" + strings.Repeat("a", 500), "null", "0", "-1", "summary", "p-x%2fy", "%25", "ar-", "job-", "a%5cb",
 	}
 	bodies := map[string]string{
-		"replace-profile": `{"name":"x","requires_approval":true}`, "replace-certificate": certificateBody(t, "p-x", ""),
+		"replace-profile": `{"name":"x","requires_approval":true}`, "replace-certificate": newCertificateBody(t, "p-x", ""),
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		for _, op := range operations(t) {
+		for _, op := range listOperations(t) {
 			if !strings.Contains(op.path, "{id}") {
 				continue
 			}
 			for _, id := range ids {
 				if op.id == "get-approval" && id == "summary" {
-					continue // it is a route of its own
+					continue // another route
 				}
 				who := "bob"
 				if op.id == "get-principal" {
 					who = "adam"
 				}
-				a := ask(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", id), bodies[op.id])
+				a := send(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", id), bodies[op.id])
 				code := api.CodeNotFound
 				if strings.Contains(a.body, string(api.CodeNoSuchRoute)) && strings.Contains(id, "%2f") {
 					code = api.CodeNoSuchRoute
 				}
-				if p := refused(t, a, code); code == api.CodeNotFound && (p.ResourceType == "" || p.ResourceID == "") {
+				if p := requireRefusal(t, a, code); code == api.CodeNotFound && (p.ResourceType == "" || p.ResourceID == "") {
 					t.Errorf("%s of %q: %s", op.id, id, a.body)
 				}
 			}
 		}
-		refused(t, ask(t, s, "bob", "POST", "/api/v1/certificates//renew", ""), api.CodeNoSuchRoute)
+		requireRefusal(t, send(t, s, "bob", "POST", "/api/v1/certificates//renew", ""), api.CodeNoSuchRoute)
 	}, servertest.NoWorkers())
 }
 
-// Every fault of a query is told, by the name of the parameter.
-func TestQuery(t *testing.T) {
+// Every fault of a query is reported under the name of its parameter.
+func TestQuery_ReportsEveryFault(t *testing.T) {
 	const zero = "2026-01-01T00:00:00Z"
 	cases := map[string][]string{
 		"profiles?bogus=1":                                   {"?bogus"},
@@ -274,13 +274,13 @@ func TestQuery(t *testing.T) {
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for path, want := range cases {
-			p := refused(t, ask(t, s, "audrey", "GET", "/api/v1/"+path, ""), api.CodeInvalidRequest)
-			if !slices.Equal(pointers(p), want) || strings.Contains(p.Errors[0].Detail, "2006") {
+			p := requireRefusal(t, send(t, s, "audrey", "GET", "/api/v1/"+path, ""), api.CodeInvalidRequest)
+			if !slices.Equal(pointersOf(p), want) || strings.Contains(p.Errors[0].Detail, "2006") {
 				t.Errorf("%s: %+v", path, p.Errors)
 			}
 		}
 		for _, path := range fine {
-			if a := ask(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.status != 200 || a.body != "[]\n" && !strings.HasPrefix(path, "audit") {
+			if a := send(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.status != 200 || a.body != "[]\n" && !strings.HasPrefix(path, "audit") {
 				t.Errorf("%s: %d %s", path, a.status, a.body)
 			}
 		}

@@ -15,9 +15,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Each body breaks the form in its own way: what is wrong is said by the pointers, in the order of the body, and
-// nothing is stored.
-func TestBody_Form(t *testing.T) {
+// Each body breaks the form. The pointers name all faults, in the order of the body, and nothing is stored.
+func TestBody_ReportsEveryFault(t *testing.T) {
 	const malformed, invalid = api.CodeMalformedRequest, api.CodeInvalidRequest
 	cases := []struct {
 		name, method, path, body string
@@ -92,8 +91,8 @@ func TestBody_Form(t *testing.T) {
 		},
 
 		{"certificate without anything", "POST", "certificates", `{"auto_renew":null}`, invalid, []string{"/auto_renew", "/sans", "/profile_id", "/csr_pem"}},
-		{"another certificate's id", "PUT", "certificates/mc-one", certificateBody(t, "p-open", `,"id":"mc-two"`), invalid, []string{"/id"}},
-		{"carriage return beside a CSR", "POST", "certificates", certificateBody(t, "p-open", `,"labels":{"csr_pem":"\r"}`), invalid, []string{"/labels/csr_pem"}},
+		{"another certificate's id", "PUT", "certificates/mc-one", newCertificateBody(t, "p-open", `,"id":"mc-two"`), invalid, []string{"/id"}},
+		{"carriage return beside a CSR", "POST", "certificates", newCertificateBody(t, "p-open", `,"labels":{"csr_pem":"\r"}`), invalid, []string{"/labels/csr_pem"}},
 
 		{"decision with more", "POST", "approvals/ar-x/approve", `{"note":"x","extra":1}`, invalid, []string{"/extra"}},
 		{"decision, nulls", "POST", "approvals/ar-x/reject", `{"note":null,"digest":null}`, invalid, []string{"/note", "/digest"}},
@@ -105,32 +104,32 @@ func TestBody_Form(t *testing.T) {
 		{"long reason, no CSR", "POST", "certificates/mc-one/renew", `{"reason":"` + strings.Repeat("n", 501) + `","csr_pem":""}`, invalid, []string{"/reason", "/csr_pem"}},
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		succeeded[api.Profile](t, ask(t, s, "bob", "POST", "/api/v1/profiles", `{"id":"p-open","name":"open","allowed_dns_names":["**.example.com"]}`), 201)
-		succeeded[api.Certificate](t, ask(t, s, "bob", "POST", "/api/v1/certificates", certificateBody(t, "p-open", `,"id":"mc-one"`)), 201)
-		before := rows(t, s)
+		decodeSuccess[api.Profile](t, send(t, s, "bob", "POST", "/api/v1/profiles", `{"id":"p-open","name":"open","allowed_dns_names":["**.example.com"]}`), 201)
+		decodeSuccess[api.Certificate](t, send(t, s, "bob", "POST", "/api/v1/certificates", newCertificateBody(t, "p-open", `,"id":"mc-one"`)), 201)
+		before := countAuditRows(t, s)
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				p := refused(t, ask(t, s, "bob", c.method, "/api/v1/"+c.path, c.body, "Content-Type", "application/json"), c.code)
-				if diff := cmp.Diff(c.at, pointers(p)); diff != "" {
+				p := requireRefusal(t, send(t, s, "bob", c.method, "/api/v1/"+c.path, c.body, "Content-Type", "application/json"), c.code)
+				if diff := cmp.Diff(c.at, pointersOf(p)); diff != "" {
 					t.Errorf("pointers: %s\n%+v", diff, p.Errors)
 				}
 			})
 		}
-		if after := rows(t, s); after != before {
+		if after := countAuditRows(t, s); after != before {
 			t.Errorf("there were %d audit rows, now there are %d", before, after)
 		}
 	}, servertest.NoWorkers())
 }
 
-func rows(t *testing.T, s *servertest.Server) (n int) {
+func countAuditRows(t *testing.T, s *servertest.Server) (n int) {
 	t.Helper()
 	s.Query(t, &n, "SELECT count(*) FROM audit_events")
 	return n
 }
 
-// What was sent is what is stored: false, empty lists and an algorithm without a size do not become the defaults, and
-// in a PUT what is missing becomes the default and not what was there.
-func TestBody_ValuesAreKept(t *testing.T) {
+// A value that is sent is stored, even false, an empty list, or an algorithm without a size. In a PUT a missing field takes
+// its default, not the stored value.
+func TestBody_IsStoredAsSent(t *testing.T) {
 	explicit := `{"id":"p-x","name":"ö\u00e4 <&> \"x\"","description":"a\n\tb","enabled":false,"requires_approval":false,"issuer_id":"iss-local",` +
 		`"allowed_key_algorithms":[{"algorithm":"Ed25519"}],"allowed_ekus":["clientAuth"],"allowed_dns_names":[],"allow_wildcard_names":false,` +
 		`"allowed_ip_ranges":["2001:db8::/32","10.0.0.0/8"],"allowed_uris":[],"allowed_email_domains":[],"max_sans":1,"max_ttl_seconds":3600,"labels":{"a.b/c~d":""}}`
@@ -156,17 +155,17 @@ func TestBody_ValuesAreKept(t *testing.T) {
 			{"PUT", "certificates/mc-x", `{` + rest + `}`, "certificates/mc-x", `{` + rest + `,"auto_renew":true,"renew_before_seconds":null,"labels":{},"common_name":""}`, 200},
 			{"PUT", "certificates/mc-x", `{` + rest + `,"renew_before_seconds":null,"auto_renew":false}`, "certificates/mc-x", `{` + rest + `,"auto_renew":false}`, 200},
 		} {
-			answered := ask(t, s, "olga", step.method, "/api/v1/"+step.path, step.send)
-			if answered.status != step.status {
-				t.Fatalf("%s %s: %d %s", step.method, step.path, answered.status, answered.body)
+			put := send(t, s, "olga", step.method, "/api/v1/"+step.path, step.send)
+			if put.status != step.status {
+				t.Fatalf("%s %s: %d %s", step.method, step.path, put.status, put.body)
 			}
-			got := ask(t, s, "vera", "GET", "/api/v1/"+step.get, "")
-			if got.body != answered.body || got.header.Get("ETag") != answered.header.Get("ETag") {
-				t.Errorf("%s answers %s, GET %s", step.method, answered.body, got.body)
+			got := send(t, s, "vera", "GET", "/api/v1/"+step.get, "")
+			if got.body != put.body || got.header.Get("ETag") != put.header.Get("ETag") {
+				t.Errorf("%s answers %s, GET %s", step.method, put.body, got.body)
 			}
-			stored := members(t, got.body)
-			for name, want := range members(t, step.want) {
-				if diff := cmp.Diff(want, stored[name]); diff != "" {
+			members := membersOf(t, got.body)
+			for name, want := range membersOf(t, step.want) {
+				if diff := cmp.Diff(want, members[name]); diff != "" {
 					t.Errorf("%s %s: %s", step.method, name, diff)
 				}
 			}
@@ -174,27 +173,27 @@ func TestBody_ValuesAreKept(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-func TestBody_Size(t *testing.T) {
+func TestBody_HasASizeLimit(t *testing.T) {
 	const limit = 1 << 20
 	body := func(name string, size int) string {
 		text := `{"name":"` + name + `"}`
 		return text + strings.Repeat(" ", size-len(text))
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", body("a", limit)), 201)
-		succeeded[api.Profile](t, askReader(t, s, "olga", "POST", "/api/v1/profiles", chunked(body("b", limit))), 201)
-		refused(t, ask(t, s, "olga", "POST", "/api/v1/profiles", body("c", limit+1)), api.CodeBodyTooLarge)
-		refused(t, askReader(t, s, "olga", "POST", "/api/v1/profiles", chunked(body("c", limit+1))), api.CodeBodyTooLarge)
-		// The answer stays small however many faults there are.
-		many := refused(t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"allowed_uris":[`+strings.Repeat("1,", limit/3)+`1]}`), api.CodeInvalidRequest)
+		decodeSuccess[api.Profile](t, send(t, s, "olga", "POST", "/api/v1/profiles", body("a", limit)), 201)
+		decodeSuccess[api.Profile](t, sendReader(t, s, "olga", "POST", "/api/v1/profiles", hideLength(body("b", limit))), 201)
+		requireRefusal(t, send(t, s, "olga", "POST", "/api/v1/profiles", body("c", limit+1)), api.CodeBodyTooLarge)
+		requireRefusal(t, sendReader(t, s, "olga", "POST", "/api/v1/profiles", hideLength(body("c", limit+1))), api.CodeBodyTooLarge)
+		// The answer lists at most 1000 faults.
+		many := requireRefusal(t, send(t, s, "olga", "POST", "/api/v1/profiles", `{"allowed_uris":[`+strings.Repeat("1,", limit/3)+`1]}`), api.CodeInvalidRequest)
 		if len(many.Errors) != 1000 {
-			t.Errorf("%d faults are told", len(many.Errors))
+			t.Errorf("%d faults are reported", len(many.Errors))
 		}
 	}, servertest.NoWorkers())
 }
 
-// A body that breaks off, or is no chunks, is the caller's fault.
-func TestBody_Broken(t *testing.T) {
+// A body that breaks off, or has broken chunks, is malformed_request.
+func TestBody_RefusesABrokenBody(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, body := range []string{"zz\r\n", "5\r\n{\"nam\r\nzz\r\n", "5\r\n{\"nam\r\n"} {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
@@ -215,12 +214,12 @@ func TestBody_Broken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			refused(t, answer{resp.StatusCode, resp.Header, string(text)}, api.CodeMalformedRequest)
+			requireRefusal(t, answer{resp.StatusCode, resp.Header, string(text)}, api.CodeMalformedRequest)
 		}
 	}, servertest.NoWorkers())
 }
 
-func TestBody_ContentType(t *testing.T) {
+func TestBody_NeedsTheContentTypeJSON(t *testing.T) {
 	cases := map[string]int{
 		"application/json": 201, "application/json; charset=utf-8": 201, "Application/JSON;charset=UTF-8": 201,
 		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415,
@@ -229,38 +228,38 @@ func TestBody_ContentType(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for contentType, want := range cases {
 			for _, a := range []answer{
-				ask(t, s, "olga", "POST", "/api/v1/profiles", `{"name":`+toJSON("with "+contentType)+`}`, "Content-Type", contentType),
-				askReader(t, s, "olga", "POST", "/api/v1/profiles", chunked(`{"name":`+toJSON("chunked with "+contentType)+`}`), "Content-Type", contentType),
+				send(t, s, "olga", "POST", "/api/v1/profiles", `{"name":`+toJSON("with "+contentType)+`}`, "Content-Type", contentType),
+				sendReader(t, s, "olga", "POST", "/api/v1/profiles", hideLength(`{"name":`+toJSON("chunked with "+contentType)+`}`), "Content-Type", contentType),
 			} {
 				if a.status != want {
 					t.Errorf("%q: %d %s", contentType, a.status, a.body)
 				}
 				if want == 415 {
-					refused(t, a, api.CodeUnsupportedMediaType)
+					requireRefusal(t, a, api.CodeUnsupportedMediaType)
 				}
 			}
 		}
 	}, servertest.NoWorkers())
 }
 
-// The bodies of the verbs may be left out, in every way that clients leave bodies out.
-func TestBody_Optional(t *testing.T) {
-	type send func(t *testing.T, s *servertest.Server, who, path string) answer
-	ways := map[string]send{
+// The body of a verb may be left out, in every way that clients leave bodies out.
+func TestBody_MayBeLeftOutOfAVerb(t *testing.T) {
+	type sendFunc func(t *testing.T, s *servertest.Server, who, path string) answer
+	ways := map[string]sendFunc{
 		"absent": func(t *testing.T, s *servertest.Server, who, path string) answer {
-			return askReader(t, s, who, "POST", path, http.NoBody)
+			return sendReader(t, s, who, "POST", path, http.NoBody)
 		},
 		"absent, a form": func(t *testing.T, s *servertest.Server, who, path string) answer {
-			return askReader(t, s, who, "POST", path, http.NoBody, "Content-Type", "application/x-www-form-urlencoded")
+			return sendReader(t, s, who, "POST", path, http.NoBody, "Content-Type", "application/x-www-form-urlencoded")
 		},
 		"an object": func(t *testing.T, s *servertest.Server, who, path string) answer {
-			return ask(t, s, who, "POST", path, `{}`)
+			return send(t, s, who, "POST", path, `{}`)
 		},
 		"chunked": func(t *testing.T, s *servertest.Server, who, path string) answer {
-			return askReader(t, s, who, "POST", path, chunked(`{}`))
+			return sendReader(t, s, who, "POST", path, hideLength(`{}`))
 		},
 		"chunked, nothing": func(t *testing.T, s *servertest.Server, who, path string) answer {
-			return askReader(t, s, who, "POST", path, chunked(``), "Content-Type", "")
+			return sendReader(t, s, who, "POST", path, hideLength(``), "Content-Type", "")
 		},
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
@@ -268,15 +267,15 @@ func TestBody_Optional(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				for verb, who := range map[string]string{"approve": "bob", "reject": "bob", "withdraw": "alice"} {
 					id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
-					succeeded[api.Approval](t, way(t, s, who, "/api/v1/approvals/"+id+"/"+verb), 200)
+					decodeSuccess[api.Approval](t, way(t, s, who, "/api/v1/approvals/"+id+"/"+verb), 200)
 				}
 				c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
-				succeeded[api.Job](t, way(t, s, "olga", "/api/v1/certificates/"+c.ID+"/renew"), 202)
+				decodeSuccess[api.Job](t, way(t, s, "olga", "/api/v1/certificates/"+c.ID+"/renew"), 202)
 			})
 		}
-		refused(t, askReader(t, s, "bob", "POST", "/api/v1/approvals/ar-x/approve", chunked(`{}`), "Content-Type", ""), api.CodeUnsupportedMediaType)
+		requireRefusal(t, sendReader(t, s, "bob", "POST", "/api/v1/approvals/ar-x/approve", hideLength(`{}`), "Content-Type", ""), api.CodeUnsupportedMediaType)
 		note := strings.Repeat("é", 2000)
-		a := succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+*s.RequestOlgasCertificate(t, "alice").ApprovalID+"/approve", `{"note":"`+note+`"}`), 200)
+		a := decodeSuccess[api.Approval](t, send(t, s, "bob", "POST", "/api/v1/approvals/"+*s.RequestOlgasCertificate(t, "alice").ApprovalID+"/approve", `{"note":"`+note+`"}`), 200)
 		if a.Note != note {
 			t.Errorf("the note is %q", a.Note)
 		}

@@ -15,24 +15,24 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// answer is what came back, read to its end.
+// answer is an answer whose body was read to its end.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// ask sends a request as it is written here, with the key of who. Headers are given as name, value, ...; a body has
-// the type of JSON unless they say otherwise.
-func ask(t *testing.T, s *servertest.Server, who, method, path, body string, headers ...string) answer {
+// send sends a request as it is written, with the key of who. Headers are name, value, ... A body is JSON unless a header
+// says otherwise.
+func send(t *testing.T, s *servertest.Server, who, method, path, body string, headers ...string) answer {
 	t.Helper()
-	return askReader(t, s, who, method, path, strings.NewReader(body), headers...)
+	return sendReader(t, s, who, method, path, strings.NewReader(body), headers...)
 }
 
-// chunked hides the length of a body.
-func chunked(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) }
+// hideLength hides the length of a body, so that it is sent in chunks.
+func hideLength(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) }
 
-func askReader(t *testing.T, s *servertest.Server, who, method, path string, body io.Reader, headers ...string) answer {
+func sendReader(t *testing.T, s *servertest.Server, who, method, path string, body io.Reader, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)
 	if err != nil {
@@ -66,12 +66,12 @@ func askReader(t *testing.T, s *servertest.Server, who, method, path string, bod
 	return answer{resp.StatusCode, resp.Header, string(text)}
 }
 
-// What no caller is ever told.
-var inside = regexp.MustCompile(`(?i)\b(SELECT|INSERT|UPDATE|SQLSTATE|sqlite|postgres|pgx|gorm|relation|no such table|goroutine|panic|constraint)\b|\.go:|/srv/|/tmp/`)
+// internals matches text that no answer may have.
+var internals = regexp.MustCompile(`(?i)\b(SELECT|INSERT|UPDATE|SQLSTATE|sqlite|postgres|pgx|gorm|relation|no such table|goroutine|panic|constraint)\b|\.go:|/srv/|/tmp/`)
 
-// refused fails the test unless the answer is a problem with this code, and whole: RFC 9457, complete, with the
-// request's id and the headers that belong to its status, and without anything of the server's inside.
-func refused(t *testing.T, a answer, code api.Code) api.Problem {
+// requireRefusal fails the test unless the answer is a complete problem with the code: RFC 9457, with the request id and the
+// headers of its status, and without internals.
+func requireRefusal(t *testing.T, a answer, code api.Code) api.Problem {
 	t.Helper()
 	var p api.Problem
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || p.Code() != code {
@@ -79,22 +79,22 @@ func refused(t *testing.T, a answer, code api.Code) api.Problem {
 	}
 	if a.header.Get("Content-Type") != "application/problem+json" || p.Status != a.status || p.Title == "" || p.Detail == "" ||
 		p.RequestID == "" || p.RequestID != a.header.Get("X-Request-ID") {
-		t.Errorf("the problem is not whole: %d %v %s", a.status, a.header, a.body)
+		t.Errorf("the problem is not complete: %d %v %s", a.status, a.header, a.body)
 	}
-	for name, wanted := range map[string]bool{
+	for name, want := range map[string]bool{
 		"Www-Authenticate": a.status == 401, "Retry-After": a.status == 429 || a.status == 503, "Allow": a.status == 405,
 	} {
-		if (a.header.Get(name) != "") != wanted {
+		if (a.header.Get(name) != "") != want {
 			t.Errorf("%d with %s %q", a.status, name, a.header.Get(name))
 		}
 	}
-	if found := inside.FindString(a.body); found != "" {
-		t.Errorf("the answer tells of the inside (%q): %s", found, a.body)
+	if found := internals.FindString(a.body); found != "" {
+		t.Errorf("the answer has internals (%q): %s", found, a.body)
 	}
 	return p
 }
 
-func pointers(p api.Problem) []string {
+func pointersOf(p api.Problem) []string {
 	var all []string
 	for _, f := range p.Errors {
 		all = append(all, f.Pointer)
@@ -102,8 +102,8 @@ func pointers(p api.Problem) []string {
 	return all
 }
 
-// succeeded fails the test unless the answer has this status, and decodes its body.
-func succeeded[T any](t *testing.T, a answer, status int) T {
+// decodeSuccess fails the test unless the answer has the status. It decodes the body.
+func decodeSuccess[T any](t *testing.T, a answer, status int) T {
 	t.Helper()
 	var v T
 	if a.status != status {
@@ -117,8 +117,8 @@ func succeeded[T any](t *testing.T, a answer, status int) T {
 	return v
 }
 
-// members are all that a JSON object has.
-func members(t *testing.T, body string) map[string]any {
+// membersOf returns the members of a JSON object.
+func membersOf(t *testing.T, body string) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader([]byte(body)))
 	decoder.UseNumber()
@@ -137,7 +137,7 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// certificateBody is a good one for a profile that allows names below example.com.
-func certificateBody(t *testing.T, profileID, more string) string {
+// newCertificateBody returns a valid body for a profile that allows names below example.com.
+func newCertificateBody(t *testing.T, profileID, more string) string {
 	return fmt.Sprintf(`{"sans":["a.example.com"],"profile_id":%q,"csr_pem":%s%s}`, profileID, toJSON(servertest.CSR(t)), more)
 }

@@ -18,8 +18,8 @@ import (
 
 var relativeLink = regexp.MustCompile(`^<(/api/v1/[^<>"\s]+)>; rel="next"$`)
 
-// walk reads a list to its end, page by page, and gives the ids. between runs after each page.
-func walk(t *testing.T, s *servertest.Server, path string, between func(page int, ids []string)) []string {
+// readAllPages reads a list page by page and returns the ids. It calls between after each page.
+func readAllPages(t *testing.T, s *servertest.Server, path string, between func(page int, ids []string)) []string {
 	t.Helper()
 	first, err := url.Parse(path)
 	if err != nil {
@@ -27,8 +27,8 @@ func walk(t *testing.T, s *servertest.Server, path string, between func(page int
 	}
 	var ids []string
 	for page := 1; path != ""; page++ {
-		a := ask(t, s, "audrey", "GET", path, "")
-		for _, row := range succeeded[[]struct{ ID string }](t, a, 200) {
+		a := send(t, s, "audrey", "GET", path, "")
+		for _, row := range decodeSuccess[[]struct{ ID string }](t, a, 200) {
 			ids = append(ids, row.ID)
 		}
 		path = ""
@@ -44,7 +44,7 @@ func walk(t *testing.T, s *servertest.Server, path string, between func(page int
 			}
 			for name := range first.Query() {
 				if next.Query().Get(name) != first.Query().Get(name) && name != "after" {
-					t.Errorf("the next page has lost %s: %s", name, path)
+					t.Errorf("the next page has no %s: %s", name, path)
 				}
 			}
 		}
@@ -53,9 +53,9 @@ func walk(t *testing.T, s *servertest.Server, path string, between func(page int
 	return ids
 }
 
-// Rows of one moment, rows that come and rows that go while a list is read: each row that was there all the time is
-// given once, and the order holds.
-func TestList_Paging(t *testing.T) {
+// While a list is read, rows are added and removed, and many rows have the same time. Each row that was there all the time
+// is listed once, in order.
+func TestList_PagesEachRowOnce(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		moment := time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 		var profiles, approvals []string
@@ -67,11 +67,11 @@ func TestList_Paging(t *testing.T) {
 		slices.Sort(profiles)
 
 		var later string
-		got := walk(t, s, "/api/v1/profiles?limit=2", func(page int, ids []string) {
+		got := readAllPages(t, s, "/api/v1/profiles?limit=2", func(page int, ids []string) {
 			switch page {
 			case 1:
 				later = s.CreateProfileAsOlga(t, false).ID
-			case 2: // the row that the next page begins after
+			case 2: // delete the row before the next page
 				if err := s.Client(t, "olga").DeleteProfile(t.Context(), ids[len(ids)-1]); err != nil {
 					t.Fatal(err)
 				}
@@ -85,10 +85,10 @@ func TestList_Paging(t *testing.T) {
 		}
 
 		decided := approvals[3]
-		got = walk(t, s, "/api/v1/approvals?state=pending&order=newest&limit=1", func(page int, _ []string) {
+		got = readAllPages(t, s, "/api/v1/approvals?state=pending&order=newest&limit=1", func(page int, _ []string) {
 			if page == 2 {
 				s.RequestOlgasCertificate(t, "alice")
-				succeeded[api.Approval](t, ask(t, s, "bob", "POST", "/api/v1/approvals/"+decided+"/reject", ""), 200)
+				decodeSuccess[api.Approval](t, send(t, s, "bob", "POST", "/api/v1/approvals/"+decided+"/reject", ""), 200)
 			}
 		})
 		want := slices.DeleteFunc(slices.Clone(approvals), func(id string) bool { return id == decided })
@@ -96,15 +96,14 @@ func TestList_Paging(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("newest first: %s", diff)
 		}
-		if got := walk(t, s, "/api/v1/approvals?limit=3", func(int, []string) {}); !slices.Equal(got[:7], approvals) {
+		if got := readAllPages(t, s, "/api/v1/approvals?limit=3", func(int, []string) {}); !slices.Equal(got[:7], approvals) {
 			t.Errorf("oldest first: %v", got)
 		}
 
-		// Those that are newest first give each row once, however many fit on a page. The people's audit rows are of one
-		// moment.
+		// Lists with the newest first also have each row once, for any page size. The people's audit rows have the same time.
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/audit-events"} {
-			whole := walk(t, s, path+"?limit=500", func(int, []string) {})
-			paged := walk(t, s, path+"?limit=3", func(int, []string) { s.CreateProfileAsOlga(t, false) })
+			whole := readAllPages(t, s, path+"?limit=500", func(int, []string) {})
+			paged := readAllPages(t, s, path+"?limit=3", func(int, []string) { s.CreateProfileAsOlga(t, false) })
 			if !slices.Equal(whole, paged) || len(whole) < 7 {
 				t.Errorf("%s: %v is not %v", path, paged, whole)
 			}
@@ -112,19 +111,19 @@ func TestList_Paging(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-func TestList_Limits(t *testing.T) {
+func TestList_HasLimitsAndExactCursors(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for i := range 51 {
-			succeeded[api.Profile](t, ask(t, s, "olga", "POST", "/api/v1/profiles", fmt.Sprintf(`{"name":"p%d"}`, i)), 201)
+			decodeSuccess[api.Profile](t, send(t, s, "olga", "POST", "/api/v1/profiles", fmt.Sprintf(`{"name":"p%d"}`, i)), 201)
 		}
 		for query, want := range map[string]int{"": 50, "?limit=1": 1, "?limit=51": 51, "?limit=500": 51, "?name=p7": 1, "?name=P7": 0} {
-			a := ask(t, s, "vera", "GET", "/api/v1/profiles"+query, "")
-			if rows := succeeded[[]api.Profile](t, a, 200); len(rows) != want || (a.header.Get("Link") != "") != (want == 50 || want == 1 && query == "?limit=1") {
+			a := send(t, s, "vera", "GET", "/api/v1/profiles"+query, "")
+			if rows := decodeSuccess[[]api.Profile](t, a, 200); len(rows) != want || (a.header.Get("Link") != "") != (want == 50 || want == 1 && query == "?limit=1") {
 				t.Errorf("%s: %d rows, link %q", query, len(rows), a.header.Get("Link"))
 			}
 		}
-		// A cursor is taken as it was given or not at all.
-		link := relativeLink.FindStringSubmatch(ask(t, s, "vera", "GET", "/api/v1/profiles?limit=1", "").header.Get("Link"))[1]
+		// A changed cursor is refused.
+		link := relativeLink.FindStringSubmatch(send(t, s, "vera", "GET", "/api/v1/profiles?limit=1", "").header.Get("Link"))[1]
 		u, err := url.Parse(link)
 		if err != nil {
 			t.Fatal(err)
@@ -133,27 +132,27 @@ func TestList_Limits(t *testing.T) {
 		flipped := []byte(cursor)
 		flipped[3] ^= 1
 		for _, bad := range []string{cursor + "A", cursor + "=", cursor[1:], cursor[:len(cursor)-2], string(flipped), cursor + "%0A", strings.ToLower(cursor), "%20" + cursor} {
-			p := refused(t, ask(t, s, "vera", "GET", "/api/v1/profiles?after="+bad, ""), api.CodeInvalidRequest)
-			if !slices.Equal(pointers(p), []string{"?after"}) {
+			p := requireRefusal(t, send(t, s, "vera", "GET", "/api/v1/profiles?after="+bad, ""), api.CodeInvalidRequest)
+			if !slices.Equal(pointersOf(p), []string{"?after"}) {
 				t.Errorf("%s: %+v", bad, p.Errors)
 			}
 		}
 	}, servertest.NoWorkers())
 }
 
-// A list without rows is [], and so is a list inside an object.
-func TestList_Empty(t *testing.T) {
+// A list without rows is [], also inside an object.
+func TestList_IsEmptyNotNull(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for _, path := range []string{"profiles", "certificates", "certificates?archived=true", "approvals", "jobs", "jobs?certificate_id=mc-absent", "audit-events?actor=nobody"} {
-			if a := ask(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.body != "[]\n" || a.header.Get("Link") != "" || a.header.Get("Content-Type") != "application/json" {
+			if a := send(t, s, "audrey", "GET", "/api/v1/"+path, ""); a.body != "[]\n" || a.header.Get("Link") != "" || a.header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s: %v %s", path, a.header, a.body)
 			}
 		}
 		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
-		if a := ask(t, s, "vera", "GET", "/api/v1/certificates/"+c.ID+"/versions", ""); a.body != "[]\n" {
+		if a := send(t, s, "vera", "GET", "/api/v1/certificates/"+c.ID+"/versions", ""); a.body != "[]\n" {
 			t.Errorf("versions: %s", a.body)
 		}
-		summary := members(t, ask(t, s, "vera", "GET", "/api/v1/approvals/summary", "").body)
+		summary := membersOf(t, send(t, s, "vera", "GET", "/api/v1/approvals/summary", "").body)
 		delete(summary, "evaluated_at")
 		want := map[string]any{
 			"total_count": json.Number("0"), "oldest_requested_at": nil, "count_by_kind": map[string]any{"issuance": json.Number("0"), "profile_edit": json.Number("0")},
@@ -162,7 +161,7 @@ func TestList_Empty(t *testing.T) {
 		if diff := cmp.Diff(want, summary); diff != "" {
 			t.Errorf("summary: %s", diff)
 		}
-		got := members(t, ask(t, s, "olga", "POST", "/api/v1/profiles", `{"name":"x"}`).body)
+		got := membersOf(t, send(t, s, "olga", "POST", "/api/v1/profiles", `{"name":"x"}`).body)
 		for _, list := range []string{"allowed_dns_names", "allowed_ip_ranges", "allowed_uris", "allowed_email_domains"} {
 			if elements, ok := got[list].([]any); !ok || len(elements) != 0 {
 				t.Errorf("%s is %v", list, got[list])
@@ -171,13 +170,13 @@ func TestList_Empty(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// Approvals are found by several states, by who decided, by when they were made and by when they expire.
-func TestListApprovals_Filters(t *testing.T) {
+// Approvals can be filtered by several states, by decider and by time, and ordered by time or deadline.
+func TestListApprovals_FiltersAndOrders(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		decide := func(verb, who string) string {
 			id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 			s.Clock.Advance(time.Hour)
-			succeeded[api.Approval](t, ask(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, ""), 200)
+			decodeSuccess[api.Approval](t, send(t, s, who, "POST", "/api/v1/approvals/"+id+"/"+verb, ""), 200)
 			return id
 		}
 		approved, rejected, withdrawn := decide("approve", "bob"), decide("reject", "carol"), decide("withdraw", "alice")
@@ -194,13 +193,13 @@ func TestListApprovals_Filters(t *testing.T) {
 			"?since=" + url.QueryEscape(since) + "&limit=500": {first, second},
 			"?state=pending&state=approved&order=expires_at":  {approved, first, second},
 		} {
-			if got := walk(t, s, "/api/v1/approvals"+query+map[bool]string{true: "", false: "&limit=1"}[strings.Contains(query, "limit")], func(int, []string) {}); !slices.Equal(got, want) {
+			if got := readAllPages(t, s, "/api/v1/approvals"+query+map[bool]string{true: "", false: "&limit=1"}[strings.Contains(query, "limit")], func(int, []string) {}); !slices.Equal(got, want) {
 				t.Errorf("%s: %v, want %v", query, got, want)
 			}
 		}
-		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=pending", ""), api.CodeInvalidRequest)
-		refused(t, ask(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=open", ""), api.CodeInvalidRequest)
-		summary := succeeded[api.ApprovalSummary](t, ask(t, s, "vera", "GET", "/api/v1/approvals/summary?state=approved&state=pending", ""), 200)
+		requireRefusal(t, send(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=pending", ""), api.CodeInvalidRequest)
+		requireRefusal(t, send(t, s, "vera", "GET", "/api/v1/approvals?state=pending&state=open", ""), api.CodeInvalidRequest)
+		summary := decodeSuccess[api.ApprovalSummary](t, send(t, s, "vera", "GET", "/api/v1/approvals/summary?state=approved&state=pending", ""), 200)
 		if summary.TotalCount != 3 {
 			t.Errorf("the summary counts %d", summary.TotalCount)
 		}

@@ -11,26 +11,26 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// logged collects what a server logs.
-type logged struct {
+// logBuffer collects the log of a server.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *logged) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// line finds the one line that was logged with a message under a request id.
-func (l *logged) line(t *testing.T, message, requestID string) map[string]any {
+// findLine returns the only log line with a message and a request id.
+func (l *logBuffer) findLine(t *testing.T, message, requestID string) map[string]any {
 	t.Helper()
 	var found map[string]any
 	for text := range strings.Lines(l.String()) {
@@ -51,22 +51,22 @@ func (l *logged) line(t *testing.T, message, requestID string) map[string]any {
 	return found
 }
 
-func TestLog(t *testing.T) {
+func TestLog_HasRequestsButNoKeys(t *testing.T) {
 	for database, open := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
-			log := &logged{}
+			log := &logBuffer{}
 			s := open(t, servertest.Log(log))
 			j := s.RequestOlgasCertificate(t, "alice")
 			approve := "/api/v1/approvals/" + *j.ApprovalID + "/approve"
 
-			refused(t, ask(t, s, "alice", "POST", approve, "", "X-Request-ID", "same-person"), api.CodeTwoPersonIntegrity)
-			warned := log.line(t, "two-person integrity", "same-person")
-			if warned["level"] != "WARN" || warned["approval_id"] != *j.ApprovalID || warned["principal"] != "alice" {
-				t.Errorf("the warning is %v", warned)
+			requireRefusal(t, send(t, s, "alice", "POST", approve, "", "X-Request-ID", "same-person"), api.CodeTwoPersonIntegrity)
+			warning := log.findLine(t, "two-person integrity", "same-person")
+			if warning["level"] != "WARN" || warning["approval_id"] != *j.ApprovalID || warning["principal"] != "alice" {
+				t.Errorf("the warning is %v", warning)
 			}
-			succeeded[api.Approval](t, ask(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
-			request := log.line(t, "request", "second-person")
+			decodeSuccess[api.Approval](t, send(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
+			request := log.findLine(t, "request", "second-person")
 			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
 				t.Errorf("the request is logged as %v", request)
 			}
@@ -74,33 +74,33 @@ func TestLog(t *testing.T) {
 				t.Fatal(done)
 			}
 
-			// Keys, good and bad, wherever a caller may put them by mistake.
+			// Valid and wrong keys, in every part of a request where a caller may put them by mistake.
 			secret := s.Key(t, "vera")
 			wrong := secret[:21] + strings.Repeat("W", 43)
-			ask(t, s, "", "GET", "/api/v1/profiles?access_token="+secret, "")
-			ask(t, s, "vera", "GET", "/api/v1/profiles?access_token="+secret, "")
-			ask(t, s, "vera", "GET", "/api/v1/profiles/"+secret, "")
-			ask(t, s, "", "GET", "/"+secret, "", "X-API-Key", secret, "X-Request-ID", "no-route")
-			ask(t, s, "", "GET", "/api/v1/profiles", "", "Authorization", "Bearer "+wrong)
-			ask(t, s, "olga", "POST", "/api/v1/profiles", `{"api_key":"`+secret+`","name":1`)
-			ask(t, s, "bob", "POST", approve, `{"digest":"`+secret+`"}`)
-			ask(t, s, "alice", "POST", "/api/v1/approvals/"+secret+"/approve", "")
-			if line := log.line(t, "request", "no-route"); line["route"] != "none" || line["status"] != 404.0 {
+			send(t, s, "", "GET", "/api/v1/profiles?access_token="+secret, "")
+			send(t, s, "vera", "GET", "/api/v1/profiles?access_token="+secret, "")
+			send(t, s, "vera", "GET", "/api/v1/profiles/"+secret, "")
+			send(t, s, "", "GET", "/"+secret, "", "X-API-Key", secret, "X-Request-ID", "no-route")
+			send(t, s, "", "GET", "/api/v1/profiles", "", "Authorization", "Bearer "+wrong)
+			send(t, s, "olga", "POST", "/api/v1/profiles", `{"api_key":"`+secret+`","name":1`)
+			send(t, s, "bob", "POST", approve, `{"digest":"`+secret+`"}`)
+			send(t, s, "alice", "POST", "/api/v1/approvals/"+secret+"/approve", "")
+			if line := log.findLine(t, "request", "no-route"); line["route"] != "none" || line["status"] != 404.0 {
 				t.Errorf("a path without a route is logged as %v", line)
 			}
 			var trail []string
 			s.Query(t, &trail, "SELECT actor || action || resource_id || request_id || details FROM audit_events")
-			for place, text := range map[string]string{"log": log.String(), "audit trail": strings.Join(trail, "\n")} {
+			for name, text := range map[string]string{"log": log.String(), "audit trail": strings.Join(trail, "\n")} {
 				if strings.Contains(text, "ctl_") || strings.Contains(text, "Bearer") {
-					t.Errorf("the %s has a key", place)
+					t.Errorf("the %s has a key", name)
 				}
 				for _, who := range []string{"alice", "bob", "olga", "vera"} {
 					if key := s.Key(t, who); strings.Contains(text, key[21:]) {
-						t.Errorf("the %s has %s's secret", place, who)
+						t.Errorf("the %s has %s's secret", name, who)
 					}
 				}
 				if strings.Contains(text, wrong[21:]) {
-					t.Errorf("the %s has a wrong key", place)
+					t.Errorf("the %s has a wrong key", name)
 				}
 			}
 		})

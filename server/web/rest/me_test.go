@@ -10,7 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-func TestMe(t *testing.T) {
+func TestGetMe_ReturnsTheCaller(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		owner := "alice"
 		for _, want := range []api.Me{

@@ -26,26 +26,26 @@ var update = flag.Bool("update", false, "write the golden file instead of compar
 
 const golden = "../../../api/openapi.yaml"
 
-func TestOpenAPI(t *testing.T) {
-	made, err := rest.OpenAPI("dev")
+func TestOpenAPI_IsTheGoldenFile(t *testing.T) {
+	generated, err := rest.OpenAPI("dev")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile(golden, made, 0o644); err != nil {
+		if err := os.WriteFile(golden, generated, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	kept, err := os.ReadFile(golden)
-	if err != nil || !bytes.Equal(made, kept) {
-		t.Errorf("%s is not what the code says: run make generate (%v)", golden, err)
+	stored, err := os.ReadFile(golden)
+	if err != nil || !bytes.Equal(generated, stored) {
+		t.Errorf("%s differs from the code: run make generate (%v)", golden, err)
 	}
 	if err := document(t).Validate(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-var theDocument = sync.OnceValues(func() (*openapi3.T, error) {
+var loadDocument = sync.OnceValues(func() (*openapi3.T, error) {
 	made, err := rest.OpenAPI("dev")
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ var theDocument = sync.OnceValues(func() (*openapi3.T, error) {
 
 func document(t *testing.T) *openapi3.T {
 	t.Helper()
-	doc, err := theDocument()
+	doc, err := loadDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,8 @@ type operation struct {
 	*openapi3.Operation
 }
 
-// operations are all that the document has, in one order.
-func operations(t *testing.T) []operation {
+// listOperations returns all operations of the document, sorted by id.
+func listOperations(t *testing.T) []operation {
 	t.Helper()
 	var all []operation
 	for path, item := range document(t).Paths.Map() {
@@ -80,12 +80,12 @@ func operations(t *testing.T) []operation {
 	return all
 }
 
-// documents are the operations that serve the document. The client has no use for them.
-var documents = []string{"get-openapi-json", "get-openapi-yaml"}
+// documentOperations serve the document. The client has no methods for them.
+var documentOperations = []string{"get-openapi-json", "get-openapi-yaml"}
 
 func TestOpenAPI_EveryOperationHasAClientMethod(t *testing.T) {
-	for _, op := range operations(t) {
-		if slices.Contains(documents, op.id) {
+	for _, op := range listOperations(t) {
+		if slices.Contains(documentOperations, op.id) {
 			continue
 		}
 		name := ""
@@ -105,7 +105,7 @@ func TestOpenAPI_DescribesEveryOperation(t *testing.T) {
 			t.Errorf("the tag %s has no description", tag.Name)
 		}
 	}
-	for _, op := range operations(t) {
+	for _, op := range listOperations(t) {
 		if len(op.Tags) != 1 || !slices.Contains(known, op.Tags[0]) {
 			t.Errorf("%s has the tags %v", op.id, op.Tags)
 		}
@@ -135,7 +135,7 @@ func TestOpenAPI_DescribesEveryField(t *testing.T) {
 			t.Errorf("%s has no description", name)
 		}
 		for field, s := range schema.Value.Properties {
-			// A reference has its description and those of its fields; what comes back from the caller is ignored.
+			// A reference is described at its schema. A field that the server sets is ignored in a body.
 			if s.Ref == "" && s.Value.Description != "Set by the server, and ignored here." {
 				checkDescription(t, name+"."+field, s.Value.Description, s, nil)
 			}
@@ -152,8 +152,8 @@ func TestOpenAPI_ExamplesOfProblemsAreValid(t *testing.T) {
 	}
 }
 
-// checkDescription checks the description, and that there is an example that is valid. Booleans, and objects whose fields have
-// examples, need none.
+// checkDescription checks that there is a description, and one valid example. Booleans, and objects whose fields have
+// examples, need no example.
 func checkDescription(t *testing.T, name, description string, schema *openapi3.SchemaRef, example any) {
 	t.Helper()
 	if !strings.HasSuffix(description, ".") {
@@ -174,37 +174,37 @@ func checkDescription(t *testing.T, name, description string, schema *openapi3.S
 	}
 }
 
-// What the document says of every operation, for those who read it or make code of it.
-func TestOpenAPI_SaysWhatHolds(t *testing.T) {
+// The document has the statuses, the security and the body of every operation.
+func TestOpenAPI_HasStatusesSecurityAndBodies(t *testing.T) {
 	optional := []string{"approve-approval", "reject-approval", "withdraw-approval", "renew-certificate", "preview-renewal"}
-	public := slices.Concat([]string{"get-health", "get-ready"}, documents)
+	public := slices.Concat([]string{"get-health", "get-ready"}, documentOperations)
 	statuses := map[string][]string{
 		"create-profile": {"201"}, "create-certificate": {"201"}, "renew-certificate": {"202"}, "replace-profile": {"200", "202"},
 		"delete-profile": {"204"}, "delete-certificate": {"204"},
 	}
-	for _, op := range operations(t) {
+	for _, op := range listOperations(t) {
 		want := statuses[op.id]
 		if len(want) == 0 {
 			want = []string{"200"}
 		}
-		var succeeds []string
+		var successes []string
 		for status, response := range op.Responses.Map() {
 			if status < "300" {
-				succeeds = append(succeeds, status)
+				successes = append(successes, status)
 			} else if media := response.Value.Content; len(media) != 1 || media["application/problem+json"] == nil {
 				t.Errorf("%s refuses with %s and %v", op.id, status, media)
 			}
 		}
-		if slices.Sort(succeeds); !slices.Equal(succeeds, want) {
-			t.Errorf("%s succeeds with %v", op.id, succeeds)
+		if slices.Sort(successes); !slices.Equal(successes, want) {
+			t.Errorf("%s succeeds with %v", op.id, successes)
 		}
 		if op.Security == nil || (len(*op.Security) == 0) != slices.Contains(public, op.id) {
 			t.Errorf("%s has security %v", op.id, op.Security)
 		}
-		takes := op.method == http.MethodPost || op.method == http.MethodPut
-		if (op.RequestBody != nil) != takes {
+		hasBody := op.method == http.MethodPost || op.method == http.MethodPut
+		if (op.RequestBody != nil) != hasBody {
 			t.Errorf("%s has body %v", op.id, op.RequestBody)
-		} else if takes {
+		} else if hasBody {
 			body := op.RequestBody.Value
 			if len(body.Content) != 1 || body.Content["application/json"] == nil || body.Required == slices.Contains(optional, op.id) {
 				t.Errorf("%s takes %v, required %v", op.id, body.Content, body.Required)
@@ -221,50 +221,50 @@ func TestOpenAPI_SaysWhatHolds(t *testing.T) {
 	}
 }
 
-// What every operation really answers, and refuses with, is what the document says.
-func TestAnswersAreAsDocumented(t *testing.T) {
+// Every answer and every refusal matches the document.
+func TestOpenAPI_DocumentsEveryAnswer(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		ops, seen := map[string]operation{}, map[string]bool{}
-		for _, op := range operations(t) {
+		ops, called := map[string]operation{}, map[string]bool{}
+		for _, op := range listOperations(t) {
 			ops[op.id] = op
 		}
 		call := func(who, id, object, body string) answer {
 			t.Helper()
 			op := ops[id]
-			seen[id] = true
-			a := ask(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", object), body)
+			called[id] = true
+			a := send(t, s, who, op.method, strings.ReplaceAll(op.path, "{id}", object), body)
 			if a.status >= 300 {
 				t.Errorf("%s: %d %s", id, a.status, a.body)
 			}
-			documented(t, op, a)
+			checkDocumented(t, op, a)
 			for _, query := range []string{"", "?bogus=1"} {
 				absent := strings.ReplaceAll(op.path, "{id}", "absent")
 				if query != "" || absent != op.path {
-					documented(t, op, ask(t, s, who, op.method, absent+query, body))
+					checkDocumented(t, op, send(t, s, who, op.method, absent+query, body))
 				}
 			}
 			return a
 		}
-		p := succeeded[api.Profile](t, call("olga", "create-profile", "", `{"name":"x","allowed_dns_names":["**.example.com"]}`), 201)
+		p := decodeSuccess[api.Profile](t, call("olga", "create-profile", "", `{"name":"x","allowed_dns_names":["**.example.com"]}`), 201)
 		call("olga", "replace-profile", p.ID, `{"name":"gated","requires_approval":true,"allowed_dns_names":["**.example.com"],"labels":{"a":"b"}}`)
 		wider := `{"name":"gated","requires_approval":false,"allowed_dns_names":["**"]}`
 		preview := strings.Replace(wider, "{", `{"id":"`+p.ID+`",`, 1)
 		call("vera", "preview-profile", "", preview)
-		edit := succeeded[api.Approval](t, call("olga", "replace-profile", p.ID, wider), 202)
+		edit := decodeSuccess[api.Approval](t, call("olga", "replace-profile", p.ID, wider), 202)
 		for _, body := range []string{preview, strings.Replace(preview, "gated", "x", 1), `{"name":"new"}`} {
 			call("bob", "preview-profile", "", body)
 		}
 		call("vera", "get-approval", edit.ID, "")
 		call("vera", "get-profile", p.ID, "")
-		body := certificateBody(t, p.ID, "")
-		c := succeeded[api.Certificate](t, call("olga", "create-certificate", "", body), 201)
+		body := newCertificateBody(t, p.ID, "")
+		c := decodeSuccess[api.Certificate](t, call("olga", "create-certificate", "", body), 201)
 		call("olga", "replace-certificate", c.ID, strings.Replace(body, "{", `{"renew_before_seconds":60,`, 1))
 		call("vera", "preview-certificate", "", body)
 		call("vera", "preview-certificate", "", strings.Replace(body, "{", `{"id":"`+c.ID+`",`, 1))
 		call("vera", "preview-renewal", c.ID, `{"digest":"sha256:0"}`)
 		call("vera", "preview-renewal", c.ID, "")
 		for _, verb := range []struct{ who, id string }{{"bob", "reject-approval"}, {"olga", "withdraw-approval"}, {"bob", "approve-approval"}} {
-			j := succeeded[api.Job](t, call("olga", "renew-certificate", c.ID, `{"reason":"r"}`), 202)
+			j := decodeSuccess[api.Job](t, call("olga", "renew-certificate", c.ID, `{"reason":"r"}`), 202)
 			call("vera", "get-approval", *j.ApprovalID, "")
 			call(verb.who, verb.id, *j.ApprovalID, `{"note":"n"}`)
 			call("vera", "get-certificate", c.ID, "")
@@ -284,17 +284,17 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		call("vera", "get-profile", p.ID, "")
 		call("olga", "delete-certificate", c.ID, "")
 		call("olga", "delete-profile", p.ID, "")
-		for _, id := range documents {
+		for _, id := range documentOperations {
 			op := ops[id]
-			seen[id] = true
-			a := ask(t, s, "", op.method, op.path, "")
-			if documented(t, op, a); !strings.Contains(a.body, "replace-profile") {
+			called[id] = true
+			a := send(t, s, "", op.method, op.path, "")
+			if checkDocumented(t, op, a); !strings.Contains(a.body, "replace-profile") {
 				t.Errorf("%s: %d %.100s", id, a.status, a.body)
 			}
 		}
 		for id := range ops {
-			if !seen[id] {
-				t.Errorf("%s is not part of the tour", id)
+			if !called[id] {
+				t.Errorf("%s is not called", id)
 			}
 		}
 	}, servertest.NoWorkers())
@@ -306,8 +306,8 @@ func init() {
 	openapi3filter.RegisterBodyDecoder("application/openapi+yaml", openapi3filter.FileBodyDecoder)
 }
 
-// documented holds an answer against the document.
-func documented(t *testing.T, op operation, a answer) {
+// checkDocumented validates an answer with the document.
+func checkDocumented(t *testing.T, op operation, a answer) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), op.method, "http://localhost"+op.path, nil)
 	if err != nil {

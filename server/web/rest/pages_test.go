@@ -19,53 +19,53 @@ import (
 
 const apiPage = "../../../docs/server/api.md"
 
-// Every example of the API's page is run, word for word, and prints what the page shows. Every operation has one.
-func TestPages_API(t *testing.T) {
-	kept, err := os.ReadFile(apiPage)
+// Every example of the API's page runs as written and prints what the page shows. Every operation has an example.
+func TestPages_API_ShowsWhatItsExamplesPrint(t *testing.T) {
+	stored, err := os.ReadFile(apiPage)
 	if err != nil {
 		t.Fatal(err)
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		page := readPage(string(kept))
-		reader := reader{epoch: s.Clock.Now(), numbers: map[string]string{}, made: map[string]int{}}
-		for i, output := range shell(t, s, page.commands()) {
-			page.parts[page.examples[i]].output = reader.sees(output)
+		page := readPage(string(stored))
+		n := normalizer{epoch: s.Clock.Now(), numbers: map[string]string{}, counts: map[string]int{}}
+		for i, output := range runShell(t, s, page.commands()) {
+			page.parts[page.examples[i]].output = n.normalize(output)
 		}
-		made := page.String()
+		generated := page.String()
 		if *update && s.Store.IsSQLite() {
-			if err := os.WriteFile(apiPage, []byte(made), 0o644); err != nil {
+			if err := os.WriteFile(apiPage, []byte(generated), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if made != string(kept) && !*update {
-			t.Errorf("%s does not show what its examples print: run make generate\n%s", apiPage, firstDifference(string(kept), made))
+		if generated != string(stored) && !*update {
+			t.Errorf("%s does not show what its examples print: run make generate\n%s", apiPage, findDifference(string(stored), generated))
 		}
-		answered := routesAnswered(t, s)
-		for _, op := range operations(t) {
-			if !slices.Contains(answered, op.method+" "+op.path) {
+		routes := listAnsweredRoutes(t, s)
+		for _, op := range listOperations(t) {
+			if !slices.Contains(routes, op.method+" "+op.path) {
 				t.Errorf("%s has no example", op.id)
 			}
 		}
 	})
 }
 
-// The commands of the README, word for word, but for the id of the approval that is its placeholder.
-func TestPages_Playbook(t *testing.T) {
+// The commands of the README run as written. Only the placeholder of the approval id is replaced.
+func TestPages_README_HasCommandsThatWork(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, section, _ := strings.Cut(string(readme), "## Decide on requests")
-	block, query := example.FindStringSubmatch(section), production.FindStringSubmatch(section)
+	block, query := examplePattern.FindStringSubmatch(section), productionQuery.FindStringSubmatch(section)
 	if block == nil || query == nil {
 		t.Fatal("the README has no commands to decide with")
 	}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		waiting, approval := playbookScene(t, s)
+		waiting, approval := createPlaybookRequest(t, s)
 		steps := strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "ar-abc123", approval)), "\n")
-		outputs := shell(t, s, steps[:4])
+		outputs := runShell(t, s, steps[:4])
 		s.WaitUntilFinalAsVera(t, waiting.ID)
-		outputs = append(outputs, shell(t, s, steps[4:])...)
+		outputs = append(outputs, runShell(t, s, steps[4:])...)
 		for i, want := range [][]string{
 			{approval, `"state": "pending"`},
 			{approval, `"common_name": "foo.example.com"`, `"sans": [`, `"requested_by": "terraform"`},
@@ -87,10 +87,10 @@ func TestPages_Playbook(t *testing.T) {
 	})
 }
 
-var production = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
+var productionQuery = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
 
-// playbookScene is what the commands are about: a request for mc-foo that waits, and a profile that is not gated yet.
-func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approvalID string) {
+// createPlaybookRequest makes the objects of the commands: a waiting request for mc-foo, and a profile without a gate.
+func createPlaybookRequest(t *testing.T, s *servertest.Server) (waiting api.Job, approvalID string) {
 	t.Helper()
 	gated := s.CreateProfileAsOlga(t, true)
 	for _, call := range []struct{ path, body string }{
@@ -99,30 +99,30 @@ func playbookScene(t *testing.T, s *servertest.Server) (waiting api.Job, approva
 			"id": "mc-foo", "profile_id": gated.ID, "common_name": "foo.example.com", "sans": []string{"foo.example.com"}, "csr_pem": servertest.CSR(t),
 		})},
 	} {
-		succeeded[any](t, ask(t, s, "terraform", "POST", call.path, call.body), 201)
+		decodeSuccess[any](t, send(t, s, "terraform", "POST", call.path, call.body), 201)
 	}
-	waiting = succeeded[api.Job](t, ask(t, s, "terraform", "POST", "/api/v1/certificates/mc-foo/renew", ""), 202)
+	waiting = decodeSuccess[api.Job](t, send(t, s, "terraform", "POST", "/api/v1/certificates/mc-foo/renew", ""), 202)
 	return waiting, *waiting.ApprovalID
 }
 
 // The operator's page has every metric.
-func TestPages_EveryMetric(t *testing.T) {
+func TestPages_Operating_HasEveryMetric(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/server/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	described := make(chan *prometheus.Desc, 100)
-	servertest.New(t).App.Registry.Describe(described)
-	close(described)
+	descriptions := make(chan *prometheus.Desc, 100)
+	servertest.New(t).App.Registry.Describe(descriptions)
+	close(descriptions)
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
-	for desc := range described {
+	for desc := range descriptions {
 		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").Match(page) {
 			t.Errorf("the page does not have %s", metric)
 		}
 	}
 }
 
-// page is a Markdown text whose examples are blocks of bash, each followed by a block of what it prints, if it prints.
+// page is a Markdown text. Its examples are blocks of bash. A block of output may follow an example.
 type page struct {
 	parts    []part
 	examples []int // the parts that are examples
@@ -130,12 +130,12 @@ type page struct {
 
 type part struct{ text, output string }
 
-var example = regexp.MustCompile("(?s)```bash\n(.*?)```\n(?:\n```(?:json|text)\n.*?```\n)?")
+var examplePattern = regexp.MustCompile("(?s)```bash\n(.*?)```\n(?:\n```(?:json|text)\n.*?```\n)?")
 
 func readPage(text string) *page {
 	p := &page{}
 	for text != "" {
-		at := example.FindStringSubmatchIndex(text)
+		at := examplePattern.FindStringSubmatchIndex(text)
 		if at == nil {
 			break
 		}
@@ -174,9 +174,8 @@ func (p *page) String() string {
 	return b.String()
 }
 
-// shell runs commands one after the other in one bash, as someone would who has set URL and the keys of four people,
-// and gives what each printed.
-func shell(t *testing.T, s *servertest.Server, commands []string) []string {
+// runShell runs commands in one bash, with URL and the keys of four people, and returns the output of each command.
+func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
 	t.Helper()
 	const end = "==== end of the example ===="
 	script := "set -euo pipefail\n"
@@ -201,49 +200,49 @@ func shell(t *testing.T, s *servertest.Server, commands []string) []string {
 	return outputs[:len(commands)]
 }
 
-// reader makes what is new in every run the same in every run: times count from one day, made ids are numbered.
-type reader struct {
+// normalizer makes output the same in every run: times count from one day, and random ids become numbers.
+type normalizer struct {
 	epoch   time.Time
 	numbers map[string]string // by id
-	made    map[string]int    // by prefix
+	counts  map[string]int    // by prefix
 }
 
 var (
-	instant   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	madeID    = regexp.MustCompile(`\b(ar-|job-|ev-|req-)(?:[0-9a-f]{30}|[a-z2-7]{16})\b`)
-	keyID     = regexp.MustCompile(`"(key_id|id)": "[a-z2-7]{16}"`)
-	digits    = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`)
-	armour    = regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]+-----)(\\n|\n).*?(-----END)`)
-	cursor    = regexp.MustCompile(`after=[\w%-]+`)
-	published = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	instant    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	randomID   = regexp.MustCompile(`\b(ar-|job-|ev-|req-)(?:[0-9a-f]{30}|[a-z2-7]{16})\b`)
+	keyID      = regexp.MustCompile(`"(key_id|id)": "[a-z2-7]{16}"`)
+	digits     = regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`)
+	armour     = regexp.MustCompile(`(?s)(-----BEGIN [A-Z ]+-----)(\\n|\n).*?(-----END)`)
+	cursor     = regexp.MustCompile(`after=[\w%-]+`)
+	exampleDay = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 )
 
-func (r *reader) sees(output string) string {
+func (r *normalizer) normalize(output string) string {
 	output = instant.ReplaceAllStringFunc(output, func(text string) string {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
 			return text
 		}
-		return published.Add(at.Sub(r.epoch).Round(time.Hour)).Format(time.RFC3339)
+		return exampleDay.Add(at.Sub(r.epoch).Round(time.Hour)).Format(time.RFC3339)
 	})
-	output = madeID.ReplaceAllStringFunc(output, r.number)
+	output = randomID.ReplaceAllStringFunc(output, r.number)
 	output = keyID.ReplaceAllString(output, `"$1": "<key id>"`)
 	output = armour.ReplaceAllString(output, "$1$2…$2$3")
 	output = cursor.ReplaceAllString(output, "after=…")
 	return digits.ReplaceAllStringFunc(output, func(hex string) string { return fmt.Sprintf("<%d hex digits>", len(hex)) })
 }
 
-func (r *reader) number(id string) string {
+func (r *normalizer) number(id string) string {
 	if _, seen := r.numbers[id]; !seen {
 		prefix, _, _ := strings.Cut(id, "-")
-		r.made[prefix]++
-		r.numbers[id] = fmt.Sprintf("%s-%d", prefix, r.made[prefix])
+		r.counts[prefix]++
+		r.numbers[id] = fmt.Sprintf("%s-%d", prefix, r.counts[prefix])
 	}
 	return r.numbers[id]
 }
 
-func firstDifference(kept, made string) string {
-	a, b := strings.Split(kept, "\n"), strings.Split(made, "\n")
+func findDifference(stored, generated string) string {
+	a, b := strings.Split(stored, "\n"), strings.Split(generated, "\n")
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			return fmt.Sprintf("line %d\n-%s\n+%s", i+1, a[i], b[i])
@@ -252,14 +251,14 @@ func firstDifference(kept, made string) string {
 	return fmt.Sprintf("%d and %d lines", len(a), len(b))
 }
 
-// routesAnswered are the routes that the server has answered with success, as "METHOD /template".
-func routesAnswered(t *testing.T, s *servertest.Server) []string {
+// listAnsweredRoutes returns the routes that the server answered with success, as "METHOD /template".
+func listAnsweredRoutes(t *testing.T, s *servertest.Server) []string {
 	t.Helper()
 	families, err := s.App.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answered []string
+	var routes []string
 	for _, family := range families {
 		if family.GetName() != "certctl_http_request_duration_seconds" {
 			continue
@@ -270,9 +269,9 @@ func routesAnswered(t *testing.T, s *servertest.Server) []string {
 				labels[pair.GetName()] = pair.GetValue()
 			}
 			if strings.HasPrefix(labels["status"], "2") {
-				answered = append(answered, labels["method"]+" "+labels["route"])
+				routes = append(routes, labels["method"]+" "+labels["route"])
 			}
 		}
 	}
-	return answered
+	return routes
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
-// A principal that asks for previews without end is told to wait; the others go on.
-func TestPreviewLimiter(t *testing.T) {
+// A principal past the limit of previews must wait. Other principals do not.
+func TestPreviewLimiter_RefusesPastTheLimit(t *testing.T) {
 	t.Parallel()
 	s := &server{Services: Services{Server: &web.Server{}}, previews: newPreviewLimiter()}
 	var err error
 	for n := 0; err == nil; n++ {
 		if n > 10*previewsAtOnce {
-			t.Fatal("there is no end")
+			t.Fatal("there is no limit")
 		}
 		if err = s.limitPreviews("greedy"); err != nil && n < previewsAtOnce {
 			t.Errorf("refused after %d", n)
@@ -36,6 +36,6 @@ func TestPreviewLimiter(t *testing.T) {
 	}
 	var p huma.StatusError
 	if !errors.As(answer, &p) || p.GetStatus() != 429 {
-		t.Errorf("it is no 429: %v", answer)
+		t.Errorf("the status is not 429: %v", answer)
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// The main job: a renewal under a gated profile waits, the one who asked cannot approve it, nor can his service,
-// another person can, and what is issued is what he saw.
-func TestStory(t *testing.T) {
+// A renewal under a gated profile waits. Neither the requester nor their service can approve it. Another person can, and the
+// certificate is signed.
+func TestRenewal_IsSignedAfterASecondPersonApproved(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		j := s.RequestOlgasCertificate(t, "alice")
-		for _, same := range []string{"alice", "terraform"} {
-			_, err := s.Client(t, same).ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+		for _, who := range []string{"alice", "terraform"} {
+			_, err := s.Client(t, who).ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
 			servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		}
 		a, err := s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{Note: "as agreed"})
@@ -38,12 +38,12 @@ func TestStory(t *testing.T) {
 		if c.Status != api.CertificateIssued || c.Current.SerialNumber != *done.SerialNumber {
 			t.Fatalf("unexpected certificate: %+v", c)
 		}
-		verify(t, s, c)
+		verifyChain(t, s, c)
 	})
 }
 
-// verify checks the chain as a client would.
-func verify(t *testing.T, s *servertest.Server, c api.Certificate) {
+// verifyChain verifies the chain as a client would.
+func verifyChain(t *testing.T, s *servertest.Server, c api.Certificate) {
 	t.Helper()
 	chain, err := s.Client(t, "vera").GetCertificateChain(context.Background(), c.ID)
 	if err != nil {
