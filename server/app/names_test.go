@@ -25,7 +25,7 @@ import (
 )
 
 // Dashboards and alerts read the metrics by name and label.
-func TestMetrics(t *testing.T) {
+func TestMetrics_KeepTheirNames(t *testing.T) {
 	db, err := store.Open(store.Options{Path: filepath.Join(t.TempDir(), "certctl.db"), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestMetrics(t *testing.T) {
 }
 
 // Clients act on the code and the status of a problem.
-func TestProblems(t *testing.T) {
+func TestProblems_KeepTheirCodes(t *testing.T) {
 	want := map[api.Code]int{
 		"malformed_request":      http.StatusBadRequest,
 		"unauthenticated":        http.StatusUnauthorized,
@@ -119,7 +119,7 @@ func TestProblems(t *testing.T) {
 }
 
 // The provider's variables count as known: the provider and the server may run in one environment.
-func TestVariables(t *testing.T) {
+func TestVariables_KeepTheirNames(t *testing.T) {
 	want := []string{
 		"CERTCTL_API_KEY",
 		"CERTCTL_APPROVAL_BYPASS",
@@ -151,7 +151,7 @@ func TestVariables(t *testing.T) {
 }
 
 // Readers of the audit trail search for these actions. The test collects them from the calls that append an event.
-func TestAuditActions(t *testing.T) {
+func TestAuditActions_KeepTheirNames(t *testing.T) {
 	want := []string{
 		"approval_approved",
 		"approval_bypassed",
@@ -195,7 +195,7 @@ func TestAuditActions(t *testing.T) {
 			return err
 		}
 		ast.Inspect(source, func(n ast.Node) bool {
-			for _, action := range actionsIn(n) {
+			for _, action := range findActions(n) {
 				got[action] = true
 			}
 			return true
@@ -213,25 +213,25 @@ func TestAuditActions(t *testing.T) {
 var actionForm = regexp.MustCompile(`^"([a-z]+(?:_[a-z]+)+)"$`)
 
 // actionsIn returns the actions in a call that appends an event, in the field of an event, or in an assignment.
-func actionsIn(n ast.Node) []string {
+func findActions(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.CallExpr:
 		if name, ok := n.Fun.(*ast.Ident); ok && slices.Contains([]string{"appendAudit", "update"}, name.Name) {
-			return literalActions(n.Args[:min(len(n.Args), 3)])
+			return parseActions(n.Args[:min(len(n.Args), 3)])
 		}
 	case *ast.KeyValueExpr:
 		if name, ok := n.Key.(*ast.Ident); ok && name.Name == "Action" {
-			return literalActions([]ast.Expr{n.Value})
+			return parseActions([]ast.Expr{n.Value})
 		}
 	case *ast.AssignStmt:
 		if name, ok := n.Lhs[0].(*ast.Ident); ok && name.Name == "action" {
-			return literalActions(n.Rhs[:1])
+			return parseActions(n.Rhs[:1])
 		}
 	}
 	return nil
 }
 
-func literalActions(values []ast.Expr) []string {
+func parseActions(values []ast.Expr) []string {
 	var actions []string
 	for _, value := range values {
 		literal, ok := value.(*ast.BasicLit)

@@ -22,47 +22,46 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// statements collects the statements that gorm ran, with their values.
-type statements struct {
+// statementLog collects the statements that gorm runs, with their values.
+type statementLog struct {
 	gormlogger.Interface
 	sql []string
 }
 
-func (s *statements) Trace(_ context.Context, _ time.Time, f func() (string, int64), _ error) {
+func (s *statementLog) Trace(_ context.Context, _ time.Time, f func() (string, int64), _ error) {
 	sql, _ := f()
 	s.sql = append(s.sql, sql)
 }
 
-// Every page of a list costs the same: each list walks an index from the start of the page, and none reads the whole table
-// or sorts it. The count of pending approvals reads no decided row. The test reads the plans of both databases, on
-// PostgreSQL with 20,000 rows of each kind.
-func TestLists_WalkAnIndex(t *testing.T) {
+// Every list reads an index from the beginning of the page, and never reads or sorts a whole table. The count of pending
+// approvals reads no decided approval. The test checks the plans of both databases, with 20,000 rows on PostgreSQL.
+func TestLists_UseAnIndex(t *testing.T) {
 	deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 	approvals := newApprovals()
 	pending := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
 	lists := map[string]func(tx *store.Tx, page store.Page) error{
 		"approvals": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{}, order(page), page)
+			_, err := approval.List(tx, approval.Filter{}, orderOf(page), page)
 			return err
 		},
 		"approvals by state": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, pending, order(page), page)
+			_, err := approval.List(tx, pending, orderOf(page), page)
 			return err
 		},
 		"approvals by profile": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{ProfileID: "p-7"}, order(page), page)
+			_, err := approval.List(tx, approval.Filter{ProfileID: "p-7"}, orderOf(page), page)
 			return err
 		},
 		"approvals by certificate": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{CertificateUID: "u77"}, order(page), page)
+			_, err := approval.List(tx, approval.Filter{CertificateUID: "u77"}, orderOf(page), page)
 			return err
 		},
 		"approvals by requester": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{RequestedBy: "alice"}, order(page), page)
+			_, err := approval.List(tx, approval.Filter{RequestedBy: "alice"}, orderOf(page), page)
 			return err
 		},
 		"approvals by decider": func(tx *store.Tx, page store.Page) error {
-			_, err := approval.List(tx, approval.Filter{DecidedBy: "bob"}, order(page), page)
+			_, err := approval.List(tx, approval.Filter{DecidedBy: "bob"}, orderOf(page), page)
 			return err
 		},
 		"approvals by expiry": func(tx *store.Tx, page store.Page) error {
@@ -113,12 +112,12 @@ func TestLists_WalkAnIndex(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		rows := 20_000
 		if s.Store.IsSQLite() {
-			rows = 5_000 // its plans do not depend on the number, and pure Go under the race detector is slow
+			rows = 5_000 // SQLite's plans do not depend on the number, and the race detector makes SQLite slow
 		}
-		fill(t, s, rows, rows)
+		fillDatabase(t, s, rows, rows)
 		for name, list := range lists {
 			for _, page := range []store.Page{{Limit: 51}, {Limit: 51, After: deep}, {Limit: 51, After: deep, Newest: true}} {
-				if plan := explain(t, s, list, page); strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") ||
+				if plan := explainList(t, s, list, page); strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") ||
 					strings.Contains(plan, "TEMP B-TREE") || !strings.Contains(strings.ToUpper(plan), "INDEX") {
 					t.Errorf("%s, %+v:\n%s", name, page, plan)
 				}
@@ -127,32 +126,32 @@ func TestLists_WalkAnIndex(t *testing.T) {
 	}, servertest.NoWorkers(), servertest.WithoutInvariants())
 }
 
-func order(page store.Page) api.ApprovalOrder {
+func orderOf(page store.Page) api.ApprovalOrder {
 	if page.Newest {
 		return api.ApprovalsNewestFirst
 	}
 	return api.ApprovalsOldestFirst
 }
 
-func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page) error, page store.Page) string {
+func explainList(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page) error, page store.Page) string {
 	t.Helper()
 	var lines []string
 	err := s.Store.Read(context.Background(), func(tx *store.Tx) error {
-		ran := &statements{Interface: gormlogger.Discard}
-		plain := tx.DB
-		tx.DB = plain.Session(&gorm.Session{Logger: ran})
+		log := &statementLog{Interface: gormlogger.Discard}
+		db := tx.DB
+		tx.DB = db.Session(&gorm.Session{Logger: log})
 		if err := list(tx, page); err != nil {
 			return err
 		}
 		if s.Store.IsSQLite() {
 			var steps []struct{ Detail string }
-			err := plain.Raw("EXPLAIN QUERY PLAN " + ran.sql[0]).Scan(&steps).Error
+			err := db.Raw("EXPLAIN QUERY PLAN " + log.sql[0]).Scan(&steps).Error
 			for _, step := range steps {
 				lines = append(lines, step.Detail)
 			}
 			return err
 		}
-		return plain.Raw("EXPLAIN " + ran.sql[0]).Scan(&lines).Error
+		return db.Raw("EXPLAIN " + log.sql[0]).Scan(&lines).Error
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -160,14 +159,14 @@ func explain(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page
 	return strings.Join(lines, "\n")
 }
 
-// fill inserts rows without the server: certificates with a waiting job each, approvals, and audit events. One approval in
-// fifty is pending. The rows need not be consistent.
-func fill(t testing.TB, s *servertest.Server, certificates, approvals int) {
+// fillDatabase inserts rows past the server: certificates, each with a job that awaits its approval, approvals, one in fifty
+// of them pending, and as many audit events. The rows need not agree.
+func fillDatabase(t testing.TB, s *servertest.Server, certificates, approvals int) {
 	t.Helper()
 	fillPending(t, s, certificates, approvals, "i % 50 = 0")
 }
 
-// fillPending is fill with a condition on the number i of an approval. If it holds, the approval is pending.
+// fillPending is fillDatabase with a condition for the pending approvals. i is the number of an approval.
 func fillPending(t testing.TB, s *servertest.Server, certificates, approvals int, pending string) {
 	t.Helper()
 	numbers, at := "generate_series(1, COUNT) AS g(i)", "timestamptz '2026-01-01' + i * interval '1 second'"

@@ -20,33 +20,33 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// prepared is a statement as the program prepares it, with the values of one call.
-type prepared struct {
+// preparedStatement is a statement as the program prepares it, with the values of one call.
+type preparedStatement struct {
 	sql  string
 	vars []any
 }
 
 // recorder collects the statements that gorm runs.
 type recorder struct {
-	mu  sync.Mutex
-	ran []prepared
+	mu         sync.Mutex
+	statements []preparedStatement
 }
 
-// record makes a recorder of the statements of a server. Call record while the server is idle.
-func record(t *testing.T, s *servertest.Server) *recorder {
+// recordStatements records the statements of a server from now on. Call it while the server is idle.
+func recordStatements(t *testing.T, s *servertest.Server) *recorder {
 	t.Helper()
 	r := &recorder{}
-	note := func(db *gorm.DB) {
+	appendStatement := func(db *gorm.DB) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.ran = append(r.ran, prepared{db.Statement.SQL.String(), slices.Clone(db.Statement.Vars)})
+		r.statements = append(r.statements, preparedStatement{db.Statement.SQL.String(), slices.Clone(db.Statement.Vars)})
 	}
 	err := s.Store.Read(context.Background(), func(tx *store.Tx) error {
 		callbacks := tx.DB.Callback()
-		if err := callbacks.Query().After("gorm:query").Register("test:query", note); err != nil {
+		if err := callbacks.Query().After("gorm:query").Register("test:query", appendStatement); err != nil {
 			return err
 		}
-		return callbacks.Row().After("gorm:row").Register("test:row", note)
+		return callbacks.Row().After("gorm:row").Register("test:row", appendStatement)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -54,23 +54,23 @@ func record(t *testing.T, s *servertest.Server) *recorder {
 	return r
 }
 
-// statements returns the recorded statements, each text once.
-func (r *recorder) statements() []prepared {
+// listDistinct returns the recorded statements, each text once.
+func (r *recorder) listDistinct() []preparedStatement {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen := map[string]bool{}
-	var distinct []prepared
-	for _, p := range r.ran {
-		if !seen[p.sql] {
-			seen[p.sql] = true
+	found := map[string]bool{}
+	var distinct []preparedStatement
+	for _, p := range r.statements {
+		if !found[p.sql] {
+			found[p.sql] = true
 			distinct = append(distinct, p)
 		}
 	}
 	return distinct
 }
 
-// literal returns a value as an argument of EXECUTE.
-func literal(v any) string {
+// formatLiteral returns a value as an argument of EXECUTE.
+func formatLiteral(v any) string {
 	switch v := v.(type) {
 	case int, int64, bool:
 		return fmt.Sprint(v)
@@ -83,16 +83,16 @@ func literal(v any) string {
 	}
 }
 
-// planModes are the two ways to plan a prepared statement. PostgreSQL chooses one of them after five calls.
+// planModes are the two ways to plan a prepared statement. After five calls PostgreSQL chooses between them.
 var planModes = []string{"force_generic_plan", "force_custom_plan"}
 
-// explainPrepared returns PostgreSQL's plan of a prepared statement. It runs nothing.
-func explainPrepared(t *testing.T, conn *pgx.Conn, p prepared, mode string) string {
+// explainPrepared returns PostgreSQL's plan of a prepared statement. It does not run the statement.
+func explainPrepared(t *testing.T, conn *pgx.Conn, p preparedStatement, mode string) string {
 	t.Helper()
 	ctx := context.Background()
 	args := make([]string, len(p.vars))
 	for i, v := range p.vars {
-		args[i] = literal(v)
+		args[i] = formatLiteral(v)
 	}
 	call := "EXECUTE explained"
 	if len(args) > 0 {
@@ -137,9 +137,9 @@ func connect(t *testing.T, s *servertest.Server, notice func(*pgconn.Notice)) *p
 	return conn
 }
 
-// The list and the count of pending approvals read no decided row. This holds for the prepared statements of the program
-// in both plan modes, whether most requests wait or most are decided.
-func TestPendingApprovals_Plan(t *testing.T) {
+// The list and the count of pending approvals read no decided row, with the program's prepared statements and in both plan
+// modes, whether most requests wait or most are decided.
+func TestPendingApprovals_ReadNoDecidedRow(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)
 	for name, pending := range map[string]string{"mostly decided": "i % 50 = 0", "mostly pending": "i % 50 <> 0"} {
@@ -147,7 +147,7 @@ func TestPendingApprovals_Plan(t *testing.T) {
 			t.Parallel()
 			s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.WithoutInvariants())
 			fillPending(t, s, 100, 100_000, pending)
-			r := record(t, s)
+			r := recordStatements(t, s)
 			waiting := approval.Filter{States: []api.ApprovalState{api.ApprovalPending}}
 			deep := store.Cursor{At: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), ID: "m"}
 			err := s.Store.Read(t.Context(), func(tx *store.Tx) error {
@@ -168,7 +168,7 @@ func TestPendingApprovals_Plan(t *testing.T) {
 				t.Fatal(err)
 			}
 			conn := connect(t, s, nil)
-			statements := r.statements()
+			statements := r.listDistinct()
 			if len(statements) < 6 {
 				t.Fatalf("recorded %d statements", len(statements))
 			}
@@ -176,7 +176,7 @@ func TestPendingApprovals_Plan(t *testing.T) {
 				for _, mode := range planModes {
 					plan := explainPrepared(t, conn, statement, mode)
 					if name == "mostly pending" && strings.Contains(statement.sql, "count(*)") {
-						continue // which reads nearly all rows however it is done
+						continue // the count reads nearly all rows in any plan
 					}
 					if !strings.Contains(plan, "approvals_pending") || strings.Contains(plan, "Sort") {
 						t.Errorf("%s, %s:\n%s", mode, statement.sql, plan)
@@ -190,12 +190,12 @@ func TestPendingApprovals_Plan(t *testing.T) {
 // byID is a statement that changes one approval or job.
 var byID = regexp.MustCompile(`(?s)^UPDATE (approvals|jobs) .*WHERE id = `)
 
-// byPrimaryKey is the plan by which such a statement, or a trigger, must find its row.
+// byPrimaryKey matches the scan that finds such a row.
 var byPrimaryKey = regexp.MustCompile(`Index Scan using (approvals|jobs)_pkey on (approvals|jobs)( [aj])?  `)
 
-// A decision, a step of a job and their triggers look up one row by its primary key. The statistics know no pending
-// approval and no open job. So the index of a state looks cheaper to the planner, although it holds many rows now.
-func TestByID_StaleStatistics(t *testing.T) {
+// A decision, a step of a job and their triggers find one row by its primary key. The statistics know no pending approval
+// and no open job, so the planner finds the index of a state cheaper, and would read all rows with the state.
+func TestByID_UsesThePrimaryKeyWithStaleStatistics(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)
 	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.WithoutInvariants())
@@ -204,7 +204,7 @@ func TestByID_StaleStatistics(t *testing.T) {
 	}
 	fillPending(t, s, 10_000, 10_000, "false")
 	rejected, approved, waiting := s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice"), s.RequestOlgasCertificate(t, "alice")
-	r := record(t, s)
+	r := recordStatements(t, s)
 	if _, err := s.Client(t, "bob").RejectApproval(t.Context(), *rejected.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
@@ -220,20 +220,20 @@ func TestByID_StaleStatistics(t *testing.T) {
 
 	var plans strings.Builder
 	conn := connect(t, s, func(n *pgconn.Notice) { plans.WriteString(n.Message) })
-	explained := 0
-	for _, statement := range r.statements() {
+	count := 0
+	for _, statement := range r.listDistinct() {
 		if !byID.MatchString(statement.sql) {
 			continue
 		}
-		explained++
+		count++
 		for _, mode := range planModes {
 			if plan := explainPrepared(t, conn, statement, mode); !byPrimaryKey.MatchString(plan) {
 				t.Errorf("%s, %s:\n%s", mode, statement.sql, plan)
 			}
 		}
 	}
-	if explained < 7 { // reject, cancel, approve, release, claim, hold, complete
-		t.Errorf("%d statements were explained", explained)
+	if count < 7 { // reject, cancel, approve, release, claim, hold, complete
+		t.Errorf("%d statements were explained", count)
 	}
 
 	for _, setting := range []string{
@@ -251,20 +251,20 @@ func TestByID_StaleStatistics(t *testing.T) {
 	} {
 		plans.Reset()
 		if _, err := conn.Exec(t.Context(), statement, waiting.ID); err == nil {
-			t.Errorf("%s lets it pass", trigger)
+			t.Errorf("%s accepts the statement", trigger)
 		}
-		looksUp := 0
+		scans := 0
 		for line := range strings.Lines(plans.String()) {
 			if !strings.Contains(line, " Scan ") || strings.Contains(line, "Result") {
 				continue
 			}
-			looksUp++
+			scans++
 			if !byPrimaryKey.MatchString(line) {
 				t.Errorf("%s: %s", trigger, plans.String())
 			}
 		}
-		if looksUp == 0 {
-			t.Errorf("%s looks nothing up: %q", trigger, plans.String())
+		if scans == 0 {
+			t.Errorf("%s scans nothing: %q", trigger, plans.String())
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Reads of one statement, over HTTP on PostgreSQL.
+// BenchmarkReads measures reads of one statement, over HTTP on PostgreSQL.
 //
 //	CGO_ENABLED=0 scripts/with-postgres go test ./server/app -run '^$' -bench Reads
 func BenchmarkReads(b *testing.B) {

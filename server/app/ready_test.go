@@ -16,10 +16,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// A server is ready if it can write: the schema is not older than the program, the clocks agree, and the database is not
-// read-only. The answer tells the operator what to repair. After the repair the server is ready again. Package faults
-// tests a missing database.
-func TestReady(t *testing.T) {
+// A server is ready while it can write: its schema is not old, its clock is the database's, and the database is not
+// read-only. The answer says what to fix. Package faults tests a server without a database.
+func TestReady_FollowsTheDatabase(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
@@ -29,10 +28,10 @@ func TestReady(t *testing.T) {
 			version := 0
 			s.Query(t, &version, "SELECT max(version_id) FROM goose_db_version")
 			for _, step := range []struct {
-				what     string
+				name     string
 				change   func()
-				says     string // nothing when it is ready
-				postgres bool   // only there
+				text     string // empty if the server is ready
+				postgres bool   // whether only PostgreSQL has this step
 			}{
 				{"a new server", func() {}, "", false},
 				{"an older schema", func() { s.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", version) }, "the schema has version", false},
@@ -51,27 +50,27 @@ func TestReady(t *testing.T) {
 				step.change()
 				log.reset()
 				servertest.WaitUntil(t, func() error {
-					if err := readyAnswer(s.URL, step.says); err != nil {
-						return fmt.Errorf("%s: %w", step.what, err)
+					if err := checkReadyAnswer(s.URL, step.text); err != nil {
+						return fmt.Errorf("%s: %w", step.name, err)
 					}
 					return nil
 				})
-				if !strings.Contains(log.String(), step.says) {
-					t.Errorf("%s: the log does not say %q: %s", step.what, step.says, log)
+				if !strings.Contains(log.String(), step.text) {
+					t.Errorf("%s: the log does not say %q: %s", step.name, step.text, log)
 				}
 			}
 		})
 	}
 }
 
-// readyAnswer fails unless /readyz says this; nothing when it is ready.
-func readyAnswer(url, says string) error {
+// checkReadyAnswer returns an error unless /readyz answers with the text; without a text the server must be ready.
+func checkReadyAnswer(url, text string) error {
 	resp, err := http.Get(url + "/readyz")
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if says == "" {
+	if text == "" {
 		if resp.StatusCode != http.StatusOK {
 			return fmt.Errorf("not ready: %d", resp.StatusCode)
 		}
@@ -82,13 +81,13 @@ func readyAnswer(url, says string) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusServiceUnavailable || problem.Code() != api.CodeUnavailable || resp.Header.Get("Retry-After") == "" ||
-		!strings.Contains(problem.Detail, says) {
-		return fmt.Errorf("%d %v %q, want %q", resp.StatusCode, resp.Header, problem.Detail, says)
+		!strings.Contains(problem.Detail, text) {
+		return fmt.Errorf("%d %v %q, want %q", resp.StatusCode, resp.Header, problem.Detail, text)
 	}
 	return nil
 }
 
-// makeReadOnly makes a database read-only for new connections, and ends the others.
+// makeReadOnly makes a database read-only for new connections, as a standby is, and ends the open ones.
 func makeReadOnly(t *testing.T, url string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

@@ -16,16 +16,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Costs that must stay bounded, over HTTP on PostgreSQL, with a million approvals and 100,000 certificates. 20,000
-// approvals are pending, and every certificate is due and waits. Compare with "empty".
+// BenchmarkScale measures calls that must stay bounded, over HTTP on PostgreSQL. There are a million approvals, of which
+// 20,000 are pending, and 100,000 certificates that are due and await an approval. Compare with "empty".
 //
 //	CGO_ENABLED=0 scripts/with-postgres go test ./server/app -run '^$' -bench Scale
 func BenchmarkScale(b *testing.B) {
 	for name, rows := range map[string]struct{ certificates, approvals int }{"empty": {100, 100}, "full": {100_000, 1_000_000}} {
 		b.Run(name, func(b *testing.B) {
 			s := servertest.NewPostgres(b, servertest.NoWorkers(), servertest.WithoutInvariants())
-			fill(b, s, rows.certificates, rows.approvals)
-			vacuum(b, s)
+			fillDatabase(b, s, rows.certificates, rows.approvals)
+			vacuumDatabase(b, s)
 			ctx, vera := context.Background(), s.Client(b, "vera")
 			metrics := promhttp.HandlerFor(s.App.Registry, promhttp.HandlerOpts{})
 			firstOf := func(state api.ApprovalState) func() error {
@@ -77,8 +77,8 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
-// vacuum vacuums the tables, as autovacuum does after some time.
-func vacuum(b *testing.B, s *servertest.Server) {
+// vacuumDatabase runs VACUUM ANALYZE, as autovacuum does after some time.
+func vacuumDatabase(b *testing.B, s *servertest.Server) {
 	b.Helper()
 	db, err := sql.Open("pgx", s.Database().URL)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// If a step fails or panics, the error is logged and the other steps still run.
-func TestStep(t *testing.T) {
+// A step that fails or panics is logged and stops no other step.
+func TestStep_StopsNoOtherStep(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		run  func(context.Context) error

@@ -16,12 +16,12 @@ import (
 )
 
 // The status of a certificate follows its newest request. After the first leaf it stays issued.
-func TestStatus(t *testing.T) {
+func TestStatus_FollowsTheNewestRequest(t *testing.T) {
 	ctx := context.Background()
 	cases := map[string]struct {
-		happen  func(t *testing.T, s *servertest.Server, j api.Job)
-		without api.CertificateStatus // a leaf
-		with    api.CertificateStatus
+		change  func(t *testing.T, s *servertest.Server, j api.Job)
+		without api.CertificateStatus // before the first leaf
+		with    api.CertificateStatus // after it
 		state   api.ApprovalState
 	}{
 		"waiting": {func(*testing.T, *servertest.Server, api.Job) {}, api.CertificateAwaitingApproval, api.CertificateAwaitingApproval, api.ApprovalPending},
@@ -49,18 +49,18 @@ func TestStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				j := s.RequestOlgasCertificate(t, "alice")
-				c.happen(t, s, j)
-				check(t, s, j, c.without, c.state)
+				c.change(t, s, j)
+				checkStatus(t, s, j, c.without, c.state)
 
-				issued := s.RequestOlgasCertificate(t, "alice")
-				approve(t, s, issued)
+				first := s.RequestOlgasCertificate(t, "alice")
+				approve(t, s, first)
 				s.Drain(t)
-				again, err := s.Client(t, "alice").RenewCertificate(ctx, issued.CertificateID, api.Renew{})
+				again, err := s.Client(t, "alice").RenewCertificate(ctx, first.CertificateID, api.Renew{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.happen(t, s, again)
-				check(t, s, again, c.with, c.state)
+				c.change(t, s, again)
+				checkStatus(t, s, again, c.with, c.state)
 			}, servertest.NoWorkers())
 		})
 	}
@@ -73,7 +73,7 @@ func approve(t *testing.T, s *servertest.Server, j api.Job) {
 	}
 }
 
-func check(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateStatus, state api.ApprovalState) {
+func checkStatus(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateStatus, state api.ApprovalState) {
 	t.Helper()
 	c, err := s.Client(t, "vera").GetCertificate(context.Background(), j.CertificateID)
 	if err != nil {
@@ -86,7 +86,7 @@ func check(t *testing.T, s *servertest.Server, j api.Job, want api.CertificateSt
 }
 
 // While a worker has the job, names and key cannot change. Other fields can.
-func TestReplace_WhileAJobIsReady(t *testing.T) {
+func TestReplace_RefusesNewNamesWhileAJobIsReady(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		j := s.RequestOlgasCertificate(t, "alice")
@@ -142,9 +142,9 @@ func TestCreate_RefusesAWeakKey(t *testing.T) {
 		spec.SANs, spec.ProfileID = []string{"www.example.com"}, s.CreateProfileAsOlga(t, true).ID
 		spec.CSRPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 		_, err := s.Client(t, "olga").CreateCertificate(context.Background(), api.CreateCertificate{CertificateSpec: spec})
-		refused := servertest.RequireProblem(t, err, api.CodeInvalidRequest)
-		if len(refused.Errors) != 1 || refused.Errors[0].Pointer != "/csr_pem" || !strings.Contains(refused.Errors[0].Detail, "small factor") {
-			t.Errorf("the faults are %+v", refused.Errors)
+		problem := servertest.RequireProblem(t, err, api.CodeInvalidRequest)
+		if len(problem.Errors) != 1 || problem.Errors[0].Pointer != "/csr_pem" || !strings.Contains(problem.Errors[0].Detail, "small factor") {
+			t.Errorf("the faults are %+v", problem.Errors)
 		}
 	}, servertest.NoWorkers())
 }

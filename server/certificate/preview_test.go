@@ -13,7 +13,7 @@ import (
 
 // A preview says what the write would do, with and without issuance, and the write then does it. The preview stores
 // nothing.
-func TestPreview(t *testing.T) {
+func TestPreview_HasTheOutcomeOfTheWrite(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga, vera := context.Background(), s.Client(t, "olga"), s.Client(t, "vera")
 		gated, open := s.CreateProfileAsOlga(t, true), s.CreateProfileAsOlga(t, false)
@@ -27,7 +27,7 @@ func TestPreview(t *testing.T) {
 			change(&in)
 			return in
 		}
-		created := func(profileID string) api.CreateCertificate {
+		newBody := func(profileID string) api.CreateCertificate {
 			return with(stored, func(c *api.CreateCertificate) { c.ID, c.ProfileID = "", profileID })
 		}
 		unchanged := func(*api.CreateCertificate) {}
@@ -41,20 +41,20 @@ func TestPreview(t *testing.T) {
 			code     api.Code
 			changes  []string
 		}{
-			"create":                    {created(gated.ID), nil, api.CertificateCreates, api.IssuanceNone, "", allFields},
-			"create and issue, gated":   {created(gated.ID), []client.IssueOption{issue}, api.CertificateCreates, api.IssuanceWaits, "", allFields},
-			"create and issue, ungated": {created(open.ID), []client.IssueOption{issue}, api.CertificateCreates, api.IssuanceSigns, "", allFields},
+			"create":                    {newBody(gated.ID), nil, api.CertificateCreates, api.IssuanceNone, "", allFields},
+			"create and issue, gated":   {newBody(gated.ID), []client.IssueOption{issue}, api.CertificateCreates, api.IssuanceWaits, "", allFields},
+			"create and issue, ungated": {newBody(open.ID), []client.IssueOption{issue}, api.CertificateCreates, api.IssuanceSigns, "", allFields},
 			"forbidden name": {
 				with(stored, func(c *api.CreateCertificate) { c.ID, c.SANs = "", []string{"example.org"} }), nil,
 				api.CertificateRefused, api.IssuanceNone, api.CodeInvalidRequest, allFields,
 			},
-			"malformed id":              {with(stored, func(c *api.CreateCertificate) { c.ID = "MC-1" }), nil, api.CertificateRefused, api.IssuanceNone, api.CodeInvalidRequest, allFields},
-			"same content":              {with(stored, unchanged), nil, api.CertificateNone, api.IssuanceNone, "", nil},
-			"same content and issue":    {with(stored, unchanged), []client.IssueOption{issue}, api.CertificateNone, api.IssuanceWaits, "", nil},
-			"new names":                 {with(stored, newNames), nil, api.CertificateUpdates, api.IssuanceNone, "", []string{"/sans"}},
-			"another profile":           {with(stored, func(c *api.CreateCertificate) { c.ProfileID = open.ID }), nil, api.CertificateRefused, api.IssuanceNone, api.CodeInvalidRequest, []string{"/profile_id"}},
-			"issue while one waits":     {with(waiting, unchanged), []client.IssueOption{issue}, api.CertificateRefused, api.IssuanceNone, api.CodeJobAlreadyOpen, nil},
-			"new names cancel and wait": {with(waiting, newNames), []client.IssueOption{issue}, api.CertificateUpdates, api.IssuanceWaits, "", []string{"/sans"}},
+			"malformed id":                {with(stored, func(c *api.CreateCertificate) { c.ID = "MC-1" }), nil, api.CertificateRefused, api.IssuanceNone, api.CodeInvalidRequest, allFields},
+			"same content":                {with(stored, unchanged), nil, api.CertificateNone, api.IssuanceNone, "", nil},
+			"same content and issue":      {with(stored, unchanged), []client.IssueOption{issue}, api.CertificateNone, api.IssuanceWaits, "", nil},
+			"new names":                   {with(stored, newNames), nil, api.CertificateUpdates, api.IssuanceNone, "", []string{"/sans"}},
+			"another profile":             {with(stored, func(c *api.CreateCertificate) { c.ProfileID = open.ID }), nil, api.CertificateRefused, api.IssuanceNone, api.CodeInvalidRequest, []string{"/profile_id"}},
+			"issue while a request waits": {with(waiting, unchanged), []client.IssueOption{issue}, api.CertificateRefused, api.IssuanceNone, api.CodeJobAlreadyOpen, nil},
+			"new names cancel and wait":   {with(waiting, newNames), []client.IssueOption{issue}, api.CertificateUpdates, api.IssuanceWaits, "", []string{"/sans"}},
 		} {
 			before := countRows(t, s)
 			preview, err := vera.PreviewCertificate(ctx, c.body, c.opts...)
@@ -62,7 +62,7 @@ func TestPreview(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			if preview.Outcome != c.outcome || preview.Issuance != c.issuance || code(preview.Problem) != c.code {
+			if preview.Outcome != c.outcome || preview.Issuance != c.issuance || codeOf(preview.Problem) != c.code {
 				t.Errorf("%s: %s, %s, %v", name, preview.Outcome, preview.Issuance, preview.Problem)
 			}
 			var changes []string
@@ -79,7 +79,7 @@ func TestPreview(t *testing.T) {
 				t.Errorf("%s stored something: %s", name, diff)
 			}
 		}
-		// What was previewed last happens.
+		// The write does what its preview said.
 		if _, err := olga.ReplaceCertificate(ctx, waiting.ID, with(waiting, newNames).CertificateSpec, issue); err != nil {
 			t.Error(err)
 		}
@@ -88,14 +88,14 @@ func TestPreview(t *testing.T) {
 
 var allFields = []string{"/auto_renew", "/common_name", "/csr_pem", "/labels", "/profile_id", "/renew_before_seconds", "/sans"}
 
-func code(p *api.Problem) api.Code {
+func codeOf(p *api.Problem) api.Code {
 	if p == nil {
 		return ""
 	}
 	return p.Code()
 }
 
-// countRows counts what a write would leave behind.
+// countRows counts the rows of every table that a write changes.
 func countRows(t *testing.T, s *servertest.Server) map[string]int {
 	t.Helper()
 	counts := map[string]int{}

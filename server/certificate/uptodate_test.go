@@ -20,7 +20,7 @@ import (
 )
 
 // A leaf is up to date as long as the same names, key, signed rules and issuer would be signed now.
-func TestUpToDate(t *testing.T) {
+func TestUpToDate_ComparesWhatWouldBeSigned(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +54,13 @@ func TestUpToDate(t *testing.T) {
 		}
 	}
 	cases := map[string]struct {
-		happen func(*testing.T, *servertest.Server, api.Certificate)
+		change func(*testing.T, *servertest.Server, api.Certificate)
 		want   bool
 	}{
 		"nothing":         {func(*testing.T, *servertest.Server, api.Certificate) {}, true},
 		"labels":          {certificate(func(c *api.CertificateSpec) { c.Labels = map[string]string{"team": "web"} }), true},
 		"order of names":  {certificate(func(c *api.CertificateSpec) { c.SANs[0], c.SANs[1] = c.SANs[1], c.SANs[0] }), true},
-		"another request": {certificate(func(c *api.CertificateSpec) { c.CSRPEM = requestFor(t, key) }), true},
+		"another request": {certificate(func(c *api.CertificateSpec) { c.CSRPEM = newCSR(t, key) }), true},
 		"common name":     {certificate(func(c *api.CertificateSpec) { c.CommonName = "" }), false},
 		"names":           {certificate(func(c *api.CertificateSpec) { c.SANs = append(c.SANs, "more.example.com") }), false},
 		"key":             {certificate(func(c *api.CertificateSpec) { c.CSRPEM = servertest.CSR(t) }), false},
@@ -87,7 +87,7 @@ func TestUpToDate(t *testing.T) {
 			servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 				spec := api.DefaultCertificateSpec()
 				spec.CommonName, spec.SANs = "www.example.com", []string{"www.example.com", "shop.example.com"}
-				spec.ProfileID, spec.CSRPEM = s.CreateProfileAsOlga(t, false).ID, requestFor(t, key)
+				spec.ProfileID, spec.CSRPEM = s.CreateProfileAsOlga(t, false).ID, newCSR(t, key)
 				created, err := olga(t, s).CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: spec})
 				if err != nil {
 					t.Fatal(err)
@@ -101,7 +101,7 @@ func TestUpToDate(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.happen(t, s, issued)
+				c.change(t, s, issued)
 				after, err := olga(t, s).GetCertificate(t.Context(), created.ID)
 				if err != nil {
 					t.Fatal(err)
@@ -114,8 +114,8 @@ func TestUpToDate(t *testing.T) {
 	}
 }
 
-// requestFor makes a new certificate request with a key.
-func requestFor(t *testing.T, key *ecdsa.PrivateKey) string {
+// newCSR makes a CSR with a key.
+func newCSR(t *testing.T, key *ecdsa.PrivateKey) string {
 	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
@@ -125,31 +125,31 @@ func requestFor(t *testing.T, key *ecdsa.PrivateKey) string {
 }
 
 // A list takes as many statements for many certificates as for one.
-func TestList_ConstantStatements(t *testing.T) {
+func TestList_TakesConstantStatements(t *testing.T) {
 	t.Parallel()
 	var count atomic.Int64
 	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.Trace(func(string) { count.Add(1) }))
 	profileID := s.CreateProfileAsOlga(t, false).ID
-	statements := func(certificates int) int64 {
-		for range certificates {
+	countStatements := func(n int) int64 {
+		for range n {
 			if _, err := s.Client(t, "olga").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, profileID).ID, api.Renew{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		s.Drain(t)
 		vera, before := s.Client(t, "vera"), count.Load()
-		listed, err := client.Collect(vera.ListCertificates(t.Context(), client.ListCertificatesOptions{}))
+		certificates, err := client.Collect(vera.ListCertificates(t.Context(), client.ListCertificatesOptions{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range listed {
+		for _, c := range certificates {
 			if !c.UpToDate {
 				t.Errorf("%s is not up to date", c.ID)
 			}
 		}
 		return count.Load() - before
 	}
-	if one, many := statements(1), statements(9); one == 0 || many != one {
+	if one, many := countStatements(1), countStatements(9); one == 0 || many != one {
 		t.Errorf("%d statements for one certificate, %d for ten", one, many)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // A caller who was disabled, or whose key was revoked, is refused within five seconds, in spite of the cache. A service
 // of a disabled owner is refused too. A key expires at once.
-func TestAuthenticate_ForgetsWithinFiveSeconds(t *testing.T) {
+func TestAuthenticate_RefusesWithinFiveSeconds(t *testing.T) {
 	changes := map[string]struct {
 		who    string
 		change func(t *testing.T, s *servertest.Server, key string)

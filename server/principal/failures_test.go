@@ -37,19 +37,19 @@ func (c *transactions) reset() {
 	c.most, c.statement = c.open, 0
 }
 
-func (c *transactions) seen() (most, statements int) {
+func (c *transactions) read() (most, statements int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.most, c.statement
 }
 
 // An address that tries keys cannot take all connections of the database. A valid key is accepted meanwhile.
-func TestAuthenticate_FailuresCostLittle(t *testing.T) {
+func TestAuthenticate_LimitsFailures(t *testing.T) {
 	t.Parallel()
 	var count transactions
 	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.Trace(count.trace))
 	ctx := context.Background()
-	good := s.Client(t, "vera") // its key is not cached yet
+	valid := s.Client(t, "vera") // the key is not cached yet
 	try := func(key string) error {
 		c, err := client.New(s.URL, key, client.WithRetries(0))
 		if err != nil {
@@ -63,7 +63,7 @@ func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 	for _, noKey := range []string{"x", "ctl_short_secret", strings.Repeat("a", 2000), "ctl_" + strings.Repeat("A", 16) + "_" + strings.Repeat("b", 43)} {
 		servertest.RequireProblem(t, try(noKey), api.CodeUnauthenticated)
 	}
-	if _, statements := count.seen(); statements != 0 {
+	if _, statements := count.read(); statements != 0 {
 		t.Errorf("malformed keys cost %d statements", statements)
 	}
 
@@ -82,11 +82,11 @@ func TestAuthenticate_FailuresCostLittle(t *testing.T) {
 			}
 		})
 	}
-	if _, err := good.GetMe(ctx); err != nil {
+	if _, err := valid.GetMe(ctx); err != nil {
 		t.Errorf("a valid key: %v", err)
 	}
 	trying.Wait()
-	if most, statements := count.seen(); most > 2 || statements == 0 {
+	if most, statements := count.read(); most > 2 || statements == 0 {
 		t.Errorf("%d transactions at once, %d statements", most, statements)
 	}
 }

@@ -13,34 +13,34 @@ import (
 )
 
 // After a change of owner the former owner's keys fail, and no request of theirs waits.
-func TestChangeOwner(t *testing.T) {
+func TestChangeOwner_RevokesKeysAndCancelsRequests(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		former := s.Client(t, "terraform")
-		asked := s.RequestOlgasCertificate(t, "terraform")
-		done := s.ChangeOwner(t, "terraform", "bob")
-		if len(done.RevokedKeys) != 1 || len(done.CancelledRequests) != 1 || done.CancelledRequests[0] != *asked.ApprovalID {
-			t.Errorf("it did %+v", done)
+		j := s.RequestOlgasCertificate(t, "terraform")
+		effects := s.ChangeOwner(t, "terraform", "bob")
+		if len(effects.RevokedKeys) != 1 || len(effects.CancelledRequests) != 1 || effects.CancelledRequests[0] != *j.ApprovalID {
+			t.Errorf("the effects are %+v", effects)
 		}
-		_, err := former.RenewCertificate(ctx, asked.CertificateID, api.Renew{})
+		_, err := former.RenewCertificate(ctx, j.CertificateID, api.Renew{})
 		servertest.RequireProblem(t, err, api.CodeUnauthenticated)
-		_, err = s.Client(t, "alice").ApproveApproval(ctx, *asked.ApprovalID, api.Decision{})
+		_, err = s.Client(t, "alice").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeAlreadyDecided)
 		checkEvents(t, s, "terraform", "principal_owner_changed", "principal_created")
-		checkEvents(t, s, done.RevokedKeys[0], "key_revoked", "key_created")
+		checkEvents(t, s, effects.RevokedKeys[0], "key_revoked", "key_created")
 
-		again := newClient(t, s, "terraform")
-		j, err := again.RenewCertificate(ctx, asked.CertificateID, api.Renew{})
-		if err != nil || j.Accountable != "bob" {
-			t.Fatalf("%v, %+v", err, j)
+		newer := newClient(t, s, "terraform")
+		again, err := newer.RenewCertificate(ctx, j.CertificateID, api.Renew{})
+		if err != nil || again.Accountable != "bob" {
+			t.Fatalf("%v, %+v", err, again)
 		}
-		_, err = s.Client(t, "bob").ApproveApproval(ctx, *j.ApprovalID, api.Decision{})
+		_, err = s.Client(t, "bob").ApproveApproval(ctx, *again.ApprovalID, api.Decision{})
 		servertest.RequireProblem(t, err, api.CodeTwoPersonIntegrity)
 		// Giving a service to its owner changes nothing.
-		if done := s.ChangeOwner(t, "terraform", "bob"); len(done.RevokedKeys)+len(done.CancelledRequests) > 0 {
-			t.Errorf("the same owner again: %+v", done)
+		if effects := s.ChangeOwner(t, "terraform", "bob"); len(effects.RevokedKeys)+len(effects.CancelledRequests) > 0 {
+			t.Errorf("the same owner again: %+v", effects)
 		}
-		if _, err := again.WithdrawApproval(ctx, *j.ApprovalID, api.Withdrawal{}); err != nil {
+		if _, err := newer.WithdrawApproval(ctx, *again.ApprovalID, api.Withdrawal{}); err != nil {
 			t.Error(err)
 		}
 	}, servertest.NoWorkers())
@@ -84,10 +84,10 @@ func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 		ended <- err
 	}()
 	s.WaitForLocks(t, 1)
-	var done principal.Effects
+	var effects principal.Effects
 	go func() {
 		ended <- s.Store.Write(ctx, func(tx *store.Tx) (err error) {
-			done, err = s.App.ChangeOwner(tx, "terraform", "bob")
+			effects, err = s.App.ChangeOwner(tx, "terraform", "bob")
 			return err
 		})
 	}()
@@ -98,20 +98,20 @@ func TestChangeOwner_CancelsARequestUnderWay(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(done.CancelledRequests) != 1 {
-		t.Errorf("it did %+v", done)
+	if len(effects.CancelledRequests) != 1 {
+		t.Errorf("the effects are %+v", effects)
 	}
 }
 
 // Enabling a person leaves their keys revoked. Their services keep their keys.
-func TestDisable_RevokesForGood(t *testing.T) {
+func TestEnable_LeavesKeysRevoked(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
 		id := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID
 		alice, terraform := s.Client(t, "alice"), s.Client(t, "terraform")
-		done := s.Disable(t, "alice")
-		if len(done.RevokedKeys) != 1 || len(done.StoppedServices) != 1 || done.StoppedServices[0] != "terraform" {
-			t.Errorf("it did %+v", done)
+		effects := s.Disable(t, "alice")
+		if len(effects.RevokedKeys) != 1 || len(effects.StoppedServices) != 1 || effects.StoppedServices[0] != "terraform" {
+			t.Errorf("the effects are %+v", effects)
 		}
 		err := s.Store.Write(ctx, func(tx *store.Tx) error {
 			_, err := principal.CreateKey(tx, "alice", "", 0)
@@ -130,7 +130,7 @@ func TestDisable_RevokesForGood(t *testing.T) {
 }
 
 // The last successor is accountable for earlier certificates. A person stays accountable for later ones.
-func TestSuccessor(t *testing.T) {
+func TestFindSuccessor_FindsTheLastSuccessor(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		since := map[string]time.Time{"start": s.Store.Now()}
 		for _, step := range [][2]string{{"alice", "bob"}, {"carol", "vera"}, {"bob", "alice"}, {"alice", "olga"}} {
@@ -140,7 +140,7 @@ func TestSuccessor(t *testing.T) {
 			since[step[0]+" to "+step[1]] = s.Store.Now()
 		}
 		for _, c := range []struct{ who, when, want string }{
-			{"alice", "start", "olga"}, // by bob, and back by alice
+			{"alice", "start", "olga"}, // bob, then alice, then olga
 			{"alice", "alice to bob", "olga"},
 			{"alice", "alice to olga", "alice"},
 			{"bob", "alice to bob", "olga"},

@@ -8,17 +8,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 )
 
-// TestNeedsApproval changes each field of a profile alone. A new field of api.ProfileSpec needs approval unless this test
-// and withoutNotes name it.
-func TestNeedsApproval(t *testing.T) {
+// Each field of a profile is changed alone. A new field of api.ProfileSpec needs approval unless this test and withoutNotes
+// name it.
+func TestNeedsApproval_CoversEveryField(t *testing.T) {
 	t.Parallel()
 	notes := map[string]bool{"Description": true, "Labels": true}
 	spec := reflect.TypeFor[api.ProfileSpec]()
 	for i := range spec.NumField() {
 		field := spec.Field(i)
-		for name, base := range map[string]api.ProfileSpec{"defaults": gated(api.DefaultProfileSpec()), "zero": gated(api.ProfileSpec{Enabled: true})} {
+		for name, base := range map[string]api.ProfileSpec{"defaults": withGate(api.DefaultProfileSpec()), "zero": withGate(api.ProfileSpec{Enabled: true})} {
 			after := base
-			change(t, reflect.ValueOf(&after).Elem().Field(i))
+			changeField(t, reflect.ValueOf(&after).Elem().Field(i))
 			want := !notes[field.Name] && field.Name != "Enabled"
 			if got := profile.NeedsApproval(base, after); got != want {
 				t.Errorf("%s of %s: waits: %t", field.Name, name, got)
@@ -26,34 +26,34 @@ func TestNeedsApproval(t *testing.T) {
 			if profile.SameRules(base, after) != notes[field.Name] {
 				t.Errorf("%s of %s: the rules are the same: %t", field.Name, name, notes[field.Name])
 			}
-			// Nothing waits before the gate is on, and what turns it on applies as a whole.
+			// Without a gate no edit waits, even if it also turns the gate on.
 			open := base
 			open.RequiresApproval = false
 			if profile.NeedsApproval(open, after) {
 				t.Errorf("%s of %s waits without a gate", field.Name, name)
 			}
-			// Back from a disabled profile: enabling is a rule, and what goes with disabling is judged by itself.
-			disabled, back := base, after
-			disabled.Enabled, back.Enabled = false, true
-			if !profile.NeedsApproval(disabled, back) {
+			// Enabling a profile waits. Disabling does not, so an edit that also disables waits only for its other field.
+			disabled, enabled := base, after
+			disabled.Enabled, enabled.Enabled = false, true
+			if !profile.NeedsApproval(disabled, enabled) {
 				t.Errorf("%s of %s: enabling does not wait", field.Name, name)
 			}
-			stopped := after
-			stopped.Enabled = false
-			if got := profile.NeedsApproval(base, stopped); got != want {
+			withDisabling := after
+			withDisabling.Enabled = false
+			if got := profile.NeedsApproval(base, withDisabling); got != want {
 				t.Errorf("%s of %s, with disabling: waits: %t", field.Name, name, got)
 			}
 		}
 	}
 }
 
-func gated(spec api.ProfileSpec) api.ProfileSpec {
+func withGate(spec api.ProfileSpec) api.ProfileSpec {
 	spec.RequiresApproval = true
 	return spec
 }
 
-// change gives a field another value.
-func change(t *testing.T, field reflect.Value) {
+// changeField gives a field another value.
+func changeField(t *testing.T, field reflect.Value) {
 	t.Helper()
 	switch field.Kind() {
 	case reflect.Bool:
@@ -76,11 +76,11 @@ func change(t *testing.T, field reflect.Value) {
 			other.Elem().Set(field.Elem())
 		}
 		if other.Elem().Kind() != reflect.Struct {
-			change(t, other.Elem())
+			changeField(t, other.Elem())
 		}
 		field.Set(other)
 	case reflect.Struct:
-		change(t, field.Field(0))
+		changeField(t, field.Field(0))
 	default:
 		t.Fatalf("no other value is known for a %s", field.Kind())
 	}

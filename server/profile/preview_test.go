@@ -13,7 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) api.EditPreview {
+func previewEdit(t *testing.T, s *servertest.Server, who, id string, spec api.ProfileSpec, opts ...client.EditOption) api.EditPreview {
 	t.Helper()
 	preview, err := s.Client(t, who).PreviewProfile(context.Background(), api.CreateProfile{ID: id, ProfileSpec: spec}, opts...)
 	if err != nil {
@@ -23,7 +23,7 @@ func foretold(t *testing.T, s *servertest.Server, who, id string, spec api.Profi
 }
 
 // rows counts the rows of every table that a write changes.
-func rows(t *testing.T, s *servertest.Server) map[string]int {
+func countRows(t *testing.T, s *servertest.Server) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for _, table := range []string{"profiles", "profile_changes", "approvals", "audit_events", "replays"} {
@@ -35,31 +35,31 @@ func rows(t *testing.T, s *servertest.Server) map[string]int {
 }
 
 // A preview of a new profile has the outcome of POST. It writes nothing, not even for an operator.
-func TestPreview_Create(t *testing.T) {
+func TestPreview_HasTheOutcomeOfACreate(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		taken := s.CreateProfileAsOlga(t, true)
 		spec := taken.ProfileSpec
 		spec.Name = "new"
-		refusedWith := func(what string, preview api.EditPreview, code api.Code, pointers ...string) {
+		checkRefusal := func(name string, preview api.EditPreview, code api.Code, pointers ...string) {
 			t.Helper()
 			if preview.Outcome != api.EditRefused || preview.Problem == nil || preview.Problem.Code() != code || preview.Problem.Status == 0 {
-				t.Errorf("%s: %+v", what, preview)
+				t.Errorf("%s: %+v", name, preview)
 				return
 			}
-			var at []string
+			var got []string
 			for _, f := range preview.Problem.Errors {
-				at = append(at, f.Pointer)
+				got = append(got, f.Pointer)
 			}
-			if diff := cmp.Diff(pointers, at); diff != "" {
-				t.Errorf("%s: %s", what, diff)
+			if diff := cmp.Diff(pointers, got); diff != "" {
+				t.Errorf("%s: %s", name, diff)
 			}
 		}
 		for _, who := range []string{"vera", "olga"} {
-			s.Key(t, who) // its making leaves a row of its own
+			s.Key(t, who) // making a key writes an audit row
 		}
-		before := rows(t, s)
+		before := countRows(t, s)
 		for _, id := range []string{"", "p-new"} {
-			preview := foretold(t, s, "vera", id, spec, client.IdempotencyKey("k"))
+			preview := previewEdit(t, s, "vera", id, spec, client.IdempotencyKey("k"))
 			if preview.Outcome != api.EditCreates || preview.Problem != nil || preview.Effects != (api.EditEffects{}) || preview.Warnings == nil {
 				t.Errorf("%q: %+v", id, preview)
 			}
@@ -67,23 +67,23 @@ func TestPreview_Create(t *testing.T) {
 				t.Errorf("%q: %d changes, %+v", id, n, preview.Changes)
 			}
 		}
-		if preview := foretold(t, s, "olga", "p-new", spec); preview.Outcome != api.EditCreates {
+		if preview := previewEdit(t, s, "olga", "p-new", spec); preview.Outcome != api.EditCreates {
 			t.Errorf("%+v", preview)
 		}
 		wrong := spec
 		wrong.MaxTTLSeconds = 1
-		refusedWith("faults", foretold(t, s, "vera", "P-x", wrong), api.CodeInvalidRequest, "/max_ttl_seconds", "/id")
-		refusedWith("a name that is taken", foretold(t, s, "vera", "p-new", taken.ProfileSpec), api.CodeAlreadyExists)
-		refusedWith("an edit of what is gone", foretold(t, s, "vera", "p-gone", spec, client.IfMatch(1)), api.CodeNotFound)
-		refusedWith("a stale edit", foretold(t, s, "vera", taken.ID, spec, client.IfMatch(7)), api.CodePreconditionFailed)
-		if diff := cmp.Diff(before, rows(t, s)); diff != "" {
+		checkRefusal("faults", previewEdit(t, s, "vera", "P-x", wrong), api.CodeInvalidRequest, "/max_ttl_seconds", "/id")
+		checkRefusal("a name that is taken", previewEdit(t, s, "vera", "p-new", taken.ProfileSpec), api.CodeAlreadyExists)
+		checkRefusal("an edit of an absent profile", previewEdit(t, s, "vera", "p-gone", spec, client.IfMatch(1)), api.CodeNotFound)
+		checkRefusal("a stale edit", previewEdit(t, s, "vera", taken.ID, spec, client.IfMatch(7)), api.CodePreconditionFailed)
+		if diff := cmp.Diff(before, countRows(t, s)); diff != "" {
 			t.Errorf("a preview wrote: %s", diff)
 		}
 	}, servertest.NoWorkers())
 }
 
 // The preview has the effects of an edit. If the edit applies at once, the answer has them too.
-func TestPreview_Effects(t *testing.T) {
+func TestPreview_HasTheEffectsOfAnEdit(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		p := s.CreateProfileAsOlga(t, false)
@@ -116,7 +116,7 @@ func TestPreview_Effects(t *testing.T) {
 		} {
 			spec := p.ProfileSpec
 			c.edit(&spec)
-			if preview := foretold(t, s, "vera", p.ID, spec); preview.Effects != c.want || len(preview.Warnings) > 0 {
+			if preview := previewEdit(t, s, "vera", p.ID, spec); preview.Effects != c.want || len(preview.Warnings) > 0 {
 				t.Errorf("%s: %+v", c.name, preview)
 			}
 		}
@@ -131,20 +131,20 @@ func TestPreview_Effects(t *testing.T) {
 		want := api.EditEffects{JobsCancelled: 2, RenewalsBlocked: 1}
 		answer, err := olga.ReplaceProfile(ctx, p.ID, gated)
 		if err != nil || answer.Effects == nil || *answer.Effects != want {
-			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
+			t.Errorf("the answer has the effects %+v, %v", answer.Effects, err)
 		}
 		// A renewal that is blocked already is no effect of the next edit. Turning an idle gate on reports zero jobs.
 		further := gated
 		further.AllowedDNSNames = names[:1]
-		if preview := foretold(t, s, "vera", p.ID, further); preview.Outcome != api.EditWaits || preview.Effects != (api.EditEffects{RenewalsBlocked: 1}) {
+		if preview := previewEdit(t, s, "vera", p.ID, further); preview.Outcome != api.EditWaits || preview.Effects != (api.EditEffects{RenewalsBlocked: 1}) {
 			t.Errorf("%+v", preview)
 		}
 		idle := s.CreateProfileAsOlga(t, false)
 		idle.RequiresApproval = true
 		if answer, err := olga.ReplaceProfile(ctx, idle.ID, idle.ProfileSpec); err != nil || answer.Effects == nil || *answer.Effects != (api.EditEffects{}) {
-			t.Errorf("the answer tells of %+v, %v", answer.Effects, err)
+			t.Errorf("the answer has the effects %+v, %v", answer.Effects, err)
 		}
-		// Drained, the jobs are what was foretold.
+		// The gate cancels as many jobs as the preview said.
 		s.Drain(t)
 		cancelled := 0
 		s.Query(t, &cancelled, `SELECT count(*) FROM jobs WHERE profile_id = ? AND status = 'Cancelled'`, p.ID)
@@ -155,7 +155,7 @@ func TestPreview_Effects(t *testing.T) {
 }
 
 // If a profile has more certificates than are checked, a warning says so.
-func TestPreview_ManyCertificates(t *testing.T) {
+func TestPreview_WarnsOfUncheckedCertificates(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		p := s.CreateProfileAsOlga(t, false)
 		c := s.CreateCertificateAsOlga(t, p.ID)
@@ -163,13 +163,13 @@ func TestPreview_ManyCertificates(t *testing.T) {
 			INSERT INTO certificates (uid, id, spec, version, spki_sha256, created_at, updated_at)
 			SELECT uid || '-' || i, id || '-' || i, spec, version, spki_sha256, created_at, updated_at FROM certificates, n WHERE id = ?`, c.ID)
 		p.AllowedDNSNames = []string{"elsewhere.example.com"}
-		preview := foretold(t, s, "vera", p.ID, p.ProfileSpec)
+		preview := previewEdit(t, s, "vera", p.ID, p.ProfileSpec)
 		warning := "the profile has 1001 certificates; the edit was checked against the oldest 1000 of them"
 		if preview.Effects.RenewalsBlocked != 1000 || fmt.Sprint(preview.Warnings) != "["+warning+"]" {
 			t.Errorf("%+v", preview)
 		}
 		p.Enabled = false
-		if preview := foretold(t, s, "vera", p.ID, p.ProfileSpec); preview.Effects.RenewalsBlocked != 1001 || len(preview.Warnings) > 0 {
+		if preview := previewEdit(t, s, "vera", p.ID, p.ProfileSpec); preview.Effects.RenewalsBlocked != 1001 || len(preview.Warnings) > 0 {
 			t.Errorf("%+v", preview)
 		}
 	}, servertest.NoWorkers(), servertest.WithoutInvariants())

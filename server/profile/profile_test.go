@@ -74,7 +74,7 @@ func TestReplace_WaitsOnAGatedProfile(t *testing.T) {
 }
 
 // A profile cannot be deleted while a live certificate refers to it. After archiving and deleting, both ids are free.
-func TestDelete_InUse(t *testing.T) {
+func TestDelete_RefusesAUsedProfile(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		p := s.CreateProfileAsOlga(t, true)
@@ -99,7 +99,7 @@ func TestDelete_InUse(t *testing.T) {
 }
 
 // An id and a name belong to one profile, and the refusal names that profile.
-func TestCreate_AlreadyExists(t *testing.T) {
+func TestCreate_RefusesATakenIDOrName(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := context.Background(), s.Client(t, "olga")
 		p, other := s.CreateProfileAsOlga(t, false), s.CreateProfileAsOlga(t, false)
