@@ -75,6 +75,9 @@ func TestPreview_HasTheOutcomeOfTheWrite(t *testing.T) {
 			if diff := cmp.Diff(c.body.SANs, preview.Proposed.SANs); diff != "" {
 				t.Errorf("%s: proposed %s", name, diff)
 			}
+			if cancels := name == "new names cancel and wait"; cancels != (len(preview.Warnings) == 1) {
+				t.Errorf("%s: warnings %v", name, preview.Warnings)
+			}
 			if diff := cmp.Diff(before, countRows(t, s)); diff != "" {
 				t.Errorf("%s stored something: %s", name, diff)
 			}

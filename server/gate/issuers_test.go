@@ -48,6 +48,8 @@ func TestReplaceIssuer_StopsARunningServer(t *testing.T) {
 			}
 			_, err := s.Client(t, "alice").RenewCertificate(t.Context(), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID).ID, api.Renew{})
 			servertest.RequireProblem(t, err, api.CodeUnavailable)
+			_, err = s.Client(t, "bob").ApproveApproval(t.Context(), *waiting.ApprovalID, api.Decision{})
+			servertest.RequireProblem(t, err, api.CodeUnavailable)
 			servertest.WaitUntil(t, func() error {
 				if err := s.Client(t, "vera").GetReady(t.Context()); err == nil {
 					return errors.New("it is ready")

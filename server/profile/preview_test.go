@@ -2,8 +2,10 @@ package profile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,6 +152,41 @@ func TestPreview_HasTheEffectsOfAnEdit(t *testing.T) {
 		s.Query(t, &cancelled, `SELECT count(*) FROM jobs WHERE profile_id = ? AND status = 'Cancelled'`, p.ID)
 		if cancelled != want.JobsCancelled {
 			t.Errorf("%d jobs were cancelled", cancelled)
+		}
+	}, servertest.NoWorkers())
+}
+
+// A preview names the waiting edit that the edit would cancel. An edit that cancels nothing has no warning.
+func TestPreview_WarnsOfACancelledEdit(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		olga, p := s.Client(t, "olga"), s.CreateProfileAsOlga(t, true)
+		waiting := p.ProfileSpec
+		waiting.MaxTTLSeconds = 3600
+		var awaiting *client.AwaitingApprovalError
+		if _, err := olga.ReplaceProfile(t.Context(), p.ID, waiting); !errors.As(err, &awaiting) {
+			t.Fatal(err)
+		}
+		labelled, other, disabled := p.ProfileSpec, p.ProfileSpec, p.ProfileSpec
+		labelled.Labels = map[string]string{"a": "b"}
+		other.MaxTTLSeconds = 7200
+		disabled.Enabled = false
+		for _, c := range []struct {
+			name, who string
+			spec      api.ProfileSpec
+			warns     bool
+		}{
+			{"the same edit again", "olga", waiting, false},
+			{"the stored profile", "olga", p.ProfileSpec, true},
+			{"the stored profile, by another person", "alice", p.ProfileSpec, false},
+			{"another edit", "olga", other, true},
+			{"labels", "olga", labelled, false},
+			{"disable", "alice", disabled, true},
+		} {
+			preview := foretold(t, s, c.who, p.ID, c.spec)
+			named := len(preview.Warnings) == 1 && strings.Contains(preview.Warnings[0], awaiting.Approval.ID)
+			if c.warns != named || !c.warns && len(preview.Warnings) > 0 {
+				t.Errorf("%s: %s, %v", c.name, preview.Outcome, preview.Warnings)
+			}
 		}
 	}, servertest.NoWorkers())
 }
