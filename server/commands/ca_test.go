@@ -13,38 +13,38 @@ import (
 )
 
 // A server with another CA than the database knows does not start. ca replace changes the CA of all servers.
-func TestCAReplace(t *testing.T) {
+func TestCAReplace_ChangesTheCAOfAllServers(t *testing.T) {
 	t.Parallel()
 	for name, database := range map[string]func(*testing.T) []string{
 		"sqlite": func(t *testing.T) []string {
 			servertest.NeedSQLite(t)
 			return nil
 		},
-		"postgres": func(t *testing.T) []string { return []string{"CERTCTL_DATABASE_URL=" + newRoles(t).owner} },
+		"postgres": func(t *testing.T) []string { return []string{"CERTCTL_DATABASE_URL=" + newRoles(t).ownerURL} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			base := append(database(t), "CERTCTL_LOG_LEVEL=warn")
 			before, after := append(newCA(t), base...), append(newCA(t), base...)
-			works := func(env []string, args ...string) string {
+			runOK := func(env []string, args ...string) string {
 				t.Helper()
-				got := certctl(t, dir, env, args...)
+				got := runCertctl(t, dir, env, args...)
 				if got.failed || got.stderr != "" {
 					t.Fatalf("%v: %s", args, got.stderr)
 				}
 				return strings.TrimSpace(got.stdout)
 			}
-			works(before, "principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "auditor")
-			key := works(before, "key", "create", "alice")
-			info := func(env []string) []string { return append(env[:len(env):len(env)], "CERTCTL_LOG_LEVEL=info") }
-			server := serve(t, dir, info(before)...)
-			alice := server.client(t, key)
-			profile, err := alice.CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: gated("profile")})
+			runOK(before, "principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "auditor")
+			key := runOK(before, "key", "create", "alice")
+			withInfo := func(env []string) []string { return append(env[:len(env):len(env)], "CERTCTL_LOG_LEVEL=info") }
+			server := startServer(t, dir, withInfo(before)...)
+			alice := server.newClient(t, key)
+			profile, err := alice.CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: newGatedSpec("profile")})
 			if err != nil {
 				t.Fatal(err)
 			}
-			certificate, err := alice.CreateCertificate(t.Context(), certificateUnder(t, profile.ID))
+			certificate, err := alice.CreateCertificate(t.Context(), newCertificateBody(t, profile.ID))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,25 +55,25 @@ func TestCAReplace(t *testing.T) {
 			server.stop()
 
 			fingerprint := "[0-9a-f]{64}"
-			refused := regexp.MustCompile("^certctl: error: the database knows issuer iss-local by the certificate with the SHA-256 " + fingerprint +
+			refusal := regexp.MustCompile("^certctl: error: the database knows issuer iss-local by the certificate with the SHA-256 " + fingerprint +
 				", and this server has the one with " + fingerprint + ": .* certctl ca replace .*\n$")
-			if got := certctl(t, dir, after, "serve"); !got.failed || !refused.MatchString(got.stderr) {
+			if got := runCertctl(t, dir, after, "serve"); !got.failed || !refusal.MatchString(got.stderr) {
 				t.Errorf("another CA: %+v", got)
 			}
-			if got := works(before, "ca", "replace"); !regexp.MustCompile("^nothing changed: the CA is " + fingerprint + " already$").MatchString(got) {
+			if got := runOK(before, "ca", "replace"); !regexp.MustCompile("^nothing changed: the CA is " + fingerprint + " already$").MatchString(got) {
 				t.Errorf("the same CA: %s", got)
 			}
-			told := works(after, "ca", "replace")
-			for _, says := range []string{"restart every server with the new CA", waiting.ID, certificate.ID, *waiting.ApprovalID, "AwaitingApproval"} {
-				if !strings.Contains(told, says) {
-					t.Errorf("ca replace does not say %q:\n%s", says, told)
+			output := runOK(after, "ca", "replace")
+			for _, text := range []string{"restart every server with the new CA", waiting.ID, certificate.ID, *waiting.ApprovalID, "AwaitingApproval"} {
+				if !strings.Contains(output, text) {
+					t.Errorf("ca replace does not say %q:\n%s", text, output)
 				}
 			}
-			if got := certctl(t, dir, before, "serve"); !got.failed || !refused.MatchString(got.stderr) {
-				t.Errorf("the CA before: %+v", got)
+			if got := runCertctl(t, dir, before, "serve"); !got.failed || !refusal.MatchString(got.stderr) {
+				t.Errorf("the former CA: %+v", got)
 			}
-			server = serve(t, dir, info(after)...)
-			alice = server.client(t, key)
+			server = startServer(t, dir, withInfo(after)...)
+			alice = server.newClient(t, key)
 			servertest.WaitUntil(t, func() error { return alice.GetReady(t.Context()) })
 			var actions []string
 			for e, err := range alice.ListAuditEvents(t.Context(), client.ListAuditEventsOptions{ResourceID: "iss-local"}) {
@@ -90,7 +90,7 @@ func TestCAReplace(t *testing.T) {
 }
 
 // If other users can read the key, a warning says what to do.
-func TestCAKeyFile(t *testing.T) {
+func TestServe_WarnsOfAReadableCAKey(t *testing.T) {
 	servertest.NeedSQLite(t)
 	t.Parallel()
 	dir := t.TempDir()
@@ -104,11 +104,11 @@ func TestCAKeyFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		server := serve(t, dir)
+		server := startServer(t, dir)
 		server.stop()
-		warned := strings.Contains(server.log.String(), `"run":"chmod 600 certctl-data/ca-key.pem"`)
-		if warned != c.warns {
-			t.Errorf("mode %o: warned %t:\n%s", c.mode, warned, server.log)
+		hasWarning := strings.Contains(server.log.String(), `"run":"chmod 600 certctl-data/ca-key.pem"`)
+		if hasWarning != c.warns {
+			t.Errorf("mode %o: a warning is %t:\n%s", c.mode, hasWarning, server.log)
 		}
 	}
 }

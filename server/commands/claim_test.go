@@ -24,7 +24,7 @@ func TestCommands_ClaimTheirUser(t *testing.T) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		url := newRoles(t).owner
+		url := newRoles(t).ownerURL
 		checkClaims(t, t.TempDir(), append(newCA(t), "CERTCTL_DATABASE_URL="+url), store.Options{URL: url})
 	})
 }
@@ -37,7 +37,7 @@ func checkClaims(t *testing.T, dir string, env []string, database store.Options)
 		"principal create bot --kind service --owner alice --role operator", "principal roles alice --role viewer", "key create bot",
 		"principal owner bot --owner bob", "principal disable alice", "principal enable alice",
 	} {
-		if got := certctl(t, dir, env, strings.Fields(args)...); got.failed {
+		if got := runCertctl(t, dir, env, strings.Fields(args)...); got.failed {
 			t.Fatalf("%s: %s", args, got.stderr)
 		}
 	}

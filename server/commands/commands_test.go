@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-func TestCommands(t *testing.T) {
+func TestCommands_PrintResultsAndRefusals(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	// The commands run in this order. Each must print the text.
 	for _, c := range []struct {
 		args string
 		ok   bool
-		says string // on standard output, or of a failure on standard error
+		text string // on standard output, or of a failure on standard error
 	}{
 		{"principal create alice --kind human --role operator --role approver", true, ""},
 		{"principal create alice --kind human --role viewer", false, "never reused"},
@@ -59,12 +59,12 @@ func TestCommands(t *testing.T) {
 		{"version", true, "dev"},
 		{"nonsense", false, "nonsense"},
 	} {
-		got := certctl(t, dir, nil, strings.Fields(c.args)...)
-		said := got.stdout
+		got := runCertctl(t, dir, nil, strings.Fields(c.args)...)
+		output := got.stdout
 		if !c.ok {
-			said = got.stderr
+			output = got.stderr
 		}
-		if got.failed == c.ok || !strings.Contains(said, c.says) {
+		if got.failed == c.ok || !strings.Contains(output, c.text) {
 			t.Errorf("certctl %s: failed %t\n%s%s", c.args, got.failed, got.stdout, got.stderr)
 		}
 	}
@@ -74,17 +74,17 @@ func TestCommands(t *testing.T) {
 func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	certctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
-	if bad := certctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "the name of the key has a newline") {
+	runCertctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
+	if bad := runCertctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "the name of the key has a newline") {
 		t.Errorf("a name of two lines: %+v", bad)
 	}
-	created := certctl(t, dir, nil, "key", "create", "alice", "--name", "laptop")
-	if !regexp.MustCompile(`^ctl_[a-z0-9]{16}_[A-Za-z0-9_-]{43}\n$`).MatchString(created.stdout) {
-		t.Fatalf("standard output: %q", created.stdout)
+	creation := runCertctl(t, dir, nil, "key", "create", "alice", "--name", "laptop")
+	if !regexp.MustCompile(`^ctl_[a-z0-9]{16}_[A-Za-z0-9_-]{43}\n$`).MatchString(creation.stdout) {
+		t.Fatalf("standard output: %q", creation.stdout)
 	}
-	parts := strings.SplitN(strings.TrimSpace(created.stdout), "_", 3)
+	parts := strings.SplitN(strings.TrimSpace(creation.stdout), "_", 3)
 	id, secret := parts[1], parts[2]
-	if list := certctl(t, dir, nil, "key", "list").stdout; !strings.Contains(list, id) || strings.Contains(list, secret) {
+	if list := runCertctl(t, dir, nil, "key", "list").stdout; !strings.Contains(list, id) || strings.Contains(list, secret) {
 		t.Errorf("the list: %s", list)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "certctl-data", "*"))
@@ -99,17 +99,17 @@ func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 			t.Errorf("others may read %s: %v, %v", file, info.Mode(), err)
 		}
 	}
-	revoked := certctl(t, dir, nil, "key", "revoke", strings.TrimSpace(created.stdout)) // what is at hand when it leaked
-	if list := certctl(t, dir, nil, "key", "list").stdout; revoked.failed || strings.Contains(list, "-\n") {
-		t.Errorf("not revoked: %s%s", revoked.stderr, list)
+	revocation := runCertctl(t, dir, nil, "key", "revoke", strings.TrimSpace(creation.stdout)) // by the key itself, not its id
+	if list := runCertctl(t, dir, nil, "key", "list").stdout; revocation.failed || strings.Contains(list, "-\n") {
+		t.Errorf("not revoked: %s%s", revocation.stderr, list)
 	}
 }
 
 // A CA is made once and never overwritten. Only the owner can read its key file.
-func TestCAInit(t *testing.T) {
+func TestCAInit_OverwritesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := certctl(t, dir, nil, "ca", "init")
+	first := runCertctl(t, dir, nil, "ca", "init")
 	key := filepath.Join(dir, "certctl-data", "ca-key.pem")
 	info, err := os.Stat(key)
 	if first.failed || err != nil || info.Mode().Perm() != 0o600 {
@@ -119,7 +119,7 @@ func TestCAInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := certctl(t, dir, nil, "ca", "init")
+	again := runCertctl(t, dir, nil, "ca", "init")
 	after, err := os.ReadFile(key)
 	if !again.failed || !strings.Contains(again.stderr, "never overwritten") || err != nil || !bytes.Equal(before, after) {
 		t.Errorf("%+v %v", again, err)

@@ -19,7 +19,7 @@ import (
 )
 
 // Each setting has its default, and both its variable and its flag set it.
-func TestConfiguration(t *testing.T) {
+func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 	settings := map[string]struct{ flag, none, other string }{
 		"CERTCTL_DATABASE_URL":                  {"database-url", "", "postgres://db/certctl"},
 		"CERTCTL_DATA_DIR":                      {"data-dir", "certctl-data", "/var/lib/certctl"},
@@ -54,8 +54,8 @@ func TestConfiguration(t *testing.T) {
 		}
 		return values
 	}
-	// expect compares one setting with a value, and all others with their defaults.
-	expect := func(got map[string]string, name, value string) {
+	// check compares one setting with a value, and all others with their defaults.
+	check := func(got map[string]string, name, value string) {
 		t.Helper()
 		for other, setting := range settings {
 			want := setting.none
@@ -70,14 +70,14 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("there are %d settings, and %d in this test: %v", len(got), len(settings), got)
 		}
 	}
-	expect(parse(), "", "")
+	check(parse(), "", "")
 	for name, setting := range settings {
-		expect(parse("--"+setting.flag+"="+setting.other), name, setting.other)
+		check(parse("--"+setting.flag+"="+setting.other), name, setting.other)
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, setting.other)
-			expect(parse(), name, setting.other)
+			check(parse(), name, setting.other)
 			if setting.none != "" {
-				expect(parse("--"+setting.flag+"="+setting.none), name, setting.none)
+				check(parse("--"+setting.flag+"="+setting.none), name, setting.none)
 			}
 		})
 	}
@@ -86,11 +86,11 @@ func TestConfiguration(t *testing.T) {
 // A bad value stops the start with one line that names the variable. The line has no password and names no driver.
 func TestServe_RefusesBadConfiguration(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = taken.Close() }) // after the last of the parallel tests
+	t.Cleanup(func() { _ = listener.Close() }) // after the last of the parallel tests
 	f := newFiles(t)
 	ca := []string{"CERTCTL_CA_CERT_FILE=" + f.path("ca.pem"), "CERTCTL_CA_KEY_FILE=" + f.path("ca-key.pem")}
 	tls := func(cert, key string) string {
@@ -109,7 +109,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	}
 	const timeout, both = "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT", "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
 	const cannotRead = "CERTCTL_DATABASE_URL: open database: the URL cannot be read: in the user name and the password, write"
-	for env, says := range map[string]string{
+	for env, text := range map[string]string{
 		"CERTCTL_DATABASE_URL=mysql://u:secret@host/db":                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
 		"CERTCTL_DATABASE_URL=nonsense":                                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
 		"CERTCTL_DATABASE_URL=postgres://u:secret%@host/db":                            cannotRead,
@@ -129,19 +129,19 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_DATA_DIR=" + f.file:     "CERTCTL_DATA_DIR: mkdir " + f.file + ": not a directory",
 		"CERTCTL_DATA_DIR=" + f.noSQLite: "CERTCTL_DATA_DIR: open database: " + f.noSQLite + "/certctl.db is damaged, or no SQLite file",
 
-		"CERTCTL_LISTEN=":                                 "CERTCTL_LISTEN= is not an address: write host:port",
-		"CERTCTL_LISTEN=nonsense":                         "CERTCTL_LISTEN=nonsense is not an address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1":                        "CERTCTL_LISTEN=127.0.0.1 is not an address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1:":                       "CERTCTL_LISTEN=127.0.0.1: is not an address: write host:port",
-		"CERTCTL_LISTEN=127.0.0.1:66000":                  "CERTCTL_LISTEN=127.0.0.1:66000 is not an address: write host:port",
-		"CERTCTL_LISTEN=:0":                               "CERTCTL_LISTEN=:0 is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true",
-		"CERTCTL_LISTEN=0.0.0.0:0":                        "CERTCTL_LISTEN=0.0.0.0:0 is not a loopback address",
-		"CERTCTL_LISTEN=[::]:0":                           "CERTCTL_LISTEN=[::]:0 is not a loopback address",
-		"CERTCTL_LISTEN=certctl.example.com:0":            "CERTCTL_LISTEN=certctl.example.com:0 is not a loopback address",
-		"CERTCTL_LISTEN=" + taken.Addr().String():         "CERTCTL_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
-		"CERTCTL_METRICS_LISTEN=nonsense":                 "CERTCTL_METRICS_LISTEN=nonsense is not an address: write host:port",
-		"CERTCTL_METRICS_LISTEN=" + taken.Addr().String(): "CERTCTL_METRICS_LISTEN: listen tcp " + taken.Addr().String() + ": bind: address already in use",
-		"CERTCTL_BEHIND_TLS_PROXY=maybe":                  "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
+		"CERTCTL_LISTEN=":                                    "CERTCTL_LISTEN= is not an address: write host:port",
+		"CERTCTL_LISTEN=nonsense":                            "CERTCTL_LISTEN=nonsense is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1":                           "CERTCTL_LISTEN=127.0.0.1 is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:":                          "CERTCTL_LISTEN=127.0.0.1: is not an address: write host:port",
+		"CERTCTL_LISTEN=127.0.0.1:66000":                     "CERTCTL_LISTEN=127.0.0.1:66000 is not an address: write host:port",
+		"CERTCTL_LISTEN=:0":                                  "CERTCTL_LISTEN=:0 is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true",
+		"CERTCTL_LISTEN=0.0.0.0:0":                           "CERTCTL_LISTEN=0.0.0.0:0 is not a loopback address",
+		"CERTCTL_LISTEN=[::]:0":                              "CERTCTL_LISTEN=[::]:0 is not a loopback address",
+		"CERTCTL_LISTEN=certctl.example.com:0":               "CERTCTL_LISTEN=certctl.example.com:0 is not a loopback address",
+		"CERTCTL_LISTEN=" + listener.Addr().String():         "CERTCTL_LISTEN: listen tcp " + listener.Addr().String() + ": bind: address already in use",
+		"CERTCTL_METRICS_LISTEN=nonsense":                    "CERTCTL_METRICS_LISTEN=nonsense is not an address: write host:port",
+		"CERTCTL_METRICS_LISTEN=" + listener.Addr().String(): "CERTCTL_METRICS_LISTEN: listen tcp " + listener.Addr().String() + ": bind: address already in use",
+		"CERTCTL_BEHIND_TLS_PROXY=maybe":                     "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
 
 		"CERTCTL_TLS_CERT_FILE=x":         "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
 		"CERTCTL_TLS_KEY_FILE=x":          "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
@@ -179,14 +179,14 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 				set = append(set, ca...)
 			}
 			dir := t.TempDir()
-			got := certctl(t, dir, append(set, strings.Split(env, " ")...), "serve")
+			got := runCertctl(t, dir, append(set, strings.Split(env, " ")...), "serve")
 			if !got.failed || strings.Count(got.stderr, "\n") != 1 || !strings.HasPrefix(got.stderr, "certctl: error: CERTCTL_") ||
-				!strings.Contains(got.stderr, says) || got.stdout != "" {
+				!strings.Contains(got.stderr, text) || got.stdout != "" {
 				t.Errorf("failed %t: %s%s", got.failed, got.stdout, got.stderr)
 			}
 			// The port is opened last. On SQLite, the CA is in the directory of the database.
-			if made, err := os.ReadDir(dir); err != nil || len(made) > 0 && !strings.Contains(env, "_LISTEN=127.0.0.1:") && !strings.HasPrefix(env, "CERTCTL_CA_") {
-				t.Errorf("it made %v before it found the fault: %v", made, err)
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 && !strings.Contains(env, "_LISTEN=127.0.0.1:") && !strings.HasPrefix(env, "CERTCTL_CA_") {
+				t.Errorf("there are %v though the configuration is bad: %v", entries, err)
 			}
 			for _, word := range []string{"secret", "goroutine", "pgx", "pgconn", "SQLSTATE", "sql:", "dial", "gorm", "goose", "strconv", "envar", "failed to connect"} {
 				if strings.Contains(got.stderr, word) {
@@ -197,7 +197,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	}
 	t.Run("no CA on PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		got := certctl(t, t.TempDir(), []string{postgres(func(*url.URL) {})}, "serve")
+		got := runCertctl(t, t.TempDir(), []string{postgres(func(*url.URL) {})}, "serve")
 		if !got.failed || got.stderr != "certctl: error: "+both+" are required on PostgreSQL, where replicas share one CA: see certctl ca init\n" {
 			t.Error(got.stderr)
 		}
@@ -205,7 +205,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 }
 
 // With these unusual values the server starts.
-func TestServe_TakesGoodConfiguration(t *testing.T) {
+func TestServe_AcceptsUnusualConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, env := range []string{
 		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1s", "CERTCTL_WORKERS=256", "CERTCTL_RENEWAL_RETRY_AFTER=0s",
@@ -219,31 +219,31 @@ func TestServe_TakesGoodConfiguration(t *testing.T) {
 			for i := range set[1:] {
 				set[i+1] = "CERTCTL_" + set[i+1]
 			}
-			serve(t, t.TempDir(), set...)
+			startServer(t, t.TempDir(), set...)
 		})
 	}
 }
 
 // Each command warns of a misspelt variable, and does not fail. Each command knows the variables of the server and of the
 // provider.
-func TestVariables_UnknownOnesAreNamed(t *testing.T) {
+func TestVariables_WarnsOfUnknownVariables(t *testing.T) {
 	t.Parallel()
-	got := certctl(t, t.TempDir(), []string{
+	got := runCertctl(t, t.TempDir(), []string{
 		"CERTCTL_APPROVAL_BYPAS=true", "CERTCTL_DATABASE_URI=postgres://u:secret@host/db", "certctl_listen=x", "CERTCTL=x",
 		"CERTCTL_CHANGE_REASON=x", "CERTCTL_RESUBMIT_REJECTED=true", "CERTCTL_ENDPOINT=x", "CERTCTL_API_KEY=secret", "CERTCTL_CA_FILE=x",
 		"CERTCTL_WORKERS=many", "CERTCTL_LISTEN=nonsense",
 	}, "principal", "list")
-	var warned []string
+	var warnings []string
 	for line := range strings.Lines(got.stderr) {
 		if _, rest, ok := strings.Cut(line, `"WARN","msg":"unknown environment variable",`); ok {
-			warned = append(warned, strings.TrimSpace(rest))
+			warnings = append(warnings, strings.TrimSpace(rest))
 		}
 	}
 	want := []string{
 		`"variable":"CERTCTL_APPROVAL_BYPAS","nearest":"CERTCTL_APPROVAL_BYPASS"}`,
 		`"variable":"CERTCTL_DATABASE_URI","nearest":"CERTCTL_DATABASE_URL"}`,
 	}
-	if got.failed || strings.Join(warned, " ") != strings.Join(want, " ") || strings.Contains(got.stderr, "secret") {
+	if got.failed || strings.Join(warnings, " ") != strings.Join(want, " ") || strings.Contains(got.stderr, "secret") {
 		t.Errorf("failed %t: %s", got.failed, got.stderr)
 	}
 }
@@ -261,10 +261,10 @@ func newFiles(t *testing.T) files {
 	key := f.newKey(t, "ca-key.pem")
 	f.newKey(t, "other-key.pem")
 	now := time.Now()
-	f.certificate(t, "ca.pem", key, true, now.Add(-time.Hour), now.Add(time.Hour))
-	f.certificate(t, "leaf.pem", key, false, now.Add(-time.Hour), now.Add(time.Hour))
-	f.certificate(t, "expired.pem", key, true, time.Unix(0, 0), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))
-	f.certificate(t, "future.pem", key, true, time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2901, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.newCertificate(t, "ca.pem", key, true, now.Add(-time.Hour), now.Add(time.Hour))
+	f.newCertificate(t, "leaf.pem", key, false, now.Add(-time.Hour), now.Add(time.Hour))
+	f.newCertificate(t, "expired.pem", key, true, time.Unix(0, 0), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.newCertificate(t, "future.pem", key, true, time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2901, 1, 1, 0, 0, 0, 0, time.UTC))
 	f.write(t, "file", []byte("text"))
 	f.write(t, "folder/certctl.db", []byte(strings.Repeat("this is no database\n", 100)))
 	return f
@@ -293,7 +293,7 @@ func (f files) newKey(t *testing.T, name string) *ecdsa.PrivateKey {
 	return key
 }
 
-func (f files) certificate(t *testing.T, name string, key *ecdsa.PrivateKey, ca bool, from, to time.Time) {
+func (f files) newCertificate(t *testing.T, name string, key *ecdsa.PrivateKey, ca bool, from, to time.Time) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: from, NotAfter: to,

@@ -13,10 +13,10 @@ import (
 )
 
 // With TLS files the API only accepts TLS 1.2 or newer.
-func TestServe_TLS(t *testing.T) {
+func TestServe_NeedsTLS12WithTLSFiles(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t)
-	server := serve(t, t.TempDir(), "CERTCTL_LISTEN=0.0.0.0:0", "CERTCTL_TLS_CERT_FILE="+f.path("ca.pem"), "CERTCTL_TLS_KEY_FILE="+f.path("ca-key.pem"))
+	server := startServer(t, t.TempDir(), "CERTCTL_LISTEN=0.0.0.0:0", "CERTCTL_TLS_CERT_FILE="+f.path("ca.pem"), "CERTCTL_TLS_KEY_FILE="+f.path("ca-key.pem"))
 	_, port, err := net.SplitHostPort(server.address)
 	if err != nil {
 		t.Fatal(err)
@@ -25,12 +25,12 @@ func TestServe_TLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted := x509.NewCertPool()
-	trusted.AppendCertsFromPEM(text)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
 	for version, works := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		// The client would accept an older version.
 		client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
-			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: version, MaxVersion: version},
+			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version},
 		}}
 		resp, err := client.Get("https://127.0.0.1:" + port + "/healthz")
 		switch {
@@ -43,34 +43,34 @@ func TestServe_TLS(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}
-	if status, _ := get(t, "http://127.0.0.1:"+port+"/healthz"); status != http.StatusBadRequest {
+	if status, _ := getPage(t, "http://127.0.0.1:"+port+"/healthz"); status != http.StatusBadRequest {
 		t.Errorf("without TLS: %d", status)
 	}
 }
 
 // The metrics and the API have separate addresses. Neither serves the other.
-func TestServe_MetricsListenApart(t *testing.T) {
+func TestServe_ServesMetricsApart(t *testing.T) {
 	t.Parallel()
-	server := serve(t, t.TempDir())
-	for at, want := range map[string]int{
+	server := startServer(t, t.TempDir())
+	for page, want := range map[string]int{
 		server.metrics + "/metrics": http.StatusOK, server.metrics + "/healthz": http.StatusNotFound, server.metrics + "/api/v1/profiles": http.StatusNotFound,
 		server.metrics + "/debug/pprof/": http.StatusNotFound,
 		server.address + "/metrics":      http.StatusNotFound, server.address + "/healthz": http.StatusOK, server.address + "/readyz": http.StatusOK,
 		server.address + "/openapi.json": http.StatusOK, server.address + "/api/v1/profiles": http.StatusUnauthorized,
 		server.address + "/debug/pprof/": http.StatusNotFound,
 	} {
-		status, body := get(t, "http://"+at)
-		if status != want || strings.Contains(body, "certctl_approval_bypass_enabled 0") != (at == server.metrics+"/metrics") {
-			t.Errorf("%s: %d\n%.300s", at, status, body)
+		status, body := getPage(t, "http://"+page)
+		if status != want || strings.Contains(body, "certctl_approval_bypass_enabled 0") != (page == server.metrics+"/metrics") {
+			t.Errorf("%s: %d\n%.300s", page, status, body)
 		}
 	}
-	off := serve(t, t.TempDir(), "CERTCTL_METRICS_LISTEN=")
-	if off.metrics != "" {
-		t.Errorf("turned off, the metrics are at %s", off.metrics)
+	withoutMetrics := startServer(t, t.TempDir(), "CERTCTL_METRICS_LISTEN=")
+	if withoutMetrics.metrics != "" {
+		t.Errorf("turned off, the metrics are at %s", withoutMetrics.metrics)
 	}
 }
 
-func get(t *testing.T, url string) (int, string) {
+func getPage(t *testing.T, url string) (int, string) {
 	t.Helper()
 	resp, err := http.Get(url)
 	if err != nil {

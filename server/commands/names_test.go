@@ -9,7 +9,7 @@ import (
 )
 
 // Scripts call these commands with these arguments and flags.
-func TestCommandLine(t *testing.T) {
+func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 	want := map[string]string{
 		"":                        "--help --database-url --data-dir --ca-cert-file --ca-key-file --log-level --log-format",
 		"ca init":                 "",

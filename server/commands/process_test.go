@@ -29,30 +29,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-type run struct {
+// result is the output of a command that ended.
+type result struct {
 	stdout, stderr string
 	failed         bool
 }
 
-// certctl runs a command until it ends.
-func certctl(t *testing.T, dir string, env []string, args ...string) run {
+// runCertctl runs a command until it ends.
+func runCertctl(t *testing.T, dir string, env []string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := command(t, ctx, dir, env, args...)
+	cmd := newCommand(t, ctx, dir, env, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		t.Fatalf("certctl %v with %v did not end:\n%s", args, env, stderr.String())
 	}
-	return run{stdout.String(), stderr.String(), err != nil}
+	return result{stdout.String(), stderr.String(), err != nil}
 }
 
-func command(t *testing.T, ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
+func newCommand(t *testing.T, ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	onPostgres := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "CERTCTL_DATABASE_URL=postgres") })
-	if !onPostgres && args[0] != "ca" { // making a CA takes no database
+	if !onPostgres && args[0] != "ca" { // ca init needs no database
 		servertest.NeedSQLite(t)
 	}
 	self, err := os.Executable()
@@ -61,22 +62,22 @@ func command(t *testing.T, ctx context.Context, dir string, env []string, args .
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Dir = dir
-	// With the race detector, a program sleeps for a second before it exits, unless it is told not to.
+	// GORACE: otherwise the race detector sleeps for a second before the program exits.
 	cmd.Env = append([]string{"CERTCTL_RUN_MAIN=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)
 	return cmd
 }
 
-// serving is a server in its own process.
-type serving struct {
-	address, metrics string        // where it listens; metrics is empty if it does not
-	log              *bytes.Buffer // to be read when it has stopped
-	stop             func()        // ends it as an orchestrator would; its log is whole afterwards
+// process is a server in a process of its own.
+type process struct {
+	address, metrics string        // where the process listens; metrics is empty if it serves none
+	log              *bytes.Buffer // complete after stop
+	stop             func()        // ends the process with SIGTERM
 }
 
-// serve runs certctl serve on free ports, unless env says otherwise, until the test ends.
-func serve(t *testing.T, dir string, env ...string) *serving {
+// startServer runs certctl serve on free ports, unless env has others, until the test ends.
+func startServer(t *testing.T, dir string, env ...string) *process {
 	t.Helper()
-	cmd := command(t, context.Background(), dir, append([]string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=127.0.0.1:0"}, env...), "serve")
+	cmd := newCommand(t, context.Background(), dir, append([]string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=127.0.0.1:0"}, env...), "serve")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,7 @@ func serve(t *testing.T, dir string, env ...string) *serving {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{log: &bytes.Buffer{}}
+	s := &process{log: &bytes.Buffer{}}
 	listening, read := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
@@ -115,7 +116,7 @@ func serve(t *testing.T, dir string, env ...string) *serving {
 	return s
 }
 
-func (s *serving) client(t *testing.T, key string) *client.Client {
+func (s *process) newClient(t *testing.T, key string) *client.Client {
 	t.Helper()
 	c, err := client.New("http://"+s.address, key, client.WithRetries(0))
 	if err != nil {
@@ -129,8 +130,8 @@ func newCA(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
 	env := []string{"CERTCTL_CA_CERT_FILE=" + filepath.Join(dir, "ca.pem"), "CERTCTL_CA_KEY_FILE=" + filepath.Join(dir, "ca-key.pem")}
-	if made := certctl(t, dir, env, "ca", "init"); made.failed {
-		t.Fatal(made.stderr)
+	if got := runCertctl(t, dir, env, "ca", "init"); got.failed {
+		t.Fatal(got.stderr)
 	}
 	return env
 }

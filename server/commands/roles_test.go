@@ -21,23 +21,23 @@ import (
 )
 
 // The serving role owns no table. Every write of the server works under it, and it cannot change immutable rows.
-func TestServeRole(t *testing.T) {
+func TestServeRole_CanServeAndNoMore(t *testing.T) {
 	t.Parallel()
 	db := newRoles(t)
-	env := append(newCA(t), "CERTCTL_DATABASE_URL="+db.server, "CERTCTL_LOG_LEVEL=warn")
-	owner := []string{"CERTCTL_DATABASE_URL=" + db.owner, "CERTCTL_LOG_LEVEL=warn"}
+	env := append(newCA(t), "CERTCTL_DATABASE_URL="+db.serverURL, "CERTCTL_LOG_LEVEL=warn")
+	owner := []string{"CERTCTL_DATABASE_URL=" + db.ownerURL, "CERTCTL_LOG_LEVEL=warn"}
 	dir := t.TempDir()
-	refuses := func(env []string, says string, args ...string) {
+	checkRefusal := func(env []string, text string, args ...string) {
 		t.Helper()
-		got := certctl(t, dir, env, args...)
+		got := runCertctl(t, dir, env, args...)
 		got.stderr = regexp.MustCompile(`and \d+ more`).ReplaceAllString(got.stderr, "and more")
-		if want := "certctl: error: " + says + "\n"; !got.failed || got.stderr != want {
+		if want := "certctl: error: " + text + "\n"; !got.failed || got.stderr != want {
 			t.Errorf("%v: failed %t\n got %s\nwant %s", args, got.failed, got.stderr, want)
 		}
 	}
-	works := func(env []string, args ...string) string {
+	runOK := func(env []string, args ...string) string {
 		t.Helper()
-		got := certctl(t, dir, env, args...)
+		got := runCertctl(t, dir, env, args...)
 		if got.failed || got.stderr != "" {
 			t.Fatalf("%v: %s", args, got.stderr)
 		}
@@ -46,65 +46,65 @@ func TestServeRole(t *testing.T) {
 
 	again := fmt.Sprintf("run certctl migrate --serve-role %s with the role that", db.role)
 	nothing := fmt.Sprintf("the role %q finds no tables of certctl in the database and may not make them: %s is to own them", db.role, again)
-	refuses(env, nothing, "serve")
-	refuses(env, nothing, "migrate")
-	refuses(env, nothing, "principal", "list")
+	checkRefusal(env, nothing, "serve")
+	checkRefusal(env, nothing, "migrate")
+	checkRefusal(env, nothing, "principal", "list")
 
-	works(owner, "migrate")
-	refuses(env, fmt.Sprintf("the role %q lacks rights (INSERT on approval_names, SELECT on approval_names, INSERT on audit_events, and more): %s owns the tables", db.role, again), "serve")
-	refuses(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
-	refuses(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
-	works(owner, "migrate", "--serve-role", db.role)
+	runOK(owner, "migrate")
+	checkRefusal(env, fmt.Sprintf("the role %q lacks rights (INSERT on approval_names, SELECT on approval_names, INSERT on audit_events, and more): %s owns the tables", db.role, again), "serve")
+	checkRefusal(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
+	checkRefusal(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
+	runOK(owner, "migrate", "--serve-role", db.role)
 	// With too many rights: migrate revokes those that it can, and names the others.
-	db.exec(t, db.super, "GRANT ALL ON audit_events, intents TO "+db.quoted)
-	works(owner, "migrate", "--serve-role", db.role)
-	db.exec(t, db.super, "GRANT UPDATE, DELETE ON audit_events TO PUBLIC")
-	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke DELETE on audit_events, UPDATE on audit_events", db.role), "migrate", "--serve-role", db.role)
-	db.exec(t, db.super, "REVOKE UPDATE, DELETE ON audit_events FROM PUBLIC")
-	db.exec(t, db.super, "GRANT UPDATE (kind) ON principals TO PUBLIC")
-	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke UPDATE (kind) on principals", db.role), "migrate", "--serve-role", db.role)
-	db.exec(t, db.super, "REVOKE UPDATE (kind) ON principals FROM PUBLIC")
+	db.exec(t, db.superURL, "GRANT ALL ON audit_events, intents TO "+db.quoted)
+	runOK(owner, "migrate", "--serve-role", db.role)
+	db.exec(t, db.superURL, "GRANT UPDATE, DELETE ON audit_events TO PUBLIC")
+	checkRefusal(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke DELETE on audit_events, UPDATE on audit_events", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.superURL, "REVOKE UPDATE, DELETE ON audit_events FROM PUBLIC")
+	db.exec(t, db.superURL, "GRANT UPDATE (kind) ON principals TO PUBLIC")
+	checkRefusal(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke UPDATE (kind) on principals", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.superURL, "REVOKE UPDATE (kind) ON principals FROM PUBLIC")
 	// Only the owner of the database can revoke the right to make temporary tables from PUBLIC.
-	db.exec(t, db.super, fmt.Sprintf("ALTER DATABASE %s OWNER TO CURRENT_USER", db.database))
-	db.exec(t, db.super, fmt.Sprintf("GRANT TEMPORARY ON DATABASE %s TO PUBLIC", db.database))
-	refuses(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke TEMPORARY on the database", db.role), "migrate", "--serve-role", db.role)
-	db.exec(t, db.super, fmt.Sprintf("ALTER DATABASE %s OWNER TO %s", db.database, db.ownerRole))
-	works(owner, "migrate", "--serve-role", db.role)
+	db.exec(t, db.superURL, fmt.Sprintf("ALTER DATABASE %s OWNER TO CURRENT_USER", db.database))
+	db.exec(t, db.superURL, fmt.Sprintf("GRANT TEMPORARY ON DATABASE %s TO PUBLIC", db.database))
+	checkRefusal(owner, fmt.Sprintf("the role %q may do more than serving needs, by another role or as PUBLIC; revoke TEMPORARY on the database", db.role), "migrate", "--serve-role", db.role)
+	db.exec(t, db.superURL, fmt.Sprintf("ALTER DATABASE %s OWNER TO %s", db.database, db.ownerRole))
+	runOK(owner, "migrate", "--serve-role", db.role)
 
 	keys := map[string]string{}
 	for _, name := range []string{"alice", "bob"} {
-		works(env, "principal", "create", name, "--kind", "human", "--role", "operator")
-		works(env, "principal", "disable", name)
-		works(env, "principal", "enable", name)
-		works(env, "principal", "roles", name, "--role", "operator", "--role", "approver")
-		keys[name] = works(env, "key", "create", name)
-		works(env, "key", "revoke", works(env, "key", "create", name))
+		runOK(env, "principal", "create", name, "--kind", "human", "--role", "operator")
+		runOK(env, "principal", "disable", name)
+		runOK(env, "principal", "enable", name)
+		runOK(env, "principal", "roles", name, "--role", "operator", "--role", "approver")
+		keys[name] = runOK(env, "key", "create", name)
+		runOK(env, "key", "revoke", runOK(env, "key", "create", name))
 	}
 	// The serving role reads the ungated names, and cannot write them.
 	const unwritten = "nothing was changed: the database role may not write the ungated names, use the role that owns the tables"
-	refuses(env, unwritten, "ungated-names", "set", "--dns", "*.dev.example.com")
-	refuses(env, unwritten, "ungated-names", "set", "--none")
-	works(owner, "ungated-names", "set", "--none")
-	refuses(env, unwritten, "ungated-names", "allow-all", "--yes")
-	if got := works(env, "ungated-names", "show"); got != "No name may be signed without approval." {
+	checkRefusal(env, unwritten, "ungated-names", "set", "--dns", "*.dev.example.com")
+	checkRefusal(env, unwritten, "ungated-names", "set", "--none")
+	runOK(owner, "ungated-names", "set", "--none")
+	checkRefusal(env, unwritten, "ungated-names", "allow-all", "--yes")
+	if got := runOK(env, "ungated-names", "show"); got != "No name may be signed without approval." {
 		t.Errorf("ungated-names show: %s", got)
 	}
-	works(env, "principal", "create", "bot", "--kind", "service", "--owner", "alice", "--role", "operator")
-	works(env, "principal", "owner", "bot", "--owner", "bob")
+	runOK(env, "principal", "create", "bot", "--kind", "service", "--owner", "alice", "--role", "operator")
+	runOK(env, "principal", "owner", "bot", "--owner", "bob")
 	for _, list := range []string{"principal", "key"} {
-		if got := works(env, list, "list"); !strings.Contains(got, "alice") {
+		if got := runOK(env, list, "list"); !strings.Contains(got, "alice") {
 			t.Errorf("%s list: %s", list, got)
 		}
 	}
 
-	// The first start of a server that is told nothing of what was done before it.
+	// The server starts after all these commands.
 	info := append(slices.Clone(env), "CERTCTL_LOG_LEVEL=info", "CERTCTL_REAPER_INTERVAL=100ms", "CERTCTL_RENEWAL_INTERVAL=100ms")
-	server := serve(t, dir, info...)
-	alice, bob := server.client(t, keys["alice"]), server.client(t, keys["bob"])
-	everyWrite(t, alice, bob)
+	server := startServer(t, dir, info...)
+	alice, bob := server.newClient(t, keys["alice"]), server.newClient(t, keys["bob"])
+	writeEveryTable(t, alice, bob)
 
 	// A newer schema stops no running server, no starting server and no command.
-	db.exec(t, db.owner, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
+	db.exec(t, db.ownerURL, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
 	if err := alice.GetReady(t.Context()); err != nil {
 		t.Errorf("a newer schema made the server unready: %v", err)
 	}
@@ -114,22 +114,22 @@ func TestServeRole(t *testing.T) {
 			t.Errorf("under the serving role: %s", line)
 		}
 	}
-	server = serve(t, dir, info...)
-	alice, bob = server.client(t, keys["alice"]), server.client(t, keys["bob"])
-	issue(t, alice, bob)
+	server = startServer(t, dir, info...)
+	alice, bob = server.newClient(t, keys["alice"]), server.newClient(t, keys["bob"])
+	issueCertificate(t, alice, bob)
 	server.stop()
 	if !strings.Contains(server.log.String(), `"the schema is newer than this program: another version of certctl migrated it","version":999`) {
 		t.Errorf("no word of the newer schema:\n%s", server.log)
 	}
-	if got := certctl(t, dir, env, "key", "list"); got.failed {
+	if got := runCertctl(t, dir, env, "key", "list"); got.failed {
 		t.Error(got.stderr)
 	}
 
-	db.refusesTheServer(t)
+	db.checkServerRefused(t)
 
 	// The program of the next version, before its migration.
-	db.exec(t, db.owner, "DELETE FROM goose_db_version WHERE version_id > 0")
-	got := certctl(t, dir, env, "serve")
+	db.exec(t, db.ownerURL, "DELETE FROM goose_db_version WHERE version_id > 0")
+	got := runCertctl(t, dir, env, "serve")
 	want := fmt.Sprintf(`, and the role %q may not change it: %s owns it, %q`, db.role, again, db.ownerRole)
 	if !got.failed || !strings.HasPrefix(got.stderr, "certctl: error: the schema has version 0, this program needs ") ||
 		!strings.HasSuffix(got.stderr, want+"\n") || strings.Count(got.stderr, "\n") != 1 {
@@ -137,53 +137,53 @@ func TestServeRole(t *testing.T) {
 	}
 }
 
-// everyWrite makes the server insert, update and delete rows in every table where it does so.
-func everyWrite(t *testing.T, alice, bob *client.Client) {
+// writeEveryTable makes the server insert, update and delete rows in every table where it does so.
+func writeEveryTable(t *testing.T, alice, bob *client.Client) {
 	t.Helper()
 	ctx := t.Context()
-	profile := issue(t, alice, bob)
-	must := func(err error) {
+	profile := issueCertificate(t, alice, bob)
+	noError := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	// An edit that waits, and one that is refused.
+	// Two edits wait. One is rejected, the other approved.
 	profile.AllowedDNSNames = append(profile.AllowedDNSNames, "**.example.org")
 	for _, decide := range []func(context.Context, string, api.Decision) (api.Approval, error){bob.RejectApproval, bob.ApproveApproval} {
 		profile.Description += "again"
 		profile.MaxSANs++ // a description alone would not wait
 		_, err := alice.ReplaceProfile(ctx, profile.ID, profile.ProfileSpec)
-		var waits *client.AwaitingApprovalError
-		if !errors.As(err, &waits) {
+		var waiting *client.AwaitingApprovalError
+		if !errors.As(err, &waiting) {
 			t.Fatalf("the edit did not wait: %v", err)
 		}
-		_, err = decide(ctx, waits.Approval.ID, api.Decision{})
-		must(err)
+		_, err = decide(ctx, waiting.Approval.ID, api.Decision{})
+		noError(err)
 	}
 	// Another request is withdrawn, and then the certificate is archived.
-	certificate, err := alice.CreateCertificate(ctx, certificateUnder(t, profile.ID))
-	must(err)
+	certificate, err := alice.CreateCertificate(ctx, newCertificateBody(t, profile.ID))
+	noError(err)
 	job, err := alice.RenewCertificate(ctx, certificate.ID, api.Renew{})
-	must(err)
+	noError(err)
 	_, err = alice.WithdrawApproval(ctx, *job.ApprovalID, api.Withdrawal{})
-	must(err)
-	must(alice.DeleteCertificate(ctx, certificate.ID))
+	noError(err)
+	noError(alice.DeleteCertificate(ctx, certificate.ID))
 	// A profile without certificates is deleted.
-	unused, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: gated("unused")})
-	must(err)
-	must(alice.DeleteProfile(ctx, unused.ID))
+	unused, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: newGatedSpec("unused")})
+	noError(err)
+	noError(alice.DeleteProfile(ctx, unused.ID))
 }
 
-// issue makes a certificate under a new gated profile, and has it approved and issued.
-func issue(t *testing.T, alice, bob *client.Client) api.Profile {
+// issueCertificate makes a certificate under a new gated profile as alice, approves it as bob, and waits until it is issued.
+func issueCertificate(t *testing.T, alice, bob *client.Client) api.Profile {
 	t.Helper()
 	ctx := t.Context()
-	profile, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: gated(store.NewID("profile "))})
+	profile, err := alice.CreateProfile(ctx, api.CreateProfile{ProfileSpec: newGatedSpec(store.NewID("profile "))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, err := alice.CreateCertificate(ctx, certificateUnder(t, profile.ID))
+	certificate, err := alice.CreateCertificate(ctx, newCertificateBody(t, profile.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,24 +204,24 @@ func issue(t *testing.T, alice, bob *client.Client) api.Profile {
 	return profile
 }
 
-func gated(name string) api.ProfileSpec {
+func newGatedSpec(name string) api.ProfileSpec {
 	spec := api.DefaultProfileSpec()
 	spec.Name, spec.RequiresApproval, spec.AllowedDNSNames = name, true, []string{"**.example.com"}
 	return spec
 }
 
-func certificateUnder(t *testing.T, profileID string) api.CreateCertificate {
+func newCertificateBody(t *testing.T, profileID string) api.CreateCertificate {
 	spec := api.DefaultCertificateSpec()
 	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = "host.example.com", []string{"host.example.com"}, profileID, servertest.CSR(t)
 	return api.CreateCertificate{CertificateSpec: spec}
 }
 
-// roles are an empty database, the role that owns it, and one that may log in.
+// roles are an empty database, the role that owns it, and the role that serves.
 type roles struct {
-	super, owner, server string // URLs
-	ownerRole, role      string
-	database             string
-	quoted               string // role, for SQL
+	superURL, ownerURL, serverURL string
+	ownerRole, role               string
+	database                      string
+	quoted                        string // role, for SQL
 }
 
 func newRoles(t *testing.T) roles {
@@ -237,7 +237,7 @@ func newRoles(t *testing.T) roles {
 	r.quoted = pgx.Identifier{r.role}.Sanitize()
 	database := "roles_" + id
 	r.database = database
-	at := func(user, password, database string) string {
+	urlFor := func(user, password, database string) string {
 		u, err := url.Parse(base)
 		if err != nil {
 			t.Fatal(err)
@@ -247,7 +247,7 @@ func newRoles(t *testing.T) roles {
 		}
 		return u.String()
 	}
-	r.super, r.owner, r.server = at("", "", database), at(r.ownerRole, "o", database), at(r.role, "s", database)
+	r.superURL, r.ownerURL, r.serverURL = urlFor("", "", database), urlFor(r.ownerRole, "o", database), urlFor(r.role, "s", database)
 	for _, sql := range []string{
 		"CREATE ROLE " + r.ownerRole + " LOGIN PASSWORD 'o'",
 		"CREATE ROLE " + r.quoted + " LOGIN PASSWORD 's'",
@@ -260,18 +260,18 @@ func newRoles(t *testing.T) roles {
 		r.exec(t, base, "DROP ROLE "+r.ownerRole+", "+r.quoted)
 	})
 	// This is the default since PostgreSQL 15.
-	r.exec(t, r.super, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	r.exec(t, r.superURL, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 	return r
 }
 
 func (roles) exec(t *testing.T, where, sql string) {
 	t.Helper()
-	if err := execute(where, sql); err != nil {
+	if err := executeSQL(where, sql); err != nil {
 		t.Errorf("%s: %v", sql, err)
 	}
 }
 
-func execute(where, sql string) error {
+func executeSQL(where, sql string) error {
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, where)
 	if err != nil {
@@ -282,9 +282,9 @@ func execute(where, sql string) error {
 	return err
 }
 
-// refusesTheServer tries statements that the serving role must not run. The database refuses them for a missing right,
+// checkServerRefused tries statements that the serving role must not run. The database refuses them for a missing right,
 // before any trigger runs.
-func (r roles) refusesTheServer(t *testing.T) {
+func (r roles) checkServerRefused(t *testing.T) {
 	t.Helper()
 	const insufficientPrivilege = "42501"
 	for _, sql := range []string{
@@ -305,14 +305,14 @@ func (r roles) refusesTheServer(t *testing.T) {
 		"DELETE FROM ungated_names", "TRUNCATE ungated_names", "INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true, '{}', now())",
 		"INSERT INTO ungated_names (id, allow_all, spec, updated_at) VALUES (1, true, '{}', now()) ON CONFLICT (id) DO UPDATE SET allow_all = true",
 	} {
-		var refused *pgconn.PgError
-		if err := execute(r.server, sql); !errors.As(err, &refused) || refused.Code != insufficientPrivilege {
+		var refusal *pgconn.PgError
+		if err := executeSQL(r.serverURL, sql); !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
 	// Each table must have grants. Otherwise a migration could add a table that the serving role cannot use.
 	var missing []string
-	conn, err := pgx.Connect(t.Context(), r.owner)
+	conn, err := pgx.Connect(t.Context(), r.ownerURL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,15 +13,15 @@ import (
 )
 
 // The commands run in this order. Each must print the text, and store the names.
-func TestUngatedNames(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, env []string) {
+func TestUngatedNames_PrintsAndStoresTheList(t *testing.T) {
+	runOnEach(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
 		const all = "Any name may be signed without approval, under a profile that is not gated.\n"
 		const some = "dns    *.dev.example.com\ndns    **.test.example.com\nip     10.0.0.0/8\nuri    spiffe://dev.example.com/a,b/*\nemail  dev.example.com\neku    serverAuth\neku    clientAuth\n"
 		for _, c := range []struct {
 			args string
 			ok   bool
-			says string // on standard output, or of a failure on standard error
+			text string // on standard output, or of a failure on standard error
 			show string
 		}{
 			{"show", true, all, all},
@@ -40,20 +40,20 @@ func TestUngatedNames(t *testing.T) {
 			{"allow-all --yes", true, "", all},
 			{"allow-all --yes", true, "", all},
 		} {
-			got := certctl(t, dir, env, append([]string{"ungated-names"}, strings.Fields(c.args)...)...)
-			said := got.stdout
+			got := runCertctl(t, dir, env, append([]string{"ungated-names"}, strings.Fields(c.args)...)...)
+			output := got.stdout
 			if !c.ok {
-				said = got.stderr
+				output = got.stderr
 			}
-			if got.failed == c.ok || !strings.Contains(said, c.says) {
+			if got.failed == c.ok || !strings.Contains(output, c.text) {
 				t.Errorf("%s: failed %t\n%s%s", c.args, got.failed, got.stdout, got.stderr)
 			}
-			if show := certctl(t, dir, env, "ungated-names", "show"); show.failed || show.stdout != c.show {
+			if show := runCertctl(t, dir, env, "ungated-names", "show"); show.failed || show.stdout != c.show {
 				t.Errorf("%s: show prints\n%s%s", c.args, show.stdout, show.stderr)
 			}
 		}
 		// The audit trail has each change with before and after, and no command that changed nothing.
-		changes := auditedChanges(t, dir, env)
+		changes := listChanges(t, dir, env)
 		if len(changes) != 4 {
 			t.Fatalf("%d changes: %v", len(changes), changes)
 		}
@@ -67,14 +67,14 @@ func TestUngatedNames(t *testing.T) {
 }
 
 // The command prints the effects of a list, and changes nothing without an answer.
-func TestUngatedNames_Warns(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, env []string) {
+func TestUngatedNames_WarnsAndAsks(t *testing.T) {
+	runOnEach(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
-		certctl(t, dir, env, "principal", "create", "olga", "--kind", "human", "--role", "operator")
-		key := strings.TrimSpace(certctl(t, dir, env, "key", "create", "olga").stdout)
-		server := serve(t, dir, env...)
-		warnedProfiles(t, server.client(t, key))
-		if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "1" {
+		runCertctl(t, dir, env, "principal", "create", "olga", "--kind", "human", "--role", "operator")
+		key := strings.TrimSpace(runCertctl(t, dir, env, "key", "create", "olga").stdout)
+		server := startServer(t, dir, env...)
+		createProfiles(t, server.newClient(t, key))
+		if value := readGauge(t, server, "certctl_ungated_names_unrestricted"); value != "1" {
 			t.Errorf("the gauge is %q", value)
 		}
 		server.stop()
@@ -85,10 +85,10 @@ func TestUngatedNames_Warns(t *testing.T) {
 		const overlap = "These gated profiles allow names that could also be signed without approval:\n  p-prod (Prod): *.dev.example.com overlaps **.example.com\n"
 		const blocked = "These certificates could not be renewed, because their profiles are not gated:\n" +
 			`  mc-open (p-open): the DNS name "www.example.org" needs approval: it is not among the ungated names` + "\n"
-		set := func(args ...string) run {
-			return certctl(t, dir, env, append([]string{"ungated-names", "set"}, args...)...)
+		set := func(args ...string) result {
+			return runCertctl(t, dir, env, append([]string{"ungated-names", "set"}, args...)...)
 		}
-		show := func() string { return certctl(t, dir, env, "ungated-names", "show").stdout }
+		show := func() string { return runCertctl(t, dir, env, "ungated-names", "show").stdout }
 		if got := set("--dns", "*.dev.example.com"); !got.failed || got.stdout != overlap+blocked || !strings.Contains(got.stderr, "give --yes") {
 			t.Errorf("%+v", got)
 		}
@@ -104,8 +104,8 @@ func TestUngatedNames_Warns(t *testing.T) {
 		if got := set("--dns", "*.dev.example.com", "--yes"); got.failed || got.stdout != overlap+blocked || show() != "dns  *.dev.example.com\neku  serverAuth\n" {
 			t.Errorf("%+v %s", got, show())
 		}
-		server = serve(t, dir, env...)
-		if value := gauge(t, server, "certctl_ungated_names_unrestricted"); value != "0" {
+		server = startServer(t, dir, env...)
+		if value := readGauge(t, server, "certctl_ungated_names_unrestricted"); value != "0" {
 			t.Errorf("the gauge is %q", value)
 		}
 		server.stop()
@@ -115,8 +115,8 @@ func TestUngatedNames_Warns(t *testing.T) {
 	})
 }
 
-// warnedProfiles makes a gated profile, and a live and an archived certificate under ungated profiles.
-func warnedProfiles(t *testing.T, olga *client.Client) {
+// createProfiles makes a gated profile, and a live and an archived certificate under ungated profiles.
+func createProfiles(t *testing.T, olga *client.Client) {
 	t.Helper()
 	for _, p := range []struct {
 		id, name string
@@ -146,10 +146,10 @@ func warnedProfiles(t *testing.T, olga *client.Client) {
 }
 
 // On a terminal, every answer but y or yes means no.
-func TestConfirm(t *testing.T) {
+func TestConfirm_NeedsYesOnATerminal(t *testing.T) {
 	t.Parallel()
-	for answer, goesOn := range map[string]bool{"y\n": true, "Y\n": true, "yes\n": true, "y": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
-		if err := confirm("warning\n", false, strings.NewReader(answer), true); (err == nil) != goesOn {
+	for answer, isYes := range map[string]bool{"y\n": true, "Y\n": true, "yes\n": true, "y": true, "n\n": false, "\n": false, "": false, "yesterday\n": false} {
+		if err := confirm("warning\n", false, strings.NewReader(answer), true); (err == nil) != isYes {
 			t.Errorf("%q: %v", answer, err)
 		}
 	}
@@ -161,8 +161,8 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// eachDatabase runs a test with the environment of an empty database of each kind.
-func eachDatabase(t *testing.T, test func(t *testing.T, env []string)) {
+// runOnEach runs a test with the environment of an empty database of each kind.
+func runOnEach(t *testing.T, test func(t *testing.T, env []string)) {
 	t.Helper()
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -171,16 +171,16 @@ func eachDatabase(t *testing.T, test func(t *testing.T, env []string)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, append(newCA(t), "CERTCTL_DATABASE_URL="+newRoles(t).owner))
+		test(t, append(newCA(t), "CERTCTL_DATABASE_URL="+newRoles(t).ownerURL))
 	})
 }
 
-// auditedChanges are the changes of the list in the audit trail, oldest first.
-func auditedChanges(t *testing.T, dir string, env []string) []api.AuditEvent {
+// listChanges returns the changes of the list in the audit trail, oldest first.
+func listChanges(t *testing.T, dir string, env []string) []api.AuditEvent {
 	t.Helper()
-	certctl(t, dir, env, "principal", "create", "audrey", "--kind", "human", "--role", "auditor")
-	server := serve(t, dir, env...)
-	audrey := server.client(t, strings.TrimSpace(certctl(t, dir, env, "key", "create", "audrey").stdout))
+	runCertctl(t, dir, env, "principal", "create", "audrey", "--kind", "human", "--role", "auditor")
+	server := startServer(t, dir, env...)
+	audrey := server.newClient(t, strings.TrimSpace(runCertctl(t, dir, env, "key", "create", "audrey").stdout))
 	var changes []api.AuditEvent
 	for e, err := range audrey.ListAuditEvents(t.Context(), client.ListAuditEventsOptions{Action: "ungated_names_changed"}) {
 		if err != nil {
@@ -191,8 +191,8 @@ func auditedChanges(t *testing.T, dir string, env []string) []api.AuditEvent {
 	return changes
 }
 
-// gauge returns the value of a metric.
-func gauge(t *testing.T, s *serving, name string) string {
+// readGauge returns the value of a metric.
+func readGauge(t *testing.T, s *process, name string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s/metrics", s.metrics), http.NoBody)
 	if err != nil {
