@@ -182,7 +182,7 @@ func TestPreview_WarnsOfACancelledEdit(t *testing.T) {
 			{"labels", "olga", labelled, false},
 			{"disable", "alice", disabled, true},
 		} {
-			preview := foretold(t, s, c.who, p.ID, c.spec)
+			preview := previewEdit(t, s, c.who, p.ID, c.spec)
 			named := len(preview.Warnings) == 1 && strings.Contains(preview.Warnings[0], awaiting.Approval.ID)
 			if c.warns != named || !c.warns && len(preview.Warnings) > 0 {
 				t.Errorf("%s: %s, %v", c.name, preview.Outcome, preview.Warnings)
