@@ -19,8 +19,8 @@ import (
 
 var binaryDir string
 
-// binary is the command as it is released, built once.
-var binary = sync.OnceValues(func() (string, error) {
+// buildBinary builds the released command, once.
+var buildBinary = sync.OnceValues(func() (string, error) {
 	var err error
 	if binaryDir, err = os.MkdirTemp("", "certctl-faults-"); err != nil {
 		return "", err
@@ -28,30 +28,30 @@ var binary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaryDir, "certctl")
 	build := exec.Command("go", "build", "-o", path, "github.com/certctl/terraform-provider-certctl/server/cmd/certctl")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, said)
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return path, nil
 })
 
 func removeBinary() {
 	if binaryDir != "" {
-		_ = os.RemoveAll(binaryDir) // it is temporary
+		_ = os.RemoveAll(binaryDir) // a temporary directory
 	}
 }
 
-// victim is a server in a process of its own, that is killed and started again on one database. Between its lives the
-// database is looked at past it.
-type victim struct {
+// killedServer is a server in a process of its own, which the test kills and starts again on one database. Between two
+// processes the test reads the database past the server.
+type killedServer struct {
 	*servertest.Server
 	env     []string
 	process *exec.Cmd
 	log     *bytes.Buffer
-	read    chan struct{} // closed when the whole log was read
+	read    chan struct{} // closed once the whole log is read
 }
 
-// newVictim makes the database and its people, and leaves it to the processes to come.
-func newVictim(t testing.TB, start start) *victim {
+// newKilledServer makes the database and its people. startProcess starts the server.
+func newKilledServer(t testing.TB, start startFunc) *killedServer {
 	t.Helper()
 	config := app.Config{DataDir: t.TempDir()}
 	ca, err := config.LoadCA(time.Now())
@@ -63,7 +63,7 @@ func newVictim(t testing.TB, start start) *victim {
 		s.Key(t, name)
 	}
 	s.Stop()
-	v := &victim{Server: s, env: []string{
+	v := &killedServer{Server: s, env: []string{
 		"PATH=" + os.Getenv("PATH"),
 		"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=127.0.0.1:0", "CERTCTL_REAPER_INTERVAL=100ms",
 		"CERTCTL_CA_CERT_FILE=" + filepath.Join(config.DataDir, "ca.pem"),
@@ -74,23 +74,23 @@ func newVictim(t testing.TB, start start) *victim {
 	} else {
 		v.env = append(v.env, "CERTCTL_DATA_DIR="+filepath.Dir(database.Path))
 	}
-	// In the end a server in this process does what is left to do, and is looked at as every other.
+	// At the end a server in this process finishes the work, and the invariants are checked.
 	t.Cleanup(func() {
 		if v.process != nil {
 			v.kill(t)
 		}
 		if t.Failed() {
-			t.Logf("the last life's log:\n%s", v.log)
+			t.Logf("the log of the last process:\n%s", v.log)
 		}
 		s.Restart(t)
 	})
 	return v
 }
 
-// live starts the process and waits until it listens. From then on the server's clients call it.
-func (v *victim) live(t testing.TB) people {
+// startProcess starts the process and waits until it listens. Then the server's clients call it.
+func (v *killedServer) startProcess(t testing.TB) people {
 	t.Helper()
-	path, err := binary()
+	path, err := buildBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,36 +125,36 @@ func (v *victim) live(t testing.TB) people {
 	return peopleOf(t, v.Server)
 }
 
-// kill ends the process as a power cut would, as far as the process is concerned.
-func (v *victim) kill(t testing.TB) {
+// kill ends the process with SIGKILL.
+func (v *killedServer) kill(t testing.TB) {
 	t.Helper()
 	if err := v.process.Process.Kill(); err != nil {
 		t.Error(err)
 	}
 	<-v.read
-	_ = v.process.Wait() // it was killed, and says so
+	_ = v.process.Wait() // an error, since the process was killed
 	v.process = nil
 }
 
-// past looks at the database past the server.
-func (v *victim) past(t testing.TB, look func(*servertest.Server)) {
+// withDatabase calls f with the database, past the server.
+func (v *killedServer) withDatabase(t testing.TB, f func(*servertest.Server)) {
 	t.Helper()
 	db, err := store.Open(v.Database())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	look(&servertest.Server{Store: db})
+	f(&servertest.Server{Store: db})
 }
 
-// expireLeases lets the time pass in which nobody hears of the workers that were killed.
+// expireLeases ends the leases of killed workers.
 func expireLeases(t testing.TB, s *servertest.Server) {
 	t.Helper()
 	s.Exec(t, "UPDATE jobs SET lease_until = ? WHERE status = 'Running'", s.Store.Now().Add(-time.Second))
 }
 
-// intentsOf are the bytes that the gate let through, by job.
-func intentsOf(t testing.TB, s *servertest.Server) map[string]string {
+// listIntents returns the bytes of each intent, by job.
+func listIntents(t testing.TB, s *servertest.Server) map[string]string {
 	t.Helper()
 	var rows []struct {
 		JobID string

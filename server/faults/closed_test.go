@@ -15,63 +15,62 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// What was not approved is never signed: not by time, not by a restart, not by asking again.
-func TestClosedRequestsNeverIssue(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
-		issuer := newDouble(t, nil)
+// A request that was not approved is never signed: not later, not after a restart, and not after another decision.
+func TestClosedRequests_AreNeverSigned(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
+		issuer := newTestIssuer(t, nil)
 		s := start(t, servertest.Issuer(issuer), servertest.ApprovalTimeout(100*time.Hour))
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
-		var closed []world
-		for name, end := range map[string]func(world) error{
-			"rejected": world.reject, "withdrawn": world.withdraw, "renamed": world.rename, "archived": world.archive,
-			"expired": func(world) error { return nil },
+		var closed []fixture
+		for name, end := range map[string]func(fixture) error{
+			"rejected": fixture.reject, "withdrawn": fixture.withdraw, "renamed": fixture.rename, "archived": fixture.archive,
+			"expired": func(fixture) error { return nil },
 		} {
-			c, j := renewed(t, s, p, profile)
-			w := world{p, s, c, j}
+			c, j := requestNew(t, s, p, profile)
+			w := fixture{p, s, c, j}
 			if err := end(w); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			closed = append(closed, w)
 		}
-		// The last one is olga's own, who is disabled.
+		// The last request is olga's, who is then disabled.
 		c := s.CreateCertificateAsOlga(t, profile)
 		j, err := p.olga.RenewCertificate(context.Background(), c.ID, api.Renew{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		closed = append(closed, world{p, s, c, j})
+		closed = append(closed, fixture{p, s, c, j})
 		s.Disable(t, "olga")
-		ended(t, s, j.ID, api.JobCancelled, "person disabled")
+		waitUntilEnded(t, s, j.ID, api.JobCancelled, "person disabled")
 		s.Clock.Advance(100 * time.Hour)
 		for _, w := range closed {
 			if j := s.WaitUntilFinalAsVera(t, w.job.ID); j.Status != api.JobCancelled {
 				t.Fatalf("the job is %s", j.Status)
 			}
 		}
-		stays(t, s, func() {
+		checkNothingChanges(t, s, func() {
 			p = peopleOf(t, s)
-			before := rows(t, s, tables...)
+			before := readRows(t, s, tables...)
 			for _, w := range closed {
 				w.people = p
-				for _, again := range []func(world) error{world.approve, world.reject, world.withdraw} {
-					if answered(t, "decide again", again(w), api.CodeAlreadyDecided, api.CodeApprovalExpired, api.CodeForbidden) == "" {
-						t.Error("it was decided again")
+				for _, again := range []func(fixture) error{fixture.approve, fixture.reject, fixture.withdraw} {
+					if checkAnswer(t, "decide again", again(w), api.CodeAlreadyDecided, api.CodeApprovalExpired, api.CodeForbidden) == "" {
+						t.Error("a closed request was decided again")
 					}
 				}
-				issuer.askedFor(t, w.job.ID, 0)
+				issuer.checkCalls(t, w.job.ID, 0)
 			}
-			if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
-				t.Errorf("asking again changed something:\n%s", diff)
+			if diff := cmp.Diff(before, readRows(t, s, tables...)); diff != "" {
+				t.Errorf("another decision changed something:\n%s", diff)
 			}
 		})
 	})
 }
 
-// forbidden are statements that somebody with SQL may try. $pending, $rejected, $approved and $done are approvals;
-// @pending and so on are their jobs: one that waits, one that was cancelled, one that is to be signed and one that
-// was.
-var forbidden = []string{
-	// Decisions: no second one, none by those who stand behind the request, none without a decider, none too late.
+// forbiddenStatements are statements that someone with SQL may try. $pending, $rejected, $approved and $done are
+// approvals. @pending, @rejected, @approved and @done are their jobs: waiting, cancelled, ready and completed.
+var forbiddenStatements = []string{
+	// Decisions: no second decision, none by an excluded person, none without a decider, none after the deadline.
 	"UPDATE approvals SET state = 'approved' WHERE id = '$rejected'",
 	"UPDATE approvals SET state = 'pending', decided_by = NULL, decided_at = NULL WHERE id = '$rejected'",
 	"UPDATE approvals SET state = 'pending', decided_by = NULL, decided_at = NULL WHERE id = '$approved'",
@@ -92,10 +91,10 @@ var forbidden = []string{
 	"UPDATE approvals SET state = 'approved', decided_by = 'nobody', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'approved', decided_by = 'system-reaper', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET state = 'rejected', decided_by = 'system-bypass', decided_at = created_at WHERE id = '$pending'",
-	"UPDATE approvals SET state = 'approved', decided_by = 'bob', decided_at = '2020-01-01 00:00:00+00:00' WHERE id = '$pending'", // before it was asked for
+	"UPDATE approvals SET state = 'approved', decided_by = 'bob', decided_at = '2020-01-01 00:00:00+00:00' WHERE id = '$pending'", // before the request
 	"UPDATE approvals SET state = 'granted', decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
 	"UPDATE approvals SET decided_by = 'bob', decided_at = created_at WHERE id = '$pending'",
-	// What a request is about.
+	// The subject of a request.
 	"UPDATE approvals SET subject = '{}' WHERE id = '$pending'",
 	"UPDATE approvals SET digest = 'sha256:00' WHERE id = '$pending'",
 	"UPDATE approvals SET requested_by = 'bob' WHERE id = '$pending'",
@@ -113,7 +112,7 @@ var forbidden = []string{
 	"UPDATE approvals SET previous_approval_id = '$rejected' WHERE id = '$pending'",
 	"DELETE FROM approvals WHERE id = '$pending'",
 	"DELETE FROM approvals WHERE id = '$rejected'",
-	// Jobs: no step that the state does not allow, none past a missing approval, no way back from the end.
+	// Jobs: no step that the state forbids, none without the approval, none after the end.
 	"UPDATE jobs SET status = 'Pending' WHERE id = '@pending'",
 	"UPDATE jobs SET status = 'Running', lease_until = run_at WHERE id = '@pending'",
 	"UPDATE jobs SET status = 'Completed', finished_at = run_at, serial_number = '00' WHERE id = '@pending'",
@@ -128,7 +127,7 @@ var forbidden = []string{
 	"UPDATE jobs SET status = 'Completed', finished_at = run_at, serial_number = '00' WHERE id = '@approved'",
 	"UPDATE jobs SET status = 'Sleeping' WHERE id = '@approved'",
 	"UPDATE jobs SET status = 'Cancelled', cause = 'person_disabled', finished_at = run_at WHERE id = '@approved'",
-	// What a job is about.
+	// The subject of a job.
 	"UPDATE jobs SET approval_id = NULL WHERE id = '@pending'",
 	"UPDATE jobs SET approval_id = NULL, status = 'Pending' WHERE id = '@pending'",
 	"UPDATE jobs SET approval_id = '$done', status = 'Pending' WHERE id = '@pending'",
@@ -148,19 +147,19 @@ var forbidden = []string{
 	"DELETE FROM certificates",
 	"UPDATE handovers SET to_id = 'bob'",
 	"DELETE FROM handovers",
-	// New rows that would stand for a decision.
-	"INSERT INTO jobs " + like("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "'$rejected'", "certificate_uid", "(SELECT certificate_uid FROM jobs WHERE id = '@rejected')"),
-	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "status", "'Running'", "lease_until", "run_at", "finished_at", "NULL", "approval_id", "NULL"),
-	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "status", "'AwaitingApproval'", "finished_at", "NULL", "approval_id", "NULL"),
-	"INSERT INTO jobs " + like("jobs", "@rejected", "id", "'job-new'", "approval_id", "NULL"),
-	"INSERT INTO jobs " + like("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "NULL"), // a second open one
-	"INSERT INTO approvals " + like("approvals", "$rejected", "id", "'ar-new'", "job_id", "'job-new'", "state", "'approved'"),
-	"INSERT INTO approvals " + like("approvals", "$pending", "id", "'ar-new'", "job_id", "'job-new'", "excluded", "'[]'"),
+	// New rows that would count as a decision.
+	"INSERT INTO jobs " + copyRow("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "'$rejected'", "certificate_uid", "(SELECT certificate_uid FROM jobs WHERE id = '@rejected')"),
+	"INSERT INTO jobs " + copyRow("jobs", "@rejected", "id", "'job-new'", "status", "'Running'", "lease_until", "run_at", "finished_at", "NULL", "approval_id", "NULL"),
+	"INSERT INTO jobs " + copyRow("jobs", "@rejected", "id", "'job-new'", "status", "'AwaitingApproval'", "finished_at", "NULL", "approval_id", "NULL"),
+	"INSERT INTO jobs " + copyRow("jobs", "@rejected", "id", "'job-new'", "approval_id", "NULL"),
+	"INSERT INTO jobs " + copyRow("jobs", "@pending", "id", "'job-new'", "status", "'Pending'", "approval_id", "NULL"), // a second open job
+	"INSERT INTO approvals " + copyRow("approvals", "$rejected", "id", "'ar-new'", "job_id", "'job-new'", "state", "'approved'"),
+	"INSERT INTO approvals " + copyRow("approvals", "$pending", "id", "'ar-new'", "job_id", "'job-new'", "excluded", "'[]'"),
 	// Intents and leaves.
-	"INSERT INTO intents " + like("intents", "", "job_id", "'@pending'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@pending')"),
-	"INSERT INTO intents " + like("intents", "", "job_id", "'@rejected'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@rejected')"),
-	"INSERT INTO intents " + like("intents", "", "job_id", "'@approved'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@approved')"), // nobody has claimed it
-	"INSERT INTO leaves " + like("leaves", "", "job_id", "'@pending'", "serial_number", "'00'", "fingerprint_sha256", "'00'"),
+	"INSERT INTO intents " + copyRow("intents", "", "job_id", "'@pending'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@pending')"),
+	"INSERT INTO intents " + copyRow("intents", "", "job_id", "'@rejected'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@rejected')"),
+	"INSERT INTO intents " + copyRow("intents", "", "job_id", "'@approved'", "serial_number", "'00'", "digest", "(SELECT digest FROM jobs WHERE id = '@approved')"), // the job is not claimed
+	"INSERT INTO leaves " + copyRow("leaves", "", "job_id", "'@pending'", "serial_number", "'00'", "fingerprint_sha256", "'00'"),
 	"UPDATE intents SET tbs = tbs",
 	"UPDATE intents SET digest = 'sha256:00'",
 	"UPDATE intents SET created_at = created_at",
@@ -168,12 +167,12 @@ var forbidden = []string{
 	"UPDATE leaves SET certificate_pem = ''",
 	"UPDATE leaves SET created_at = created_at",
 	"DELETE FROM leaves",
-	// Who changed what decides who is excluded.
+	// Authors of changes: they are excluded.
 	"UPDATE certificate_changes SET accountable = 'bob'",
 	"DELETE FROM certificate_changes",
 	"UPDATE profile_changes SET accountable = 'bob'",
 	"DELETE FROM profile_changes",
-	// Who acts.
+	// Principals and keys.
 	"UPDATE principals SET id = 'mallory' WHERE id = 'audrey'",
 	"UPDATE principals SET kind = 'service', owner = 'bob' WHERE id = 'vera'",
 	"UPDATE principals SET kind = 'human', owner = NULL WHERE id = 'terraform'",
@@ -185,15 +184,15 @@ var forbidden = []string{
 	"UPDATE keys SET expires_at = '2020-01-01 00:00:00+00:00' WHERE principal_id = 'alice'",
 	"UPDATE keys SET revoked_at = NULL WHERE principal_id = 'dora'",
 	"DELETE FROM keys WHERE principal_id = 'dora'",
-	// What may be signed without approval is one row for ever.
+	// Ungated names: always one row.
 	"DELETE FROM ungated_names",
 	"UPDATE ungated_names SET id = 2",
 	"UPDATE ungated_names SET spec = NULL",
-	"INSERT INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
-	"INSERT INTO ungated_names " + like("ungated_names", "", "id", "2"),
+	"INSERT INTO ungated_names " + copyRow("ungated_names", "", "allow_all", "NOT allow_all"),
+	"INSERT INTO ungated_names " + copyRow("ungated_names", "", "id", "2"),
 	"UPDATE issuers SET fingerprint_sha256 = fingerprint_sha256",
 	"DELETE FROM issuers",
-	// The trail.
+	// The audit trail.
 	"UPDATE audit_events SET actor = 'carol'",
 	"UPDATE audit_events SET occurred_at = occurred_at WHERE action = 'approval_approved'",
 	"DELETE FROM audit_events",
@@ -208,40 +207,40 @@ var forbiddenOnPostgres = []string{
 	"INSERT INTO intents SELECT * FROM intents ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
 }
 
-// SQLite's REPLACE deletes without asking the triggers for DELETE.
+// forbiddenOnSQLite has REPLACE, which deletes in SQLite without the triggers for DELETE.
 var forbiddenOnSQLite = []string{
-	"REPLACE INTO audit_events " + like("audit_events", "", "actor", "'carol'"),
-	"REPLACE INTO intents " + like("intents", "", "digest", "digest"),
-	"REPLACE INTO leaves " + like("leaves", "", "certificate_pem", "''"),
-	"REPLACE INTO approvals " + like("approvals", "$rejected", "state", "'approved'"),
-	"REPLACE INTO approvals " + like("approvals", "$pending", "excluded", "'[\"alice\"]'", "note", "'replaced'"),
-	"REPLACE INTO jobs " + like("jobs", "@rejected", "status", "'Pending'", "finished_at", "NULL", "approval_id", "NULL", "error_message", "''"),
-	"INSERT OR REPLACE INTO jobs " + like("jobs", "@pending", "status", "'Pending'", "approval_id", "NULL"),
-	"REPLACE INTO certificate_changes " + like("certificate_changes", "", "accountable", "'bob'"),
-	"REPLACE INTO profile_changes " + like("profile_changes", "", "accountable", "'bob'"),
-	"REPLACE INTO principals " + like("principals", "vera", "roles", "'[\"approver\"]'"),
-	"REPLACE INTO issuers " + like("issuers", "", "created_at", "created_at"),
-	"REPLACE INTO keys " + like("keys", "", "revoked_at", "NULL"),
-	"REPLACE INTO ungated_names " + like("ungated_names", "", "allow_all", "NOT allow_all"),
+	"REPLACE INTO audit_events " + copyRow("audit_events", "", "actor", "'carol'"),
+	"REPLACE INTO intents " + copyRow("intents", "", "digest", "digest"),
+	"REPLACE INTO leaves " + copyRow("leaves", "", "certificate_pem", "''"),
+	"REPLACE INTO approvals " + copyRow("approvals", "$rejected", "state", "'approved'"),
+	"REPLACE INTO approvals " + copyRow("approvals", "$pending", "excluded", "'[\"alice\"]'", "note", "'replaced'"),
+	"REPLACE INTO jobs " + copyRow("jobs", "@rejected", "status", "'Pending'", "finished_at", "NULL", "approval_id", "NULL", "error_message", "''"),
+	"INSERT OR REPLACE INTO jobs " + copyRow("jobs", "@pending", "status", "'Pending'", "approval_id", "NULL"),
+	"REPLACE INTO certificate_changes " + copyRow("certificate_changes", "", "accountable", "'bob'"),
+	"REPLACE INTO profile_changes " + copyRow("profile_changes", "", "accountable", "'bob'"),
+	"REPLACE INTO principals " + copyRow("principals", "vera", "roles", "'[\"approver\"]'"),
+	"REPLACE INTO issuers " + copyRow("issuers", "", "created_at", "created_at"),
+	"REPLACE INTO keys " + copyRow("keys", "", "revoked_at", "NULL"),
+	"REPLACE INTO ungated_names " + copyRow("ungated_names", "", "allow_all", "NOT allow_all"),
 	"UPDATE OR REPLACE audit_events SET id = id",
 	"INSERT INTO audit_events SELECT * FROM audit_events WHERE true ON CONFLICT (id) DO UPDATE SET actor = 'carol'",
 	"INSERT INTO intents SELECT * FROM intents WHERE true ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
 }
 
-// like is a copy of a row, or of every row, but for some columns, as the rest of an INSERT.
-func like(table, id string, changed ...string) string {
-	return "LIKE " + table + " " + id + " " + strings.Join(changed, "\x00")
+// copyRow returns the rest of an INSERT that copies a row, or all rows if id is empty, with other values in some columns.
+func copyRow(table, id string, values ...string) string {
+	return "LIKE " + table + " " + id + " " + strings.Join(values, "\x00")
 }
 
-func TestForbiddenStatements(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+func TestSchema_RefusesForbiddenStatements(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t, servertest.NoWorkers())
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
-		worlds := map[string]world{}
+		fixtures := map[string]fixture{}
 		for _, name := range []string{"done", "approved", "rejected", "pending"} {
-			c, j := renewed(t, s, p, profile)
-			w := world{p, s, c, j}
-			worlds[name] = w
+			c, j := requestNew(t, s, p, profile)
+			w := fixture{p, s, c, j}
+			fixtures[name] = w
 			var err error
 			switch name {
 			case "done", "approved":
@@ -264,19 +263,19 @@ func TestForbiddenStatements(t *testing.T) {
 		s.Disable(t, "dora")
 		s.Write(t, func(tx *store.Tx) error { return principal.HandOver(tx, "dora", "vera") })
 		var names []string
-		for name, w := range worlds {
+		for name, w := range fixtures {
 			names = append(names, "$"+name, *w.job.ApprovalID, "@"+name, w.job.ID)
 		}
 		fill := strings.NewReplacer(names...)
-		statements := append([]string{}, forbidden...)
+		statements := append([]string{}, forbiddenStatements...)
 		if s.Store.IsSQLite() {
 			statements = append(statements, forbiddenOnSQLite...)
 		} else {
 			statements = append(statements, forbiddenOnPostgres...)
 		}
-		before := rows(t, s, tables...)
+		before := readRows(t, s, tables...)
 		for _, statement := range statements {
-			sql := spell(t, s, fill.Replace(statement))
+			sql := expandCopy(t, s, fill.Replace(statement))
 			err := s.Store.Write(context.Background(), func(tx *store.Tx) error { return tx.DB.Exec(sql).Error })
 			switch {
 			case err == nil:
@@ -285,15 +284,15 @@ func TestForbiddenStatements(t *testing.T) {
 				t.Errorf("refused for its form: %s: %v", sql, err)
 			}
 		}
-		if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
+		if diff := cmp.Diff(before, readRows(t, s, tables...)); diff != "" {
 			t.Errorf("something changed:\n%s", diff)
 		}
 		s.Drain(t)
 	})
 }
 
-// spell writes out what like stands for, with the columns that the table has.
-func spell(t testing.TB, s *servertest.Server, statement string) string {
+// expandCopy expands the text of copyRow with the columns of the table.
+func expandCopy(t testing.TB, s *servertest.Server, statement string) string {
 	t.Helper()
 	head, rest, ok := strings.Cut(statement, " LIKE ")
 	if !ok {
@@ -326,8 +325,8 @@ func spell(t testing.TB, s *servertest.Server, statement string) string {
 	return strings.Replace(sql, table+" AND", table+" WHERE", 1)
 }
 
-// A temporary table with a table's name does not blind the guards of PostgreSQL.
-func TestGuards_TemporaryTables(t *testing.T) {
+// The guards of PostgreSQL ignore a temporary table with the name of a table.
+func TestGuards_IgnoreTemporaryTables(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t, servertest.NoWorkers())
 	j := s.RequestOlgasCertificate(t, "olga")
@@ -346,7 +345,7 @@ func TestGuards_TemporaryTables(t *testing.T) {
 	}
 	_, err = conn.Exec(t.Context(), "UPDATE public.jobs SET status = 'Pending' WHERE id = $1", j.ID)
 	if err == nil || !strings.Contains(err.Error(), "has no approved approval") {
-		t.Errorf("the job went on: %v", err)
+		t.Errorf("the job became Pending: %v", err)
 	}
 	var unpinned []string
 	err = conn.QueryRow(t.Context(), `SELECT COALESCE(array_agg(DISTINCT p.proname::text), '{}') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid

@@ -12,30 +12,30 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// double is the issuer of the tests, which remembers what it was asked to sign for which job, and may misbehave.
-type double struct {
+// testIssuer records which bytes it is asked to sign for each job. It may misbehave.
+type testIssuer struct {
 	gate.Issuer
-	misbehave func(ctx context.Context, call signing, real gate.Issuer) (gate.Chain, error)
+	misbehave func(ctx context.Context, call signCall, real gate.Issuer) (gate.Chain, error)
 
-	mu    sync.Mutex
-	asked map[string][]string // the hash of the bytes of each call, by job
+	mu     sync.Mutex
+	hashes map[string][]string // the hash of the bytes of each call, by job
 }
 
-// signing is one call.
-type signing struct {
+// signCall is one call of Sign.
+type signCall struct {
 	gate.Permit
 	job    string
 	number int // from 1, of this job
 }
 
-// newDouble makes an issuer that signs as long as misbehave, if given, lets it.
-func newDouble(t testing.TB, misbehave func(context.Context, signing, gate.Issuer) (gate.Chain, error)) *double {
+// newTestIssuer makes an issuer. If misbehave is not nil, misbehave signs instead of the issuer.
+func newTestIssuer(t testing.TB, misbehave func(context.Context, signCall, gate.Issuer) (gate.Chain, error)) *testIssuer {
 	t.Helper()
-	return &double{Issuer: servertest.CA(t), misbehave: misbehave, asked: map[string][]string{}}
+	return &testIssuer{Issuer: servertest.CA(t), misbehave: misbehave, hashes: map[string][]string{}}
 }
 
 // Sign implements gate.Issuer.
-func (d *double) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, error) {
+func (d *testIssuer) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, error) {
 	tbs, err := permit.TBS()
 	if err != nil {
 		return gate.Chain{}, err
@@ -43,8 +43,8 @@ func (d *double) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, erro
 	sum := sha256.Sum256(tbs)
 	d.mu.Lock()
 	id := permit.JobID()
-	d.asked[id] = append(d.asked[id], hex.EncodeToString(sum[:]))
-	call := signing{permit, id, len(d.asked[id])}
+	d.hashes[id] = append(d.hashes[id], hex.EncodeToString(sum[:]))
+	call := signCall{permit, id, len(d.hashes[id])}
 	d.mu.Unlock()
 	if d.misbehave == nil {
 		return d.Issuer.Sign(ctx, permit)
@@ -52,17 +52,17 @@ func (d *double) Sign(ctx context.Context, permit gate.Permit) (gate.Chain, erro
 	return d.misbehave(ctx, call, d.Issuer)
 }
 
-// calls are the hashes of what the issuer was asked to sign for a job.
-func (d *double) calls(job string) []string {
+// listCalls returns a hash of the bytes of each call for a job.
+func (d *testIssuer) listCalls(job string) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.asked[job])
+	return slices.Clone(d.hashes[job])
 }
 
-// askedFor fails the test unless the issuer was asked so often for a job, each time for the same bytes.
-func (d *double) askedFor(t testing.TB, job string, times int) {
+// checkCalls fails the test unless the issuer was called so often for a job, each time with the same bytes.
+func (d *testIssuer) checkCalls(t testing.TB, job string, times int) {
 	t.Helper()
-	calls := d.calls(job)
+	calls := d.listCalls(job)
 	if len(calls) != times {
 		t.Errorf("the issuer was asked %d times, want %d", len(calls), times)
 	}

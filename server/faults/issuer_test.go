@@ -22,26 +22,25 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// approved has alice ask and bob approve.
-func approved(t testing.TB, s *servertest.Server, p people, profileID string) api.Job {
+// requestAndApprove requests a new certificate as alice and approves the request as bob.
+func requestAndApprove(t testing.TB, s *servertest.Server, p people, profileID string) api.Job {
 	t.Helper()
-	c, j := renewed(t, s, p, profileID)
-	if err := (world{p, s, c, j}).approve(); err != nil {
+	c, j := requestNew(t, s, p, profileID)
+	if err := (fixture{p, s, c, j}).approve(); err != nil {
 		t.Fatal(err)
 	}
 	return j
 }
 
-// An issuer that fails is asked again, later each time and for the same bytes, until it has failed too often. Then
-// the job has failed for ever.
-func TestFailingIssuer(t *testing.T) {
+// If an issuer fails, the job is retried with the same bytes, each time later. After the last attempt the job has failed.
+func TestFailingIssuer_IsRetriedForTheSameBytes(t *testing.T) {
 	const attempts = 5
-	// Nothing of it but one line of text may reach the database or a caller.
+	// Only one line of this text may reach the database or a caller.
 	dirt := "no luck\x00\xff\nand\t" + strings.Repeat("ü", 10_000)
 	for failures := range attempts + 1 {
 		t.Run(fmt.Sprint(failures), func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
-				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
+				issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 					if c.number <= failures {
 						return gate.Chain{}, errors.New(dirt)
 					}
@@ -50,9 +49,9 @@ func TestFailingIssuer(t *testing.T) {
 				s := start(t, servertest.Issuer(issuer))
 				p := peopleOf(t, s)
 				profile := s.CreateProfileAsOlga(t, true).ID
-				j := approved(t, s, p, profile)
+				j := requestAndApprove(t, s, p, profile)
 				for attempt := 1; attempt <= min(failures, attempts-1); attempt++ {
-					failed := attempted(t, s, p, j.ID, attempt)
+					failed := waitForAttempt(t, s, p, j.ID, attempt)
 					if wait := failed.RunAt.Sub(failed.UpdatedAt); wait != time.Second<<attempt {
 						t.Errorf("after attempt %d the next is %v later", attempt, wait)
 					}
@@ -64,21 +63,21 @@ func TestFailingIssuer(t *testing.T) {
 					s.Clock.Advance(failed.RunAt.Sub(s.Clock.Now()))
 				}
 				j = s.WaitUntilFinalAsVera(t, j.ID)
-				if retried := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action = 'issuance_retried'", j.ID); retried != min(failures, attempts-1) {
+				if retried := countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action = 'issuance_retried'", j.ID); retried != min(failures, attempts-1) {
 					t.Errorf("%d failures in the trail", retried)
 				}
-				issuer.askedFor(t, j.ID, min(failures+1, attempts))
+				issuer.checkCalls(t, j.ID, min(failures+1, attempts))
 				if failures < attempts {
 					if j.Status != api.JobCompleted || j.Attempt != failures || j.ErrorMessage != "" {
 						t.Errorf("the job is %s after %d attempts: %s", j.Status, j.Attempt, j.ErrorMessage)
 					}
 					return
 				}
-				if j.Status != api.JobFailed || j.Attempt != attempts || count(t, s, "SELECT count(*) FROM leaves") != 0 {
+				if j.Status != api.JobFailed || j.Attempt != attempts || countRows(t, s, "SELECT count(*) FROM leaves") != 0 {
 					t.Errorf("the job is %s after %d attempts: %s", j.Status, j.Attempt, j.ErrorMessage)
 				}
-				stays(t, s, func() { issuer.askedFor(t, j.ID, attempts) })
-				// The certificate is free for another try.
+				checkNothingChanges(t, s, func() { issuer.checkCalls(t, j.ID, attempts) })
+				// The certificate can be requested again.
 				p = peopleOf(t, s)
 				again, err := p.alice.RenewCertificate(context.Background(), j.CertificateID, api.Renew{})
 				if err != nil || again.Status != api.JobAwaitingApproval {
@@ -89,11 +88,11 @@ func TestFailingIssuer(t *testing.T) {
 	}
 }
 
-// attempted waits until a job was given back after so many attempts.
-func attempted(t testing.TB, s *servertest.Server, p people, id string, attempt int) (j api.Job) {
+// waitForAttempt waits until a job was returned to the queue after so many attempts.
+func waitForAttempt(t testing.TB, s *servertest.Server, p people, id string, attempt int) (j api.Job) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {
-		if j = jobOf(t, p, id); j.Status != api.JobPending || j.Attempt != attempt {
+		if j = getJob(t, p, id); j.Status != api.JobPending || j.Attempt != attempt {
 			return fmt.Errorf("job %s is %s after %d attempts: %s", id, j.Status, j.Attempt, j.ErrorMessage)
 		}
 		return nil
@@ -101,10 +100,10 @@ func attempted(t testing.TB, s *servertest.Server, p people, id string, attempt 
 	return j
 }
 
-// stays lets ten retry and reap periods, and a restart, go by: no approval and no job may move.
-func stays(t testing.TB, s *servertest.Server, check func()) {
+// checkNothingChanges passes ten retry and reaper periods and restarts the server. No approval and no job may change.
+func checkNothingChanges(t testing.TB, s *servertest.Server, check func()) {
 	t.Helper()
-	before := rows(t, s, "approvals", "jobs", "intents", "leaves")
+	before := readRows(t, s, "approvals", "jobs", "intents", "leaves")
 	for period := range 10 {
 		s.Clock.Advance(time.Hour)
 		time.Sleep(30 * time.Millisecond)
@@ -112,17 +111,17 @@ func stays(t testing.TB, s *servertest.Server, check func()) {
 			s.Restart(t)
 		}
 	}
-	time.Sleep(150 * time.Millisecond) // a reaper's period
-	if diff := cmp.Diff(before, rows(t, s, "approvals", "jobs", "intents", "leaves")); diff != "" {
-		t.Errorf("something moved:\n%s", diff)
+	time.Sleep(150 * time.Millisecond) // one period of the reaper
+	if diff := cmp.Diff(before, readRows(t, s, "approvals", "jobs", "intents", "leaves")); diff != "" {
+		t.Errorf("something changed:\n%s", diff)
 	}
 	check()
 }
 
-// Whatever an issuer answers, only its own signature on the permitted bytes is stored.
-func TestLyingIssuer(t *testing.T) {
-	type answer = func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error)
-	honest := func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) gate.Chain {
+// Only the issuer's own signature on the permitted bytes is stored, for any answer of an issuer.
+func TestLyingIssuer_StoresNothing(t *testing.T) {
+	type answer = func(*testing.T, context.Context, signCall, gate.Issuer) (gate.Chain, error)
+	honest := func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) gate.Chain {
 		chain, err := real.Sign(ctx, c.Permit)
 		if err != nil {
 			t.Error(err)
@@ -130,37 +129,37 @@ func TestLyingIssuer(t *testing.T) {
 		return chain
 	}
 	for name, answer := range map[string]answer{
-		"nothing": func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error) { return gate.Chain{}, nil },
-		"garbage": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		"nothing": func(*testing.T, context.Context, signCall, gate.Issuer) (gate.Chain, error) { return gate.Chain{}, nil },
+		"garbage": func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			chain := honest(t, ctx, c, real)
 			chain.Leaf = chain.Leaf[:len(chain.Leaf)/2]
 			return chain, nil
 		},
-		"another certificate": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		"another certificate": func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			chain := honest(t, ctx, c, real)
-			chain.Leaf = selfSigned(t)
+			chain.Leaf = newSelfSigned(t)
 			return chain, nil
 		},
-		"a bad signature": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		"a bad signature": func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			chain := honest(t, ctx, c, real)
 			chain.Leaf[len(chain.Leaf)-1] ^= 1
 			return chain, nil
 		},
-		"no chain": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		"no chain": func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			chain := honest(t, ctx, c, real)
 			chain.Issuers = nil
 			return chain, nil
 		},
-		"another chain": func(t *testing.T, ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		"another chain": func(t *testing.T, ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			chain := honest(t, ctx, c, real)
-			chain.Issuers = [][]byte{selfSigned(t)}
+			chain.Issuers = [][]byte{newSelfSigned(t)}
 			return chain, nil
 		},
-		"a panic": func(*testing.T, context.Context, signing, gate.Issuer) (gate.Chain, error) { panic("no") },
+		"a panic": func(*testing.T, context.Context, signCall, gate.Issuer) (gate.Chain, error) { panic("no") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
-				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
+				issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 					if c.number == 1 {
 						return answer(t, ctx, c, real)
 					}
@@ -168,20 +167,20 @@ func TestLyingIssuer(t *testing.T) {
 				})
 				s := start(t, servertest.Issuer(issuer))
 				p := peopleOf(t, s)
-				j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
-				attempted(t, s, p, j.ID, 1)
-				if n := count(t, s, "SELECT count(*) FROM leaves"); n != 0 {
+				j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+				waitForAttempt(t, s, p, j.ID, 1)
+				if n := countRows(t, s, "SELECT count(*) FROM leaves"); n != 0 {
 					t.Fatalf("%d leaves", n)
 				}
 				s.Clock.Advance(time.Minute)
-				ended(t, s, j.ID, api.JobCompleted, "")
-				issuer.askedFor(t, j.ID, 2)
+				waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
+				issuer.checkCalls(t, j.ID, 2)
 			})
 		})
 	}
 }
 
-func selfSigned(t testing.TB) []byte {
+func newSelfSigned(t testing.TB) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -195,14 +194,14 @@ func selfSigned(t testing.TB) []byte {
 	return der
 }
 
-// A worker that is not heard of for a lease loses its job. Another one signs the same bytes, and what the first one
-// brings afterwards counts for nothing, whether the other is done by then or not.
-func TestLostLease(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// A worker whose lease expired loses its job. Another worker signs the same bytes. The first worker then writes nothing,
+// before or after the other worker is done.
+func TestLostLease_WritesNothing(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		for _, late := range []struct {
 			name  string
-			err   error // of the first worker; nil: it brings a signature
-			first bool  // it comes while the other is still at it
+			err   error // of the first worker; nil if it has a signature
+			first bool  // whether the first worker is done before the other
 		}{
 			{"a signature after the end", nil, false},
 			{"a signature before the end", nil, true},
@@ -212,7 +211,7 @@ func TestLostLease(t *testing.T) {
 			t.Run(late.name, func(t *testing.T) {
 				hung := make(chan int, 2)
 				release := []chan struct{}{make(chan struct{}), make(chan struct{})}
-				issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+				issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 					hung <- c.number
 					<-release[c.number-1]
 					if c.number == 1 && late.err != nil {
@@ -220,31 +219,31 @@ func TestLostLease(t *testing.T) {
 					}
 					return real.Sign(ctx, c.Permit)
 				})
-				log := &journal{}
+				log := &logBuffer{}
 				s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 				p := peopleOf(t, s)
-				j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+				j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 				<-hung
 				s.Clock.Advance(40 * time.Second)
-				<-hung // the other has it
+				<-hung // the other worker has the job
 				if !late.first {
 					close(release[1])
-					ended(t, s, j.ID, api.JobCompleted, "")
+					waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 				}
-				before := rows(t, s, tables...)
+				before := readRows(t, s, tables...)
 				close(release[0])
-				servertest.WaitUntil(t, func() error { return log.said("another worker has this job", 1) })
-				if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
+				servertest.WaitUntil(t, func() error { return log.checkText("another worker has this job", 1) })
+				if diff := cmp.Diff(before, readRows(t, s, tables...)); diff != "" {
 					t.Errorf("the worker without a lease wrote something:\n%s", diff)
 				}
 				if late.first {
 					close(release[1])
 				}
-				if done := ended(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
+				if done := waitUntilEnded(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
 					t.Error("a lost lease counted as an attempt")
 				}
-				issuer.askedFor(t, j.ID, 2)
-				if n := count(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != 1 {
+				issuer.checkCalls(t, j.ID, 2)
+				if n := countRows(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != 1 {
 					t.Errorf("%d leaves", n)
 				}
 			})
@@ -252,21 +251,21 @@ func TestLostLease(t *testing.T) {
 	})
 }
 
-// journal is a log that can be asked what was said.
-type journal struct {
+// logBuffer collects a log.
+type logBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
 // Write implements io.Writer.
-func (j *journal) Write(line []byte) (int, error) {
+func (j *logBuffer) Write(line []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.text.Write(line)
 }
 
-// said is an error unless the words were said so often.
-func (j *journal) said(words string, times int) error {
+// checkText returns an error unless the log has the text at least so often.
+func (j *logBuffer) checkText(words string, times int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if n := strings.Count(j.text.String(), words); n < times {
@@ -275,22 +274,22 @@ func (j *journal) said(words string, times int) error {
 	return nil
 }
 
-// A job is in its worker's hands as long as the worker is alive, however slow the issuer.
-func TestHeartbeat(t *testing.T) {
+// A worker keeps its job while it is alive, even with a slow issuer.
+func TestHeartbeat_ExtendsTheLease(t *testing.T) {
 	t.Parallel()
 	hung, release := make(chan struct{}), make(chan struct{})
-	issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+	issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 		close(hung)
 		<-release
 		return real.Sign(ctx, c.Permit)
 	})
 	s := servertest.New(t, servertest.Issuer(issuer))
 	p := peopleOf(t, s)
-	j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+	j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 	<-hung
 	claimed := leaseOf(t, s, j.ID)
 	s.Clock.Advance(10 * time.Second)
-	// A heartbeat comes within a third of a lease, and the next lease counts from it. It may come ten seconds late.
+	// A worker extends its lease after a third of the lease. It may do so ten seconds late.
 	servertest.WaitUntil(t, func() error {
 		if time.Sleep(100 * time.Millisecond); !leaseOf(t, s, j.ID).After(claimed) {
 			return errors.New("no heartbeat")
@@ -300,11 +299,11 @@ func TestHeartbeat(t *testing.T) {
 	s.Clock.Advance(20 * time.Second)
 	time.Sleep(200 * time.Millisecond) // two periods of the reaper
 	close(release)
-	ended(t, s, j.ID, api.JobCompleted, "")
-	if n := count(t, s, "SELECT fence FROM jobs WHERE id = ?", j.ID); n != 1 {
+	waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
+	if n := countRows(t, s, "SELECT fence FROM jobs WHERE id = ?", j.ID); n != 1 {
 		t.Errorf("the job was claimed %d times", n)
 	}
-	issuer.askedFor(t, j.ID, 1)
+	issuer.checkCalls(t, j.ID, 1)
 }
 
 func leaseOf(t testing.TB, s *servertest.Server, job string) time.Time {
@@ -314,11 +313,11 @@ func leaseOf(t testing.TB, s *servertest.Server, job string) time.Time {
 	return j.LeaseUntil
 }
 
-// Stopping a server takes no job out of its worker's hands.
-func TestStopWhileSigning(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// Stopping a server waits until a running signature is stored.
+func TestStop_WaitsForASignature(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		hung, release := make(chan struct{}), make(chan struct{})
-		issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+		issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			close(hung)
 			select {
 			case <-release:
@@ -329,48 +328,48 @@ func TestStopWhileSigning(t *testing.T) {
 		})
 		s := start(t, servertest.Issuer(issuer))
 		p := peopleOf(t, s)
-		j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+		j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 		<-hung
 		time.AfterFunc(200*time.Millisecond, func() { close(release) })
 		s.Stop()
 		s.Restart(t)
-		if done := jobOf(t, peopleOf(t, s), j.ID); done.Status != api.JobCompleted || done.Attempt != 0 {
+		if done := getJob(t, peopleOf(t, s), j.ID); done.Status != api.JobCompleted || done.Attempt != 0 {
 			t.Errorf("the job is %s after %d attempts: %s", done.Status, done.Attempt, done.ErrorMessage)
 		}
-		issuer.askedFor(t, j.ID, 1)
+		issuer.checkCalls(t, j.ID, 1)
 	})
 }
 
-// A draft that fails or panics is nothing that was asked of the issuer: it is no attempt, and takes nothing down.
-func TestFailingDraft(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// A draft that fails or panics is no attempt, and stops no worker.
+func TestFailingDraft_IsNoAttempt(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t, servertest.NoWorkers())
 		p := peopleOf(t, s)
-		j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
-		issuer := &undrafting{double: newDouble(t, nil)}
+		j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+		issuer := &failingDrafter{testIssuer: newTestIssuer(t, nil)}
 		s.UseIssuer(issuer)
 		s.Restart(t)
-		stuck(t, s, j.ID, false)
-		if n := count(t, s, "SELECT count(*) FROM intents"); n != 0 || len(issuer.calls(j.ID)) != 0 {
+		waitForRetries(t, s, j.ID, false)
+		if n := countRows(t, s, "SELECT count(*) FROM intents"); n != 0 || len(issuer.listCalls(j.ID)) != 0 {
 			t.Error("something was signed without a draft")
 		}
-		s.UseIssuer(issuer.double)
+		s.UseIssuer(issuer.testIssuer)
 		s.Restart(t)
 		s.Clock.Advance(time.Minute)
-		if done := ended(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
+		if done := waitUntilEnded(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
 			t.Error("a failed draft counted as an attempt")
 		}
 	})
 }
 
-// undrafting fails to draft, and every other time panics.
-type undrafting struct {
-	*double
+// failingDrafter fails to draft. Every other time it panics.
+type failingDrafter struct {
+	*testIssuer
 	drafts int
 }
 
 // Draft implements gate.Issuer.
-func (u *undrafting) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte, error) {
+func (u *failingDrafter) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.drafts++; u.drafts%2 == 0 {

@@ -12,33 +12,33 @@ import (
 func TestMain(m *testing.M) {
 	status := m.Run()
 	removeBinary()
-	if left := leftBehind(); left != "" && status == 0 {
-		fmt.Fprintf(os.Stderr, "goroutines were left behind:\n\n%s\n", left)
+	if leaked := findLeakedGoroutines(); leaked != "" && status == 0 {
+		fmt.Fprintf(os.Stderr, "goroutines still run:\n\n%s\n", leaked)
 		status = 1
 	}
 	os.Exit(status)
 }
 
-// leftBehind gives the goroutines that still run something of this module or of its databases after every server was
+// findLeakedGoroutines returns the goroutines of this module or its databases that still run after every server was
 // stopped. They have a minute to end.
-func leftBehind() string {
+func findLeakedGoroutines() string {
 	deadline := time.Now().Add(time.Minute)
 	for {
-		var left []string
+		var running []string
 		stacks := make([]byte, 4<<20)
 		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(stack, "leftBehind") {
+			if strings.Contains(stack, "findLeakedGoroutines") {
 				continue
 			}
-			for _, ours := range []string{"certctl/terraform-provider-certctl", "database/sql", "jackc/pgx", "net/http.(*Server)"} {
-				if strings.Contains(stack, ours) {
-					left = append(left, stack)
+			for _, name := range []string{"certctl/terraform-provider-certctl", "database/sql", "jackc/pgx", "net/http.(*Server)"} {
+				if strings.Contains(stack, name) {
+					running = append(running, stack)
 					break
 				}
 			}
 		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return strings.Join(left, "\n\n")
+		if len(running) == 0 || time.Now().After(deadline) {
+			return strings.Join(running, "\n\n")
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -25,15 +25,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// cluster is a PostgreSQL of the test's own, which it may stop and start.
+// cluster is a PostgreSQL that only this test uses. The test may stop and start it.
 type cluster struct {
 	url, port      string
 	data, binaries string
-	owner          *syscall.Credential // nil: this user
+	owner          *syscall.Credential // nil for this user
 }
 
-// newCluster has scripts/with-postgres make one that lasts as long as the test, and keeps what it committed when it is
-// killed.
+// newCluster starts a cluster with scripts/with-postgres until the test ends. It keeps its commits when it is killed.
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
 	servertest.NeedPostgres(t)
@@ -57,7 +56,7 @@ func newCluster(t testing.TB) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = stdin.Close() // it is how the script hears of the end
+		_ = stdin.Close() // the script ends with its input
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}
@@ -110,7 +109,7 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 	})
 }
 
-// start starts PostgreSQL again. After a kill that can fail for a moment.
+// start starts PostgreSQL again. It retries, since the start can fail shortly after a kill.
 func (c *cluster) start(t testing.TB) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {
@@ -120,37 +119,37 @@ func (c *cluster) start(t testing.TB) {
 		if c.owner != nil {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner}
 		}
-		if said, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("pg_ctl start: %w\n%s", err, said)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("pg_ctl start: %w\n%s", err, output)
 		}
 		return nil
 	})
 }
 
-// PostgreSQL stops, crashes and is killed. Meanwhile callers are told to come again, nothing is signed, and afterwards
-// everything goes on by itself: the calls, the job that was being signed, and the wake-up between two servers.
-func TestPostgresGoesAway(t *testing.T) {
+// PostgreSQL stops, crashes or is killed. Meanwhile callers get unavailable and nothing is signed. Then the calls, the
+// running job and the wake-up between two servers continue without help.
+func TestPostgresGoesAway_AndWorkContinues(t *testing.T) {
 	t.Parallel()
 	postgres := newCluster(t)
 	hung := make(chan struct{}, 1)
-	hangs := sync.Map{} // what the first signature of some jobs waits for
-	issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+	hangs := sync.Map{} // channels that release the first signature of a job, by job
+	issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 		if release, ok := hangs.LoadAndDelete(c.job); ok {
 			hung <- struct{}{}
 			<-release.(chan struct{})
 		}
 		return real.Sign(ctx, c.Permit)
 	})
-	door := servertest.NewOnPostgres(t, postgres.url, servertest.NoWorkers(), servertest.Issuer(issuer))
-	t.Cleanup(func() { checkLeaves(t, door.Store) })
-	workers := door.StartSecond(t)
-	p, profile := peopleOf(t, door), door.CreateProfileAsOlga(t, true).ID
+	server := servertest.NewOnPostgres(t, postgres.url, servertest.NoWorkers(), servertest.Issuer(issuer))
+	t.Cleanup(func() { checkLeaves(t, server.Store) })
+	workers := server.StartSecond(t)
+	p, profile := peopleOf(t, server), server.CreateProfileAsOlga(t, true).ID
 
 	for name, signal := range map[string]syscall.Signal{"stopped": syscall.SIGINT, "crashed": syscall.SIGQUIT, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
-			next := func() world {
-				c, j := renewed(t, door, p, profile)
-				return world{p, door, c, j}
+			next := func() fixture {
+				c, j := requestNew(t, server, p, profile)
+				return fixture{p, server, c, j}
 			}
 			one, two, unsigned := next(), next(), next()
 			release := make(chan struct{})
@@ -160,8 +159,8 @@ func TestPostgresGoesAway(t *testing.T) {
 			}
 			<-hung
 
-			// Some are deciding while it happens. What they are told is true.
-			deciding := make([]world, 20)
+			// Some decisions are sent while PostgreSQL stops. Their answers must be true.
+			deciding := make([]fixture, 20)
 			answers := make([]error, len(deciding))
 			for i := range deciding {
 				deciding[i] = next()
@@ -174,33 +173,33 @@ func TestPostgresGoesAway(t *testing.T) {
 			})
 			postgres.stop(t, signal)
 			done.Wait()
-			close(release) // the signature is there, and there is nowhere to put it
+			close(release) // the signature cannot be stored
 
-			fresh := door.URL + "/api/v1/approvals/" + *one.job.ApprovalID
-			servertest.WaitUntil(t, func() error { // an answer may be a second old
+			approvalURL := server.URL + "/api/v1/approvals/" + *one.job.ApprovalID
+			servertest.WaitUntil(t, func() error { // the answer may be a second old
 				if err := p.vera.GetReady(context.Background()); err == nil {
 					return errors.New("the server is ready without a database")
 				}
 				return nil
 			})
 			for again := range 2 {
-				for what, err := range map[string]error{"approve": one.approve(), "reject": two.reject(), "renew": one.renew(), "rename": one.rename()} {
-					if answered(t, what, err, api.CodeUnavailable) == "" {
-						t.Errorf("%s succeeded without a database", what)
+				for call, err := range map[string]error{"approve": one.approve(), "reject": two.reject(), "renew": one.renew(), "rename": one.rename()} {
+					if checkAnswer(t, call, err, api.CodeUnavailable) == "" {
+						t.Errorf("%s succeeded without a database", call)
 					}
 				}
-				unavailable(t, http.MethodGet, fresh, door.Key(t, "carol"))
-				unavailable(t, http.MethodPost, fresh+"/approve", door.Key(t, "carol"))
-				unavailable(t, http.MethodGet, door.URL+"/readyz", "")
+				checkUnavailable(t, http.MethodGet, approvalURL, server.Key(t, "carol"))
+				checkUnavailable(t, http.MethodPost, approvalURL+"/approve", server.Key(t, "carol"))
+				checkUnavailable(t, http.MethodGet, server.URL+"/readyz", "")
 				if err := p.vera.GetHealth(context.Background()); err != nil {
 					t.Errorf("the process is not healthy: %v", err)
 				}
 				if signal != syscall.SIGINT || again > 0 {
 					break
 				}
-				time.Sleep(3100 * time.Millisecond) // keys are believed for some seconds; then they are looked up again
+				time.Sleep(3100 * time.Millisecond) // until the cache entries of the keys expire
 			}
-			issuer.askedFor(t, one.job.ID, 0)
+			issuer.checkCalls(t, one.job.ID, 0)
 
 			postgres.start(t)
 			servertest.WaitUntil(t, func() error { return p.vera.GetReady(context.Background()) })
@@ -214,7 +213,7 @@ func TestPostgresGoesAway(t *testing.T) {
 				case answers[i] == nil && a.State != api.ApprovalApproved:
 					t.Errorf("an approval was acknowledged, and is %s", a.State)
 				case answers[i] != nil && !errors.As(answers[i], &gone):
-					answered(t, "approve while it went away", answers[i], api.CodeUnavailable)
+					checkAnswer(t, "approve while PostgreSQL stops", answers[i], api.CodeUnavailable)
 				}
 				if a.State == api.ApprovalPending {
 					if err := w.approve(); err != nil {
@@ -225,32 +224,31 @@ func TestPostgresGoesAway(t *testing.T) {
 			if err := two.reject(); err != nil {
 				t.Errorf("reject afterwards: %v", err)
 			}
-			listening(t, workers)
-			wakes(t, func() time.Duration {
+			waitForListener(t, workers)
+			checkWakes(t, func() time.Duration {
 				began := time.Now()
 				if err := one.approve(); err != nil {
 					t.Errorf("approve afterwards: %v", err)
 				}
-				ended(t, door, one.job.ID, api.JobCompleted, "")
+				waitUntilEnded(t, server, one.job.ID, api.JobCompleted, "")
 				took := time.Since(began)
 				one = next()
 				return took
 			})
-			expireLeases(t, door) // of the worker that could not say what it had
-			if done := ended(t, door, unsigned.job.ID, api.JobCompleted, ""); done.Attempt != 0 {
+			expireLeases(t, server) // of the worker that could not store its signature
+			if done := waitUntilEnded(t, server, unsigned.job.ID, api.JobCompleted, ""); done.Attempt != 0 {
 				t.Error("a lost database counted as an attempt")
 			}
-			issuer.askedFor(t, unsigned.job.ID, len(issuer.calls(unsigned.job.ID)))
+			issuer.checkCalls(t, unsigned.job.ID, len(issuer.listCalls(unsigned.job.ID)))
 			for _, w := range deciding {
-				ended(t, door, w.job.ID, api.JobCompleted, "")
+				waitUntilEnded(t, server, w.job.ID, api.JobCompleted, "")
 			}
 		})
 	}
 }
 
-// A connection that breaks between the last statement and the commit: the driver knows, nothing was committed, and the
-// caller is told to come again.
-func TestConnectionGoneAtCommit(t *testing.T) {
+// If the connection breaks before the commit, nothing is committed and the error is unavailable.
+func TestConnectionGoneAtCommit_IsUnavailable(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t)
 	err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
@@ -262,8 +260,8 @@ func TestConnectionGoneAtCommit(t *testing.T) {
 	}
 }
 
-// unavailable fails the test unless the answer is a 503 that says when to come again, and comes soon.
-func unavailable(t *testing.T, method, url, key string) {
+// checkUnavailable fails the test unless the answer is a 503 with Retry-After, within 20 seconds.
+func checkUnavailable(t *testing.T, method, url, key string) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, nil)
 	if err != nil {
@@ -283,12 +281,12 @@ func unavailable(t *testing.T, method, url, key string) {
 	}
 }
 
-// listening waits until a server listens for the others.
-func listening(t testing.TB, s *servertest.Server) {
+// waitForListener waits until a server listens for notifications.
+func waitForListener(t testing.TB, s *servertest.Server) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {
-		if count(t, s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'") == 0 {
-			return errors.New("nobody listens")
+		if countRows(t, s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'") == 0 {
+			return errors.New("no server listens")
 		}
 		return nil
 	})

@@ -21,59 +21,63 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// scene is what one round of a race is about. Whoever plays alice in it asks, and whoever plays bob decides; both are
-// new, because either may be disabled.
-type scene struct {
-	world
+// raceFixture has the objects of one race. alice requests and bob decides. Both are new principals, since a race may
+// disable them.
+type raceFixture struct {
+	fixture
 	requester, approver string // their ids
 	profile             api.Profile
-	waiting             []string // the approvals that wait when the race begins
-	let                 []int    // what had passed the gate without approval each time that a caller knew it to be on
+	waiting             []string // approvals that are pending before the race
+	unapproved          []int    // intents without approval, counted each time the gate was known to be on
 }
 
-// patience is how long a request waits in a race.
-const patience = time.Hour
+// raceTimeout is how long a request may wait in a race.
+const raceTimeout = time.Hour
 
-// setting makes a scene out of one that has a gated profile only.
+// setting prepares a raceFixture, which has only a gated profile.
 type setting struct {
-	name string
-	set  func(testing.TB, *scene)
-	idle bool // nothing waits
+	name      string
+	set       func(testing.TB, *raceFixture)
+	noneWaits bool // whether nothing waits before the race
 }
 
-// Around a certificate: with or without the gate, something asked for or not, and what is asked for under a gate that
-// was lifted meanwhile.
+// certificates are settings with a certificate: with or without the gate, with or without a request, and with a request under
+// a gate that was turned off since.
 var certificates = []setting{
-	{"gated", func(t testing.TB, s *scene) { s.certify(t) }, true},
-	{"ungated", func(t testing.TB, s *scene) { s.certify(t); s.lift(t) }, true},
-	{"asked", func(t testing.TB, s *scene) { s.certify(t); s.ask(t, s.renew) }, false},
-	{"asked, and the gate to be lifted", func(t testing.TB, s *scene) { s.certify(t); s.ask(t, s.renew); s.ask(t, s.gateOff) }, false},
-	{"asked under a gate that is lifted", func(t testing.TB, s *scene) { s.certify(t); s.ask(t, s.renew); s.lift(t) }, false},
+	{"gated", func(t testing.TB, s *raceFixture) { s.createCertificate(t) }, true},
+	{"ungated", func(t testing.TB, s *raceFixture) { s.createCertificate(t); s.approveGateOff(t) }, true},
+	{"requested", func(t testing.TB, s *raceFixture) { s.createCertificate(t); s.request(t, s.renew) }, false},
+	{"requested, and turning the gate off waits", func(t testing.TB, s *raceFixture) {
+		s.createCertificate(t)
+		s.request(t, s.renew)
+		s.request(t, s.requestGateOff)
+	}, false},
+	{"requested, and the gate is off", func(t testing.TB, s *raceFixture) { s.createCertificate(t); s.request(t, s.renew); s.approveGateOff(t) }, false},
 }
 
-// Around an edit there is no certificate, so that the profile can be deleted.
-var edits = []setting{{"edit", func(t testing.TB, s *scene) { s.ask(t, s.gateOff) }, false}}
+// edits has no certificate, so that the profile can be deleted.
+var edits = []setting{{"edit", func(t testing.TB, s *raceFixture) { s.request(t, s.requestGateOff) }, false}}
 
-func newScene(t testing.TB, server *servertest.Server, p people, begins setting) *scene {
+func newRace(t testing.TB, server *servertest.Server, p people, start setting) *raceFixture {
 	t.Helper()
-	s := &scene{world: world{people: p, server: server}}
-	s.newcomers(t)
+	s := &raceFixture{fixture: fixture{people: p, server: server}}
+	s.createPeople(t)
 	rules := api.DefaultProfileSpec()
 	rules.Name, rules.RequiresApproval, rules.AllowedDNSNames = "of "+s.requester, true, []string{"**.example.com"}
 	var err error
 	if s.profile, err = s.alice.CreateProfile(context.Background(), api.CreateProfile{ProfileSpec: rules}); err != nil {
 		t.Fatal(err)
 	}
-	// From here on bob's key is believed for a while, as alice's is: a decision must not rely on that.
+	// The server now caches bob's key, as it caches alice's. A decision must not rely on the cache.
 	if _, err := s.bob.GetMe(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	begins.set(t, s)
+	start.set(t, s)
 	return s
 }
 
-// newcomers plays alice and bob with people who were not there before.
-func (s *scene) newcomers(t testing.TB) {
+// createPeople makes new principals for alice and bob.
+func (s *raceFixture) createPeople(t testing.TB) {
 	t.Helper()
 	s.requester, s.approver = "alice-"+store.NewID(""), "bob-"+store.NewID("")
 	keys := map[string]string{}
@@ -90,15 +94,15 @@ func (s *scene) newcomers(t testing.TB) {
 	})
 	for id, who := range map[string]**client.Client{s.requester: &s.alice, s.approver: &s.bob} {
 		var err error
-		// With a transport of his own each of some thousand would leave a connection behind.
+		// With a transport for each of a thousand clients, a thousand connections would stay open.
 		if *who, err = client.New(s.server.URL, keys[id], client.WithRetries(0), client.WithHTTPClient(http.DefaultClient)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// certify makes a certificate under the profile.
-func (s *scene) certify(t testing.TB) {
+// createCertificate makes a certificate under the profile.
+func (s *raceFixture) createCertificate(t testing.TB) {
 	t.Helper()
 	spec := api.DefaultCertificateSpec()
 	spec.CommonName = s.requester + ".example.com"
@@ -109,23 +113,23 @@ func (s *scene) certify(t testing.TB) {
 	}
 }
 
-// ask has something asked for, which waits from now on.
-func (s *scene) ask(t testing.TB, ask func() error) {
+// request makes a request that waits, and lists what waits.
+func (s *raceFixture) request(t testing.TB, ask func() error) {
 	t.Helper()
 	err := ask()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.waiting, err = s.pending(); err != nil {
+	if s.waiting, err = s.listPending(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// lift has the gate lifted, with carol's approval.
-func (s *scene) lift(t testing.TB) {
+// approveGateOff turns the gate off, with carol's approval.
+func (s *raceFixture) approveGateOff(t testing.TB) {
 	t.Helper()
 	before := s.waiting
-	s.ask(t, s.gateOff)
+	s.request(t, s.requestGateOff)
 	for _, id := range s.waiting {
 		if slices.Contains(before, id) {
 			continue
@@ -137,22 +141,22 @@ func (s *scene) lift(t testing.TB) {
 	s.waiting = before
 }
 
-// pending are the approvals that wait now.
-func (s *scene) pending() (ids []string, err error) {
+// listPending returns the ids of the pending approvals.
+func (s *raceFixture) listPending() (ids []string, err error) {
 	err = s.server.Store.Read(context.Background(), func(tx *store.Tx) error {
 		return tx.DB.Raw("SELECT id FROM approvals WHERE profile_id = ? AND state = 'pending'", s.profile.ID).Scan(&ids).Error
 	})
 	return ids, err
 }
 
-// errNothing is the end of a call that found nothing to do.
+// errNothing is the result of a call that found no pending approval.
 var errNothing = errors.New("nothing waits")
 
-// decide does something with one of those that wait. If none did when the race began, the other side may have asked.
-func (s *scene) decide(decide func(id string) error) error {
+// decide calls decide for a pending approval. If none was pending before the race, the other call may make one.
+func (s *raceFixture) decide(decide func(id string) error) error {
 	waiting, err := s.waiting, error(nil)
-	for look := 0; len(waiting) == 0 && look < 10; look++ {
-		if waiting, err = s.pending(); err != nil {
+	for try := 0; len(waiting) == 0 && try < 10; try++ {
+		if waiting, err = s.listPending(); err != nil {
 			return err
 		}
 	}
@@ -162,153 +166,153 @@ func (s *scene) decide(decide func(id string) error) error {
 	return decide(waiting[rand.IntN(len(waiting))])
 }
 
-func (s *scene) approve() error {
+func (s *raceFixture) approve() error {
 	return s.decide(func(id string) error {
 		_, err := s.bob.ApproveApproval(context.Background(), id, api.Decision{})
 		return err
 	})
 }
 
-func (s *scene) reject() error {
+func (s *raceFixture) reject() error {
 	return s.decide(func(id string) error {
 		_, err := s.bob.RejectApproval(context.Background(), id, api.Decision{})
 		return err
 	})
 }
 
-func (s *scene) withdraw() error {
+func (s *raceFixture) withdraw() error {
 	return s.decide(func(id string) error {
 		_, err := s.alice.WithdrawApproval(context.Background(), id, api.Withdrawal{})
 		return err
 	})
 }
 
-// expire lets the time pass, and looks as the reaper does.
-func (s *scene) expire() error {
-	s.server.Clock.Advance(patience)
+// expire passes the deadline, and expires requests as the reaper does.
+func (s *raceFixture) expire() error {
+	s.server.Clock.Advance(raceTimeout)
 	return s.server.App.Expire(context.Background())
 }
 
-func (s *scene) disable(id string) error {
+func (s *raceFixture) disable(id string) error {
 	return s.server.Store.Write(context.Background(), func(tx *store.Tx) error {
 		_, err := s.server.App.DisablePrincipal(tx, id)
 		return err
 	})
 }
 
-func (s *scene) disableRequester() error { return s.disable(s.requester) }
-func (s *scene) disableApprover() error  { return s.disable(s.approver) }
+func (s *raceFixture) disableRequester() error { return s.disable(s.requester) }
+func (s *raceFixture) disableApprover() error  { return s.disable(s.approver) }
 
-// put edits what the profile was in the beginning. What is answered is what was sent, stored or waiting.
-func (s *scene) put(who *client.Client, change func(*api.ProfileSpec)) error {
+// putEdit edits the profile as it was before the race. It checks that the answer has the edit, stored or waiting.
+func (s *raceFixture) putEdit(who *client.Client, change func(*api.ProfileSpec)) error {
 	spec := s.profile.ProfileSpec
 	change(&spec)
 	stored, err := who.ReplaceProfile(context.Background(), s.profile.ID, spec)
-	var waits *client.AwaitingApprovalError
+	var waiting *client.AwaitingApprovalError
 	switch {
-	case errors.As(err, &waits):
-		var asked api.EditSubject
-		if err := json.Unmarshal(waits.Approval.Subject, &asked); err != nil {
+	case errors.As(err, &waiting):
+		var subject api.EditSubject
+		if err := json.Unmarshal(waiting.Approval.Subject, &subject); err != nil {
 			return err
 		}
-		if waits.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(asked.After.ProfileSpec, spec) {
-			return fmt.Errorf("it waits for %+v", waits.Approval)
+		if waiting.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(subject.After.ProfileSpec, spec) {
+			return fmt.Errorf("the edit waits for %+v", waiting.Approval)
 		}
 		return nil
 	case err == nil && !rules.SameProfile(stored.ProfileSpec, spec):
-		return fmt.Errorf("it is %+v", stored)
+		return fmt.Errorf("the answer is %+v", stored)
 	}
 	return err
 }
 
-// gateOn makes the profile gated, or takes the edit back that would lift the gate.
-func (s *scene) gateOn() error { return s.put(s.alice, func(*api.ProfileSpec) {}) }
+// turnGateOn turns the gate on, or takes back the edit that would turn it off.
+func (s *raceFixture) turnGateOn() error { return s.putEdit(s.alice, func(*api.ProfileSpec) {}) }
 
-// What passed the gate without approval.
-const unapproved = "SELECT count(*) FROM intents i JOIN jobs j ON j.id = i.job_id WHERE j.profile_id = ? AND j.approval_id IS NULL"
+// countUnapproved counts the intents without an approval.
+const countUnapproved = "SELECT count(*) FROM intents i JOIN jobs j ON j.id = i.job_id WHERE j.profile_id = ? AND j.approval_id IS NULL"
 
-func (s *scene) gateOff() error {
-	return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval = false })
+func (s *raceFixture) requestGateOff() error {
+	return s.putEdit(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval = false })
 }
 
-func (s *scene) replaceEdit() error {
-	return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = false, 3600 })
+func (s *raceFixture) replaceEdit() error {
+	return s.putEdit(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = false, 3600 })
 }
 
-func (s *scene) anotherEdit() error {
-	return s.put(s.olga, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = false, 7200 })
+func (s *raceFixture) editAsOlga() error {
+	return s.putEdit(s.olga, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = false, 7200 })
 }
 
-func (s *scene) disableProfile() error {
-	return s.put(s.olga, func(p *api.ProfileSpec) { p.Enabled = false })
+func (s *raceFixture) disableProfile() error {
+	return s.putEdit(s.olga, func(p *api.ProfileSpec) { p.Enabled = false })
 }
 
-func (s *scene) deleteProfile() error {
+func (s *raceFixture) deleteProfile() error {
 	return s.olga.DeleteProfile(context.Background(), s.profile.ID)
 }
 
-// verb is a call that races with others.
+// verb is a call that races with another.
 type verb struct {
 	name string
-	call func(*scene) error
-	// What it may be refused with, and for which of the others; "" is none: it was like that before.
-	refused map[api.Code][]string
-	// How often it was done, where every success does something.
-	done string
+	call func(*raceFixture) error
+	// refusals are the codes that may refuse the verb, each with the verbs that cause it; "" needs no other verb.
+	refusals map[api.Code][]string
+	// countQuery counts the effects, if every success has an effect.
+	countQuery string
 }
 
-// Whatever ends a request before somebody else can.
+// enders are the verbs that can end a request before another call does.
 var enders = []string{
 	"approve", "reject", "withdraw", "rename", "archive", "gate on", "replace the edit", "disable the profile", "delete the profile",
 	"disable the requester",
 }
 
 var verbs = []verb{
-	{"gate on", (*scene).gateOn, map[api.Code][]string{
+	{"gate on", (*raceFixture).turnGateOn, map[api.Code][]string{
 		api.CodeNotFound: {"delete the profile"}, api.CodeEditAlreadyPending: {"another's edit"},
 		api.CodeUnauthenticated: {"disable the requester"},
 	}, ""},
-	{"gate off", (*scene).gateOff, map[api.Code][]string{
+	{"gate off", (*raceFixture).requestGateOff, map[api.Code][]string{
 		api.CodeNotFound: {"delete the profile"}, api.CodeEditAlreadyPending: {"another's edit"},
 		api.CodeUnauthenticated: {"disable the requester"}, api.CodeEditRejected: {"reject"},
 	}, ""},
-	{"renew", func(s *scene) error { return s.renew() }, map[api.Code][]string{
+	{"renew", func(s *raceFixture) error { return s.renew() }, map[api.Code][]string{
 		api.CodeJobAlreadyOpen: {""}, api.CodeNotFound: {"archive"}, api.CodeUnauthenticated: {"disable the requester"},
 	}, "SELECT count(*) FROM jobs WHERE certificate_id = @certificate AND requested_by = @requester"},
-	{"approve", (*scene).approve, map[api.Code][]string{
+	{"approve", (*raceFixture).approve, map[api.Code][]string{
 		api.CodeAlreadyDecided: enders, api.CodeApprovalExpired: {"expire"}, api.CodeUnauthenticated: {"disable the approver"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'approval_approved' AND actor = @approver"},
-	{"reject", (*scene).reject, map[api.Code][]string{
+	{"reject", (*raceFixture).reject, map[api.Code][]string{
 		api.CodeAlreadyDecided: enders, api.CodeApprovalExpired: {"expire"}, api.CodeUnauthenticated: {"disable the approver"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'approval_rejected' AND actor = @approver"},
-	{"withdraw", (*scene).withdraw, map[api.Code][]string{
+	{"withdraw", (*raceFixture).withdraw, map[api.Code][]string{
 		api.CodeAlreadyDecided: enders, api.CodeApprovalExpired: {"expire"}, api.CodeUnauthenticated: {"disable the requester"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'approval_withdrawn' AND actor = @requester"},
-	{"expire", (*scene).expire, nil, ""},
-	{"disable the requester", (*scene).disableRequester, nil, ""},
-	{"disable the approver", (*scene).disableApprover, nil, ""},
-	{"rename", func(s *scene) error { return s.rename() }, map[api.Code][]string{
+	{"expire", (*raceFixture).expire, nil, ""},
+	{"disable the requester", (*raceFixture).disableRequester, nil, ""},
+	{"disable the approver", (*raceFixture).disableApprover, nil, ""},
+	{"rename", func(s *raceFixture) error { return s.rename() }, map[api.Code][]string{
 		api.CodeJobAlreadyOpen: {"approve", "renew"}, api.CodeNotFound: {"archive"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'certificate_updated' AND resource_id = @certificate"},
-	{"archive", func(s *scene) error { return s.archive() }, map[api.Code][]string{
+	{"archive", func(s *raceFixture) error { return s.archive() }, map[api.Code][]string{
 		api.CodeInUse: {"approve", "renew"}, api.CodeNotFound: {"archive"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'certificate_archived' AND resource_id = @certificate"},
-	{"replace the edit", (*scene).replaceEdit, map[api.Code][]string{
+	{"replace the edit", (*raceFixture).replaceEdit, map[api.Code][]string{
 		api.CodeNotFound: {"delete the profile"}, api.CodeEditAlreadyPending: {"another's edit"},
 		api.CodeUnauthenticated: {"disable the requester"},
 	}, ""},
-	{"another's edit", (*scene).anotherEdit, map[api.Code][]string{
+	{"another's edit", (*raceFixture).editAsOlga, map[api.Code][]string{
 		api.CodeEditAlreadyPending: {""}, api.CodeNotFound: {"delete the profile"},
 	}, ""},
-	{"disable the profile", (*scene).disableProfile, map[api.Code][]string{api.CodeNotFound: {"delete the profile"}}, ""},
-	{"delete the profile", (*scene).deleteProfile, map[api.Code][]string{
+	{"disable the profile", (*raceFixture).disableProfile, map[api.Code][]string{api.CodeNotFound: {"delete the profile"}}, ""},
+	{"delete the profile", (*raceFixture).deleteProfile, map[api.Code][]string{
 		api.CodeNotFound: {"delete the profile"},
 	}, "SELECT count(*) FROM audit_events WHERE action = 'profile_deleted' AND resource_id = @profile"},
 }
 
-// allowed is what a verb may be refused with in a race with another.
-func (v verb) allowed(other verb) (codes []api.Code) {
-	for code, reasons := range v.refused {
+// listAllowed returns the codes with which a verb may be refused in a race with another.
+func (v verb) listAllowed(other verb) (codes []api.Code) {
+	for code, reasons := range v.refusals {
 		if slices.Contains(reasons, "") || slices.Contains(reasons, other.name) {
 			codes = append(codes, code)
 		}
@@ -316,40 +320,39 @@ func (v verb) allowed(other verb) (codes []api.Code) {
 	return codes
 }
 
-// meets says whether the two have something to do with each other where nothing waits in the beginning: some need
-// somebody who asks.
-func (v verb) meets(other verb) bool {
-	asks := []string{"renew", "gate off"}
-	needs := []string{"approve", "reject", "withdraw", "expire", "disable the requester", "disable the approver"}
-	return (!slices.Contains(needs, v.name) || slices.Contains(asks, other.name)) &&
-		(!slices.Contains(needs, other.name) || slices.Contains(asks, v.name))
+// interactsWith reports whether two verbs can affect each other if nothing waits before the race.
+func (v verb) interactsWith(other verb) bool {
+	requesting := []string{"renew", "gate off"}
+	deciding := []string{"approve", "reject", "withdraw", "expire", "disable the requester", "disable the approver"}
+	return (!slices.Contains(deciding, v.name) || slices.Contains(requesting, other.name)) &&
+		(!slices.Contains(deciding, other.name) || slices.Contains(requesting, v.name))
 }
 
-func (v verb) count(t testing.TB, s *scene) int {
+func (v verb) count(t testing.TB, s *raceFixture) int {
 	t.Helper()
-	if v.done == "" {
+	if v.countQuery == "" {
 		return 0
 	}
-	return count(t, s.server, v.done, map[string]any{
+	return countRows(t, s.server, v.countQuery, map[string]any{
 		"profile": s.profile.ID, "certificate": s.certificate.ID, "requester": s.requester, "approver": s.approver,
 	})
 }
 
-// Any two of these calls at once, around a certificate: each is answered as if it had come before or after the other,
-// and what is stored is what was answered.
-func TestRaces(t *testing.T) {
+// Any two of these calls run at once, on one certificate. Each is answered as if it came before or after the other. The
+// server stores what it answered.
+func TestRaces_AnswerAndStoreTheSame(t *testing.T) {
 	raceAll(t, certificates, 1, "gate on", "gate off", "renew", "approve", "reject", "withdraw", "rename", "archive", "expire",
 		"disable the requester", "disable the approver")
 }
 
-// The same around an edit of a gated profile that waits. In the end it has one state, and the profile is what it was
-// or what was approved.
-func TestEditRaces(t *testing.T) {
+// Any two of these calls run at once, on a waiting edit. At the end the edit has one state, and the profile is unchanged or
+// as approved.
+func TestEditRaces_AnswerAndStoreTheSame(t *testing.T) {
 	raceAll(t, edits, 2, "approve", "reject", "withdraw", "expire", "gate on", "gate off", "replace the edit", "another's edit",
 		"disable the profile", "delete the profile", "disable the requester", "disable the approver")
 }
 
-// raceAll lets each pair of verbs race some times in each setting.
+// raceAll runs each pair of verbs several times in each setting.
 func raceAll(t *testing.T, settings []setting, times int, names ...string) {
 	t.Helper()
 	var racing []verb
@@ -359,34 +362,34 @@ func raceAll(t *testing.T, settings []setting, times int, names ...string) {
 		}
 	}
 	if len(racing) != len(names) {
-		t.Fatalf("of %v there are %d", names, len(racing))
+		t.Fatalf("of the verbs %v there are %d", names, len(racing))
 	}
-	each(t, func(t *testing.T, start start) {
-		server := start(t, servertest.ApprovalTimeout(patience))
+	runOnEach(t, func(t *testing.T, start startFunc) {
+		server := start(t, servertest.ApprovalTimeout(raceTimeout))
 		p := peopleOf(t, server)
 		answers := map[string]int{}
 		for i, left := range racing {
 			for _, right := range racing[i:] {
-				for _, begins := range settings {
+				for _, setting := range settings {
 					times := times
-					if begins.idle {
-						if !left.meets(right) {
+					if setting.noneWaits {
+						if !left.interactsWith(right) {
 							continue
 						}
-						times *= 2 // only here a renewal is more than refused
+						times *= 2 // only in these settings a renewal can succeed
 					}
 					for range times {
-						s := newScene(t, server, p, begins)
-						// The other calls take as long as one call, a worker longer.
+						s := newRace(t, server, p, setting)
+						// The spread is about one call, or about the time of a worker.
 						spread := []time.Duration{time.Millisecond, 8 * time.Millisecond}[rand.IntN(2)]
-						s.race(t, fmt.Sprintf("%s and %s (%s)", left.name, right.name, begins.name), left, right, spread, answers)
+						s.runPair(t, fmt.Sprintf("%s and %s (%s)", left.name, right.name, setting.name), left, right, spread, answers)
 					}
 				}
 			}
 		}
-		// Where two wait for each other one is run again, but only after a second: locks have an order, so that none do.
+		// Locks have an order, so there is no deadlock. PostgreSQL would end one only after a second.
 		if !server.Store.IsSQLite() {
-			if n := count(t, server, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"); n > 0 {
+			if n := countRows(t, server, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"); n > 0 {
 				t.Errorf("%d deadlocks", n)
 			}
 		}
@@ -396,10 +399,10 @@ func raceAll(t *testing.T, settings []setting, times int, names ...string) {
 	})
 }
 
-// race has two calls at once and looks what became of it.
-func (s *scene) race(t *testing.T, what string, left, right verb, spread time.Duration, answers map[string]int) {
+// runPair runs two calls at once and checks the result.
+func (s *raceFixture) runPair(t *testing.T, what string, left, right verb, spread time.Duration, answers map[string]int) {
 	t.Helper()
-	racers, errs, let := []verb{left, right}, make([]error, 2), make([]int, 2)
+	racers, errs, unapproved := []verb{left, right}, make([]error, 2), make([]int, 2)
 	before := []int{left.count(t, s), right.count(t, s)}
 	late := rand.IntN(2)
 	calls := make([]func(), 2)
@@ -410,20 +413,20 @@ func (s *scene) race(t *testing.T, what string, left, right verb, spread time.Du
 			}
 			errs[i] = racers[i].call(s)
 			if racers[i].name == "gate on" {
-				let[i] = count(t, s.server, unapproved, s.profile.ID)
+				unapproved[i] = countRows(t, s.server, countUnapproved, s.profile.ID)
 			}
 		}
 	}
-	together(calls...)
+	callTogether(calls...)
 
 	for i, v := range racers {
 		if errors.Is(errs[i], errNothing) {
 			continue
 		}
 		if v.name == "gate on" && errs[i] == nil {
-			s.let = append(s.let, let[i])
+			s.unapproved = append(s.unapproved, unapproved[i])
 		}
-		answers[v.name+" "+string(answered(t, what+": "+v.name, errs[i], v.allowed(racers[1-i])...))]++
+		answers[v.name+" "+string(checkAnswer(t, what+": "+v.name, errs[i], v.listAllowed(racers[1-i])...))]++
 	}
 	for i, v := range racers {
 		succeeded := 0
@@ -432,45 +435,45 @@ func (s *scene) race(t *testing.T, what string, left, right verb, spread time.Du
 				succeeded++
 			}
 		}
-		if done := v.count(t, s) - before[i]; v.done != "" && done != succeeded {
-			t.Errorf("%s: %s succeeded %d times and was done %d times", what, v.name, succeeded, done)
+		if done := v.count(t, s) - before[i]; v.countQuery != "" && done != succeeded {
+			t.Errorf("%s: %s succeeded %d times and has %d effects", what, v.name, succeeded, done)
 		}
 	}
-	s.settled(t, what)
+	s.checkSettled(t, what)
 	for _, v := range racers {
-		s.after(t, what, v)
+		s.checkAfter(t, what, v)
 	}
-	// What still waits is of no use to the next round.
+	// Close what still waits before the next race.
 	if err := s.disableRequester(); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
 }
 
-// after looks for what must not be there once a verb was answered.
-func (s *scene) after(t *testing.T, what string, v verb) {
+// checkAfter checks what must not remain once a verb was answered.
+func (s *raceFixture) checkAfter(t *testing.T, what string, v verb) {
 	t.Helper()
 	switch {
 	case v.name == "expire":
-		if n := count(t, s.server, "SELECT count(*) FROM approvals WHERE state = 'pending' AND id IN ?", append(s.waiting, "")); n != 0 {
+		if n := countRows(t, s.server, "SELECT count(*) FROM approvals WHERE state = 'pending' AND id IN ?", append(s.waiting, "")); n != 0 {
 			t.Errorf("%s: %d requests wait after their deadline", what, n)
 		}
 	case v.name == "disable the requester":
-		if n := count(t, s.server, "SELECT count(*) FROM approvals WHERE state = 'pending' AND accountable = ?", s.requester); n != 0 {
-			t.Errorf("%s: %d requests wait that nobody is accountable for", what, n)
+		if n := countRows(t, s.server, "SELECT count(*) FROM approvals WHERE state = 'pending' AND accountable = ?", s.requester); n != 0 {
+			t.Errorf("%s: %d requests of a disabled person wait", what, n)
 		}
 	case v.name == "disable the approver" && len(s.waiting) > 0:
-		if err := s.approve(); code(err) != api.CodeUnauthenticated {
-			t.Errorf("%s: one who is disabled decides: %v", what, err)
+		if err := s.approve(); codeOf(err) != api.CodeUnauthenticated {
+			t.Errorf("%s: a disabled person decides: %v", what, err)
 		}
 	}
 }
 
-// settled waits until nothing moves any more, and looks that each job ended as its approval did, and that nothing was
-// signed without approval after the gate was on.
-func (s *scene) settled(t *testing.T, what string) {
+// checkSettled waits until every job has ended. It checks that each job ended as its approval did, and that nothing was signed
+// without approval once the gate was on.
+func (s *raceFixture) checkSettled(t *testing.T, what string) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {
-		if n := count(t, s.server, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status IN ('Pending', 'Running')", s.certificate.ID); n > 0 {
+		if n := countRows(t, s.server, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status IN ('Pending', 'Running')", s.certificate.ID); n > 0 {
 			return fmt.Errorf("%s: %d jobs do not end", what, n)
 		}
 		return nil
@@ -497,18 +500,18 @@ func (s *scene) settled(t *testing.T, what string) {
 		if j.Action == "approval_withdrawn" {
 			want = "Cancelled approval withdrawn"
 		}
-		if j.State == "" && len(s.let) > 0 && j.Intents == 0 {
+		if j.State == "" && len(s.unapproved) > 0 && j.Intents == 0 {
 			want = "Cancelled the profile requires approval and nobody approved"
 		}
 		if got := j.Status + " " + j.ErrorMessage; got != want {
 			t.Errorf("%s: the job of an approval that is %q is %q, want %q", what, j.State, got, want)
 		}
 	}
-	// Where both asked for the gate the first to know counts.
-	if len(s.let) == 0 || count(t, s.server, "SELECT count(*) FROM profiles WHERE id = ? AND requires_approval", s.profile.ID) == 0 {
+	// If both calls turned the gate on, the smaller count is the right one.
+	if len(s.unapproved) == 0 || countRows(t, s.server, "SELECT count(*) FROM profiles WHERE id = ? AND requires_approval", s.profile.ID) == 0 {
 		return
 	}
-	if n := count(t, s.server, unapproved, s.profile.ID) - slices.Min(s.let); n != 0 {
-		t.Errorf("%s: %d passed the gate without approval after it was on", what, n)
+	if n := countRows(t, s.server, countUnapproved, s.profile.ID) - slices.Min(s.unapproved); n != 0 {
+		t.Errorf("%s: %d jobs were admitted without approval after the gate was on", what, n)
 	}
 }

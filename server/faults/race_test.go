@@ -14,17 +14,17 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Rounds of each race on each database. Some hundred in all.
+// rounds is the number of rounds of each race on each database.
 const rounds = 20
 
-// Fifty decisions at once on one request: one wins, and everything says the same of it.
-func TestManyDecisions(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// Of fifty concurrent decisions on one request, one wins. All answers and the database agree on it.
+func TestManyDecisions_HaveOneWinner(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		ctx := context.Background()
 		s := start(t)
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		for range 4 {
-			_, j := renewed(t, s, p, profile)
+			_, j := requestNew(t, s, p, profile)
 			type answer struct {
 				approval api.Approval
 				err      error
@@ -43,71 +43,71 @@ func TestManyDecisions(t *testing.T) {
 					answers[i].approval, answers[i].err = decide(who, ctx, *j.ApprovalID, api.Decision{})
 				}
 			}
-			together(calls...)
+			callTogether(calls...)
 
 			a, err := p.vera.GetApproval(ctx, *j.ApprovalID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			won := 0
+			winners := 0
 			for _, answer := range answers {
 				if answer.err == nil {
-					won++
+					winners++
 					if answer.approval.State != a.State || *answer.approval.DecidedBy != *a.DecidedBy {
-						t.Errorf("the winner was told %+v, but it is %+v", answer.approval, a)
+						t.Errorf("the winner got %+v, but the approval is %+v", answer.approval, a)
 					}
 					continue
 				}
 				refusal := servertest.RequireProblem(t, answer.err, api.CodeAlreadyDecided)
 				if refusal.Status != 409 || refusal.State != string(a.State) || refusal.DecidedBy != *a.DecidedBy || !refusal.DecidedAt.Equal(*a.DecidedAt) {
-					t.Errorf("a loser was told %+v, but it is %+v", refusal, a)
+					t.Errorf("a loser got %+v, but the approval is %+v", refusal, a)
 				}
 			}
-			if won != 1 {
-				t.Errorf("%d decisions won", won)
+			if winners != 1 {
+				t.Errorf("%d decisions won", winners)
 			}
 			leaves := 0
 			if a.State == api.ApprovalApproved {
 				leaves = 1
-				ended(t, s, j.ID, api.JobCompleted, "")
+				waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 			} else {
-				ended(t, s, j.ID, api.JobCancelled, "approval rejected")
+				waitUntilEnded(t, s, j.ID, api.JobCancelled, "approval rejected")
 			}
-			if n := count(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != leaves {
+			if n := countRows(t, s, "SELECT count(*) FROM leaves WHERE job_id = ?", j.ID); n != leaves {
 				t.Errorf("%d leaves of a request that is %s", n, a.State)
 			}
-			if n := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action <> 'approval_requested'", a.ID); n != 1 {
+			if n := countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action <> 'approval_requested'", a.ID); n != 1 {
 				t.Errorf("%d audit rows for one decision", n)
 			}
 		}
 	})
 }
 
-// world is what one round is about.
-type world struct {
+// fixture has the objects of one round.
+type fixture struct {
 	people
 	server      *servertest.Server
 	certificate api.Certificate
 	job         api.Job
 }
 
-func (w world) approve() error {
+func (w fixture) approve() error {
 	_, err := w.bob.ApproveApproval(context.Background(), *w.job.ApprovalID, api.Decision{})
 	return err
 }
 
-func (w world) reject() error {
+func (w fixture) reject() error {
 	_, err := w.carol.RejectApproval(context.Background(), *w.job.ApprovalID, api.Decision{})
 	return err
 }
 
-func (w world) withdraw() error {
+func (w fixture) withdraw() error {
 	_, err := w.alice.WithdrawApproval(context.Background(), *w.job.ApprovalID, api.Withdrawal{})
 	return err
 }
 
-// rename gives the certificate a name that it never had.
-func (w world) rename() error {
+// rename gives the certificate a new name.
+func (w fixture) rename() error {
 	spec := w.certificate.CertificateSpec
 	spec.CommonName = fmt.Sprintf("new-%d.%s", rand.Uint32(), spec.CommonName)
 	spec.SANs = []string{spec.CommonName}
@@ -115,13 +115,13 @@ func (w world) rename() error {
 	return err
 }
 
-func (w world) archive() error {
+func (w fixture) archive() error {
 	return w.olga.DeleteCertificate(context.Background(), w.certificate.ID)
 }
 
-// A decision on either side of the deadline, while the reaper looks for those that are due.
-func TestDecisionAgainstDeadline(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// Decisions come shortly before and after the deadline, while the reaper runs.
+func TestDecisionAgainstDeadline_HasOneEnd(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		ctx := context.Background()
 		s := start(t, servertest.ApprovalTimeout(time.Hour))
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
@@ -129,7 +129,7 @@ func TestDecisionAgainstDeadline(t *testing.T) {
 			requests := make([]api.Job, rounds)
 			deadlines := make([]time.Time, rounds)
 			for i := range requests {
-				_, requests[i] = renewed(t, s, p, profile)
+				_, requests[i] = requestNew(t, s, p, profile)
 				a, err := p.vera.GetApproval(ctx, *requests[i].ApprovalID)
 				if err != nil {
 					t.Fatal(err)
@@ -153,13 +153,13 @@ func TestDecisionAgainstDeadline(t *testing.T) {
 			expired := 0
 			for i, j := range requests {
 				switch {
-				case answered(t, "decide", answers[i], api.CodeApprovalExpired) != "":
+				case checkAnswer(t, "decide", answers[i], api.CodeApprovalExpired) != "":
 					expired++
-					ended(t, s, j.ID, api.JobCancelled, "approval expired")
+					waitUntilEnded(t, s, j.ID, api.JobCancelled, "approval expired")
 				case i%2 == 1:
-					ended(t, s, j.ID, api.JobCancelled, "approval rejected")
+					waitUntilEnded(t, s, j.ID, api.JobCancelled, "approval rejected")
 				default:
-					ended(t, s, j.ID, api.JobCompleted, "")
+					waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 				}
 			}
 			t.Logf("%d of %d expired", expired, rounds)
@@ -167,9 +167,9 @@ func TestDecisionAgainstDeadline(t *testing.T) {
 	})
 }
 
-// Many renewals at once open one job, and the others name it.
-func TestManyRenewals(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// Concurrent renewals open one job, and the refusals of the others name it.
+func TestManyRenewals_OpenOneJob(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		ctx := context.Background()
 		s := start(t)
 		p := peopleOf(t, s)
@@ -185,30 +185,30 @@ func TestManyRenewals(t *testing.T) {
 				}
 				calls[i] = func() { jobs[i], errs[i] = who.RenewCertificate(ctx, c.ID, api.Renew{}) }
 			}
-			together(calls...)
-			opened := slices.IndexFunc(errs, func(err error) bool { return err == nil })
-			if opened < 0 {
-				t.Fatalf("nobody could renew: %v", errs)
+			callTogether(calls...)
+			winner := slices.IndexFunc(errs, func(err error) bool { return err == nil })
+			if winner < 0 {
+				t.Fatalf("no renewal succeeded: %v", errs)
 			}
 			for i, err := range errs {
-				if i == opened {
+				if i == winner {
 					continue
 				}
 				refusal := servertest.RequireProblem(t, err, api.CodeJobAlreadyOpen)
-				if refusal.JobID != jobs[opened].ID || refusal.ApprovalID != *jobs[opened].ApprovalID {
-					t.Errorf("refused because of %s, but %s is open", refusal.JobID, jobs[opened].ID)
+				if refusal.JobID != jobs[winner].ID || refusal.ApprovalID != *jobs[winner].ApprovalID {
+					t.Errorf("refused because of %s, but %s is open", refusal.JobID, jobs[winner].ID)
 				}
 			}
-			if n := count(t, s, "SELECT count(*) FROM approvals WHERE certificate_id = ?", c.ID); n != 1 {
+			if n := countRows(t, s, "SELECT count(*) FROM approvals WHERE certificate_id = ?", c.ID); n != 1 {
 				t.Errorf("%d requests", n)
 			}
 		}
 	})
 }
 
-// Turning the gate on is a line: what the gate let through before it is signed, and nothing after it without approval.
-func TestRenewalAgainstGating(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// A job that was admitted before the gate is turned on is signed. After that, no job is admitted without approval.
+func TestRenewalAgainstGating_SignsNothingUnapproved(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		ctx := context.Background()
 		s := start(t)
 		p := peopleOf(t, s)
@@ -219,24 +219,24 @@ func TestRenewalAgainstGating(t *testing.T) {
 			spec.RequiresApproval = true
 			var j api.Job
 			var renew, gate error
-			together(
+			callTogether(
 				func() { j, renew = p.alice.RenewCertificate(ctx, c.ID, api.Renew{}) },
 				func() {
 					time.Sleep(rand.N(8 * time.Millisecond))
 					_, gate = p.olga.ReplaceProfile(ctx, profile.ID, spec)
 				},
 			)
-			answered(t, "renew", renew)
-			answered(t, "gate", gate)
+			checkAnswer(t, "renew", renew)
+			checkAnswer(t, "gate", gate)
 			if j.Status == api.JobAwaitingApproval {
 				continue
 			}
 			j = s.WaitUntilFinalAsVera(t, j.ID)
-			before := count(t, s, "SELECT count(*) FROM intents WHERE job_id = ? AND profile_version = ?", j.ID, profile.Version)
+			before := countRows(t, s, "SELECT count(*) FROM intents WHERE job_id = ? AND profile_version = ?", j.ID, profile.Version)
 			switch {
 			case before == 1 && j.Status == api.JobCompleted:
-			case before == 0 && j.Status == api.JobCancelled && count(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID) == 0:
-			// A crash or a stall between intent and signature would end it here too; there was none.
+			case before == 0 && j.Status == api.JobCancelled && countRows(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID) == 0:
+			// Without a crash, every intent is signed.
 			default:
 				t.Errorf("the job is %s (%s) with %d intents from before the gate", j.Status, j.ErrorMessage, before)
 			}
@@ -244,39 +244,39 @@ func TestRenewalAgainstGating(t *testing.T) {
 	})
 }
 
-// The scheduler knows what is due from the beginning of its scan. What was renewed before it came to it, it leaves alone,
-// whoever asked: a person, who begins at the other end here, or another server.
-func TestScanAgainstRenewals(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// The scheduler lists what is due at the start of its scan. If a person or another server renews a certificate before the
+// scheduler reaches it, the scheduler requests nothing.
+func TestScanAgainstRenewals_RequestsOnlyWhatIsDue(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t)
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, false).ID
 		for range rounds {
-			_, j := renewed(t, s, p, profile)
-			ended(t, s, j.ID, api.JobCompleted, "")
+			_, j := requestNew(t, s, p, profile)
+			waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 		}
 		for range 2 {
-			s.Clock.Advance(mostOfALife)
+			s.Clock.Advance(untilDue)
 			var due []string
 			s.Query(t, &due, "SELECT id FROM certificates ORDER BY renew_at DESC, uid DESC")
 			began := s.Store.Now()
-			look := func() { scan(t, s) }
-			together(look, look, func() {
+			scan := func() { renewDue(t, s) }
+			callTogether(scan, scan, func() {
 				for _, id := range due {
 					_, err := p.alice.RenewCertificate(context.Background(), id, api.Renew{})
-					answered(t, "renew", err, api.CodeJobAlreadyOpen)
+					checkAnswer(t, "renew", err, api.CodeJobAlreadyOpen)
 				}
 			})
 			servertest.WaitUntil(t, func() error {
-				if n := count(t, s, "SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')"); n > 0 {
+				if n := countRows(t, s, "SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running')"); n > 0 {
 					return fmt.Errorf("%d jobs do not end", n)
 				}
 				return nil
 			})
-			if n := count(t, s, `SELECT count(*) FROM jobs j JOIN leaves l ON l.certificate_uid = j.certificate_uid
+			if n := countRows(t, s, `SELECT count(*) FROM jobs j JOIN leaves l ON l.certificate_uid = j.certificate_uid
 				WHERE j.requested_by = 'system-scheduler' AND l.created_at BETWEEN ? AND j.created_at`, began); n > 0 {
-				t.Errorf("the scheduler asked for %d certificates that were not due", n)
+				t.Errorf("the scheduler requested %d certificates that were not due", n)
 			}
-			if n := count(t, s, "SELECT count(*) FROM certificates WHERE renew_at <= ?", began); n > 0 {
+			if n := countRows(t, s, "SELECT count(*) FROM certificates WHERE renew_at <= ?", began); n > 0 {
 				t.Errorf("%d certificates are due", n)
 			}
 		}

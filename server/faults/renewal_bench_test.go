@@ -31,7 +31,7 @@ const renewers = 8
 // BenchmarkGatedRenewal reports the server's processor time for each gated renewal: the request, its approval and the
 // signature. Set CERTCTL_BENCH_BASE to a commit to measure that commit too, in the same run, and report the ratio.
 func BenchmarkGatedRenewal(b *testing.B) {
-	now, err := binary()
+	now, err := buildBinary()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// fault makes a statement fail: a trigger that raises an error for one kind of row.
+// fault is a trigger that makes a statement fail for some rows.
 type fault struct {
 	event, table, when string
-	commit             bool // not the statement fails but the commit; PostgreSQL only
+	commit             bool // whether the commit fails, not the statement; PostgreSQL only
 }
 
 func (f fault) String() string {
@@ -33,8 +33,8 @@ func (f fault) String() string {
 
 const breakage = "broken on purpose, and nobody's business"
 
-// breaks sets the fault, and returns what drops it.
-func (f fault) breaks(t testing.TB, s *servertest.Server) (drop func()) {
+// apply creates the trigger, and returns a function that drops it.
+func (f fault) apply(t testing.TB, s *servertest.Server) (drop func()) {
 	t.Helper()
 	if s.Store.IsSQLite() {
 		s.Exec(t, fmt.Sprintf("CREATE TRIGGER fault BEFORE %s ON %s WHEN %s BEGIN SELECT RAISE(ABORT, '%s'); END",
@@ -51,17 +51,17 @@ func (f fault) breaks(t testing.TB, s *servertest.Server) (drop func()) {
 	return func() { s.Exec(t, "DROP TRIGGER fault ON "+f.table) }
 }
 
-// audited is the fault that the audit row of an action cannot be written.
-func audited(action string) fault {
+// auditFault makes the audit row of an action fail.
+func auditFault(action string) fault {
 	return fault{event: "INSERT", table: "audit_events", when: fmt.Sprintf("NEW.action = '%s'", action)}
 }
 
-func inserted(table string) fault { return fault{event: "INSERT", table: table, when: "1 = 1"} }
+func insertFault(table string) fault { return fault{event: "INSERT", table: table, when: "1 = 1"} }
 
-func updated(table, when string) fault { return fault{event: "UPDATE", table: table, when: when} }
+func updateFault(table, when string) fault { return fault{event: "UPDATE", table: table, when: when} }
 
-func uncommitted(action string) fault {
-	f := audited(action)
+func commitFault(action string) fault {
+	f := auditFault(action)
 	f.commit = true
 	return f
 }
@@ -71,8 +71,8 @@ var tables = []string{
 	"audit_events", "principals", "keys", "issuers",
 }
 
-// rows are all rows of some tables, as text, in an order that does not change.
-func rows(t testing.TB, s *servertest.Server, tables ...string) map[string][]string {
+// readRows returns all rows of some tables, as sorted texts.
+func readRows(t testing.TB, s *servertest.Server, tables ...string) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for _, table := range tables {
@@ -90,11 +90,11 @@ func rows(t testing.TB, s *servertest.Server, tables ...string) map[string][]str
 	return all
 }
 
-// Whichever of its statements fails, a call does nothing, says nothing of why, and works once the fault is gone.
-func TestCallWithFailingStatement(t *testing.T) {
-	after := func(code api.Code, state api.ApprovalState) func(*testing.T, world, error) {
-		return func(t *testing.T, w world, err error) {
-			if answered(t, "again", err, code) != code {
+// If a statement fails, the call changes nothing and its answer hides the cause. Without the fault the call works.
+func TestCallWithFailingStatement_DoesNothing(t *testing.T) {
+	after := func(code api.Code, state api.ApprovalState) func(*testing.T, fixture, error) {
+		return func(t *testing.T, w fixture, err error) {
+			if checkAnswer(t, "again", err, code) != code {
 				t.Errorf("without the fault the answer is %v, want %q", err, code)
 			}
 			a, err := w.vera.GetApproval(context.Background(), *w.job.ApprovalID)
@@ -103,49 +103,49 @@ func TestCallWithFailingStatement(t *testing.T) {
 			}
 		}
 	}
-	late := func(w world) error {
+	late := func(w fixture) error {
 		w.server.Clock.Advance(200 * time.Hour)
 		return w.approve()
 	}
 	for _, call := range []struct {
 		name   string
-		call   func(world) error
+		call   func(fixture) error
 		faults []fault
-		then   func(*testing.T, world, error)
+		then   func(*testing.T, fixture, error)
 	}{
-		{"approve", world.approve, []fault{
-			updated("approvals", "NEW.state = 'approved'"), updated("jobs", "NEW.status = 'Pending'"),
-			audited("approval_approved"), uncommitted("approval_approved"),
+		{"approve", fixture.approve, []fault{
+			updateFault("approvals", "NEW.state = 'approved'"), updateFault("jobs", "NEW.status = 'Pending'"),
+			auditFault("approval_approved"), commitFault("approval_approved"),
 		}, after("", api.ApprovalApproved)},
-		{"reject", world.reject, []fault{
-			updated("approvals", "NEW.state = 'rejected'"), updated("jobs", "NEW.status = 'Cancelled'"),
-			audited("approval_rejected"), uncommitted("approval_rejected"),
+		{"reject", fixture.reject, []fault{
+			updateFault("approvals", "NEW.state = 'rejected'"), updateFault("jobs", "NEW.status = 'Cancelled'"),
+			auditFault("approval_rejected"), commitFault("approval_rejected"),
 		}, after("", api.ApprovalRejected)},
-		{"withdraw", world.withdraw, []fault{
-			updated("approvals", "NEW.state = 'cancelled'"), updated("jobs", "NEW.status = 'Cancelled'"),
-			audited("approval_withdrawn"), uncommitted("approval_withdrawn"),
+		{"withdraw", fixture.withdraw, []fault{
+			updateFault("approvals", "NEW.state = 'cancelled'"), updateFault("jobs", "NEW.status = 'Cancelled'"),
+			auditFault("approval_withdrawn"), commitFault("approval_withdrawn"),
 		}, after("", api.ApprovalCancelled)},
 		{"approve too late", late, []fault{
-			updated("approvals", "NEW.state = 'expired'"), updated("jobs", "NEW.status = 'Cancelled'"),
-			audited("approval_expired"), uncommitted("approval_expired"),
+			updateFault("approvals", "NEW.state = 'expired'"), updateFault("jobs", "NEW.status = 'Cancelled'"),
+			auditFault("approval_expired"), commitFault("approval_expired"),
 		}, after(api.CodeApprovalExpired, api.ApprovalExpired)},
-		{"approve by the same person", func(w world) error {
+		{"approve by the same person", func(w fixture) error {
 			_, err := w.alice.ApproveApproval(context.Background(), *w.job.ApprovalID, api.Decision{})
 			return err
-		}, []fault{audited("decision_denied")}, after(api.CodeTwoPersonIntegrity, api.ApprovalPending)},
-		{"rename", world.rename, []fault{
-			updated("approvals", "NEW.state = 'cancelled'"), updated("jobs", "NEW.status = 'Cancelled'"),
-			audited("approval_cancelled"), updated("certificates", "NEW.version > OLD.version"),
-			audited("certificate_updated"), uncommitted("certificate_updated"),
+		}, []fault{auditFault("decision_denied")}, after(api.CodeTwoPersonIntegrity, api.ApprovalPending)},
+		{"rename", fixture.rename, []fault{
+			updateFault("approvals", "NEW.state = 'cancelled'"), updateFault("jobs", "NEW.status = 'Cancelled'"),
+			auditFault("approval_cancelled"), updateFault("certificates", "NEW.version > OLD.version"),
+			auditFault("certificate_updated"), commitFault("certificate_updated"),
 		}, after("", api.ApprovalCancelled)},
-		{"archive", world.archive, []fault{
-			updated("approvals", "NEW.state = 'cancelled'"), updated("jobs", "NEW.status = 'Cancelled'"),
-			audited("approval_cancelled"), updated("certificates", "NEW.archived_at IS NOT NULL"),
-			audited("certificate_archived"), uncommitted("certificate_archived"),
+		{"archive", fixture.archive, []fault{
+			updateFault("approvals", "NEW.state = 'cancelled'"), updateFault("jobs", "NEW.status = 'Cancelled'"),
+			auditFault("approval_cancelled"), updateFault("certificates", "NEW.archived_at IS NOT NULL"),
+			auditFault("certificate_archived"), commitFault("certificate_archived"),
 		}, after("", api.ApprovalCancelled)},
 	} {
 		t.Run(call.name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
 				s := start(t, servertest.NoWorkers())
 				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 				var approved []string
@@ -153,15 +153,15 @@ func TestCallWithFailingStatement(t *testing.T) {
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}
-					c, j := renewed(t, s, p, profile)
-					w := world{p, s, c, j}
-					failsWhole(t, s, fault, func() error { return call.call(w) })
+					c, j := requestNew(t, s, p, profile)
+					w := fixture{p, s, c, j}
+					checkFailsWhole(t, s, fault, func() error { return call.call(w) })
 					call.then(t, w, call.call(w))
 					approved = append(approved, j.ID)
 				}
 				s.Drain(t)
 				for _, id := range approved {
-					if j := jobOf(t, peopleOf(t, s), id); call.name == "approve" && j.Status != api.JobCompleted {
+					if j := getJob(t, peopleOf(t, s), id); call.name == "approve" && j.Status != api.JobCompleted {
 						t.Errorf("the approved job is %s: %s", j.Status, j.ErrorMessage)
 					}
 				}
@@ -170,9 +170,9 @@ func TestCallWithFailingStatement(t *testing.T) {
 	}
 }
 
-// The same for renew, without the gate, with it, and with the bypass, which asks and approves in one.
-func TestRenewWithFailingStatement(t *testing.T) {
-	asked := []fault{inserted("approvals"), inserted("jobs"), audited("approval_requested"), uncommitted("approval_requested")}
+// If a statement fails, renew changes nothing: without the gate, with the gate, and with the bypass.
+func TestRenewWithFailingStatement_DoesNothing(t *testing.T) {
+	asked := []fault{insertFault("approvals"), insertFault("jobs"), auditFault("approval_requested"), commitFault("approval_requested")}
 	for _, renew := range []struct {
 		name   string
 		gated  bool
@@ -180,27 +180,27 @@ func TestRenewWithFailingStatement(t *testing.T) {
 		faults []fault
 		opened api.JobStatus
 	}{
-		{"ungated", false, nil, []fault{inserted("jobs"), audited("issuance_requested"), uncommitted("issuance_requested")}, api.JobPending},
+		{"ungated", false, nil, []fault{insertFault("jobs"), auditFault("issuance_requested"), commitFault("issuance_requested")}, api.JobPending},
 		{"gated", true, nil, asked, api.JobAwaitingApproval},
 		{"bypassed", true, []servertest.Option{servertest.Bypass()}, append([]fault{
-			updated("approvals", "NEW.state = 'approved'"), updated("jobs", "NEW.status = 'Pending'"),
-			audited("approval_bypassed"), uncommitted("approval_bypassed"),
+			updateFault("approvals", "NEW.state = 'approved'"), updateFault("jobs", "NEW.status = 'Pending'"),
+			auditFault("approval_bypassed"), commitFault("approval_bypassed"),
 		}, asked...), api.JobPending},
 	} {
 		t.Run(renew.name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
 				s := start(t, append(renew.opts, servertest.NoWorkers())...)
 				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, renew.gated).ID
 				for _, fault := range renew.faults {
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}
-					w := world{people: p, server: s, certificate: s.CreateCertificateAsOlga(t, profile)}
-					failsWhole(t, s, fault, w.renew)
+					w := fixture{people: p, server: s, certificate: s.CreateCertificateAsOlga(t, profile)}
+					checkFailsWhole(t, s, fault, w.renew)
 					if err := w.renew(); err != nil {
 						t.Errorf("%s: %v", fault, err)
 					}
-					if n := count(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status = ?", w.certificate.ID, renew.opened); n != 1 {
+					if n := countRows(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND status = ?", w.certificate.ID, renew.opened); n != 1 {
 						t.Errorf("%s: without the fault %d jobs are %s", fault, n, renew.opened)
 					}
 				}
@@ -209,59 +209,59 @@ func TestRenewWithFailingStatement(t *testing.T) {
 	}
 }
 
-// The same for an edit of a profile: asked for, decided, applied at once, and approved by the bypass.
-func TestEditWithFailingStatement(t *testing.T) {
-	asked := []fault{inserted("approvals"), inserted("profile_edits"), audited("approval_requested")}
-	closed := []fault{updated("approvals", "NEW.state = 'cancelled'"), audited("approval_cancelled")}
-	applied := []fault{updated("profiles", "NEW.version > OLD.version"), audited("profile_updated"), uncommitted("profile_updated")}
-	signed := append([]fault{inserted("profile_changes")}, applied...) // what changes a signed field has an author
+// If a statement fails, an edit of a profile changes nothing: when requested, decided, applied at once, or bypassed.
+func TestEditWithFailingStatement_DoesNothing(t *testing.T) {
+	asked := []fault{insertFault("approvals"), insertFault("profile_edits"), auditFault("approval_requested")}
+	closed := []fault{updateFault("approvals", "NEW.state = 'cancelled'"), auditFault("approval_cancelled")}
+	applied := []fault{updateFault("profiles", "NEW.version > OLD.version"), auditFault("profile_updated"), commitFault("profile_updated")}
+	signed := append([]fault{insertFault("profile_changes")}, applied...) // a change of a signed field also writes its author
 	for _, edit := range []struct {
 		name         string
-		gated, waits bool // before
+		gated, waits bool // before the edit
 		opts         []servertest.Option
-		call         func(*scene) error
+		call         func(*raceFixture) error
 		faults       []fault
-		// The profile's version and the state of its newest edit, after.
+		// The version of the profile and the state of its newest edit, afterwards.
 		version int64
 		state   api.ApprovalState
 	}{
-		{"ask", true, false, nil, (*scene).gateOff, append(asked, uncommitted("approval_requested")), 1, api.ApprovalPending},
-		{"replace", true, true, nil, (*scene).replaceEdit, slices.Concat(closed, asked, []fault{uncommitted("approval_cancelled")}), 1, api.ApprovalPending},
-		{"take back", true, true, nil, (*scene).gateOn, append(closed, uncommitted("approval_cancelled")), 1, api.ApprovalCancelled},
-		{"approve", true, true, nil, (*scene).approve, append([]fault{
-			updated("approvals", "NEW.state = 'approved'"), audited("approval_approved"), uncommitted("approval_approved"),
+		{"ask", true, false, nil, (*raceFixture).requestGateOff, append(asked, commitFault("approval_requested")), 1, api.ApprovalPending},
+		{"replace", true, true, nil, (*raceFixture).replaceEdit, slices.Concat(closed, asked, []fault{commitFault("approval_cancelled")}), 1, api.ApprovalPending},
+		{"take back", true, true, nil, (*raceFixture).turnGateOn, append(closed, commitFault("approval_cancelled")), 1, api.ApprovalCancelled},
+		{"approve", true, true, nil, (*raceFixture).approve, append([]fault{
+			updateFault("approvals", "NEW.state = 'approved'"), auditFault("approval_approved"), commitFault("approval_approved"),
 		}, applied...), 2, api.ApprovalApproved},
-		{"reject", true, true, nil, (*scene).reject, []fault{
-			updated("approvals", "NEW.state = 'rejected'"), audited("approval_rejected"), uncommitted("approval_rejected"),
+		{"reject", true, true, nil, (*raceFixture).reject, []fault{
+			updateFault("approvals", "NEW.state = 'rejected'"), auditFault("approval_rejected"), commitFault("approval_rejected"),
 		}, 1, api.ApprovalRejected},
-		{"apply", false, false, nil, func(s *scene) error {
-			return s.put(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = true, 3600 })
+		{"apply", false, false, nil, func(s *raceFixture) error {
+			return s.putEdit(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = true, 3600 })
 		}, signed, 2, ""},
-		{"apply while another waits", true, true, nil, (*scene).disableProfile, slices.Concat(closed, applied), 2, api.ApprovalCancelled},
-		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*scene).replaceEdit, slices.Concat(asked, signed, []fault{
-			updated("approvals", "NEW.state = 'approved'"), audited("approval_bypassed"), uncommitted("approval_bypassed"),
+		{"apply while another waits", true, true, nil, (*raceFixture).disableProfile, slices.Concat(closed, applied), 2, api.ApprovalCancelled},
+		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*raceFixture).replaceEdit, slices.Concat(asked, signed, []fault{
+			updateFault("approvals", "NEW.state = 'approved'"), auditFault("approval_bypassed"), commitFault("approval_bypassed"),
 		}), 2, api.ApprovalApproved},
 	} {
 		t.Run(edit.name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
 				server := start(t, append(edit.opts, servertest.NoWorkers())...)
 				p := peopleOf(t, server)
 				for _, fault := range edit.faults {
 					if fault.commit && server.Store.IsSQLite() {
 						continue
 					}
-					s := &scene{world: world{people: p, server: server}, profile: server.CreateProfileAsOlga(t, edit.gated)}
+					s := &raceFixture{fixture: fixture{people: p, server: server}, profile: server.CreateProfileAsOlga(t, edit.gated)}
 					if edit.waits {
-						s.ask(t, s.gateOff)
+						s.request(t, s.requestGateOff)
 					}
 					call := func() error { return edit.call(s) }
-					failsWhole(t, server, fault, call)
+					checkFailsWhole(t, server, fault, call)
 					if err := call(); err != nil {
 						t.Errorf("%s: without the fault: %v", fault, err)
 					}
 					var state api.ApprovalState
 					server.Query(t, &state, "SELECT state FROM approvals WHERE profile_id = ? ORDER BY created_at DESC LIMIT 1", s.profile.ID)
-					version := count(t, server, "SELECT version FROM profiles WHERE id = ?", s.profile.ID)
+					version := countRows(t, server, "SELECT version FROM profiles WHERE id = ?", s.profile.ID)
 					if int64(version) != edit.version || state != edit.state {
 						t.Errorf("%s: the profile is version %d and its edit %q, want %d and %q", fault, version, state, edit.version, edit.state)
 					}
@@ -271,94 +271,94 @@ func TestEditWithFailingStatement(t *testing.T) {
 	}
 }
 
-// failsWhole has a call run into a fault: nothing may be left of it, and nothing told.
-func failsWhole(t *testing.T, s *servertest.Server, f fault, call func() error) {
+// checkFailsWhole calls with a fault. The call must change nothing, and its answer must hide the cause.
+func checkFailsWhole(t *testing.T, s *servertest.Server, f fault, call func() error) {
 	t.Helper()
-	before := rows(t, s, tables...)
-	drop := f.breaks(t, s)
+	before := readRows(t, s, tables...)
+	drop := f.apply(t, s)
 	err := call()
 	drop()
 	refusal := servertest.RequireProblem(t, err, api.CodeInternal)
-	said := strings.ReplaceAll(refusal.Error()+refusal.Title, refusal.RequestID, "") // which may spell anything
-	if refusal.Status != 500 || strings.Contains(said, breakage) ||
-		strings.Contains(said, f.table) || strings.Contains(strings.ToUpper(said), "SQL") {
-		t.Errorf("%s: the caller was told %d %q", f, refusal.Status, said)
+	text := strings.ReplaceAll(refusal.Error()+refusal.Title, refusal.RequestID, "") // the id may contain any word
+	if refusal.Status != 500 || strings.Contains(text, breakage) ||
+		strings.Contains(text, f.table) || strings.Contains(strings.ToUpper(text), "SQL") {
+		t.Errorf("%s: the answer is %d %q", f, refusal.Status, text)
 	}
-	if diff := cmp.Diff(before, rows(t, s, tables...)); diff != "" {
-		t.Errorf("%s: something happened all the same:\n%s", f, diff)
+	if diff := cmp.Diff(before, readRows(t, s, tables...)); diff != "" {
+		t.Errorf("%s: something changed:\n%s", f, diff)
 	}
 }
 
-// Whichever statement of a worker's fails, the job stays where it was, nothing is half stored, and it goes on by itself
-// once the fault is gone, with the bytes it had.
-func TestWorkerWithFailingStatement(t *testing.T) {
+// If a statement of a worker fails, the job keeps its state and nothing is stored. Without the fault the job continues with
+// the same bytes.
+func TestWorkerWithFailingStatement_RetriesTheSameBytes(t *testing.T) {
 	for _, step := range []struct {
 		name   string
 		faults []fault
-		signed bool // the issuer has signed before the fault
+		signed bool // whether the issuer has signed before the fault
 	}{
-		{"claim", []fault{updated("jobs", "NEW.fence > OLD.fence"), {event: "UPDATE", table: "jobs", when: "NEW.status = 'Running'", commit: true}}, false},
+		{"claim", []fault{updateFault("jobs", "NEW.fence > OLD.fence"), {event: "UPDATE", table: "jobs", when: "NEW.status = 'Running'", commit: true}}, false},
 		{"admit", []fault{
-			updated("jobs", "OLD.status = 'Running' AND NEW.status = 'Running'"), inserted("intents"),
-			audited("issuance_admitted"), uncommitted("issuance_admitted"),
+			updateFault("jobs", "OLD.status = 'Running' AND NEW.status = 'Running'"), insertFault("intents"),
+			auditFault("issuance_admitted"), commitFault("issuance_admitted"),
 		}, false},
 		{"finish", []fault{
-			inserted("leaves"), updated("certificates", "NEW.current_serial IS NOT NULL"),
-			audited("certificate_issued"), updated("jobs", "NEW.status = 'Completed'"), uncommitted("certificate_issued"),
+			insertFault("leaves"), updateFault("certificates", "NEW.current_serial IS NOT NULL"),
+			auditFault("certificate_issued"), updateFault("jobs", "NEW.status = 'Completed'"), commitFault("certificate_issued"),
 		}, true},
 	} {
 		t.Run(step.name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
-				issuer := newDouble(t, nil)
+			runOnEach(t, func(t *testing.T, start startFunc) {
+				issuer := newTestIssuer(t, nil)
 				s := start(t, servertest.Issuer(issuer))
 				p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 				for _, fault := range step.faults {
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}
-					c, j := renewed(t, s, p, profile)
-					drop := fault.breaks(t, s)
-					if err := (world{p, s, c, j}).approve(); err != nil {
+					c, j := requestNew(t, s, p, profile)
+					drop := fault.apply(t, s)
+					if err := (fixture{p, s, c, j}).approve(); err != nil {
 						t.Fatal(err)
 					}
-					stuck(t, s, j.ID, step.name == "claim")
-					stalled := jobOf(t, p, j.ID)
-					if stalled.FinishedAt != nil || stalled.Attempt != 0 {
-						t.Errorf("%s: the job is %s after %d attempts", fault, stalled.Status, stalled.Attempt)
+					waitForRetries(t, s, j.ID, step.name == "claim")
+					waiting := getJob(t, p, j.ID)
+					if waiting.FinishedAt != nil || waiting.Attempt != 0 {
+						t.Errorf("%s: the job is %s after %d attempts", fault, waiting.Status, waiting.Attempt)
 					}
-					signed := len(issuer.calls(j.ID))
+					signed := len(issuer.listCalls(j.ID))
 					if (signed > 0) != step.signed {
-						t.Errorf("%s: the issuer was asked %d times", fault, signed)
+						t.Errorf("%s: the issuer was called %d times", fault, signed)
 					}
 					for table, want := range map[string]bool{"intents": step.signed, "leaves": false} {
-						if n := count(t, s, "SELECT count(*) FROM "+table+" WHERE job_id = ?", j.ID); (n > 0) != want {
+						if n := countRows(t, s, "SELECT count(*) FROM "+table+" WHERE job_id = ?", j.ID); (n > 0) != want {
 							t.Errorf("%s: %d %s", fault, n, table)
 						}
 					}
-					if n := count(t, s, "SELECT count(*) FROM audit_events WHERE action = 'certificate_issued' AND resource_id = ?", c.ID); n != 0 {
-						t.Errorf("%s: the trail tells of a certificate", fault)
+					if n := countRows(t, s, "SELECT count(*) FROM audit_events WHERE action = 'certificate_issued' AND resource_id = ?", c.ID); n != 0 {
+						t.Errorf("%s: the audit trail has a certificate", fault)
 					}
 					drop()
 					s.Clock.Advance(time.Minute)
-					if done := ended(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
+					if done := waitUntilEnded(t, s, j.ID, api.JobCompleted, ""); done.Attempt != 0 {
 						t.Errorf("%s: a fault of the database counted as an attempt", fault)
 					}
-					issuer.askedFor(t, j.ID, len(issuer.calls(j.ID)))
+					issuer.checkCalls(t, j.ID, len(issuer.listCalls(j.ID)))
 				}
 			})
 		})
 	}
 }
 
-// stuck waits until a worker has run into a fault some times over and given the job back.
-func stuck(t testing.TB, s *servertest.Server, job string, atClaim bool) {
+// waitForRetries waits until a worker has failed several times and returned the job.
+func waitForRetries(t testing.TB, s *servertest.Server, job string, atClaim bool) {
 	t.Helper()
 	if atClaim {
-		time.Sleep(100 * time.Millisecond) // it leaves no trace
+		time.Sleep(100 * time.Millisecond) // a failed claim leaves no trace
 		return
 	}
 	servertest.WaitUntil(t, func() error {
-		fence := count(t, s, "SELECT fence FROM jobs WHERE id = ? AND status = 'Pending'", job)
+		fence := countRows(t, s, "SELECT fence FROM jobs WHERE id = ? AND status = 'Pending'", job)
 		if fence < 3 {
 			time.Sleep(20 * time.Millisecond)
 			s.Clock.Advance(time.Second)
@@ -368,31 +368,31 @@ func stuck(t testing.TB, s *servertest.Server, job string, atClaim bool) {
 	})
 }
 
-// A gate that cannot record its refusal does not end the job, and does not let it pass either.
-func TestRefusalWithFailingStatement(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// If the gate cannot record its refusal, the job neither ends nor is admitted.
+func TestRefusalWithFailingStatement_LeavesTheJobOpen(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t, servertest.NoWorkers())
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
-		faults := []fault{updated("jobs", "NEW.status = 'Cancelled'"), audited("issuance_refused")}
+		faults := []fault{updateFault("jobs", "NEW.status = 'Cancelled'"), auditFault("issuance_refused")}
 		for _, fault := range faults {
-			c, j := renewed(t, s, p, profile)
-			if err := (world{p, s, c, j}).approve(); err != nil {
+			c, j := requestNew(t, s, p, profile)
+			if err := (fixture{p, s, c, j}).approve(); err != nil {
 				t.Fatal(err)
 			}
-			drop := fault.breaks(t, s)
-			// Another CA, so that what was approved is no longer what would be signed.
-			issuer := newDouble(t, nil)
-			issuer.Issuer = anotherCA(t)
+			drop := fault.apply(t, s)
+			// Another CA changes the subject, so the gate refuses.
+			issuer := newTestIssuer(t, nil)
+			issuer.Issuer = newOtherCA(t)
 			s.ReplaceIssuer(t, issuer)
 			s.Restart(t)
-			stuck(t, s, j.ID, false)
-			if n := count(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID); n != 0 || len(issuer.calls(j.ID)) != 0 {
+			waitForRetries(t, s, j.ID, false)
+			if n := countRows(t, s, "SELECT count(*) FROM intents WHERE job_id = ?", j.ID); n != 0 || len(issuer.listCalls(j.ID)) != 0 {
 				t.Errorf("%s: it passed", fault)
 			}
 			drop()
 			s.Clock.Advance(time.Minute)
-			ended(t, s, j.ID, api.JobCancelled, "subject changed")
-			if n := count(t, s, "SELECT count(*) FROM audit_events WHERE action = 'issuance_refused' AND resource_id = ?", j.ID); n != 1 {
+			waitUntilEnded(t, s, j.ID, api.JobCancelled, "subject changed")
+			if n := countRows(t, s, "SELECT count(*) FROM audit_events WHERE action = 'issuance_refused' AND resource_id = ?", j.ID); n != 1 {
 				t.Errorf("%d refusals in the trail", n)
 			}
 			s.ReplaceIssuer(t, servertest.CA(t))
@@ -402,36 +402,38 @@ func TestRefusalWithFailingStatement(t *testing.T) {
 	})
 }
 
-// One request that cannot be expired stops no other, and is never approved either.
-func TestReaperWithFailingStatement(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// A request that cannot be expired stops no other expiry, and is never approved.
+func TestReaperWithFailingStatement_ExpiresTheOthers(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t)
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 		for _, fault := range []func(approval, job string) fault{
-			func(approval, _ string) fault { return updated("approvals", fmt.Sprintf("NEW.id = '%s'", approval)) },
-			func(_, job string) fault { return updated("jobs", fmt.Sprintf("NEW.id = '%s'", job)) },
 			func(approval, _ string) fault {
-				f := audited("approval_expired")
+				return updateFault("approvals", fmt.Sprintf("NEW.id = '%s'", approval))
+			},
+			func(_, job string) fault { return updateFault("jobs", fmt.Sprintf("NEW.id = '%s'", job)) },
+			func(approval, _ string) fault {
+				f := auditFault("approval_expired")
 				f.when += fmt.Sprintf(" AND NEW.resource_id = '%s'", approval)
 				return f
 			},
 		} {
-			c, bad := renewed(t, s, p, profile)
-			_, good := renewed(t, s, p, profile)
-			drop := fault(*bad.ApprovalID, bad.ID).breaks(t, s)
-			before := rows(t, s, "leaves", "intents")
+			c, bad := requestNew(t, s, p, profile)
+			_, good := requestNew(t, s, p, profile)
+			drop := fault(*bad.ApprovalID, bad.ID).apply(t, s)
+			before := readRows(t, s, "leaves", "intents")
 			s.Clock.Advance(200 * time.Hour)
-			ended(t, s, good.ID, api.JobCancelled, "approval expired")
-			servertest.RequireProblem(t, world{p, s, c, bad}.approve(), api.CodeInternal)
-			if j := jobOf(t, p, bad.ID); j.Status != api.JobAwaitingApproval {
+			waitUntilEnded(t, s, good.ID, api.JobCancelled, "approval expired")
+			servertest.RequireProblem(t, fixture{p, s, c, bad}.approve(), api.CodeInternal)
+			if j := getJob(t, p, bad.ID); j.Status != api.JobAwaitingApproval {
 				t.Errorf("the job is %s", j.Status)
 			}
-			if n := count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action <> 'approval_requested'", *bad.ApprovalID); n != 0 {
+			if n := countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action <> 'approval_requested'", *bad.ApprovalID); n != 0 {
 				t.Errorf("%d audit rows of what did not happen", n)
 			}
 			drop()
-			ended(t, s, bad.ID, api.JobCancelled, "approval expired")
-			if diff := cmp.Diff(before, rows(t, s, "leaves", "intents")); diff != "" {
+			waitUntilEnded(t, s, bad.ID, api.JobCancelled, "approval expired")
+			if diff := cmp.Diff(before, readRows(t, s, "leaves", "intents")); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -439,26 +441,25 @@ func TestReaperWithFailingStatement(t *testing.T) {
 }
 
 // A job that cannot be taken back from a lost worker stops no other.
-func TestReapWithFailingStatement(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+func TestReapWithFailingStatement_TakesBackTheOthers(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t, servertest.NoWorkers())
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, false).ID
-		_, bad := renewed(t, s, p, profile)
-		_, good := renewed(t, s, p, profile)
-		// A worker that was never heard of again had both.
+		_, bad := requestNew(t, s, p, profile)
+		_, good := requestNew(t, s, p, profile)
+		// A lost worker had both jobs.
 		s.Exec(t, "UPDATE jobs SET status = 'Running', fence = 1, lease_until = ?", s.Store.Now().Add(-time.Hour))
-		drop := updated("jobs", fmt.Sprintf("NEW.id = '%s' AND OLD.status = 'Running' AND NEW.status = 'Pending'", min(bad.ID, good.ID))).breaks(t, s)
+		drop := updateFault("jobs", fmt.Sprintf("NEW.id = '%s' AND OLD.status = 'Running' AND NEW.status = 'Pending'", min(bad.ID, good.ID))).apply(t, s)
 		s.Restart(t)
-		ended(t, s, max(bad.ID, good.ID), api.JobCompleted, "")
+		waitUntilEnded(t, s, max(bad.ID, good.ID), api.JobCompleted, "")
 		drop()
-		ended(t, s, min(bad.ID, good.ID), api.JobCompleted, "")
+		waitUntilEnded(t, s, min(bad.ID, good.ID), api.JobCompleted, "")
 	})
 }
 
-// One certificate that the scheduler cannot ask for stops no other, nothing is left of the attempt, and it is asked for
-// the next time.
-func TestScanWithFailingStatement(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// A certificate that the scheduler cannot request stops no other, and leaves nothing. The next scan requests it.
+func TestScanWithFailingStatement_RequestsTheOthers(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t)
 		p := peopleOf(t, s)
 		for gated, action := range map[bool]string{true: "approval_requested", false: "issuance_requested"} {
@@ -468,132 +469,132 @@ func TestScanWithFailingStatement(t *testing.T) {
 				var j api.Job
 				s.Query(t, &j, "SELECT id, approval_id FROM jobs WHERE certificate_id = ? ORDER BY created_at DESC LIMIT 1", certificate)
 				if gated {
-					if err := (world{people: p, job: j}).approve(); err != nil {
+					if err := (fixture{people: p, job: j}).approve(); err != nil {
 						t.Fatal(err)
 					}
 				}
-				ended(t, s, j.ID, api.JobCompleted, "")
+				waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 			}
 			for range 3 {
-				c, _ := renewed(t, s, p, profile)
+				c, _ := requestNew(t, s, p, profile)
 				issue(c.ID)
 			}
 			for _, fault := range []fault{
-				{event: "INSERT", table: "approvals"}, {event: "INSERT", table: "jobs"}, {event: "INSERT", table: "jobs", commit: true}, audited(action),
+				{event: "INSERT", table: "approvals"}, {event: "INSERT", table: "jobs"}, {event: "INSERT", table: "jobs", commit: true}, auditFault(action),
 			} {
 				if fault.table == "approvals" && !gated || fault.commit && s.Store.IsSQLite() {
 					continue
 				}
-				s.Clock.Advance(mostOfALife)
-				var due []struct{ ID, Digest string } // in the scheduler's order, so that the first one comes before the others
+				s.Clock.Advance(untilDue)
+				var due []struct{ ID, Digest string } // in the order of the scheduler, so that the first certificate comes first
 				s.Query(t, &due, `SELECT DISTINCT c.renew_at, c.uid, c.id, j.digest FROM certificates c JOIN jobs j ON j.certificate_uid = c.uid
 					WHERE c.profile_id = ? ORDER BY c.renew_at, c.uid`, profile)
 				bad, good := due[0], due[1:]
 				if fault.when == "" {
 					fault.when = fmt.Sprintf("NEW.certificate_id = '%s'", bad.ID)
 				} else {
-					fault.when += fmt.Sprintf(" AND NEW.details LIKE '%%%s%%'", bad.Digest) // what is asked for is what it was
+					fault.when += fmt.Sprintf(" AND NEW.details LIKE '%%%s%%'", bad.Digest) // the new request has the same digest
 				}
-				drop := fault.breaks(t, s)
-				scan(t, s)
+				drop := fault.apply(t, s)
+				renewDue(t, s)
 				scans++
 				drop()
 				for _, c := range good {
-					scheduled(t, s, c.ID, scans)
+					checkScheduled(t, s, c.ID, scans)
 					issue(c.ID)
 				}
-				scheduled(t, s, bad.ID, scans-1)
-				scan(t, s)
-				scheduled(t, s, bad.ID, scans)
+				checkScheduled(t, s, bad.ID, scans-1)
+				renewDue(t, s)
+				checkScheduled(t, s, bad.ID, scans)
 				issue(bad.ID)
 			}
 		}
-		// Of each request there is everything or nothing.
-		jobs := count(t, s, "SELECT count(*) FROM jobs WHERE requested_by = 'system-scheduler'")
-		if n := count(t, s, "SELECT count(*) FROM audit_events WHERE actor = 'system-scheduler'"); n != jobs {
-			t.Errorf("the trail tells of %d requests, and there are %d", n, jobs)
+		// Each request is complete: a job and its audit row.
+		jobs := countRows(t, s, "SELECT count(*) FROM jobs WHERE requested_by = 'system-scheduler'")
+		if n := countRows(t, s, "SELECT count(*) FROM audit_events WHERE actor = 'system-scheduler'"); n != jobs {
+			t.Errorf("the audit trail has %d requests, and there are %d", n, jobs)
 		}
 	})
 }
 
-// After so long a certificate is due, whose last third begins after 60 days.
-const mostOfALife = 61 * 24 * time.Hour
+// untilDue is the time after which a certificate is due: the last third of its validity begins after 60 days.
+const untilDue = 61 * 24 * time.Hour
 
-func scan(t testing.TB, s *servertest.Server) {
+func renewDue(t testing.TB, s *servertest.Server) {
 	t.Helper()
 	if err := s.App.RenewDue(context.Background()); err != nil {
 		t.Error(err)
 	}
 }
 
-// scheduled fails the test unless the scheduler has asked for a certificate so many times.
-func scheduled(t testing.TB, s *servertest.Server, certificate string, times int) {
+// checkScheduled fails the test unless the scheduler has requested a certificate so many times.
+func checkScheduled(t testing.TB, s *servertest.Server, certificate string, times int) {
 	t.Helper()
-	if n := count(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND requested_by = 'system-scheduler'", certificate); n != times {
-		t.Errorf("the scheduler asked for certificate %s %d times, not %d", certificate, n, times)
+	if n := countRows(t, s, "SELECT count(*) FROM jobs WHERE certificate_id = ? AND requested_by = 'system-scheduler'", certificate); n != times {
+		t.Errorf("the scheduler requested certificate %s %d times, not %d", certificate, n, times)
 	}
 }
 
-// An issuer's failure that cannot be stored is not lost and not counted: the job is another's when its lease is over.
-func TestFailureWithFailingStatement(t *testing.T) {
+// If a failure of the issuer cannot be stored, it counts no attempt. Once the lease expires, another worker takes the job.
+func TestFailureWithFailingStatement_CountsOneAttempt(t *testing.T) {
 	const attempts = 5
 	for _, failure := range []struct {
 		name   string
-		before int // attempts that were counted
+		before int // attempts counted before
 		faults []fault
 	}{
 		{"tried again", 0, []fault{
-			updated("jobs", "NEW.attempt > OLD.attempt"), audited("issuance_retried"), uncommitted("issuance_retried"),
+			updateFault("jobs", "NEW.attempt > OLD.attempt"), auditFault("issuance_retried"), commitFault("issuance_retried"),
 		}},
 		{"failed for good", attempts - 1, []fault{
-			updated("jobs", "NEW.status = 'Failed'"), audited("issuance_failed"), uncommitted("issuance_failed"),
+			updateFault("jobs", "NEW.status = 'Failed'"), auditFault("issuance_failed"), commitFault("issuance_failed"),
 		}},
 	} {
 		t.Run(failure.name, func(t *testing.T) {
-			each(t, func(t *testing.T, start start) {
+			runOnEach(t, func(t *testing.T, start startFunc) {
 				for _, fault := range failure.faults {
 					var sound atomic.Bool
-					issuer := newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+					issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 						if sound.Load() {
 							return real.Sign(ctx, c.Permit)
 						}
 						return gate.Chain{}, errors.New("no luck")
 					})
-					log := &journal{}
+					log := &logBuffer{}
 					s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}
 					p := peopleOf(t, s)
-					drop := fault.breaks(t, s)
-					j := approved(t, s, p, s.CreateProfileAsOlga(t, true).ID)
+					drop := fault.apply(t, s)
+					j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
 					for attempt := range failure.before {
-						s.Clock.Advance(attempted(t, s, p, j.ID, attempt+1).RunAt.Sub(s.Clock.Now()))
+						s.Clock.Advance(waitForAttempt(t, s, p, j.ID, attempt+1).RunAt.Sub(s.Clock.Now()))
 					}
-					counted := func() int {
-						return count(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
+					countAttempts := func() int {
+						return countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
 					}
-					for stuck := range 2 {
-						servertest.WaitUntil(t, func() error { return log.said("could not return the job to the queue", stuck+1) })
-						if lies := jobOf(t, p, j.ID); lies.Status != api.JobRunning || lies.Attempt != failure.before || counted() != failure.before {
-							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, lies.Status, lies.Attempt, counted())
+					for round := range 2 {
+						servertest.WaitUntil(t, func() error { return log.checkText("could not return the job to the queue", round+1) })
+						if running := getJob(t, p, j.ID); running.Status != api.JobRunning || running.Attempt != failure.before || countAttempts() != failure.before {
+							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, running.Status, running.Attempt, countAttempts())
 						}
-						if stuck == 1 {
+						if round == 1 {
 							drop()
 						}
 						s.Clock.Advance(40 * time.Second)
 					}
-					want, asked := api.JobFailed, failure.before+3
+					want, calls := api.JobFailed, failure.before+3
 					if failure.before+1 < attempts {
-						again := attempted(t, s, p, j.ID, failure.before+1)
+						again := waitForAttempt(t, s, p, j.ID, failure.before+1)
 						sound.Store(true)
 						s.Clock.Advance(again.RunAt.Sub(s.Clock.Now()))
-						want, asked = api.JobCompleted, asked+1
+						want, calls = api.JobCompleted, calls+1
 					}
-					if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != want || done.Attempt != failure.before+1 || counted() != failure.before+1 {
-						t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, done.Status, done.Attempt, counted())
+					if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != want || done.Attempt != failure.before+1 || countAttempts() != failure.before+1 {
+						t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, done.Status, done.Attempt, countAttempts())
 					}
-					issuer.askedFor(t, j.ID, asked)
+					issuer.checkCalls(t, j.ID, calls)
 				}
 			})
 		})

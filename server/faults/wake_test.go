@@ -12,92 +12,92 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// prompt is less than a poll takes, so what took no longer was woken.
-const prompt = 2 * time.Second
+// pollTime is less than a poll takes. A faster answer shows that the worker was woken.
+const pollTime = 2 * time.Second
 
-// wakes has something done until it was prompt. A worker that polls is late each time, a slow machine only now and then.
-func wakes(t *testing.T, do func() (took time.Duration)) {
+// checkWakes calls do up to five times until it is faster than a poll. A worker that polls is slow each time.
+func checkWakes(t *testing.T, do func() (took time.Duration)) {
 	t.Helper()
 	var took [5]time.Duration
 	for i := range took {
-		if took[i] = do(); took[i] <= prompt {
+		if took[i] = do(); took[i] <= pollTime {
 			return
 		}
 	}
-	t.Errorf("nobody was woken: it took %v", took)
+	t.Errorf("no worker was woken: it took %v", took)
 }
 
-// From approval to certificate nobody waits for a poll.
-func TestWokenByApproval(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
+// An approval wakes a worker, which does not wait for a poll.
+func TestApproval_WakesAWorker(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
 		s := start(t)
-		woken(t, s, rounds)
+		checkMedianWake(t, s, rounds)
 	})
 }
 
-// Nor when another server has the workers.
-func TestWokenByOtherServer(t *testing.T) {
+// An approval wakes a worker of another server.
+func TestApproval_WakesAWorkerOfAnotherServer(t *testing.T) {
 	t.Parallel()
-	door := servertest.NewPostgres(t, servertest.NoWorkers())
-	workers := door.StartSecond(t)
-	listening(t, workers)
-	woken(t, door, rounds)
+	server := servertest.NewPostgres(t, servertest.NoWorkers())
+	workers := server.StartSecond(t)
+	waitForListener(t, workers)
+	checkMedianWake(t, server, rounds)
 
-	// Also when the server that took the decision is gone with the answer.
-	wakes(t, func() time.Duration {
-		p := peopleOf(t, door)
-		c, j := renewed(t, door, p, door.CreateProfileAsOlga(t, true).ID)
-		if err := (world{p, door, c, j}).approve(); err != nil {
+	// The server that decided stops right after its answer.
+	checkWakes(t, func() time.Duration {
+		p := peopleOf(t, server)
+		c, j := requestNew(t, server, p, server.CreateProfileAsOlga(t, true).ID)
+		if err := (fixture{p, server, c, j}).approve(); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		door.Stop()
-		ended(t, workers, j.ID, api.JobCompleted, "")
+		server.Stop()
+		waitUntilEnded(t, workers, j.ID, api.JobCompleted, "")
 		took := time.Since(began)
-		door.Drain(t) // it has no workers again
+		server.Drain(t) // the server has no workers again
 		return took
 	})
 }
 
-func woken(t *testing.T, s *servertest.Server, times int) {
+func checkMedianWake(t *testing.T, s *servertest.Server, times int) {
 	t.Helper()
 	p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
 	took := make([]time.Duration, times)
 	for i := range took {
-		c, j := renewed(t, s, p, profile)
-		w := world{p, s, c, j}
+		c, j := requestNew(t, s, p, profile)
+		w := fixture{p, s, c, j}
 		began := time.Now()
 		if err := w.approve(); err != nil {
 			t.Fatal(err)
 		}
-		ended(t, s, j.ID, api.JobCompleted, "")
+		waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 		took[i] = time.Since(began)
 	}
 	slices.Sort(took)
 	median := took[len(took)/2]
 	t.Logf("from approval to certificate: median %v, at most %v", median, took[len(took)-1])
-	if median > prompt {
-		t.Error("nobody was woken")
+	if median > pollTime {
+		t.Error("no worker was woken")
 	}
 }
 
-// A job that is tried again has a timer: it waits no longer than it should.
-func TestRetryOnTime(t *testing.T) {
-	each(t, func(t *testing.T, start start) {
-		s := start(t, servertest.Issuer(newDouble(t, func(ctx context.Context, c signing, real gate.Issuer) (gate.Chain, error) {
+// A worker retries a job when it is due, without waiting for a poll.
+func TestRetry_WakesOnTime(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
+		s := start(t, servertest.Issuer(newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
 			if c.number == 1 {
 				return gate.Chain{}, errors.New("not yet")
 			}
 			return real.Sign(ctx, c.Permit)
 		})))
 		p, profile := peopleOf(t, s), s.CreateProfileAsOlga(t, true).ID
-		wakes(t, func() time.Duration {
-			j := approved(t, s, p, profile)
-			due := attempted(t, s, p, j.ID, 1).RunAt
-			ended(t, s, j.ID, api.JobCompleted, "")
+		checkWakes(t, func() time.Duration {
+			j := requestAndApprove(t, s, p, profile)
+			due := waitForAttempt(t, s, p, j.ID, 1).RunAt
+			waitUntilEnded(t, s, j.ID, api.JobCompleted, "")
 			late := s.Clock.Now().Sub(due)
 			if late < 0 {
-				t.Errorf("tried again %v before it was due", -late)
+				t.Errorf("retried %v before it was due", -late)
 			}
 			return late
 		})

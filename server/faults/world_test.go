@@ -23,14 +23,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// start runs a server that lasts as long as the test.
-type start func(t testing.TB, opts ...servertest.Option) *servertest.Server
+// startFunc runs a server until the test ends.
+type startFunc func(t testing.TB, opts ...servertest.Option) *servertest.Server
 
-// each runs a test on both databases, in parallel. The test starts its servers itself, with options of its own.
-func each(t *testing.T, test func(t *testing.T, start start)) {
+// runOnEach runs a test on both databases, in parallel. The test starts its servers with options of its own.
+func runOnEach(t *testing.T, test func(t *testing.T, start startFunc)) {
 	t.Helper()
 	t.Parallel()
-	for name, run := range map[string]start{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
+	for name, run := range map[string]startFunc{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, func(t testing.TB, opts ...servertest.Option) *servertest.Server {
@@ -45,7 +45,7 @@ func each(t *testing.T, test func(t *testing.T, start start)) {
 	}
 }
 
-// checkLeaves holds every leaf against the bytes that the gate let through and against what was approved.
+// checkLeaves compares every leaf with its intent and with the approved subject.
 func checkLeaves(t testing.TB, db *store.Store) {
 	t.Helper()
 	var leaves []struct {
@@ -66,30 +66,30 @@ func checkLeaves(t testing.TB, db *store.Store) {
 		return
 	}
 	for _, l := range leaves {
-		cert := parse(t, l.CertificatePEM)
+		cert := parseCertificate(t, l.CertificatePEM)
 		if string(cert.RawTBSCertificate) != string(l.TBS) {
-			t.Errorf("job %s: what was signed is not what the gate let through", l.JobID)
+			t.Errorf("job %s: the signed bytes are not the intent", l.JobID)
 		}
 		if l.Approved != nil && (*l.Approved != l.Subject || *l.State != "approved") {
-			t.Errorf("job %s: what was signed was not approved", l.JobID)
+			t.Errorf("job %s: the signed subject was not approved", l.JobID)
 		}
 		var subject api.IssuanceSubject
 		if err := json.Unmarshal([]byte(l.Subject), &subject); err != nil {
 			t.Error(err)
 		}
 		if !slices.Equal(cert.DNSNames, subject.SANs) {
-			t.Errorf("job %s: signed for %v, asked for %v", l.JobID, cert.DNSNames, subject.SANs)
+			t.Errorf("job %s: signed for %v, requested for %v", l.JobID, cert.DNSNames, subject.SANs)
 		}
 	}
 }
 
-// checkProfiles tells the story of each profile from the trail and holds it against the approvals and against what is
-// stored: each version follows from the one before, what weakens a gated one was approved, what was approved was
-// applied once, and what was let through without approval was let through by a version without gate.
+// checkProfiles compares each profile, its audit trail and its approvals. Each version follows from the version before. A
+// version that weakens a gated profile was approved, and each approved edit applied once. Each intent without approval has a
+// version without the gate.
 func checkProfiles(t testing.TB, db *store.Store) {
 	t.Helper()
 	var approved []struct{ ID, Subject string }
-	var told []struct{ ResourceID, Details string }
+	var events []struct{ ResourceID, Details string }
 	var stored []struct {
 		ID      string
 		Spec    store.JSON[api.ProfileSpec]
@@ -102,7 +102,7 @@ func checkProfiles(t testing.TB, db *store.Store) {
 	err := db.Read(context.Background(), func(tx *store.Tx) error {
 		for query, rows := range map[string]any{
 			"SELECT id, subject FROM approvals WHERE kind = 'profile_edit' AND state = 'approved'":                                       &approved,
-			"SELECT resource_id, details FROM audit_events WHERE action IN ('profile_created', 'profile_updated')":                       &told,
+			"SELECT resource_id, details FROM audit_events WHERE action IN ('profile_created', 'profile_updated')":                       &events,
 			"SELECT id, spec, version FROM profiles":                                                                                     &stored,
 			"SELECT i.job_id, j.profile_id, i.profile_version FROM intents i JOIN jobs j ON j.id = i.job_id WHERE j.approval_id IS NULL": &unapproved,
 		} {
@@ -116,13 +116,13 @@ func checkProfiles(t testing.TB, db *store.Store) {
 		t.Error(err)
 		return
 	}
-	type place struct {
+	type versionKey struct {
 		profile string
 		version int64
 	}
 	type step struct{ before, after api.ProfileSpec }
-	story, last := map[place]step{}, map[string]int64{}
-	for _, e := range told {
+	steps, last := map[versionKey]step{}, map[string]int64{}
+	for _, e := range events {
 		var d struct {
 			Profile, Before, After api.ProfileSpec
 			Version                int64
@@ -130,65 +130,65 @@ func checkProfiles(t testing.TB, db *store.Store) {
 		if err := json.Unmarshal([]byte(e.Details), &d); err != nil {
 			t.Error(err)
 		}
-		if d.Version == 0 { // it is new
+		if d.Version == 0 { // a new profile
 			d.Version, d.After = 1, d.Profile
 		}
-		if _, twice := story[place{e.ResourceID, d.Version}]; twice {
+		if _, twice := steps[versionKey{e.ResourceID, d.Version}]; twice {
 			t.Errorf("profile %s became version %d twice", e.ResourceID, d.Version)
 		}
-		story[place{e.ResourceID, d.Version}] = step{d.Before, d.After}
+		steps[versionKey{e.ResourceID, d.Version}] = step{d.Before, d.After}
 		last[e.ResourceID] = max(last[e.ResourceID], d.Version)
 	}
-	wanted := map[place]api.EditSubject{}
+	edits := map[versionKey]api.EditSubject{}
 	for _, a := range approved {
 		var edit api.EditSubject
 		if err := json.Unmarshal([]byte(a.Subject), &edit); err != nil {
 			t.Error(err)
 		}
-		// Versions that change description or labels alone may lie between.
-		at := place{edit.ProfileID, edit.BaseVersion + 1}
-		for step, ok := story[at]; ok && profile.SameRules(step.before, step.after); step, ok = story[at] {
+		// Versions that change only description or labels may come between.
+		at := versionKey{edit.ProfileID, edit.BaseVersion + 1}
+		for step, ok := steps[at]; ok && profile.SameRules(step.before, step.after); step, ok = steps[at] {
 			at.version++
 		}
-		if _, twice := wanted[at]; twice {
+		if _, twice := edits[at]; twice {
 			t.Errorf("two edits of version %d of profile %s were approved", edit.BaseVersion, edit.ProfileID)
 		}
-		wanted[at] = edit
-		if applied, ok := story[at]; !ok || !profile.SameRules(applied.before, edit.Before.ProfileSpec) || !profile.SameRules(applied.after, edit.After.ProfileSpec) {
-			t.Errorf("edit %s was approved, and is not what was applied", a.ID)
+		edits[at] = edit
+		if applied, ok := steps[at]; !ok || !profile.SameRules(applied.before, edit.Before.ProfileSpec) || !profile.SameRules(applied.after, edit.After.ProfileSpec) {
+			t.Errorf("edit %s was approved, but another edit applied", a.ID)
 		}
 	}
-	for at, step := range story {
+	for at, step := range steps {
 		if at.version == 1 {
 			continue
 		}
-		if before, ok := story[place{at.profile, at.version - 1}]; !ok || !rules.SameProfile(before.after, step.before) {
-			t.Errorf("version %d of profile %s does not follow from the one before", at.version, at.profile)
+		if before, ok := steps[versionKey{at.profile, at.version - 1}]; !ok || !rules.SameProfile(before.after, step.before) {
+			t.Errorf("version %d of profile %s does not follow from the version before", at.version, at.profile)
 		}
 		disabled := step.before
 		disabled.Enabled = false
 		waits := step.before.RequiresApproval && !profile.SameRules(step.before, step.after) && !profile.SameRules(disabled, step.after)
-		if _, ok := wanted[at]; ok != waits {
+		if _, ok := edits[at]; ok != waits {
 			t.Errorf("version %d of profile %s: approved: %v, to be approved: %v", at.version, at.profile, ok, waits)
 		}
 	}
 	for _, p := range stored {
-		if p.Version != last[p.ID] || !rules.SameProfile(p.Spec.V, story[place{p.ID, p.Version}].after) {
-			t.Errorf("profile %s is version %d, and the trail tells something else", p.ID, p.Version)
+		if p.Version != last[p.ID] || !rules.SameProfile(p.Spec.V, steps[versionKey{p.ID, p.Version}].after) {
+			t.Errorf("profile %s has version %d, but the audit trail differs", p.ID, p.Version)
 		}
 	}
 	for _, i := range unapproved {
-		if by, ok := story[place{i.ProfileID, i.ProfileVersion}]; !ok || by.after.RequiresApproval {
-			t.Errorf("job %s was let through without approval by a profile with gate", i.JobID)
+		if by, ok := steps[versionKey{i.ProfileID, i.ProfileVersion}]; !ok || by.after.RequiresApproval {
+			t.Errorf("job %s was admitted without approval under a gated profile", i.JobID)
 		}
 	}
 }
 
-func parse(t testing.TB, text string) *x509.Certificate {
+func parseCertificate(t testing.TB, text string) *x509.Certificate {
 	t.Helper()
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		t.Fatalf("this is no PEM: %q", text)
+		t.Fatalf("the text is no PEM: %q", text)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -197,7 +197,7 @@ func parse(t testing.TB, text string) *x509.Certificate {
 	return cert
 }
 
-// people call the server, each with one client of his own.
+// people have one client each.
 type people struct{ alice, bob, carol, olga, vera *client.Client }
 
 func peopleOf(t testing.TB, s *servertest.Server) people {
@@ -205,8 +205,8 @@ func peopleOf(t testing.TB, s *servertest.Server) people {
 	return people{s.Client(t, "alice"), s.Client(t, "bob"), s.Client(t, "carol"), s.Client(t, "olga"), s.Client(t, "vera")}
 }
 
-// renewed has alice ask for a new certificate under a profile.
-func renewed(t testing.TB, s *servertest.Server, p people, profileID string) (api.Certificate, api.Job) {
+// requestNew makes a certificate as olga and requests it as alice.
+func requestNew(t testing.TB, s *servertest.Server, p people, profileID string) (api.Certificate, api.Job) {
 	t.Helper()
 	c := s.CreateCertificateAsOlga(t, profileID)
 	j, err := p.alice.RenewCertificate(context.Background(), c.ID, api.Renew{})
@@ -216,8 +216,8 @@ func renewed(t testing.TB, s *servertest.Server, p people, profileID string) (ap
 	return c, j
 }
 
-// together calls all of them at once, as far as a machine can.
-func together(calls ...func()) {
+// callTogether runs all calls at once, as far as a machine can.
+func callTogether(calls ...func()) {
 	var ready, done sync.WaitGroup
 	ready.Add(len(calls))
 	for _, call := range calls {
@@ -231,8 +231,8 @@ func together(calls ...func()) {
 	done.Wait()
 }
 
-// code is the problem that an error is; empty for none.
-func code(err error) api.Code {
+// codeOf returns the code of a problem; empty for no error.
+func codeOf(err error) api.Code {
 	var p *api.Problem
 	switch {
 	case err == nil:
@@ -240,20 +240,20 @@ func code(err error) api.Code {
 	case errors.As(err, &p):
 		return p.Code()
 	}
-	return api.Code(fmt.Sprintf("no problem but %v", err))
+	return api.Code(fmt.Sprintf("not a problem: %v", err))
 }
 
-// answered fails the test unless the answer is a success or one of the problems.
-func answered(t testing.TB, what string, err error, allowed ...api.Code) api.Code {
+// checkAnswer fails the test unless err is nil or an allowed problem. It returns the code.
+func checkAnswer(t testing.TB, call string, err error, allowed ...api.Code) api.Code {
 	t.Helper()
-	c := code(err)
+	c := codeOf(err)
 	if c != "" && !slices.Contains(allowed, c) {
-		t.Errorf("%s: %v", what, err)
+		t.Errorf("%s: %v", call, err)
 	}
 	return c
 }
 
-func jobOf(t testing.TB, p people, id string) api.Job {
+func getJob(t testing.TB, p people, id string) api.Job {
 	t.Helper()
 	j, err := p.vera.GetJob(context.Background(), id)
 	if err != nil {
@@ -262,8 +262,8 @@ func jobOf(t testing.TB, p people, id string) api.Job {
 	return j
 }
 
-// ended waits until a job is final, and fails the test unless it ended like this.
-func ended(t testing.TB, s *servertest.Server, id string, want api.JobStatus, message string) api.Job {
+// waitUntilEnded waits until a job is final, and fails the test unless it has the status and the message.
+func waitUntilEnded(t testing.TB, s *servertest.Server, id string, want api.JobStatus, message string) api.Job {
 	t.Helper()
 	j := s.WaitUntilFinalAsVera(t, id)
 	if j.Status != want || j.ErrorMessage != message {
@@ -272,16 +272,16 @@ func ended(t testing.TB, s *servertest.Server, id string, want api.JobStatus, me
 	return j
 }
 
-// count counts rows past the server.
-func count(t testing.TB, s *servertest.Server, query string, args ...any) int {
+// countRows returns the number that a query counts, past the server.
+func countRows(t testing.TB, s *servertest.Server, query string, args ...any) int {
 	t.Helper()
 	n := 0
 	s.Query(t, &n, query, args...)
 	return n
 }
 
-// anotherCA is a CA that none of the tests' subjects names.
-func anotherCA(t testing.TB) gate.Issuer {
+// newOtherCA makes a CA that no subject of these tests names.
+func newOtherCA(t testing.TB) gate.Issuer {
 	t.Helper()
 	config := app.Config{DataDir: t.TempDir()}
 	ca, err := config.LoadCA(time.Now())
