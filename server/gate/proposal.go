@@ -132,8 +132,8 @@ func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, err
 	return p, g.buildSubject(&p)
 }
 
-// ProposeUnstored returns what would be signed for a certificate that is not stored. It locks nothing.
-func (g *Gate) ProposeUnstored(tx *store.Tx, c certificate.Certificate) (Proposal, error) {
+// ProposeNew returns what would be signed for a certificate that is not stored. It locks nothing.
+func (g *Gate) ProposeNew(tx *store.Tx, c certificate.Certificate) (Proposal, error) {
 	stored, err := profile.Get(tx, c.Spec.V.ProfileID)
 	if err != nil {
 		return Proposal{}, err

@@ -74,7 +74,7 @@ func (s *Service) checkCandidate(tx *store.Tx, who identity.Actor, preview *api.
 	if faults := checkPeople(who, r.Renew); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
-	proposal, err := s.Gate.ProposeUnstored(tx, c.Certificate)
+	proposal, err := s.Gate.ProposeNew(tx, c.Certificate)
 	if err != nil {
 		return asInvalid(err)
 	}
