@@ -129,7 +129,8 @@ func (g *Gate) propose(tx *store.Tx, uid, csrPEM, locking string) (Proposal, err
 		// The certificate's own CSR is read under the lock: a PUT may have replaced the one that the caller knows.
 		CSRPEM: cmp.Or(csrPEM, row.Spec.V.CSRPEM),
 	}
-	return p, g.buildSubject(&p)
+	err = g.buildSubject(&p)
+	return p, err
 }
 
 // ProposeNew returns what would be signed for a certificate that is not stored. It locks nothing.
@@ -141,7 +142,8 @@ func (g *Gate) ProposeNew(tx *store.Tx, c certificate.Certificate) (Proposal, er
 	p := Proposal{
 		Certificate: c, Profile: stored.Spec.V, ProfileID: stored.ID, ProfileVersion: stored.Version, CSRPEM: c.Spec.V.CSRPEM,
 	}
-	return p, g.buildSubject(&p)
+	err = g.buildSubject(&p)
+	return p, err
 }
 
 // buildSubject parses the CSR of a proposal and builds its subject.
