@@ -77,7 +77,7 @@ type Renew struct {
 	CSRPEM string `json:"csr_pem,omitempty" minLength:"1"`
 	Reason string `json:"reason,omitempty" maxLength:"500" doc:"Why the certificate is requested. It is kept on the approval."`
 	Digest string `json:"digest,omitempty" minLength:"1"`
-	// Who may not decide, and for whom a human stands. See RenewalPreview.
+	// AlsoExcluded may not decide. A human stands for StandsFor. See RenewalPreview.
 	AlsoExcluded []string `json:"also_excluded,omitempty" doc:"Handles of more people who may not decide."`
 	StandsFor    []string `json:"stands_for,omitempty"`
 }

@@ -87,7 +87,7 @@ type Ref struct {
 	ID   string `json:"id" doc:"Id of the object."`
 }
 
-// Refuse makes a problem with a code and a detail. Whoever sends it adds title, status and request id.
+// Refuse makes a problem with a code and a detail. The sender adds title, status and request id.
 func Refuse(code Code, format string, args ...any) *Problem {
 	return &Problem{Type: ProblemTypePrefix + string(code), Detail: fmt.Sprintf(format, args...)}
 }

@@ -21,7 +21,7 @@ func builtScenarios() map[string]scenario {
 	readElsewhere := func(b *builder) { b.resources = append(b.resources, elsewhere) }
 
 	return map[string]scenario{
-		// What may go on.
+		// Plans that are allowed.
 		"nothing-waits":       {parts: []part{reads(nil), keeps(aProfile())}},
 		"first-profile":       {parts: []part{reads(nil), creates(aProfile())}},
 		"waits-for-a-moment":  {parts: []part{reads(nil, waiting("www", fresh)), keeps(aProfile())}},
@@ -42,7 +42,7 @@ func builtScenarios() map[string]scenario {
 		"certificate-between-gates": {parts: []part{reads(nil), keeps(aProfile()), gatedToo, moves("p-web", "p-other")}, warned: []string{"this certificate will wait"}},
 		"certificate-into-a-gate":   {parts: []part{reads(nil), keeps(aProfile()), keepsToo(open), moves("p-open", "p-web")}, warned: []string{"this certificate will wait"}},
 
-		// What waits.
+		// Plans with waiting requests.
 		"waits-too-long-in-hcp": {parts: []part{reads(nil, waiting("www", long)), keeps(aProfile()), wrap}, denied: []string{"waited 30 hours"}},
 		"waits-in-a-module":     {parts: []part{reads(nil, waiting("www", long)), deep}, denied: []string{"waited 30 hours"}},
 		"changes-what-waits":    {parts: []part{reads(nil, waiting("www", fresh)), updates(aProfile(), aProfile(object{"max_sans": 5}))}, denied: []string{"changes profile p-web while 1 approvals"}, warned: edited},
@@ -56,7 +56,7 @@ func builtScenarios() map[string]scenario {
 			parameters: map[string]any{"max_pending": 1}, denied: []string{"lists 0 of 2", "2 approvals await", "waited 30 hours", "while 2 approvals"}, warned: edited,
 		},
 
-		// What a plan does to profiles.
+		// Plans that change profiles.
 		"gate-unknown":                     {parts: []part{reads(nil), updates(aProfile(), aProfile(object{"requires_approval": unknownValue{}}))}, denied: []string{"turns requires_approval off, or may"}, warned: edited},
 		"gate-off-in-development":          {parts: []part{reads(nil), updates(aProfile(), aProfile(ungated, development))}, parameters: permitted, denied: []string{"turns requires_approval off"}, warned: edited},
 		"ungated-production":               {parts: []part{reads(nil), creates(aProfile(ungated))}, denied: []string{"is not gated, and its id is not among ungated_profiles"}},
@@ -120,7 +120,7 @@ func builtScenarios() map[string]scenario {
 			denied: []string{"certctl_certificate.again has names that are not known yet"},
 		},
 
-		// What cannot be judged.
+		// Plans that cannot be judged.
 		"server-ahead":  {parts: []part{reads(at(30 * time.Minute)), keeps(aProfile())}, denied: []string{"was read 30 minutes before or after"}},
 		"server-behind": {parts: []part{reads(at(-30 * time.Minute)), keeps(aProfile())}, denied: []string{"was read 30 minutes before or after"}},
 		"fork-from-the-start": {

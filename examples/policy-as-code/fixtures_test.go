@@ -123,8 +123,8 @@ var (
 	aVersion = regexp.MustCompile(`"(terraform_version|server_version)": "[^"]*"`)
 )
 
-// normalised has nothing in it that is another in each run. What the policies compare keeps its relation: times are moved
-// together, so that the plan was made at madeAt, and are whole minutes.
+// normalised returns a plan that is the same in every run. All times are moved together, so that the plan was made at
+// madeAt, and are whole minutes. So the policies compare the same intervals.
 func normalised(t testing.TB, s *scene, plan []byte) []byte {
 	t.Helper()
 	var v object

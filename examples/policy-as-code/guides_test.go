@@ -10,8 +10,8 @@ import (
 
 var shown = regexp.MustCompile("<!-- run: (.*) -->\n```(\\w+)\n((?s:.*?))```\n")
 
-// What the guides show of plans and verdicts is what the commands beside it print, of plans that Terraform made and that are kept. With
-// -update it is written anew.
+// The guides show the output of the commands beside it, for stored plans that Terraform made. With -update the test writes
+// the output into the guides.
 func TestGuides(t *testing.T) {
 	t.Parallel()
 	tool(t, "opa")

@@ -137,7 +137,7 @@ func (p pipeline) decide(t testing.TB, summary string) {
 	output(t, cmd)
 }
 
-// Whatever keeps the script from judging a plan, it applies nothing, and does not end as if all were well.
+// If the script cannot judge a plan, it applies nothing and fails.
 func TestPipeline_FailsClosed(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
@@ -229,8 +229,8 @@ func TestPipeline_Forgeries(t *testing.T) {
 	}
 }
 
-// Without a place for summaries it goes to standard output, and there is nothing else. What the authors of a configuration
-// put beside it for Conftest is not read.
+// Without a file for summaries, the summary is the whole standard output. Files for Conftest beside the configuration are
+// not read.
 func TestPipeline_StandardOutput(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()

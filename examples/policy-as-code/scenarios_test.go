@@ -125,7 +125,7 @@ func planned() map[string]scenario {
 	noModule.then += web()
 
 	all := map[string]scenario{
-		// What may go on.
+		// Plans that are allowed.
 		"nothing-but-a-reading": {then: reading},
 		"certificate":           {first: web(), then: web() + reading + certificate, warned: []string{"certctl_certificate.www: this certificate will wait for a second person."}},
 		"certificate-under-new-profile": {
@@ -133,7 +133,7 @@ func planned() map[string]scenario {
 			warned: []string{"if its profile is gated"},
 		},
 
-		// What waits.
+		// Plans with waiting requests.
 		"waits-too-long":    {kept: []string{"terraform"}, first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web() + reading, denied: []string{"waited 30 hours, and 24 are allowed: ar-1 (certificate mc-www, profile Web, asked by olga): curl -X POST"}},
 		"in-a-module":       inModule,
 		"in-nested-modules": nested,
@@ -146,7 +146,7 @@ func planned() map[string]scenario {
 			parameters: map[string]any{"max_pending": 1}, denied: []string{"lists 1 of 2", "2 approvals await", "waited 30 hours", "while 2 approvals"}, warned: []string{"this edit"},
 		},
 
-		// What a plan does to profiles.
+		// Plans that change profiles.
 		"gate-off":  {kept: []string{"terraform", "opentofu"}, first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
 		"destroyed": {first: web(), then: reading, denied: []string{"destroys the gated profile p-web"}},
 		"replaced":  {first: web(), then: web(`id = "p-other"`) + reading, denied: []string{"destroys the gated profile p-web"}},
@@ -158,7 +158,7 @@ func planned() map[string]scenario {
 			denied: []string{"widens allowed_dns_names"}, warned: []string{"this edit"},
 		},
 
-		// What cannot be judged.
+		// Plans that cannot be judged.
 		"no-reading":         {first: web(), waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},
 		"reading-of-none":    {first: web(), waits: request("mc-www", long), then: web() + "data \"certctl_pending_approvals\" \"all\" {\n  count = 0\n}\n", denied: []string{"No reading"}},
 		"reading-removed":    {first: web() + reading, waits: request("mc-www", long), then: web(), denied: []string{"No reading"}},

@@ -17,7 +17,7 @@ import (
 // rounds is the number of rounds of each race on each database.
 const rounds = 20
 
-// Of fifty concurrent decisions on one request, one wins. All answers and the database agree on it.
+// If fifty decisions on one request are concurrent, one wins. All answers and the database agree on it.
 func TestManyDecisions_HaveOneWinner(t *testing.T) {
 	runOnEach(t, func(t *testing.T, start startFunc) {
 		ctx := context.Background()

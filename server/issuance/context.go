@@ -14,7 +14,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// describeRequest returns what an approver is told of a request: what differs from the baseline, and who wrote it.
+// describeRequest returns what an approver sees of a request: what differs from the baseline, and who wrote it.
 func describeRequest(tx *store.Tx, who identity.Actor, p gate.Proposal, a gate.Authorship) (api.IssuanceContext, error) {
 	baseline, err := baselineSubject(a)
 	if err != nil {

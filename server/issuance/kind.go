@@ -11,7 +11,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Kind is the approval of one signature. What waits is a job.
+// Kind is the approval of one signature. A job waits for it.
 type Kind struct {
 	Gate  *gate.Gate
 	Queue *job.Queue

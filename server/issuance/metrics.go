@@ -12,7 +12,7 @@ type Metrics struct {
 	issuances *prometheus.CounterVec
 }
 
-// NewMetrics makes and registers the room's metrics.
+// NewMetrics makes the metrics of issuances and registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{issuances: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "certctl_issuances_total", Help: "Issuances that ended: issued, refused by the gate, or failed.",

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// pollEvery covers a lost wake-up. What is due later has a timer.
+	// pollEvery covers a lost wake-up. A job that is due later has a timer.
 	pollEvery = 5 * time.Second
 	// retryDatabase is the pause after the database did not answer.
 	retryDatabase = time.Second

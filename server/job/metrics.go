@@ -14,7 +14,7 @@ type Metrics struct {
 	duration prometheus.Histogram
 }
 
-// NewMetrics makes and registers the room's metrics.
+// NewMetrics makes the metrics of jobs and registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		done: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -10,9 +10,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// grants are the rights of the role that serves: all that a server and the commands need, and nothing else. What must
-// not change once it is written has no UPDATE and no DELETE, so the triggers that refuse it are the second lock, and
-// only the tables' owner could take them away. UPDATE also permits the row locks of FOR SHARE.
+// grants are the rights of the role that serves: all that a server and the commands need, and nothing else. Rows that
+// must not change have no UPDATE and no DELETE. So the triggers are the second guard, and only the owner of the tables
+// can drop them. UPDATE also permits the row locks of FOR SHARE.
 var grants = []struct {
 	rights []string
 	tables []string

@@ -419,7 +419,7 @@ func tell(t *testing.T, s *servertest.Server) {
 	say.must(err)
 	say.edit("olga", s.CreateProfileAsOlga(t, true))
 
-	// What is open: a job that a lost worker ran, one that is due, and a request that was rejected before.
+	// Open jobs and requests: a job of a lost worker, a due job, and a request that was rejected before.
 	say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	queue := job.NewQueue(s.Store, job.NewMetrics(prometheus.NewRegistry()))
 	if _, found, err := queue.Claim(ctx); err != nil || !found {

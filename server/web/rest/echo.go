@@ -9,8 +9,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// Echo is part of the body of a PUT. An object may be sent back as it was read. Of the fields that the server sets, only
-// these count.
+// Echo is part of the body of a PUT. An object may be sent back as it was read. These are the only fields set by the
+// server that count.
 type Echo struct {
 	ID *string `json:"id,omitempty" doc:"Id in the path. Another id is refused."`
 	BaseVersion

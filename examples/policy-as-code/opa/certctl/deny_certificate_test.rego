@@ -66,7 +66,7 @@ test_leaves_gate_however[name] if {
 	judged(plan_of(array.concat([reading], profiles_before), [change]), defaults, ["from the gated profile p-gated"], [])
 }
 
-# What is not known yet counts as the worst.
+# An unknown value counts as the worst value.
 test_leaves_gate_unknown if {
 	change := certificate_change({"before": ["p-gated", www], "after": ["p-open", www], "unknown": {"profile_id": true}})
 	judged(plan_of(array.concat([reading], profiles_before), [change]), defaults, ["from the gated profile p-gated to a profile that is not known yet"], [])

@@ -2,7 +2,7 @@ package certctl_test
 
 ungated := {"requires_approval": false}
 
-# What the authors of a configuration write into a profile to make it look like an exception.
+# A profile that its authors made look like an exception.
 looks_permitted := {"name": "p-dev", "description": "p-dev", "labels": {"environment": "development", "id": "p-dev", "ungated_profiles": "p-web"}}
 
 ungated_permitted := {"id": "p-dev", "requires_approval": false}
@@ -57,7 +57,7 @@ test_deposed if {
 	judged(plan_of([reading], [old]), defaults, ["destroys the gated profile p-web"], [])
 }
 
-# What a profile allows is widened by each of these; the message names the fields.
+# Each of these edits widens a profile. The message names the fields.
 test_wider[name] if {
 	some name, c in {
 		"DNS name": [{"allowed_dns_names": ["*.example.com", "*.example.org"]}, "widens allowed_dns_names:"],
@@ -78,7 +78,7 @@ test_wider[name] if {
 	looks := object.union(ungated, looks_permitted)
 	judged(plan_of([reading], [change_of({"before": looks, "after": object.union(looks_permitted, c[0])})]), defaults, [c[1]], [])
 
-	# What is an exception is not compared.
+	# An exception is not compared.
 	judged(plan_of([reading], [change_of({"before": gated_permitted, "after": object.union(gated_permitted, c[0])})]), defaults, [], ["this edit"])
 
 	# Nothing is widened where nothing was, or where nothing is left.
@@ -102,7 +102,7 @@ test_not_wider[name] if {
 	judged(plan_of([reading], [change_of({"after": values})]), defaults, [], ["this edit"])
 }
 
-# What is not known yet may be wider, as a whole or in one place.
+# An unknown value may be wider, as a whole or in one place.
 test_wider_unknown[field] if {
 	some field, unknown in {
 		"allowed_dns_names": [false, true], "allowed_ip_ranges": true, "allowed_uris": [true], "allowed_email_domains": true,

@@ -54,8 +54,8 @@ in_state(kind, values) := {
 	"values": values,
 }
 
-# change_of is a change of a profile: before and after name what is different from profile, or are null. What is unknown as a
-# whole is missing from after, as in a real plan.
+# change_of is a change of a profile: before and after have the differences from profile, or are null. A wholly unknown
+# field is missing from after, as in a real plan.
 change_of(spec) := {
 	"address": "certctl_certificate_profile.web",
 	"mode": object.get(spec, "mode", "managed"),
