@@ -79,7 +79,8 @@ func CreateKey(tx *store.Tx, principalID, name string, lifetime time.Duration) (
 // ListKeys lists all keys, oldest first.
 func ListKeys(tx *store.Tx) ([]Key, error) {
 	var rows []Key
-	return rows, tx.DB.Order("created_at, id").Find(&rows).Error
+	err := tx.DB.Order("created_at, id").Find(&rows).Error
+	return rows, err
 }
 
 var keyIDFormat = regexp.MustCompile(`^[a-z0-9]{16}$`)

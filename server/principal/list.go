@@ -37,7 +37,8 @@ func IsHuman(tx *store.Tx, id string) (bool, error) {
 // ListAll returns all principals, by id.
 func ListAll(tx *store.Tx) ([]Principal, error) {
 	var rows []Principal
-	return rows, tx.DB.Order("id").Find(&rows).Error
+	err := tx.DB.Order("id").Find(&rows).Error
+	return rows, err
 }
 
 // List returns a page of principals, oldest first.
