@@ -12,8 +12,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A database whose first migration was another one than the program's is refused in one line that says what to do.
-func TestMigrate_OldInit(t *testing.T) {
+// If a database was made by another first migration, the program refuses it, in one line that says what to do.
+func TestMigrate_RefusesAnotherFirstMigration(t *testing.T) {
 	for name, age := range map[string]string{
 		"older than its number": "ALTER TABLE schema_requirements DROP COLUMN init",
 		"older than the freeze": "DROP TABLE schema_requirements",
@@ -40,7 +40,7 @@ func TestMigrate_OldInit(t *testing.T) {
 	}
 }
 
-// The first migration never changes again: databases in use were made by it.
+// The first migration never changes, since databases in use were made by it.
 func TestInit_IsFrozen(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
@@ -58,7 +58,7 @@ func TestInit_IsFrozen(t *testing.T) {
 }
 
 // Must returns an error if a statement finds or changes no row.
-func TestMust(t *testing.T) {
+func TestMust_NeedsARow(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		for id, want := range map[string]error{"alice": nil, "nobody": store.ErrNoRow} {
 			err := s.Store.Write(t.Context(), func(tx *store.Tx) error {

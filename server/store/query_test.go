@@ -8,8 +8,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Query passes one SELECT on and nothing else.
-func TestQuery(t *testing.T) {
+// Query accepts one SELECT and nothing else.
+func TestQuery_AcceptsOneSelect(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		count := func(tx *store.Tx) (int, error) {
 			n := 0

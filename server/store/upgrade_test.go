@@ -45,15 +45,15 @@ import (
 //	make fixtures-upgrade
 var update = flag.Bool("update", false, "fill databases of the newest version anew, instead of upgrading those in testdata")
 
-// A filled database of every version becomes one of the newest: the invariants hold, the server shows all that it
-// showed before, and goes on with what waits.
-func TestUpgrade(t *testing.T) {
+// A filled database of every version is upgraded to the newest. The invariants hold, the server shows everything that it
+// showed before, and what waits can be decided.
+func TestUpgrade_KeepsWhatTheServerShows(t *testing.T) {
 	t.Parallel()
 	for _, dialect := range []string{"sqlite", "postgres"} {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
 			if *update {
-				fillAnew(t, dialect)
+				writeTestdata(t, dialect)
 				return
 			}
 			folders, err := filepath.Glob("testdata/v*")
@@ -70,14 +70,14 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// kept is what a server showed of its database.
-type kept struct {
-	At    time.Time // the time of its clock
+// snapshot is what a server showed of its database.
+type snapshot struct {
+	At    time.Time // the time of the server's clock
 	Shown map[string]map[string]any
 }
 
 func upgrade(t *testing.T, dialect, folder string) {
-	var before kept
+	var before snapshot
 	if err := json.Unmarshal(unpack(t, folder, dialect+".json"), &before); err != nil {
 		t.Fatal(err)
 	}
@@ -95,19 +95,19 @@ func upgrade(t *testing.T, dialect, folder string) {
 		s = servertest.NewOnPostgres(t, database, opts...)
 	}
 	servertest.CheckInvariants(t, s.Store)
-	after := show(t, s)
+	after := readAll(t, s)
 	for kind, objects := range before.Shown {
 		for id, object := range objects {
-			if fault := lost(object, after[kind][id]); fault != "" {
+			if fault := findLosses(object, after[kind][id]); fault != "" {
 				t.Errorf("%s %s: %s", kind, id, fault)
 			}
 		}
 	}
-	goesOn(t, s)
+	checkContinues(t, s)
 }
 
-// lost says what of a JSON value another one lacks. More fields are no loss.
-func lost(before, after any) string {
+// findLosses lists what of a JSON value another value lacks. Additional fields are no loss.
+func findLosses(before, after any) string {
 	was, ok := before.(map[string]any)
 	if !ok {
 		if !reflect.DeepEqual(before, after) {
@@ -121,15 +121,15 @@ func lost(before, after any) string {
 		if !there {
 			return name + " is gone"
 		}
-		if fault := lost(was[name], value); fault != "" {
+		if fault := findLosses(was[name], value); fault != "" {
 			return name + ": " + fault
 		}
 	}
 	return ""
 }
 
-// goesOn decides what waits, and sees that the jobs that were open come to their end.
-func goesOn(t *testing.T, s *servertest.Server) {
+// checkContinues decides what waits, and waits until every open job has ended.
+func checkContinues(t *testing.T, s *servertest.Server) {
 	bob := s.Client(t, "bob")
 	waiting := collect(t, bob.ListApprovals(t.Context(), client.ListApprovalsOptions{
 		ApprovalFilter: client.ApprovalFilter{States: []api.ApprovalState{api.ApprovalPending}},
@@ -148,20 +148,20 @@ func goesOn(t *testing.T, s *servertest.Server) {
 			continue
 		}
 		if open++; open == 1 {
-			s.Clock.Advance(2 * job.Lease) // a worker that ran one is gone
+			s.Clock.Advance(2 * job.Lease) // the lease of the lost worker expires
 			s.Restart(t)
 		}
 		if j = s.WaitUntilFinalAsVera(t, j.ID); j.Status != api.JobCompleted {
 			t.Errorf("job %s is %s: %s", j.ID, j.Status, j.ErrorMessage)
 		}
 	}
-	if open < 3 { // one awaited its approval, one was due, one ran
+	if open < 3 { // one awaited its approval, one was due, one was running
 		t.Errorf("%d jobs were open", open)
 	}
 }
 
-// show lists all that the API shows of a database.
-func show(t *testing.T, s *servertest.Server) map[string]map[string]any {
+// readAll returns everything that the API shows of a database.
+func readAll(t *testing.T, s *servertest.Server) map[string]map[string]any {
 	t.Helper()
 	ctx, c := t.Context(), s.Client(t, "alice")
 	shown := map[string]map[string]any{}
@@ -175,7 +175,7 @@ func show(t *testing.T, s *servertest.Server) map[string]map[string]any {
 		add(t, shown, "profile", p.ID, p)
 	}
 	for _, cert := range collect(t, c.ListCertificates(ctx, client.ListCertificatesOptions{})) {
-		// The status and what else follows from time may come by other rules.
+		// The status and other values that depend on the time may follow new rules.
 		add(t, shown, "certificate", cert.ID, map[string]any{
 			"id": cert.ID, "version": cert.Version, "spec": cert.CertificateSpec, "current": cert.Current, "job": cert.Job, "approval_id": cert.ApprovalID,
 		})
@@ -217,7 +217,7 @@ func collect[T any](t *testing.T, list iter.Seq2[T, error]) []T {
 	return all
 }
 
-// issuer is a CA that is the same in every run, and fails on demand.
+// issuer is a CA with the same key in every run. It fails on demand.
 type issuer struct {
 	gate.Issuer
 	fails atomic.Bool
@@ -254,8 +254,8 @@ func newIssuer(t *testing.T, number byte) *issuer {
 	return &issuer{Issuer: authority}
 }
 
-// fillAnew has a server tell a story, and keeps its database.
-func fillAnew(t *testing.T, dialect string) {
+// writeTestdata fills a database and stores it in testdata, with what the server shows.
+func writeTestdata(t *testing.T, dialect string) {
 	t.Helper()
 	begin := time.Date(2026, 6, 1, 9, 0, 0, 0, time.UTC)
 	opts := []servertest.Option{servertest.StartTime(begin), servertest.Issuer(newIssuer(t, 1)), servertest.Bypass(), servertest.NoWorkers()}
@@ -264,11 +264,11 @@ func fillAnew(t *testing.T, dialect string) {
 		s = servertest.NewPostgres
 	}
 	server := s(t, opts...)
-	tell(t, server)
+	fillDatabase(t, server)
 	var version int
 	server.Query(t, &version, "SELECT max(version_id) FROM goose_db_version")
 	folder := fmt.Sprintf("testdata/v%d", version)
-	text, err := json.Marshal(kept{server.Clock.Now(), show(t, server)})
+	text, err := json.Marshal(snapshot{server.Clock.Now(), readAll(t, server)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,63 +291,63 @@ func fillAnew(t *testing.T, dialect string) {
 	server.Restart(t)
 }
 
-// teller makes what a story needs.
-type teller struct {
+// filler makes the requests of a database.
+type filler struct {
 	*testing.T
 	s *servertest.Server
 }
 
-// renew asks for a certificate that exists.
-func (tell teller) renew(by, id string, r api.Renew) api.Job {
-	tell.Helper()
-	j, err := tell.s.Client(tell.T, by).RenewCertificate(tell.Context(), id, r, client.IdempotencyKey("renew "+id))
+// renew requests a certificate that exists.
+func (f filler) renew(by, id string, r api.Renew) api.Job {
+	f.Helper()
+	j, err := f.s.Client(f.T, by).RenewCertificate(f.Context(), id, r, client.IdempotencyKey("renew "+id))
 	if err != nil {
-		tell.Fatal(err)
+		f.Fatal(err)
 	}
 	return j
 }
 
-// edit asks for a shorter lifetime under a gated profile.
-func (tell teller) edit(by string, p api.Profile) api.Approval {
-	tell.Helper()
+// edit requests a shorter lifetime under a gated profile.
+func (f filler) edit(by string, p api.Profile) api.Approval {
+	f.Helper()
 	spec := p.ProfileSpec
 	spec.MaxTTLSeconds = 86_400
-	_, err := tell.s.Client(tell.T, by).ReplaceProfile(tell.Context(), p.ID, spec, client.EditOptions{Reason: "Shorter is safer."})
-	var waits *client.AwaitingApprovalError
-	if !errors.As(err, &waits) {
-		tell.Fatalf("the edit does not wait: %v", err)
+	_, err := f.s.Client(f.T, by).ReplaceProfile(f.Context(), p.ID, spec, client.EditOptions{Reason: "Shorter is safer."})
+	var waiting *client.AwaitingApprovalError
+	if !errors.As(err, &waiting) {
+		f.Fatalf("the edit does not wait: %v", err)
 	}
-	return waits.Approval
+	return waiting.Approval
 }
 
-// decide ends a request.
-func (tell teller) decide(decide func(context.Context, string, api.Decision) (api.Approval, error), id, note string) {
-	tell.Helper()
-	if _, err := decide(tell.Context(), id, api.Decision{Note: note}); err != nil {
-		tell.Fatal(err)
+// decide decides a request.
+func (f filler) decide(decide func(context.Context, string, api.Decision) (api.Approval, error), id, note string) {
+	f.Helper()
+	if _, err := decide(f.Context(), id, api.Decision{Note: note}); err != nil {
+		f.Fatal(err)
 	}
 }
 
-func (tell teller) must(err error) {
-	tell.Helper()
+func (f filler) noError(err error) {
+	f.Helper()
 	if err != nil {
-		tell.Fatal(err)
+		f.Fatal(err)
 	}
 }
 
-// tell fills a database: people and keys, profiles, certificates and leaves, requests of both kinds in every state, jobs
-// in every status with every cause, two generations of an issuer.
-func tell(t *testing.T, s *servertest.Server) {
+// fillDatabase makes people and keys, profiles, certificates and leaves, requests of both kinds in every state, jobs in
+// every status with every cause, and two generations of an issuer.
+func fillDatabase(t *testing.T, s *servertest.Server) {
 	t.Helper()
-	ctx, say := t.Context(), teller{t, s}
-	by := func(who string) *client.Client { return s.Client(t, who) }
+	ctx, f := t.Context(), filler{t, s}
+	clientOf := func(who string) *client.Client { return s.Client(t, who) }
 	s.SetUngatedNames(t, api.UngatedLists{AllowedDNSNames: []string{"**.example.com"}, AllowedEKUs: []string{"serverAuth"}})
 
 	// The bypass signs once; what it approved last is not signed without it.
 	gated, plain := s.CreateProfileAsOlga(t, true), s.CreateProfileAsOlga(t, false)
-	say.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
+	f.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
 	s.Drain(t)
-	say.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
+	f.renew("olga", s.CreateCertificateAsOlga(t, gated.ID).ID, api.Renew{})
 	s.EndBypass()
 	s.Drain(t)
 
@@ -358,23 +358,23 @@ func tell(t *testing.T, s *servertest.Server) {
 
 	// Signed without approval, and with one; again with a key of the renewal's own, and by the scheduler.
 	ungated := s.CreateCertificateAsOlga(t, plain.ID)
-	say.renew("olga", ungated.ID, api.Renew{})
+	f.renew("olga", ungated.ID, api.Renew{})
 	first := s.RequestOlgasCertificate(t, "alice")
-	say.decide(by("bob").ApproveApproval, *first.ApprovalID, "approved per ticket SECOPS-12345")
+	f.decide(clientOf("bob").ApproveApproval, *first.ApprovalID, "approved per ticket SECOPS-12345")
 	s.Drain(t)
-	again := say.renew("terraform", first.CertificateID, api.Renew{CSRPEM: servertest.CSR(t), Reason: "A new key.", AlsoExcluded: []string{"carol"}})
-	say.decide(by("bob").ApproveApproval, *again.ApprovalID, "")
+	again := f.renew("terraform", first.CertificateID, api.Renew{CSRPEM: servertest.CSR(t), Reason: "A new key.", AlsoExcluded: []string{"carol"}})
+	f.decide(clientOf("bob").ApproveApproval, *again.ApprovalID, "")
 	s.Drain(t)
 
 	// The issuer fails until the job does.
-	failed := say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
+	failed := f.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	authority.fails.Store(true)
 	working, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { s.App.Work(working) })
 	servertest.WaitUntil(t, func() error {
 		s.Clock.Advance(10 * time.Minute)
-		j, err := by("vera").GetJob(ctx, failed.ID)
+		j, err := clientOf("vera").GetJob(ctx, failed.ID)
 		if err == nil && j.Status != api.JobFailed {
 			err = fmt.Errorf("the job is %s", j.Status)
 		}
@@ -386,24 +386,24 @@ func tell(t *testing.T, s *servertest.Server) {
 
 	// Requests that expired.
 	s.RequestOlgasCertificate(t, "olga")
-	say.edit("olga", s.CreateProfileAsOlga(t, true))
+	f.edit("olga", s.CreateProfileAsOlga(t, true))
 	s.Clock.Advance(8 * 24 * time.Hour)
-	say.must(s.App.Expire(ctx))
+	f.noError(s.App.Expire(ctx))
 
 	// Rejected and asked again, withdrawn, overtaken, archived; a person who left.
 	rejected := s.RequestOlgasCertificate(t, "alice")
-	say.decide(by("bob").RejectApproval, *rejected.ApprovalID, "Which ticket?")
+	f.decide(clientOf("bob").RejectApproval, *rejected.ApprovalID, "Which ticket?")
 	withdrawn := s.RequestOlgasCertificate(t, "alice")
-	_, err := by("alice").WithdrawApproval(ctx, *withdrawn.ApprovalID, api.Withdrawal{Note: "Not needed."})
-	say.must(err)
+	_, err := clientOf("alice").WithdrawApproval(ctx, *withdrawn.ApprovalID, api.Withdrawal{Note: "Not needed."})
+	f.noError(err)
 	overtaken := s.RequestOlgasCertificate(t, "alice")
-	changed, err := by("olga").GetCertificate(ctx, overtaken.CertificateID)
-	say.must(err)
+	changed, err := clientOf("olga").GetCertificate(ctx, overtaken.CertificateID)
+	f.noError(err)
 	changed.SANs = append(changed.SANs, "more.example.com")
-	_, err = by("olga").ReplaceCertificate(ctx, changed.ID, changed.CertificateSpec)
-	say.must(err)
-	say.must(by("olga").DeleteCertificate(ctx, s.RequestOlgasCertificate(t, "alice").CertificateID))
-	say.must(by("olga").DeleteCertificate(ctx, ungated.ID))
+	_, err = clientOf("olga").ReplaceCertificate(ctx, changed.ID, changed.CertificateSpec)
+	f.noError(err)
+	f.noError(clientOf("olga").DeleteCertificate(ctx, s.RequestOlgasCertificate(t, "alice").CertificateID))
+	f.noError(clientOf("olga").DeleteCertificate(ctx, ungated.ID))
 	s.Write(t, func(tx *store.Tx) error {
 		return principal.Create(tx, "dave", api.KindHuman, "", []api.Role{api.RoleOperator})
 	})
@@ -413,22 +413,22 @@ func tell(t *testing.T, s *servertest.Server) {
 
 	// Edits in every state.
 	approved := s.CreateProfileAsOlga(t, true)
-	say.decide(by("carol").ApproveApproval, say.edit("olga", approved).ID, "")
-	say.decide(by("carol").RejectApproval, say.edit("olga", s.CreateProfileAsOlga(t, true)).ID, "Too short.")
-	_, err = by("olga").WithdrawApproval(ctx, say.edit("olga", s.CreateProfileAsOlga(t, true)).ID, api.Withdrawal{})
-	say.must(err)
-	say.edit("olga", s.CreateProfileAsOlga(t, true))
+	f.decide(clientOf("carol").ApproveApproval, f.edit("olga", approved).ID, "")
+	f.decide(clientOf("carol").RejectApproval, f.edit("olga", s.CreateProfileAsOlga(t, true)).ID, "Too short.")
+	_, err = clientOf("olga").WithdrawApproval(ctx, f.edit("olga", s.CreateProfileAsOlga(t, true)).ID, api.Withdrawal{})
+	f.noError(err)
+	f.edit("olga", s.CreateProfileAsOlga(t, true))
 
 	// Open jobs and requests: a job of a lost worker, a due job, and a request that was rejected before.
-	say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
+	f.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
 	queue := job.NewQueue(s.Store, job.NewMetrics(prometheus.NewRegistry()))
 	if _, found, err := queue.Claim(ctx); err != nil || !found {
 		t.Fatalf("claim: %v, %v", found, err)
 	}
 	s.Clock.Advance(time.Second)
-	say.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
-	_, err = by("alice").RenewCertificate(ctx, rejected.CertificateID, api.Renew{Reason: "SECOPS-12346"})
-	say.must(err)
+	f.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
+	_, err = clientOf("alice").RenewCertificate(ctx, rejected.CertificateID, api.Renew{Reason: "SECOPS-12346"})
+	f.noError(err)
 
 	for _, need := range []struct{ query, want string }{
 		{"SELECT DISTINCT state FROM approvals WHERE kind = 'issuance' ORDER BY state", "approved cancelled expired pending rejected"},
@@ -443,7 +443,7 @@ func tell(t *testing.T, s *servertest.Server) {
 	}
 }
 
-// restore runs a dump but for the commands of psql in it.
+// restore runs a dump without its psql commands.
 func restore(t *testing.T, database, dump string) {
 	t.Helper()
 	var statements strings.Builder

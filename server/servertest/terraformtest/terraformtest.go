@@ -22,14 +22,14 @@ import (
 
 // RunMain runs the tests of a package. Without Terraform it fails with instructions: plugin-testing would download one.
 func RunMain(m *testing.M) {
-	if err := prepare(); err != nil {
+	if err := prepareEnvironment(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-func prepare() error {
+func prepareEnvironment() error {
 	if os.Getenv("TF_ACC") == "" {
 		if os.Getenv("CI") != "" {
 			return fmt.Errorf("TF_ACC is not set: in CI the acceptance tests must run; use make test")
@@ -137,11 +137,11 @@ func (p Process) Interrupt(t testing.TB) {
 	p.Signal(t, syscall.SIGINT)
 	servertest.WaitUntil(t, func() error {
 		if !strings.Contains(p.out.String(), "Interrupt received") {
-			return errors.New("terraform takes no notice of an interrupt")
+			return errors.New("terraform ignores the interrupt")
 		}
 		return nil
 	})
-	time.Sleep(200 * time.Millisecond) // terraform tells the provider within this time, and shows nothing of it
+	time.Sleep(200 * time.Millisecond) // terraform interrupts the provider within this time, without output
 }
 
 // Wait returns the output and the exit code.
@@ -185,17 +185,17 @@ type Resource struct {
 // State returns the resources in the state by their address.
 func (w Workspace) State(t testing.TB) map[string]Resource {
 	t.Helper()
-	var shown struct {
+	var answer struct {
 		Values struct {
 			RootModule struct{ Resources []Resource } `json:"root_module"`
 		}
 	}
 	out := w.Run(t, 0, "show", "-json")
-	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
 		t.Fatal(err, out)
 	}
 	all := map[string]Resource{}
-	for _, r := range shown.Values.RootModule.Resources {
+	for _, r := range answer.Values.RootModule.Resources {
 		all[r.Address] = r
 	}
 	return all
