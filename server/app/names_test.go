@@ -212,7 +212,7 @@ func TestAuditActions_KeepTheirNames(t *testing.T) {
 
 var actionForm = regexp.MustCompile(`^"([a-z]+(?:_[a-z]+)+)"$`)
 
-// actionsIn returns the actions in a call that appends an event, in the field of an event, or in an assignment.
+// findActions returns the actions of an audit event: in a call, in a field or in an assignment.
 func findActions(n ast.Node) []string {
 	switch n := n.(type) {
 	case *ast.CallExpr:

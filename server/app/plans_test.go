@@ -159,8 +159,8 @@ func explainList(t *testing.T, s *servertest.Server, list func(*store.Tx, store.
 	return strings.Join(lines, "\n")
 }
 
-// fillDatabase inserts rows past the server: certificates, each with a job that awaits its approval, approvals, one in fifty
-// of them pending, and as many audit events. The rows need not agree.
+// fillDatabase inserts certificates, jobs, approvals and audit events past the server. Each job awaits its approval, and one
+// approval in fifty is pending. The rows need not agree.
 func fillDatabase(t testing.TB, s *servertest.Server, certificates, approvals int) {
 	t.Helper()
 	fillPending(t, s, certificates, approvals, "i % 50 = 0")

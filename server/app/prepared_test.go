@@ -137,8 +137,8 @@ func connect(t *testing.T, s *servertest.Server, notice func(*pgconn.Notice)) *p
 	return conn
 }
 
-// The list and the count of pending approvals read no decided row, with the program's prepared statements and in both plan
-// modes, whether most requests wait or most are decided.
+// The list and the count of pending approvals read no decided row. This holds for the program's prepared statements in both
+// plan modes, whether most requests wait or most are decided.
 func TestPendingApprovals_ReadNoDecidedRow(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)
@@ -194,7 +194,7 @@ var byID = regexp.MustCompile(`(?s)^UPDATE (approvals|jobs) .*WHERE id = `)
 var byPrimaryKey = regexp.MustCompile(`Index Scan using (approvals|jobs)_pkey on (approvals|jobs)( [aj])?  `)
 
 // A decision, a step of a job and their triggers find one row by its primary key. The statistics know no pending approval
-// and no open job, so the planner finds the index of a state cheaper, and would read all rows with the state.
+// and no open job. So the planner finds the index of a state cheaper, though it has many rows now.
 func TestByID_UsesThePrimaryKeyWithStaleStatistics(t *testing.T) {
 	t.Parallel()
 	servertest.NeedPostgres(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Each server's clock may be two seconds off the database's, so the clocks of two servers may be four seconds apart. A
-// decision by the slower server counts.
+// Each server's clock may differ two seconds from the database's, so two servers may differ four seconds. A decision by the
+// slower server counts.
 func TestApprove_AcceptsAClockBehind(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		j := s.RequestOlgasCertificate(t, "alice")

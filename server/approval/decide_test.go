@@ -137,7 +137,7 @@ func requestAndPassDeadline(t *testing.T, s *servertest.Server) string {
 	return id
 }
 
-// A decider who was disabled or lost the key or the role is refused, though the server still caches the key.
+// If a decider was disabled or lost the key or the role, the decision is refused, despite the cache.
 func TestDecide_ReloadsTheDecider(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(tx *store.Tx) error
@@ -326,7 +326,7 @@ func TestApprove_ClosesAChangedSubject(t *testing.T) {
 	})
 }
 
-// Under a disabled profile an issuance cannot be approved, and the request stays as it is, even if its subject changed.
+// Under a disabled profile an issuance cannot be approved. The request stays the same, even if its subject changed.
 // Rejecting it and approving an edit still work. Once the profile is enabled, the request can be approved.
 func TestApprove_RefusesUnderADisabledProfile(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {

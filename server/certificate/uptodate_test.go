@@ -19,7 +19,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A leaf is up to date as long as the same names, key, signed rules and issuer would be signed now.
+// A leaf is up to date while the same names, key, signed rules and issuer would be signed now.
 func TestUpToDate_ComparesWhatWouldBeSigned(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -175,7 +175,7 @@ func writeEveryTable(t *testing.T, alice, bob *client.Client) {
 	noError(alice.DeleteProfile(ctx, unused.ID))
 }
 
-// issueCertificate makes a certificate under a new gated profile as alice, approves it as bob, and waits until it is issued.
+// issueCertificate makes a gated certificate as alice, approves it as bob, and waits until it is issued.
 func issueCertificate(t *testing.T, alice, bob *client.Client) api.Profile {
 	t.Helper()
 	ctx := t.Context()

@@ -227,7 +227,7 @@ var forbiddenOnSQLite = []string{
 	"INSERT INTO intents SELECT * FROM intents WHERE true ON CONFLICT (job_id) DO UPDATE SET digest = 'sha256:00'",
 }
 
-// copyRow returns the rest of an INSERT that copies a row, or all rows if id is empty, with other values in some columns.
+// copyRow returns the rest of an INSERT that copies a row with other values. If id is empty, it copies all rows.
 func copyRow(table, id string, values ...string) string {
 	return "LIKE " + table + " " + id + " " + strings.Join(values, "\x00")
 }

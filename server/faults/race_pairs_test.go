@@ -41,8 +41,7 @@ type setting struct {
 	noneWaits bool // whether nothing waits before the race
 }
 
-// certificates are settings with a certificate: with or without the gate, with or without a request, and with a request under
-// a gate that was turned off since.
+// certificates are settings with a certificate: gated or not, requested or not, and with the gate turned off since.
 var certificates = []setting{
 	{"gated", func(t testing.TB, s *raceFixture) { s.createCertificate(t) }, true},
 	{"ungated", func(t testing.TB, s *raceFixture) { s.createCertificate(t); s.approveGateOff(t) }, true},
@@ -468,8 +467,8 @@ func (s *raceFixture) checkAfter(t *testing.T, what string, v verb) {
 	}
 }
 
-// checkSettled waits until every job has ended. It checks that each job ended as its approval did, and that nothing was signed
-// without approval once the gate was on.
+// checkSettled waits until every job has ended, and checks that each job ended as its approval did. It also checks that once
+// the gate was on, nothing was signed without approval.
 func (s *raceFixture) checkSettled(t *testing.T, what string) {
 	t.Helper()
 	servertest.WaitUntil(t, func() error {

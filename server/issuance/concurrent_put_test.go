@@ -16,8 +16,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// A renewal that waited for a PUT requests the key that the PUT stored, and the author of the PUT may not decide. SQLite
-// has only one writer at a time, so the test needs PostgreSQL.
+// If a renewal waited for a PUT, it requests the key that the PUT stored. The author of the PUT may not decide. SQLite has
+// only one writer at a time, so the test needs PostgreSQL.
 func TestRenew_RequestsTheKeyOfThePutThatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := servertest.NewPostgres(t)

@@ -137,7 +137,7 @@ func replaceName(list []string, name string) []string {
 	return out
 }
 
-// An approver sees other certificates with the same name, with a name that a wildcard covers, or with the same key.
+// An approver sees other certificates with the same name or key, or with a name that a wildcard covers.
 func TestContext_ListsOtherCertificates(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		p := s.CreateProfileAsOlga(t, true)
@@ -177,8 +177,8 @@ func TestContext_ListsOtherCertificates(t *testing.T) {
 	})
 }
 
-// The next approver sees a rejection, though a name was added, the request withdrawn, or the certificate made again under
-// another id. Once a human approves a certificate, it shows no earlier rejection.
+// A rejection stays visible if a name is added, the request withdrawn, or the certificate made again under another id. Once a
+// human approves a certificate, it shows no earlier rejection.
 func TestRejections_StayUntilAHumanApproves(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := context.Background()
@@ -225,7 +225,7 @@ func TestRejections_StayUntilAHumanApproves(t *testing.T) {
 	})
 }
 
-// An approval of other names removes no rejection of a name, and a wildcard hides no rejection of a name that it covers.
+// An approval of other names removes no rejection of a name. A wildcard hides no rejection of a name that it covers.
 func TestRejections_StayForNamesThatNobodyApproved(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx := t.Context()

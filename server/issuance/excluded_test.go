@@ -281,8 +281,8 @@ func replaceCertificate(t *testing.T, s *servertest.Server, who, id string, spec
 	}
 }
 
-// If a rule is back at the certificate's baseline, its author is not excluded, though a human approved another value for
-// another certificate since.
+// If a rule is back at the certificate's baseline, its author is not excluded. An approval of another value for another
+// certificate does not matter.
 func TestExcluded_OmitsTheAuthorOfARuleBackAtTheBaseline(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		f := newFixture(t, s, "olga", true)

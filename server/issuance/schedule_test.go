@@ -93,7 +93,7 @@ func TestRenewDue_RequestsWhatIsDue(t *testing.T) {
 	})
 }
 
-// If nobody in a team of two may decide a scheduled request, an operator withdraws it, the author requests it again, and the
+// If nobody in a team of two may decide a scheduled request, an operator withdraws it. The author requests it again, and the
 // other person approves it.
 func TestRenewDue_LetsATeamOfTwoRequestAgain(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {

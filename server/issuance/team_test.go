@@ -60,7 +60,7 @@ func TestTeamOfTwo_CanDecideOrStandForTheAuthor(t *testing.T) {
 	}
 }
 
-// The creator of a profile is no author of its rules, so a team of two can use a new profile.
+// The creator of a profile is no author of its rules. So a team of two can use a new profile.
 func TestTeamOfTwo_CanUseANewProfile(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		spec := api.DefaultProfileSpec()

@@ -382,7 +382,7 @@ func TestEdit_StaysRejected(t *testing.T) {
 	})
 }
 
-// An edit also waits if it was sent to a server with a clock behind the server that created the profile.
+// An edit waits even if the clock of its server is behind the clock that created the profile.
 func TestEdit_WaitsWithAClockBehind(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		p := s.CreateProfileAsOlga(t, true)

@@ -24,7 +24,7 @@ func previewEdit(t *testing.T, s *servertest.Server, who, id string, spec api.Pr
 	return preview
 }
 
-// rows counts the rows of every table that a write changes.
+// countRows counts the rows of every table that a write changes.
 func countRows(t *testing.T, s *servertest.Server) map[string]int {
 	t.Helper()
 	counts := map[string]int{}

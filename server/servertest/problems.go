@@ -15,7 +15,7 @@ import (
 // operationCodes are the codes that the OpenAPI document lists: method, path, codes.
 type operationCodes map[string]map[string][]string
 
-// checkProblems fails the test if an answer is a problem whose code the OpenAPI document does not list for the operation.
+// checkProblems fails the test if the document does not list the code of an answer for its operation.
 func checkProblems(t testing.TB, handler http.Handler) http.Handler {
 	t.Helper()
 	codes := readCodes(t, handler)

@@ -12,7 +12,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// If a database was made by another first migration, the program refuses it, in one line that says what to do.
+// If a database was made by another first migration, the program refuses it with one line of advice.
 func TestMigrate_RefusesAnotherFirstMigration(t *testing.T) {
 	for name, age := range map[string]string{
 		"older than its number": "ALTER TABLE schema_requirements DROP COLUMN init",

@@ -335,8 +335,8 @@ func (f filler) noError(err error) {
 	}
 }
 
-// fillDatabase makes people and keys, profiles, certificates and leaves, requests of both kinds in every state, jobs in
-// every status with every cause, and two generations of an issuer.
+// fillDatabase makes people, keys, profiles, certificates and leaves, and two generations of an issuer. Requests of both
+// kinds have every state, and jobs have every status and cause.
 func fillDatabase(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	ctx, f := t.Context(), filler{t, s}

@@ -20,8 +20,8 @@ import (
 // replayLifetime is how long an answer is stored for a retry.
 const replayLifetime = 24 * time.Hour
 
-// Retry identifies a request. A caller that got no answer may send the same request again with the same key, and gets
-// the first answer. The answer and the effect of a request are stored in one transaction.
+// Retry identifies a request. A caller that got no answer may repeat the request with the same key, and gets the first
+// answer. The answer and the effect of a request are stored in one transaction.
 type Retry struct {
 	Key    string // from the caller; without a key, the request is never a retry
 	Target string // method and path

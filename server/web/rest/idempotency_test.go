@@ -37,7 +37,7 @@ func sendWithKey(t *testing.T, s *servertest.Server, who, key, path, body string
 	return response.StatusCode, response.Header.Get("Location") + string(bytes.TrimSpace(text))
 }
 
-// A POST that is sent again with its key has one effect and gets the first answer, even if the object changed since.
+// A POST that is repeated with its key has one effect and gets the first answer. Later changes do not matter.
 func TestIdempotencyKey_RepeatsTheFirstAnswer(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		p := s.CreateProfileAsOlga(t, true)

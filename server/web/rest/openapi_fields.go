@@ -80,8 +80,11 @@ const (
 	ownProfileID   = "Id of your choice: `p-` and lower-case letters, digits and hyphens. If left out, the server makes an id."
 )
 
-// fields describes schemas (Name), fields (Name.field, or field where it means the same in every schema), parameters
-// (?name), path parameters (collection/{name}) and headers (Name:).
+// fields describes schemas and what they have. A parameter or a header of one operation has the operation before its key.
+//   - Name is a schema.
+//   - Name.field is a field of one schema, and field is a field of every other schema.
+//   - ?name is a parameter, and collection/{name} is a path parameter.
+//   - Name: is a header.
 var fields = map[string]field{
 	// Fields of several schemas.
 	"accountable":        {"Person who is accountable for the request. For a service this is the owner of the service.", "alice"},

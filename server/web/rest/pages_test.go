@@ -174,7 +174,7 @@ func (p *page) String() string {
 	return b.String()
 }
 
-// runShell runs commands in one bash, with URL and the keys of four people, and returns the output of each command.
+// runShell runs commands in one bash and returns the output of each. It sets URL and the keys of four people.
 func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
 	t.Helper()
 	const end = "==== end of the example ===="

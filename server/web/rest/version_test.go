@@ -106,8 +106,8 @@ func TestIfMatch_RefusesAnotherVersion(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
-// The answer to a GET may be sent back. Fields that the server sets are ignored, except version, which counts as If-Match,
-// and id, which must be the id in the path.
+// The answer to a GET may be sent back. Fields that the server sets are ignored, except version and id. version counts as
+// If-Match, and id must be the id in the path.
 func TestPut_AcceptsTheAnswerOfAGet(t *testing.T) {
 	const garbage = `{"x":[null,1]}`
 	fields := map[string][]string{
