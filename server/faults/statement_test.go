@@ -172,7 +172,7 @@ func TestCallWithFailingStatement_DoesNothing(t *testing.T) {
 
 // If a statement fails, renew changes nothing: without the gate, with the gate, and with the bypass.
 func TestRenewWithFailingStatement_DoesNothing(t *testing.T) {
-	asked := []fault{insertFault("approvals"), insertFault("jobs"), auditFault("approval_requested"), commitFault("approval_requested")}
+	requestFaults := []fault{insertFault("approvals"), insertFault("jobs"), auditFault("approval_requested"), commitFault("approval_requested")}
 	for _, renew := range []struct {
 		name   string
 		gated  bool
@@ -181,11 +181,11 @@ func TestRenewWithFailingStatement_DoesNothing(t *testing.T) {
 		opened api.JobStatus
 	}{
 		{"ungated", false, nil, []fault{insertFault("jobs"), auditFault("issuance_requested"), commitFault("issuance_requested")}, api.JobPending},
-		{"gated", true, nil, asked, api.JobAwaitingApproval},
+		{"gated", true, nil, requestFaults, api.JobAwaitingApproval},
 		{"bypassed", true, []servertest.Option{servertest.Bypass()}, append([]fault{
 			updateFault("approvals", "NEW.state = 'approved'"), updateFault("jobs", "NEW.status = 'Pending'"),
 			auditFault("approval_bypassed"), commitFault("approval_bypassed"),
-		}, asked...), api.JobPending},
+		}, requestFaults...), api.JobPending},
 	} {
 		t.Run(renew.name, func(t *testing.T) {
 			runOnEach(t, func(t *testing.T, start startFunc) {
@@ -211,10 +211,10 @@ func TestRenewWithFailingStatement_DoesNothing(t *testing.T) {
 
 // If a statement fails, an edit of a profile changes nothing: when requested, decided, applied at once, or bypassed.
 func TestEditWithFailingStatement_DoesNothing(t *testing.T) {
-	asked := []fault{insertFault("approvals"), insertFault("profile_edits"), auditFault("approval_requested")}
-	closed := []fault{updateFault("approvals", "NEW.state = 'cancelled'"), auditFault("approval_cancelled")}
-	applied := []fault{updateFault("profiles", "NEW.version > OLD.version"), auditFault("profile_updated"), commitFault("profile_updated")}
-	signed := append([]fault{insertFault("profile_changes")}, applied...) // a change of a signed field also writes its author
+	requestFaults := []fault{insertFault("approvals"), insertFault("profile_edits"), auditFault("approval_requested")}
+	closeFaults := []fault{updateFault("approvals", "NEW.state = 'cancelled'"), auditFault("approval_cancelled")}
+	applyFaults := []fault{updateFault("profiles", "NEW.version > OLD.version"), auditFault("profile_updated"), commitFault("profile_updated")}
+	signedFaults := append([]fault{insertFault("profile_changes")}, applyFaults...) // a change of a signed field also writes its author
 	for _, edit := range []struct {
 		name         string
 		gated, waits bool // before the edit
@@ -225,20 +225,20 @@ func TestEditWithFailingStatement_DoesNothing(t *testing.T) {
 		version int64
 		state   api.ApprovalState
 	}{
-		{"ask", true, false, nil, (*raceFixture).requestGateOff, append(asked, commitFault("approval_requested")), 1, api.ApprovalPending},
-		{"replace", true, true, nil, (*raceFixture).replaceEdit, slices.Concat(closed, asked, []fault{commitFault("approval_cancelled")}), 1, api.ApprovalPending},
-		{"take back", true, true, nil, (*raceFixture).turnGateOn, append(closed, commitFault("approval_cancelled")), 1, api.ApprovalCancelled},
+		{"request", true, false, nil, (*raceFixture).requestGateOff, append(requestFaults, commitFault("approval_requested")), 1, api.ApprovalPending},
+		{"replace", true, true, nil, (*raceFixture).replaceEdit, slices.Concat(closeFaults, requestFaults, []fault{commitFault("approval_cancelled")}), 1, api.ApprovalPending},
+		{"take back", true, true, nil, (*raceFixture).turnGateOn, append(closeFaults, commitFault("approval_cancelled")), 1, api.ApprovalCancelled},
 		{"approve", true, true, nil, (*raceFixture).approve, append([]fault{
 			updateFault("approvals", "NEW.state = 'approved'"), auditFault("approval_approved"), commitFault("approval_approved"),
-		}, applied...), 2, api.ApprovalApproved},
+		}, applyFaults...), 2, api.ApprovalApproved},
 		{"reject", true, true, nil, (*raceFixture).reject, []fault{
 			updateFault("approvals", "NEW.state = 'rejected'"), auditFault("approval_rejected"), commitFault("approval_rejected"),
 		}, 1, api.ApprovalRejected},
 		{"apply", false, false, nil, func(s *raceFixture) error {
 			return s.putEdit(s.alice, func(p *api.ProfileSpec) { p.RequiresApproval, p.MaxTTLSeconds = true, 3600 })
-		}, signed, 2, ""},
-		{"apply while another waits", true, true, nil, (*raceFixture).disableProfile, slices.Concat(closed, applied), 2, api.ApprovalCancelled},
-		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*raceFixture).replaceEdit, slices.Concat(asked, signed, []fault{
+		}, signedFaults, 2, ""},
+		{"apply while another waits", true, true, nil, (*raceFixture).disableProfile, slices.Concat(closeFaults, applyFaults), 2, api.ApprovalCancelled},
+		{"bypass", true, false, []servertest.Option{servertest.Bypass()}, (*raceFixture).replaceEdit, slices.Concat(requestFaults, signedFaults, []fault{
 			updateFault("approvals", "NEW.state = 'approved'"), auditFault("approval_bypassed"), commitFault("approval_bypassed"),
 		}), 2, api.ApprovalApproved},
 	} {

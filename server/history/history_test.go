@@ -18,8 +18,8 @@ func change(text string) history.Change {
 	}
 }
 
-// Open changes are those that make the newest version differ from the last settled one.
-func TestListOpen(t *testing.T) {
+// An open change makes the newest version differ from the last settled version.
+func TestListOpen_ReturnsWhatDiffersFromTheSettledVersion(t *testing.T) {
 	cases := []struct {
 		name    string
 		changes []string
@@ -53,8 +53,8 @@ func TestListOpen(t *testing.T) {
 	}
 }
 
-// A new object's changes are all its fields; later ones are those that differ.
-func TestListChanges(t *testing.T) {
+// A new object changes all its fields. A later version changes the fields that differ.
+func TestListChanges_ReturnsWhatDiffers(t *testing.T) {
 	type content struct {
 		Name string   `json:"name"`
 		List []string `json:"list"`

@@ -9,7 +9,7 @@ import (
 )
 
 // The audit trail and the database have these names, and readers of the audit trail search for them.
-func TestActors(t *testing.T) {
+func TestActors_KeepTheirNames(t *testing.T) {
 	got := map[string]string{}
 	for _, a := range []identity.Actor{
 		identity.Reaper, identity.Issuer, identity.Bypass, identity.CLI, identity.Scheduler("olga"),

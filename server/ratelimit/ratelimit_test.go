@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestLimiter(t *testing.T) {
+func TestLimiter_LimitsEachKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := New(2, 5)
