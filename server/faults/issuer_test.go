@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -219,7 +218,7 @@ func TestLostLease_WritesNothing(t *testing.T) {
 					}
 					return real.Sign(ctx, c.Permit)
 				})
-				log := &logBuffer{}
+				log := &servertest.LogBuffer{}
 				s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 				p := peopleOf(t, s)
 				j := requestAndApprove(t, s, p, s.CreateProfileAsOlga(t, true).ID)
@@ -232,7 +231,7 @@ func TestLostLease_WritesNothing(t *testing.T) {
 				}
 				before := readRows(t, s, tables...)
 				close(release[0])
-				servertest.WaitUntil(t, func() error { return log.checkText("another worker has this job", 1) })
+				servertest.WaitUntil(t, func() error { return checkLog(log, "another worker has this job", 1) })
 				if diff := cmp.Diff(before, readRows(t, s, tables...)); diff != "" {
 					t.Errorf("the worker without a lease wrote something:\n%s", diff)
 				}
@@ -251,25 +250,10 @@ func TestLostLease_WritesNothing(t *testing.T) {
 	})
 }
 
-// logBuffer collects a log.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (j *logBuffer) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
-}
-
-// checkText returns an error unless the log has the text at least so often.
-func (j *logBuffer) checkText(words string, times int) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if n := strings.Count(j.text.String(), words); n < times {
-		return fmt.Errorf("the log says %q %d times", words, n)
+// checkLog returns an error unless the log has the text at least so often.
+func checkLog(log *servertest.LogBuffer, text string, times int) error {
+	if n := strings.Count(log.String(), text); n < times {
+		return fmt.Errorf("the log says %q %d times", text, n)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -190,7 +189,7 @@ func waitUntilIssued(b *testing.B, olga *client.Client, id string) {
 // startListening starts a server and returns its URL. The server ends with the benchmark.
 func startListening(b *testing.B, server *exec.Cmd) string {
 	b.Helper()
-	log := &lines{}
+	log := &servertest.LogBuffer{}
 	server.Stderr = log
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
@@ -200,7 +199,7 @@ func startListening(b *testing.B, server *exec.Cmd) string {
 		_ = server.Wait() // it was killed
 	})
 	for range 600 {
-		if address := log.address(); address != "" {
+		if address := findAddress(log.String()); address != "" {
 			return "http://" + address
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -209,23 +208,9 @@ func startListening(b *testing.B, server *exec.Cmd) string {
 	return ""
 }
 
-// lines is a log that is read while it is written.
-type lines struct {
-	mutex sync.Mutex
-	text  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return l.text.Write(p)
-}
-
-// address returns where the server listens; empty before it does.
-func (l *lines) address() string {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	_, after, found := strings.Cut(l.text.String(), `"msg":"listening","address":"`)
+// findAddress returns the address in the log line of a server that listens; empty before that line.
+func findAddress(log string) string {
+	_, after, found := strings.Cut(log, `"msg":"listening","address":"`)
 	address, _, complete := strings.Cut(after, `"`)
 	if !found || !complete {
 		return ""

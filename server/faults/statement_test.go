@@ -560,7 +560,7 @@ func TestFailureWithFailingStatement_CountsOneAttempt(t *testing.T) {
 						}
 						return gate.Chain{}, errors.New("no luck")
 					})
-					log := &logBuffer{}
+					log := &servertest.LogBuffer{}
 					s := start(t, servertest.Issuer(issuer), servertest.Log(log))
 					if fault.commit && s.Store.IsSQLite() {
 						continue
@@ -575,7 +575,7 @@ func TestFailureWithFailingStatement_CountsOneAttempt(t *testing.T) {
 						return countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action IN ('issuance_retried', 'issuance_failed')", j.ID)
 					}
 					for round := range 2 {
-						servertest.WaitUntil(t, func() error { return log.checkText("could not return the job to the queue", round+1) })
+						servertest.WaitUntil(t, func() error { return checkLog(log, "could not return the job to the queue", round+1) })
 						if running := getJob(t, p, j.ID); running.Status != api.JobRunning || running.Attempt != failure.before || countAttempts() != failure.before {
 							t.Errorf("%s: the job is %s after %d attempts, %d of them in the trail", fault, running.Status, running.Attempt, countAttempts())
 						}

@@ -1,12 +1,10 @@
 package gate_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -39,7 +37,7 @@ func TestReplaceIssuer_StopsARunningServer(t *testing.T) {
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			log := &logBuffer{}
+			log := &servertest.LogBuffer{}
 			s := start(t, servertest.NoWorkers(), servertest.Log(log))
 			approved, waiting, other := createReadyJob(t, s, true), s.RequestOlgasCertificate(t, "alice"), newOtherCA(t)
 			replacement := s.ReplaceIssuer(t, other)
@@ -100,22 +98,4 @@ func TestReplaceIssuer_KeepsNewRequestsFromAStaleReplica(t *testing.T) {
 	if ended := current.WaitUntilFinalAsVera(t, waiting.ID); ended.Status != api.JobCompleted {
 		t.Errorf("the job is %s: %s", ended.Status, ended.ErrorMessage)
 	}
-}
-
-// logBuffer collects a log.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -1,13 +1,11 @@
 package issuance_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -308,7 +306,7 @@ func TestUngatedNames_BindTheBypass(t *testing.T) {
 
 // If the scheduler is refused, it opens no job and logs the reason.
 func TestUngatedNames_BindTheScheduler(t *testing.T) {
-	log := &lockedBuffer{}
+	log := &servertest.LogBuffer{}
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
 		j, err := s.Client(t, "alice").RenewCertificate(context.Background(), c.ID, api.Renew{})
@@ -394,22 +392,4 @@ func TestUngatedNames_WaitForASignature(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// lockedBuffer is a log that can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

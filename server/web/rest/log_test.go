@@ -1,36 +1,16 @@
 package rest_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// logBuffer collects the log of a server.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // findLine returns the only log line with a message and a request id.
-func (l *logBuffer) findLine(t *testing.T, message, requestID string) map[string]any {
+func findLine(t *testing.T, l *servertest.LogBuffer, message, requestID string) map[string]any {
 	t.Helper()
 	var found map[string]any
 	for text := range strings.Lines(l.String()) {
@@ -55,18 +35,18 @@ func TestLog_HasRequestsButNoKeys(t *testing.T) {
 	for database, open := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
-			log := &logBuffer{}
+			log := &servertest.LogBuffer{}
 			s := open(t, servertest.Log(log))
 			j := s.RequestOlgasCertificate(t, "alice")
 			approve := "/api/v1/approvals/" + *j.ApprovalID + "/approve"
 
 			requireRefusal(t, send(t, s, "alice", "POST", approve, "", "X-Request-ID", "same-person"), api.CodeTwoPersonIntegrity)
-			warning := log.findLine(t, "two-person integrity", "same-person")
+			warning := findLine(t, log, "two-person integrity", "same-person")
 			if warning["level"] != "WARN" || warning["approval_id"] != *j.ApprovalID || warning["principal"] != "alice" {
 				t.Errorf("the warning is %v", warning)
 			}
 			decodeSuccess[api.Approval](t, send(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
-			request := log.findLine(t, "request", "second-person")
+			request := findLine(t, log, "request", "second-person")
 			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
 				t.Errorf("the request is logged as %v", request)
 			}
@@ -85,7 +65,7 @@ func TestLog_HasRequestsButNoKeys(t *testing.T) {
 			send(t, s, "olga", "POST", "/api/v1/profiles", `{"api_key":"`+secret+`","name":1`)
 			send(t, s, "bob", "POST", approve, `{"digest":"`+secret+`"}`)
 			send(t, s, "alice", "POST", "/api/v1/approvals/"+secret+"/approve", "")
-			if line := log.findLine(t, "request", "no-route"); line["route"] != "none" || line["status"] != 404.0 {
+			if line := findLine(t, log, "request", "no-route"); line["route"] != "none" || line["status"] != 404.0 {
 				t.Errorf("a path without a route is logged as %v", line)
 			}
 			var trail []string
