@@ -54,6 +54,7 @@ type Certificate struct {
 	Job           *JobSummary       `json:"job" doc:"The newest job, open or not; null without one."`
 	ApprovalID    *string           `json:"approval_id" doc:"Id of the approval of the newest job; null without one."`
 	ApprovalState *ApprovalState    `json:"approval_state" doc:"State of the approval of the newest job; null without one."`
+	CSRIgnored    []Ignored         `json:"csr_ignored" doc:"Parts of the CSR that will not be signed."`
 	OpenJobID     *string           `json:"open_job_id" doc:"Id of the job that is not final; null without one."`
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`

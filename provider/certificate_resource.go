@@ -62,6 +62,7 @@ func (r *certificateResource) Create(ctx context.Context, req resource.CreateReq
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
+	resp.Diagnostics.Append(warnOfIgnored(c)...)
 	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -110,6 +111,9 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 	if err != nil {
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
+	}
+	if !plan.CSRPEM.Equal(state.CSRPEM) {
+		resp.Diagnostics.Append(warnOfIgnored(c)...)
 	}
 	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
 	if resp.Diagnostics.HasError() {

@@ -1,9 +1,12 @@
 package provider
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -54,4 +57,19 @@ func (m certificateModel) withCertificate(c api.Certificate, now time.Time) cert
 	}
 	m.issuanceOutputs = m.withUnknownFrom(newOutputs(c, now))
 	return m
+}
+
+// warnOfIgnored lists what the CSR asks for and the certificate will not have.
+func warnOfIgnored(c api.Certificate) (diags diag.Diagnostics) {
+	if len(c.CSRIgnored) == 0 {
+		return nil
+	}
+	parts := make([]string, len(c.CSRIgnored))
+	for i, part := range c.CSRIgnored {
+		parts[i] = "- " + part.What + ": " + part.Value
+	}
+	diags.AddAttributeWarning(path.Root("csr_pem"), "Parts of the CSR of "+c.ID+" are not signed",
+		"The certificate gets its names from sans and common_name, and its usages from the profile. These parts of the CSR are ignored:\n\n"+
+			strings.Join(parts, "\n"))
+	return diags
 }

@@ -54,7 +54,7 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			},
 			"csr_pem": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Exactly one `CERTIFICATE REQUEST` block. It gives the public key; the names come from `sans`. A private key is refused before anything is sent or stored.",
+				MarkdownDescription: "Exactly one CSR in PEM. It gives the public key; the names come from `sans`. A warning lists parts of the CSR that are not signed. A private key is refused before anything is sent or stored.",
 				Validators:          []validator.String{csrValidator{}},
 			},
 			"auto_renew": optionalBool(defaults.AutoRenew, "Whether the server asks for a renewal at `renew_at`. Defaults to `true`."),

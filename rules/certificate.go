@@ -104,10 +104,15 @@ func checkSAN(s string, allowed *NamePatterns) error {
 
 func checkCSR(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
 	var out []api.Fault
-	for _, err := range []error{csr.CheckWithin(spec.CommonName, spec.SANs, p.AllowedEKUs), CheckKey(p, csr.Key)} {
-		if err != nil {
-			out = append(out, newFault("/csr_pem", "%s", err))
-		}
+	_, faults := csr.Review(spec.CommonName, spec.SANs, p)
+	for _, fault := range faults {
+		out = append(out, newFault("/csr_pem", "%s", fault))
+	}
+	if csr.PublicKey == nil {
+		return out
+	}
+	if err := CheckKey(p, csr.Key); err != nil {
+		out = append(out, newFault("/csr_pem", "%s", err))
 	}
 	return out
 }

@@ -79,7 +79,7 @@ func parseName(s string) (Name, error) {
 		return Name{IP, s, addr}, checkSpelling(s, ipFault, addr.WithZone("").Unmap().String())
 	}
 	switch {
-	case strings.Contains(s, "://"):
+	case strings.Contains(s, "://"), isURN(s):
 		return Name{kind: URI, text: s}, checkSpelling(s, uriNameFault, suggestURI(s))
 	case strings.Contains(s, "@"):
 		return Name{kind: Email, text: s}, checkSpelling(s, emailFault, suggestEmail(s))
@@ -170,6 +170,8 @@ func labelFault(label string) string {
 		return "has a label longer than 63 characters"
 	case strings.ToLower(label) != label:
 		return "has upper-case letters"
+	case strings.Contains(label, "_"):
+		return "has an underscore, which many programs refuse in a host name"
 	case !hasOnly(label, isLDH):
 		return "has a label with other characters than letters, digits and hyphens"
 	case label[0] == '-' || label[len(label)-1] == '-':
@@ -261,7 +263,7 @@ func uriNameFault(s string) string {
 	return uriFault(s)
 }
 
-// uriFault accepts scheme://host[:port][/path] in one spelling. Scheme and host are lower-case, and the path has no empty
+// uriFault accepts urn:nid:segments, or scheme://host[:port][/path], in one spelling. Scheme and host are lower-case, and the path has no empty
 // or dot segments and no slash at the end. It refuses percent-encoding, which could hide a slash or a dot from the
 // profile's patterns. It refuses user, query and fragment, because they do not name a workload.
 func uriFault(s string) string {
@@ -274,14 +276,44 @@ func uriFault(s string) string {
 	if strings.ContainsAny(s, "?#%") {
 		return "has a query, a fragment or percent-encoding; a URI in a certificate has only scheme, host and path"
 	}
+	if isURN(s) {
+		return urnFault(s)
+	}
 	scheme, authority, path := splitURI(s)
-	for _, fault := range []string{schemeFault(scheme), authorityFault(authority), pathFault(path)} {
+	for _, fault := range []string{schemeFault(scheme), authorityFault(scheme, authority), pathFault(path)} {
 		if fault != "" {
 			return fault
 		}
 	}
 	return ""
 }
+
+// isURN reports whether a text is a URI without an authority, as OPC UA names applications.
+func isURN(s string) bool { return len(s) > 4 && strings.EqualFold(s[:4], "urn:") }
+
+// urnFault accepts urn:nid:segment:segment. The namespace is lower-case; a segment keeps its case. RFC 8141 forbids dots
+// in the namespace, but OPC UA puts a host name there.
+func urnFault(s string) string {
+	nid, segments, _ := strings.Cut(s[4:], ":")
+	switch {
+	case !strings.HasPrefix(s, "urn:") || strings.ToLower(nid) != nid:
+		return "has upper-case letters in urn: or in its namespace"
+	case nid == "" || !hasOnly(nid, isNamespaceChar):
+		return "has no namespace of letters, digits, dots and hyphens after urn:"
+	case segments == "":
+		return "has nothing after its namespace"
+	}
+	for segment := range strings.SplitSeq(segments, ":") {
+		if segment == "" || !hasOnly(segment, isURNChar) {
+			return "has an empty segment, or characters that a URI may not have"
+		}
+	}
+	return ""
+}
+
+func isTrustDomainChar(c byte) bool { return isLDH(c) || c == '_' }
+func isNamespaceChar(c byte) bool   { return isLDH(c) || c == '.' }
+func isURNChar(c byte) bool         { return isPathChar(c) && c != ':' || c == '/' }
 
 // splitURI cuts s at its first :// and at the first slash after it, which begins the path.
 func splitURI(s string) (scheme, authority, path string) {
@@ -293,6 +325,10 @@ func splitURI(s string) (scheme, authority, path string) {
 }
 
 func suggestURI(s string) string {
+	if isURN(s) {
+		nid, segments, _ := strings.Cut(s[4:], ":")
+		return "urn:" + strings.ToLower(nid) + ":" + segments
+	}
 	scheme, authority, path := splitURI(s)
 	return strings.ToLower(scheme) + "://" + strings.ToLower(authority) + strings.TrimSuffix(path, "/")
 }
@@ -307,7 +343,12 @@ func schemeFault(scheme string) string {
 	return ""
 }
 
-func authorityFault(authority string) string {
+// authorityFault accepts a host with an optional port. The authority of a SPIFFE id is a trust domain, which may be one
+// label.
+func authorityFault(scheme, authority string) string {
+	if scheme == "spiffe" && authority != "" && !strings.Contains(authority, ".") && hasOnly(authority, isTrustDomainChar) {
+		return ""
+	}
 	if strings.Contains(authority, "@") {
 		return "has a user before its host"
 	}

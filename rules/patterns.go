@@ -109,8 +109,13 @@ func (n *NamePatterns) matchDNS(name string) bool {
 	return false
 }
 
-// cutRoot cuts a URI into scheme and authority, which are literal, and the segments of its path.
+// cutRoot cuts a URI into scheme and authority, which are literal, and the segments of its path. Of a URN the namespace
+// is literal, and colons separate the segments.
 func cutRoot(uri string) (root string, path []string) {
+	if isURN(uri) {
+		parts := strings.Split(uri, ":")
+		return strings.Join(parts[:2], ":"), parts[2:]
+	}
 	parts := strings.Split(uri, "/")
 	start := min(pathStart, len(parts))
 	return strings.Join(parts[:start], "/"), parts[start:]
@@ -204,13 +209,13 @@ func checkURIPattern(s string) error {
 }
 
 func uriPatternFault(s string) string {
-	if !strings.Contains(s, "://") {
-		return "is not a URI: it has no ://"
+	if !strings.Contains(s, "://") && !isURN(s) {
+		return "is not a URI: it has no ://, and does not begin with urn:"
 	}
 	if fault := uriFault(s); fault != "" {
 		return fault
 	}
-	segments := strings.Split(s, "/")
+	_, segments := cutRoot(s)
 	for i, segment := range segments {
 		switch {
 		case !strings.Contains(segment, "*") || segment == "*":

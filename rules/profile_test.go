@@ -18,7 +18,7 @@ func TestPermits(t *testing.T) {
 		AllowedDNSNames:    []string{"*", "literal.example.com", "*.one.example", "**.many.example"},
 		AllowedIPRanges:    []string{"10.0.0.0/8", "2001:db8::/32"},
 		AllowedURIs: []string{
-			"spiffe://example.org/ns/*/sa/web", "spiffe://example.org/batch/**",
+			"spiffe://example.org/ns/*/sa/web", "spiffe://example.org/batch/**", "urn:opc.example.com:*:app", "urn:any.example.com:**",
 			"https://example.com", "https://example.com:8443/a",
 		},
 		AllowedEmailDomains: []string{"example.com"},
@@ -54,9 +54,11 @@ func TestPermits(t *testing.T) {
 		{open, true, []string{
 			"spiffe://example.org/ns/prod/sa/web", "spiffe://example.org/batch/a",
 			"spiffe://example.org/batch/a/b", "https://example.com", "https://example.com:8443/a",
+			"urn:opc.example.com:vendor:app", "urn:any.example.com:a:b",
 		}},
 		{open, false, []string{
 			"spiffe://example.org/ns/prod/x/sa/web", "spiffe://example.org/ns/sa/web",
+			"urn:opc.example.com:vendor:x:app", "urn:opc.example.com:app", "urn:any.example.com.evil:a", "urn:opc.example.com:vendor:app2",
 			"spiffe://example.org/ns/prod/sa/web2", "spiffe://example.org/ns/prod/sa/web/x", "spiffe://example.org/batch",
 			"spiffe://example.org/batchx/a", "spiffe://example.org.evil.example/batch/a", "https://example.org/batch/a",
 			"https://example.com/a", "https://example.com:8443", "https://example.com:443",

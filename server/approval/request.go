@@ -27,6 +27,7 @@ type Request struct {
 	Rejections     []api.Rejection
 	Names          []string // later requests find this one's rejection by these names
 	Context        *api.IssuanceContext
+	CSRIgnored     []api.Ignored
 	Reason         string
 	Subject        string // everything the decision covers, as RFC 8785 JSON
 	Digest         string // of Subject
@@ -71,7 +72,7 @@ func (s *Service) newApproval(tx *store.Tx, who identity.Actor, r Request) Appro
 		ProfileID: r.ProfileID, ProfileName: r.ProfileName, CertificateID: r.CertificateID, CertificateUID: r.CertificateUID, JobID: r.JobID,
 		RequestedBy: who.ID, Accountable: r.Accountable,
 		Excluded: jsonList(r.Excluded), AlsoExcluded: jsonList(r.AlsoExcluded), StandsFor: jsonList(r.StandsFor),
-		Rejections: jsonList(r.Rejections), Context: store.Nullable(r.Context), CSRIgnored: jsonList[api.Ignored](nil),
+		Rejections: jsonList(r.Rejections), Context: store.Nullable(r.Context), CSRIgnored: jsonList(r.CSRIgnored),
 		Reason: r.Reason, Subject: r.Subject, Digest: r.Digest, ExpiresAt: tx.Now.Add(s.timeout), CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
 	if p := r.Previous; p != nil {
@@ -97,6 +98,9 @@ func requestDetails(a Approval) audit.Details {
 	}
 	if len(a.StandsFor.V) > 0 {
 		details["stands_for"] = a.StandsFor.V
+	}
+	if n := len(a.CSRIgnored.V); n > 0 {
+		details["csr_ignored"] = n
 	}
 	if len(a.Rejections.V) > 0 {
 		rejected := make([]string, len(a.Rejections.V))

@@ -21,7 +21,7 @@ type Candidate struct {
 func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, Candidate, error) {
 	preview := api.CertificatePreview{
 		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},
-		Proposed: api.ProposedNames{CommonName: in.CommonName, SANs: in.SANs}, Warnings: []string{},
+		Proposed: rules.ProposeNames(in.CertificateSpec), Warnings: []string{},
 	}
 	stored, err := Get(tx, in.ID)
 	candidate := Candidate{Certificate: stored}
@@ -47,10 +47,29 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 	if err != nil {
 		return preview, candidate, err
 	}
+	if preview.CSRIgnored, err = listIgnored(tx, in.CertificateSpec, preview.CSRIgnored); err != nil {
+		return preview, candidate, err
+	}
 	candidate.Spec.V = in.CertificateSpec
 	candidate.ID = in.ID
 	preview.Changes, err = compareSpecs(before, in.CertificateSpec)
 	return preview, candidate, err
+}
+
+// listIgnored lists what the CSR asks for and would not be signed; none if the CSR or its profile has a fault.
+func listIgnored(tx *store.Tx, spec api.CertificateSpec, none []api.Ignored) ([]api.Ignored, error) {
+	p, err := profile.Get(tx, spec.ProfileID)
+	if api.Is(err, api.CodeNotFound) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	ignored, err := rules.ListIgnored(spec, p.Spec.V)
+	if err != nil {
+		return none, nil //nolint:nilerr // the fault is the problem of the preview
+	}
+	return ignored, nil
 }
 
 // compareSpecs lists the fields that differ; every field if before is nil.

@@ -12,11 +12,12 @@ import (
 	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // ShowAll returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
-// takes three statements for any number of certificates.
+// takes four statements for any number of certificates.
 func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if len(rows) == 0 {
 		return []api.Certificate{}, nil
@@ -33,10 +34,17 @@ func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	profiles, err := profile.GetSpecs(tx, pluck(rows, func(c Certificate) string { return c.Spec.V.ProfileID }))
+	if err != nil {
+		return nil, err
+	}
 	views := make([]api.Certificate, len(rows))
 	for i, c := range rows {
 		if views[i], err = show(c, leaves, jobs, states, tx.Now); err != nil {
 			return nil, err
+		}
+		if views[i].CSRIgnored, err = rules.ListIgnored(c.Spec.V, profiles[c.Spec.V.ProfileID]); err != nil {
+			return nil, fmt.Errorf("read the CSR of certificate %s: %w", c.ID, err)
 		}
 	}
 	return views, nil

@@ -14,7 +14,7 @@ type csrCache struct {
 	parsed map[[sha256.Size]byte]*rules.CSR
 }
 
-// A full cache is emptied. A CSR has some 2 KiB, and at most 32 KiB of text.
+// A full cache is emptied. A CSR has some 2 KiB, and of its text only the parts that are not signed.
 const maxCachedCSRs = 1000
 
 // parse is rules.ParseCSR with a cache.
@@ -29,6 +29,9 @@ func (c *csrCache) parse(text string) (*rules.CSR, error) {
 	csr, err := rules.ParseCSR(text)
 	if err != nil {
 		return nil, err
+	}
+	if csr.PublicKey == nil {
+		return csr, nil // a refused CSR is not cached
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -37,8 +37,8 @@ type Chain struct {
 // Validity is when a certificate is valid, both ends included, whole seconds in UTC.
 type Validity struct{ NotBefore, NotAfter time.Time }
 
-// A clock that is a little slow must not find a fresh certificate not yet valid.
-const backdate = 30 * time.Second
+// backdate makes a new certificate valid for clocks that are up to five minutes slow.
+const backdate = 5 * time.Minute
 
 func validityFrom(now time.Time, seconds int64) Validity {
 	from := now.UTC().Truncate(time.Second).Add(-backdate)

@@ -31,6 +31,17 @@ func (p Proposal) Faults() []api.Fault {
 	return rules.CheckContent(p.Certificate.Spec.V, p.CSR, p.Profile)
 }
 
+// CSRIgnored lists what the CSR asks for and will not be signed.
+func (p Proposal) CSRIgnored() []api.Ignored {
+	ignored, _ := p.review()
+	return ignored
+}
+
+func (p Proposal) review() (ignored []api.Ignored, faults []string) {
+	spec := p.Certificate.Spec.V
+	return p.CSR.Review(spec.CommonName, spec.SANs, p.Profile)
+}
+
 // HasOwnKey reports whether the request has a key that is not the certificate's. The requester is its author.
 func (p Proposal) HasOwnKey() bool { return p.Subject.Key.SPKISHA256 != p.Certificate.SPKISHA256 }
 
@@ -151,6 +162,10 @@ func (g *Gate) buildSubject(p *Proposal) error {
 	var err error
 	if p.CSR, err = g.csrs.parse(p.CSRPEM); err != nil {
 		return &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: err.Error()}}
+	}
+	if p.CSR.PublicKey == nil {
+		_, faults := p.review()
+		return &UnsignableError{api.Fault{Pointer: "/csr_pem", Detail: strings.Join(faults, "; ")}}
 	}
 	p.Subject, err = g.newSubject(*p)
 	return err

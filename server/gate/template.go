@@ -1,10 +1,8 @@
 package gate
 
 import (
-	"crypto/sha1" //nolint:gosec // RFC 5280's method for key identifiers; no security rests on it
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
 	"net"
 	"net/url"
@@ -37,7 +35,7 @@ func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certifica
 	if err != nil {
 		return nil, err
 	}
-	if t.SubjectKeyId, err = keyIdentifier(spki); err != nil {
+	if t.SubjectKeyId, err = rules.KeyID(spki); err != nil {
 		return nil, err
 	}
 	return t, addNames(t, s.SANs)
@@ -67,17 +65,4 @@ func addNames(t *x509.Certificate, sans []string) error {
 		}
 	}
 	return nil
-}
-
-// keyIdentifier returns the key identifier of RFC 5280, 4.2.1.2, method 1: the SHA-1 of the key's bits.
-func keyIdentifier(spki []byte) ([]byte, error) {
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
-		return nil, err
-	}
-	sum := sha1.Sum(info.Key.RightAlign()) //nolint:gosec // see the import
-	return sum[:], nil
 }

@@ -56,7 +56,7 @@ func (s *Service) Renew(tx *store.Tx, who identity.Actor, r Request) (job.Job, e
 		return job.Job{}, err
 	}
 	if !proposal.Profile.RequiresApproval {
-		return s.enqueue(tx, who, j, r.Reason)
+		return s.enqueue(tx, who, j, r.Reason, len(proposal.CSRIgnored()))
 	}
 	return s.enqueueGated(tx, who, j, proposal, r)
 }
@@ -75,7 +75,7 @@ func propose(tx *store.Tx, r Request, find func(tx *store.Tx, uid, csrPEM string
 }
 
 // enqueue makes a job that a worker may take at once. The accountable person must be enabled.
-func (s *Service) enqueue(tx *store.Tx, who identity.Actor, j job.Request, reason string) (job.Job, error) {
+func (s *Service) enqueue(tx *store.Tx, who identity.Actor, j job.Request, reason string, ignored int) (job.Job, error) {
 	if err := principal.RequireEnabled(tx, j.Accountable); err != nil {
 		return job.Job{}, err
 	}
@@ -83,9 +83,12 @@ func (s *Service) enqueue(tx *store.Tx, who identity.Actor, j job.Request, reaso
 	if err != nil {
 		return job.Job{}, err
 	}
+	details := audit.Details{"certificate_id": j.CertificateID, "reason": reason, "digest": j.Digest}
+	if ignored > 0 {
+		details["csr_ignored"] = ignored
+	}
 	return enqueued, audit.Append(tx, audit.Event{
-		Actor: who, Action: "issuance_requested", ResourceType: "job", ResourceID: j.ID,
-		Details: audit.Details{"certificate_id": j.CertificateID, "reason": reason, "digest": j.Digest},
+		Actor: who, Action: "issuance_requested", ResourceType: "job", ResourceID: j.ID, Details: details,
 	})
 }
 
@@ -121,7 +124,7 @@ func newApprovalRequest(tx *store.Tx, who identity.Actor, j job.Request, p gate.
 		Kind: api.ApprovalIssuance, ProfileID: &p.ProfileID, ProfileName: p.Profile.Name,
 		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
 		Accountable: who.Accountable(), Excluded: excluded, AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
-		Context: &context, Names: certificate.AddWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
+		Context: &context, CSRIgnored: p.CSRIgnored(), Names: certificate.AddWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
 		Subject: j.Subject, Digest: j.Digest,
 	}
 	return request, addEarlier(tx, &request, p, authorship)

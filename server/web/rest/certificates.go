@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -178,6 +179,8 @@ type previewCertificateBody struct {
 
 // TransformSchema implements huma.SchemaTransformer.
 func (previewCertificateBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	// Without sans the preview proposes them.
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return name == "sans" })
 	return allowServerFields(r, s, reflect.TypeFor[api.Certificate]())
 }
 

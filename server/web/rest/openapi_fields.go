@@ -209,7 +209,7 @@ var fields = map[string]field{
 	// Fields that callers write of a certificate.
 	"auto_renew":               {"Whether the scheduler renews the certificate before it expires.", nil},
 	"common_name":              {"Common name: empty, or one of the `sans`.", exampleSANs[0]},
-	"csr_pem":                  {"Exactly one block `CERTIFICATE REQUEST` in PEM. It gives the public key.", exampleCSR},
+	"csr_pem":                  {"Exactly one CSR in PEM. It gives the public key. It is returned as it was sent.", exampleCSR},
 	"renew_before_seconds":     {"How long before the end of its validity the leaf is renewed, in seconds; null for a third of the validity.", 2592000},
 	"Certificate.sans":         {specSANs, nil},
 	"CreateCertificateBody":    {"A new certificate.", nil},
