@@ -1,7 +1,9 @@
 package provider_test
 
 import (
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,4 +66,23 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The apply warns of what a CSR asks for and is not signed, once, and plans no change afterwards.
+func TestCertificate_WarnsOfAnIgnoredPart(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	csr, err := os.ReadFile("../rules/testdata/csr/keytool-full-dn.csr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := servertest.New(t)
+	w := newWorkspace(t, s, s.URL, certificate(s.CreateProfileAsOlga(t, true).ID, string(csr), []string{"keytool.example.com"}, `common_name = "keytool.example.com"`))
+	out := w.Run(t, 0, terraformtest.Apply...)
+	mustSay(t, terraformtest.JoinLines(out), "Parts of the CSR of mc-www are not signed", "organizationName (2.5.4.10)")
+	approveNewest(t, s)()
+	if out := w.Run(t, 0, terraformtest.Apply...); strings.Contains(out, "are not signed") {
+		t.Errorf("the second apply warns too: %s", out)
+	}
+	w.ExpectNoChanges(t)
 }
