@@ -176,14 +176,14 @@ func (c Config) caFiles() (certFile, keyFile string) {
 }
 
 // CreateCA makes the CA at the configured paths, or in the data directory. It returns the path of the certificate.
-func (c Config) CreateCA(now time.Time) (string, error) {
+func (c Config) CreateCA(o ca.Options, now time.Time) (string, error) {
 	if c.CACertFile == "" || c.CAKeyFile == "" {
 		if err := c.makeDataDir(); err != nil {
 			return "", err
 		}
 	}
 	certFile, keyFile := c.caFiles()
-	return certFile, ca.Create(certFile, keyFile, now)
+	return certFile, ca.Create(certFile, keyFile, o, now)
 }
 
 // LoadCA reads the CA. If there is none on SQLite, LoadCA makes one. On PostgreSQL the operator must give the CA, because
@@ -191,7 +191,7 @@ func (c Config) CreateCA(now time.Time) (string, error) {
 func (c Config) LoadCA(now time.Time) (*ca.CA, error) {
 	certFile, _ := c.caFiles()
 	if _, err := os.Stat(certFile); errors.Is(err, os.ErrNotExist) && c.CACertFile == "" && c.CAKeyFile == "" && c.DatabaseURL == "" {
-		if _, err := c.CreateCA(now); err != nil {
+		if _, err := c.CreateCA(ca.DefaultOptions(), now); err != nil {
 			return nil, fmt.Errorf("CERTCTL_DATA_DIR: make the CA: %w", err)
 		}
 	}

@@ -1,10 +1,14 @@
 package ca
 
 import (
+	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -15,19 +19,74 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
+
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
-const lifetime = 10 * 365 * 24 * time.Hour
+// Options say what a new CA is like.
+type Options struct {
+	Key  KeyKind
+	Name string // the common name; if it is empty, Create makes one
+	Days int
+}
 
-// Load reads a CA from two PEM files: a certificate, and a private key in PKCS #8, SEC 1 or PKCS #1 form.
+// KeyKind is the kind of a CA's key.
+type KeyKind string
+
+// The kinds of key.
+const (
+	ECDSAP256 KeyKind = "ecdsa-p256"
+	ECDSAP384 KeyKind = "ecdsa-p384"
+	RSA3072   KeyKind = "rsa-3072"
+	RSA4096   KeyKind = "rsa-4096"
+	Ed25519   KeyKind = "ed25519"
+)
+
+const (
+	day     = 24 * time.Hour
+	maxDays = 36500
+)
+
+// DefaultOptions are those of a CA that nobody chose: ECDSA P-256 and ten years.
+func DefaultOptions() Options { return Options{Key: ECDSAP256, Days: 3650} }
+
+func (o Options) check() error {
+	if o.Days < 1 || o.Days > maxDays {
+		return fmt.Errorf("a CA is valid from 1 to %d days, not %d", maxDays, o.Days)
+	}
+	if fault := rules.LineFault(o.Name); fault != "" {
+		return fmt.Errorf("the name of the CA %s", fault)
+	}
+	if n := utf8.RuneCountInString(o.Name); n > rules.MaxCommonNameLength {
+		return fmt.Errorf("the name of the CA has %d characters; at most %d are allowed", n, rules.MaxCommonNameLength)
+	}
+	return nil
+}
+
+func (k KeyKind) generate() (crypto.Signer, error) {
+	switch k {
+	case ECDSAP256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case ECDSAP384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case RSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case RSA4096:
+		return rsa.GenerateKey(rand.Reader, 4096)
+	case Ed25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	}
+	return nil, fmt.Errorf("%q is no kind of key", k)
+}
+
+// Load reads a CA from two PEM files: its certificate, followed by those above it, and a private key in PKCS #8, SEC 1 or
+// PKCS #1 form.
 func Load(certFile, keyFile string) (*CA, error) {
-	certBlock, err := readBlock(certFile)
+	chain, err := readChain(certFile)
 	if err != nil {
 		return nil, err
-	}
-	cert, err := x509.ParseCertificate(certBlock.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s does not hold a certificate: %w", certFile, err)
 	}
 	keyBlock, err := readBlock(keyFile)
 	if err != nil {
@@ -35,9 +94,48 @@ func Load(certFile, keyFile string) (*CA, error) {
 	}
 	key, err := parseKey(keyBlock.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not hold a private key in PKCS #8, SEC 1 or PKCS #1 form", keyFile)
+		return nil, explainKey(keyFile, keyBlock)
 	}
-	return New(cert, key)
+	return New(chain[0], key, chain[1:]...)
+}
+
+// readChain reads all certificates of a PEM file. Anything else in it is an error: a part that is dropped would be missing
+// from what clients get.
+func readChain(file string) ([]*x509.Certificate, error) {
+	rest, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var chain []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%s holds a block of type %s; it may hold certificates only", file, block.Type)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d in %s cannot be read: %w", len(chain)+1, file, err)
+		}
+		chain = append(chain, cert)
+	}
+	switch {
+	case len(chain) == 0:
+		return nil, fmt.Errorf("%s does not hold a PEM block of type CERTIFICATE", file)
+	case bytes.Contains(rest, []byte("-----BEGIN")):
+		return nil, fmt.Errorf("%s has a damaged block after certificate %d", file, len(chain))
+	}
+	return chain, nil
+}
+
+// explainKey says why a private key cannot be read.
+func explainKey(file string, block *pem.Block) error {
+	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
+		return fmt.Errorf("%s holds an encrypted private key; decrypt it: openssl pkey -in key.pem -out plain.pem", file)
+	}
+	return fmt.Errorf("%s does not hold a private key in PKCS #8, SEC 1 or PKCS #1 form", file)
 }
 
 func readBlock(file string) (*pem.Block, error) {
@@ -64,17 +162,20 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return x509.ParsePKCS1PrivateKey(der)
 }
 
-// Create makes a new CA: an ECDSA P-256 key, and a self-signed certificate that is valid for ten years. It never
-// overwrites a file. If the key file exists and the certificate file does not, Create uses that key.
-func Create(certFile, keyFile string, now time.Time) error {
+// Create makes a new CA: a key and a self-signed certificate. It never overwrites a file. If the key file exists and the
+// certificate file does not, Create uses that key.
+func Create(certFile, keyFile string, o Options, now time.Time) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(certFile); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s exists, and a CA is never overwritten: move the file away to make a new CA", certFile)
 	}
-	key, err := createKey(keyFile)
+	key, err := createKey(keyFile, o.Key)
 	if err != nil {
 		return err
 	}
-	der, err := selfSign(key, now)
+	der, err := selfSign(key, o, now)
 	if err != nil {
 		return err
 	}
@@ -82,11 +183,11 @@ func Create(certFile, keyFile string, now time.Time) error {
 }
 
 // createKey writes a new key, or reads the key if the file exists.
-func createKey(keyFile string) (crypto.Signer, error) {
+func createKey(keyFile string, kind KeyKind) (crypto.Signer, error) {
 	if block, err := readBlock(keyFile); err == nil {
 		return parseKey(block.Bytes)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := kind.generate()
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +212,15 @@ func writeOnce(file string, content []byte, mode fs.FileMode) error {
 	return os.Link(f.Name(), file)
 }
 
-func selfSign(key crypto.Signer, now time.Time) ([]byte, error) {
+func selfSign(key crypto.Signer, o Options, now time.Time) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 126))
 	if err != nil {
 		return nil, err
 	}
+	name := cmp.Or(o.Name, fmt.Sprintf("certctl local CA %.8x", serial))
 	template := &x509.Certificate{
-		SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: fmt.Sprintf("certctl local CA %.8x", serial)},
-		NotBefore: now.UTC().Truncate(time.Second).Add(-time.Hour), NotAfter: now.UTC().Truncate(time.Second).Add(lifetime),
+		SerialNumber: serial.Add(serial, big.NewInt(1)), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.UTC().Truncate(time.Second).Add(-time.Hour), NotAfter: now.UTC().Truncate(time.Second).Add(time.Duration(o.Days) * day),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 )
 
@@ -15,11 +16,15 @@ type caCommand struct {
 	Replace caReplace `cmd:"" help:"Make the configured CA the CA of all servers, and list the requests that become stale."`
 }
 
-type caInit struct{}
+type caInit struct {
+	Key  ca.KeyKind `default:"ecdsa-p256" enum:"ecdsa-p256,ecdsa-p384,rsa-3072,rsa-4096,ed25519" help:"The kind of key: ${enum}. Old appliances need RSA."`
+	Name string     `help:"The common name; by default a name with random digits."`
+	Days int        `default:"3650" help:"How many days the CA is valid."`
+}
 
 // Run implements the command.
-func (caInit) Run(config *app.Config) error {
-	file, err := config.CreateCA(time.Now())
+func (c *caInit) Run(config *app.Config) error {
+	file, err := config.CreateCA(ca.Options{Key: c.Key, Name: c.Name, Days: c.Days}, time.Now())
 	if err != nil {
 		return err
 	}

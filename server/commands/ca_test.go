@@ -1,11 +1,17 @@
 package commands
 
 import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
@@ -109,6 +115,48 @@ func TestServe_WarnsOfAReadableCAKey(t *testing.T) {
 		hasWarning := strings.Contains(server.log.String(), `"run":"chmod 600 certctl-data/ca-key.pem"`)
 		if hasWarning != c.warns {
 			t.Errorf("mode %o: a warning is %t:\n%s", c.mode, hasWarning, server.log)
+		}
+	}
+}
+
+// ca init makes the kind of key, the name and the lifetime that were asked for.
+func TestCAInit_TakesKeyNameAndDays(t *testing.T) {
+	t.Parallel()
+	for kind, algorithm := range map[string]string{
+		"ecdsa-p256": "ECDSA 256", "ecdsa-p384": "ECDSA 384", "rsa-3072": "RSA 3072", "rsa-4096": "RSA 4096", "ed25519": "Ed25519 0",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			got := runCertctl(t, dir, nil, "ca", "init", "--key", kind, "--name", "Acme issuing CA", "--days", "30")
+			if got.failed {
+				t.Fatal(got.stderr)
+			}
+			text, err := os.ReadFile(filepath.Join(dir, strings.TrimSpace(got.stdout)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(text)
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			switch key := cert.PublicKey.(type) {
+			case *rsa.PublicKey:
+				size = key.N.BitLen()
+			case *ecdsa.PublicKey:
+				size = key.Curve.Params().BitSize
+			}
+			days := cert.NotAfter.Sub(time.Now()).Hours() / 24
+			if found := fmt.Sprintf("%s %d", cert.PublicKeyAlgorithm, size); found != algorithm || cert.Subject.CommonName != "Acme issuing CA" || days < 29 || days > 30 {
+				t.Errorf("%s, %s, %f days", found, cert.Subject, days)
+			}
+		})
+	}
+	for _, bad := range [][]string{{"--days", "0"}, {"--days", "40000"}, {"--name", strings.Repeat("n", 65)}, {"--name", "a\u202eb"}, {"--key", "dsa"}} {
+		if got := runCertctl(t, t.TempDir(), nil, append([]string{"ca", "init"}, bad...)...); !got.failed {
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 }

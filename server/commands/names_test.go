@@ -12,7 +12,7 @@ import (
 func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 	want := map[string]string{
 		"":                        "--help --database-url --data-dir --ca-cert-file --ca-key-file --log-level --log-format",
-		"ca init":                 "",
+		"ca init":                 "--key --name --days",
 		"ca replace":              "",
 		"key create":              "principal --name --expires-in",
 		"key list":                "",

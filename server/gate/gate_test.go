@@ -332,7 +332,7 @@ func checkNothingSigned(t *testing.T, s *servertest.Server, jobID string) {
 func newOtherCA(t *testing.T) *ca.CA {
 	t.Helper()
 	certFile, keyFile := filepath.Join(t.TempDir(), "ca.pem"), filepath.Join(t.TempDir(), "key.pem")
-	if err := ca.Create(certFile, keyFile, time.Now()); err != nil {
+	if err := ca.Create(certFile, keyFile, ca.DefaultOptions(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	built, err := ca.Load(certFile, keyFile)

@@ -17,7 +17,8 @@ import (
 // would not be the signed ones. A key in a KMS, an HSM or a PKCS #11 token can: give package ca its crypto.Signer.
 type Issuer interface {
 	// Draft returns the to-be-signed bytes (the DER of a TBSCertificate), the same bytes for the same arguments.
-	// If the certificate would be valid longer than its issuer, Draft returns ErrOutlivesIssuer.
+	// If the certificate would be valid longer than an issuer above it, Draft returns ErrOutlivesIssuer. If clients would
+	// refuse it, Draft returns an UnfitError.
 	Draft(s Subject, serial Serial, validity Validity) (tbs []byte, err error)
 	// Sign signs the bytes of the permit and no others. The zero Permit is refused.
 	Sign(ctx context.Context, permit Permit) (Chain, error)
@@ -27,6 +28,16 @@ type Issuer interface {
 
 // ErrOutlivesIssuer says that a certificate would be valid longer than its issuer. The validity is never shortened.
 var ErrOutlivesIssuer = errors.New("the certificate would be valid longer than its issuer")
+
+// UnfitError says that clients would refuse a certificate of this issuer.
+type UnfitError struct{ Reason error }
+
+func (e *UnfitError) Error() string {
+	return "clients would refuse the certificate: " + e.Reason.Error()
+}
+
+// Unwrap returns the reason.
+func (e *UnfitError) Unwrap() error { return e.Reason }
 
 // Chain is a signed certificate and its issuers, each as DER.
 type Chain struct {
