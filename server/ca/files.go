@@ -36,8 +36,8 @@ type KeyKind string
 
 // The kinds of key.
 const (
-	ECDSAP256 KeyKind = "ecdsa-p256"
-	ECDSAP384 KeyKind = "ecdsa-p384"
+	P256 KeyKind = "ecdsa-p256"
+	P384 KeyKind = "ecdsa-p384"
 	RSA3072   KeyKind = "rsa-3072"
 	RSA4096   KeyKind = "rsa-4096"
 	Ed25519   KeyKind = "ed25519"
@@ -49,7 +49,7 @@ const (
 )
 
 // DefaultOptions are those of a CA that nobody chose: ECDSA P-256 and ten years.
-func DefaultOptions() Options { return Options{Key: ECDSAP256, Days: 3650} }
+func DefaultOptions() Options { return Options{Key: P256, Days: 3650} }
 
 func (o Options) check() error {
 	if o.Days < 1 || o.Days > maxDays {
@@ -66,9 +66,9 @@ func (o Options) check() error {
 
 func (k KeyKind) generate() (crypto.Signer, error) {
 	switch k {
-	case ECDSAP256:
+	case P256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case ECDSAP384:
+	case P384:
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case RSA3072:
 		return rsa.GenerateKey(rand.Reader, 3072)

@@ -148,7 +148,7 @@ func TestCAInit_TakesKeyNameAndDays(t *testing.T) {
 			case *ecdsa.PublicKey:
 				size = key.Curve.Params().BitSize
 			}
-			days := cert.NotAfter.Sub(time.Now()).Hours() / 24
+			days := time.Until(cert.NotAfter).Hours() / 24
 			if found := fmt.Sprintf("%s %d", cert.PublicKeyAlgorithm, size); found != algorithm || cert.Subject.CommonName != "Acme issuing CA" || days < 29 || days > 30 {
 				t.Errorf("%s, %s, %f days", found, cert.Subject, days)
 			}
