@@ -36,11 +36,11 @@ type KeyKind string
 
 // The kinds of key.
 const (
-	P256 KeyKind = "ecdsa-p256"
-	P384 KeyKind = "ecdsa-p384"
-	RSA3072   KeyKind = "rsa-3072"
-	RSA4096   KeyKind = "rsa-4096"
-	Ed25519   KeyKind = "ed25519"
+	P256    KeyKind = "ecdsa-p256"
+	P384    KeyKind = "ecdsa-p384"
+	RSA3072 KeyKind = "rsa-3072"
+	RSA4096 KeyKind = "rsa-4096"
+	Ed25519 KeyKind = "ed25519"
 )
 
 const (

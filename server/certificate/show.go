@@ -43,9 +43,7 @@ func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 		if views[i], err = show(c, leaves, jobs, states, tx.Now); err != nil {
 			return nil, err
 		}
-		if views[i].CSRIgnored, err = rules.ListIgnored(c.Spec.V, profiles[c.Spec.V.ProfileID]); err != nil {
-			return nil, fmt.Errorf("read the CSR of certificate %s: %w", c.ID, err)
-		}
+		views[i].CSRIgnored = listStoredIgnored(c, profiles)
 	}
 	return views, nil
 }
@@ -76,6 +74,16 @@ func show(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job,
 	}
 	v.Status = statusOf(v.Current != nil, newest.Status, v.ApprovalState)
 	return v, nil
+}
+
+// listStoredIgnored lists what the CSR of a certificate asks for and is not signed. A CSR that cannot be read hides no
+// certificate: the list says so.
+func listStoredIgnored(c Certificate, profiles map[string]api.ProfileSpec) []api.Ignored {
+	ignored, err := rules.ListIgnored(c.Spec.V, profiles[c.Spec.V.ProfileID])
+	if err != nil {
+		return []api.Ignored{{What: "the CSR cannot be read", Value: ""}}
+	}
+	return ignored
 }
 
 // statusOf returns the status of a certificate. An open job determines it. Otherwise a leaf makes it issued. Without a
