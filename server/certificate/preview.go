@@ -21,7 +21,7 @@ type Candidate struct {
 func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, Candidate, error) {
 	preview := api.CertificatePreview{
 		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},
-		Proposed: rules.ProposeNames(in.CertificateSpec), Warnings: []string{},
+		Proposed: rules.ProposeNames(in.CertificateSpec), Warnings: append([]string{}, rules.WarnOfNames(in.SANs)...),
 	}
 	stored, err := Get(tx, in.ID)
 	candidate := Candidate{Certificate: stored}

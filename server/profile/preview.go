@@ -34,7 +34,7 @@ func (s *Service) Preview(tx *store.Tx, who identity.Actor, id string, e Edit) (
 	case p.outcome == api.EditWaits && s.Approvals.HasBypass():
 		preview.Outcome = api.EditApplies
 	}
-	preview.Warnings = append(preview.Warnings, p.warnOfCancelled(who)...)
+	preview.Warnings = append(append(preview.Warnings, p.warnOfCancelled(who)...), rules.WarnOfProfile(e.Spec)...)
 	if preview.Changes, err = compareSpecs(&stored.Spec.V, e.Spec); err != nil {
 		return preview, err
 	}
@@ -67,7 +67,7 @@ func (s *Service) previewEffects(tx *store.Tx, stored Profile, after api.Profile
 
 // previewCreate returns what Create would do. An edit that is based on a version is refused: the profile is absent.
 func (s *Service) previewCreate(tx *store.Tx, id string, e Edit, absent error) (api.EditPreview, error) {
-	preview := api.EditPreview{Outcome: api.EditCreates, Warnings: []string{}}
+	preview := api.EditPreview{Outcome: api.EditCreates, Warnings: append([]string{}, rules.WarnOfProfile(e.Spec)...)}
 	err := absent
 	if len(e.Based) == 0 {
 		err = s.checkNew(tx, api.CreateProfile{ID: id, ProfileSpec: e.Spec})
