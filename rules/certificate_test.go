@@ -34,7 +34,7 @@ func TestCheckCertificate(t *testing.T) {
 		"URI as CN":       {func(s *api.CertificateSpec) { s.CommonName = "spiffe://example.com/a" }, []string{"/common_name", "URI"}},
 		"long CN":         {func(s *api.CertificateSpec) { s.SANs[1], s.CommonName = long, long }, []string{"/common_name", "64"}},
 		"labels":          {func(s *api.CertificateSpec) { s.Labels = map[string]string{"": ""} }, []string{"/labels/", "key"}},
-		"a thousand SANs": {func(s *api.CertificateSpec) { s.SANs, s.CommonName = make([]string, 1001), "" }, []string{"/sans", "1001", "/csr_pem", "common name"}},
+		"a thousand SANs": {func(s *api.CertificateSpec) { s.SANs, s.CommonName = make([]string, 1001), "" }, []string{"/sans", "1001"}},
 		"no SANs": {
 			func(s *api.CertificateSpec) { s.SANs, s.CommonName = nil, "" },
 			[]string{"/sans", "at least one", "/csr_pem", "common name"},

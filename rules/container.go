@@ -20,8 +20,12 @@ const (
 var (
 	// anyBegin matches the begin of a PEM block as any reader could spell it: one reader must not find a block that
 	// another one skips.
-	anyBegin = regexp.MustCompile(`(?i)[-‐‑‒–—―−]\s*BEGIN`)
-	csrBlock = regexp.MustCompile(`(?s)-----BEGIN ((?:NEW )?CERTIFICATE REQUEST)-----(.*?)-----END ((?:NEW )?CERTIFICATE REQUEST)-----`)
+	anyBegin = regexp.MustCompile(`(?im)(?:[-‐‑‒–—―−]{2,}|^\s*[-‐‑‒–—―−])\s*BEGIN`)
+	// keyWords are what tools print around a private key, and the private members of a JSON web key.
+	keyWords = regexp.MustCompile(`(?im)private[\s_-]*key|private[\s_-]*exponent|^\s*(?:priv|prime1)\s*:|PuTTY-User-Key-File|"d"\s*:`)
+	// longBase64 matches a line that may be a key without its marks.
+	longBase64 = regexp.MustCompile(`(?m)^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$`)
+	csrBlock   = regexp.MustCompile(`(?s)-----BEGIN ((?:NEW )?CERTIFICATE REQUEST)-----(.*?)-----END ((?:NEW )?CERTIFICATE REQUEST)-----`)
 )
 
 // DecodeCSR returns the DER in a PEM text with exactly one CSR. It accepts the label NEW CERTIFICATE REQUEST, up to 4 KiB
@@ -42,6 +46,10 @@ func DecodeCSR(text string) ([]byte, error) {
 		return nil, errors.New("the first and the last line of the CSR name different types")
 	case found[0]+len(text)-found[1] > maxAround:
 		return nil, fmt.Errorf("there are more than %d bytes of text around the CSR; send only the block", maxAround)
+	case strings.Contains(text[:found[0]], "-----"), strings.Contains(text[found[1]:], "-----"):
+		return nil, errors.New("there is a line of hyphens around the CSR, where another program could see a block; send only the block")
+	case longBase64.MatchString(text[:found[0]]), longBase64.MatchString(text[found[1]:]):
+		return nil, errors.New("there is base64 text around the CSR; send only the block")
 	case strings.Contains(content, ":"):
 		return nil, errors.New("the CSR block has PEM headers; send it without")
 	}
@@ -55,7 +63,7 @@ func DecodeCSR(text string) ([]byte, error) {
 // checkCSRText refuses a text that no reader of PEM should be given.
 func checkCSRText(text string) error {
 	switch {
-	case strings.Contains(strings.ToUpper(strings.Join(strings.Fields(text), " ")), "PRIVATE KEY"):
+	case keyWords.MatchString(text):
 		return errors.New("this is or contains a private key, which must never leave its machine: consider the key compromised, make a new one, and send only the CERTIFICATE REQUEST block")
 	case len(text) > maxCSRSize:
 		return fmt.Errorf("the CSR is longer than %d bytes", maxCSRSize)

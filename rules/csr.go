@@ -1,12 +1,15 @@
 package rules
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +32,14 @@ type CSR struct {
 	usages      []x509.KeyUsage
 	ekus        []string
 	legacyUses  []legacyUse
-	extras      []api.Ignored // what is never signed and may be left out
-	keyID       []byte        // the requested subject key identifier
-	refusals    []refusal     // what is refused whatever will be signed
+	extras      []extra  // what is never signed and may be left out, at most maxIgnored
+	moreExtras  int      // further ones, which are only counted
+	keyIDs      [][]byte // the requested subject key identifiers
+	refusals    refusals // what is refused whatever will be signed
 }
+
+// extra is a part of a CSR that is ignored. text is the whole of it, if it is text.
+type extra struct{ what, value, text string }
 
 // requestedName is a name in a CSR. A DNS name with the text 10.0.0.1 is another name than the IP address 10.0.0.1.
 type requestedName struct {
@@ -65,12 +72,54 @@ type refusal struct {
 	text   string
 }
 
-func (c *CSR) refuse(d danger, format string, args ...any) {
-	c.refusals = append(c.refusals, refusal{d, fmt.Sprintf(format, args...)})
+// refusals are the reasons to refuse a CSR. A CSR can have thousands, so of each danger only the first are kept.
+type refusals struct {
+	list []refusal
+	more int
 }
 
-func (c *CSR) ignore(what, value string) {
-	c.extras = append(c.extras, api.Ignored{What: what, Value: value})
+const maxPerDanger = 5
+
+func (r *refusals) add(d danger, format string, args ...any) {
+	same := 0
+	for _, f := range r.list {
+		if f.danger == d {
+			same++
+		}
+	}
+	if same >= maxPerDanger {
+		r.more++
+		return
+	}
+	r.list = append(r.list, refusal{d, fmt.Sprintf(format, args...)})
+}
+
+// texts returns the reasons, the most dangerous first.
+func (r *refusals) texts() []string {
+	slices.SortStableFunc(r.list, func(a, b refusal) int { return int(a.danger - b.danger) })
+	var texts []string
+	for _, f := range r.list {
+		texts = append(texts, f.text)
+	}
+	if r.more > 0 {
+		texts = append(texts, fmt.Sprintf("the CSR has %d more faults of these kinds", r.more))
+	}
+	return texts
+}
+
+func (c *CSR) refuse(d danger, format string, args ...any) { c.refusals.add(d, format, args...) }
+
+// ignore adds a part that is ignored. Passwords are not shown.
+func (c *CSR) ignore(oid asn1.ObjectIdentifier, text string, isText bool, value []byte) {
+	if len(c.extras) >= maxIgnored {
+		c.moreExtras++
+		return
+	}
+	e := extra{what: describeOID(oid), value: showValue(text, isText, value), text: text}
+	if oid.Equal(oidChallengePassword) || oid.Equal(oidMicrosoftNameValue) {
+		e.value, e.text = "not shown", ""
+	}
+	c.extras = append(c.extras, e)
 }
 
 var errMalformed = errors.New("the CSR is not a well-formed PKCS #10 certificate signing request")
@@ -142,7 +191,8 @@ func ProposeNames(spec api.CertificateSpec) api.ProposedNames {
 		if !slices.Contains(proposed.SANs, name) {
 			name = text
 		}
-		if proposed.CommonName == "" && (slices.Contains(proposed.SANs, name) || !readsAsHost(text)) {
+		isURI := strings.Contains(name, "://") || isURN(name)
+		if proposed.CommonName == "" && !isURI && (slices.Contains(proposed.SANs, name) || !readsAsHost(text)) {
 			proposed.CommonName = name
 		}
 	}
@@ -225,7 +275,7 @@ func (c *CSR) readSubjectAttribute(rdn *cryptobyte.String) error {
 	text, isText := decodeText(tag, value)
 	switch {
 	case !oid.Equal(oidCommonName):
-		c.ignore(describeOID(oid), showValue(text, isText, value))
+		c.ignore(oid, text, isText, value)
 	case !isText:
 		c.refuse(dangerForm, "the CSR's common name is no text")
 	case text != "":
@@ -249,8 +299,7 @@ func (c *CSR) readAttributes(attributes cryptobyte.String) error {
 	return nil
 }
 
-// readAttribute reads the requested extensions, also in Microsoft's own attribute. Every other attribute is ignored. The
-// value of a challenge password is a secret and is not shown.
+// readAttribute reads the requested extensions, also in Microsoft's own attribute. Every other attribute is ignored.
 func (c *CSR) readAttribute(oid asn1.ObjectIdentifier, values cryptobyte.String) error {
 	switch {
 	case oid.Equal(oidExtensionRequest), oid.Equal(oidMicrosoftExtensions):
@@ -263,73 +312,76 @@ func (c *CSR) readAttribute(oid asn1.ObjectIdentifier, values cryptobyte.String)
 				return err
 			}
 		}
-	case oid.Equal(oidChallengePassword):
-		c.ignore(describeOID(oid), "not shown")
 	default:
 		text, isText := firstText(values)
-		c.ignore(describeOID(oid), showValue(text, isText, values))
+		c.ignore(oid, text, isText, values)
 	}
 	return nil
 }
 
-// Review compares a CSR with what will be signed: names, usages and the profile. It lists what is ignored, and every
-// reason to refuse the CSR, the most dangerous first. What is ignored only makes the certificate able to do less.
+// Review compares a CSR with what will be signed: names, usages and the profile. It lists what is ignored, at most twenty
+// parts and the number of the others, and every reason to refuse the CSR, the most dangerous first. What is ignored only
+// makes the certificate able to do less. More names than any profile allows are not compared.
 func (c *CSR) Review(commonName string, sans []string, p api.ProfileSpec) (ignored []api.Ignored, faults []string) {
-	r := review{csr: c, ignored: append([]api.Ignored{}, c.extras...), refusals: slices.Clone(c.refusals)}
-	r.compareNames(sans)
-	r.compareCommonNames(commonName, sans)
+	if len(sans) > MaxListLength {
+		own := refusals{slices.Clone(c.refusals.list), c.refusals.more}
+		return []api.Ignored{}, own.texts()
+	}
+	r := review{csr: c, signed: nameSet(sans), refusals: refusals{slices.Clone(c.refusals.list), c.refusals.more}}
+	r.compareNames()
+	r.compareCommonNames(commonName)
 	r.compareUsages(p.AllowedEKUs)
-	r.compareKeyID()
-	slices.SortStableFunc(r.refusals, func(a, b refusal) int { return int(a.danger - b.danger) })
-	for _, f := range r.refusals {
-		faults = append(faults, f.text)
-	}
-	return capIgnored(markSigned(r.ignored, commonName, sans)), faults
-}
-
-// markSigned marks what is ignored in one place and signed in another.
-func markSigned(ignored []api.Ignored, commonName string, sans []string) []api.Ignored {
-	for i, part := range ignored {
-		for _, name := range append([]string{commonName}, sans...) {
-			if name != "" && strings.EqualFold(part.Value, showText(name)) {
-				ignored[i].What = part.What + ", signed as a name"
-				break
-			}
-		}
-	}
-	return ignored
-}
-
-// maxIgnored bounds the entries that approvers read.
-const maxIgnored = 20
-
-// capIgnored replaces the entries after the twentieth by their number.
-func capIgnored(ignored []api.Ignored) []api.Ignored {
-	if extra := len(ignored) - maxIgnored; extra > 0 {
-		return append(ignored[:maxIgnored], api.Ignored{What: "further parts", Value: strconv.Itoa(extra)})
-	}
-	return ignored
+	r.compareKeyIDs()
+	return r.listIgnored(commonName, sans), r.refusals.texts()
 }
 
 // review collects what is ignored and what is refused.
 type review struct {
 	csr      *CSR
-	ignored  []api.Ignored
-	refusals []refusal
+	signed   map[requestedName]bool
+	ignored  []extra // before the extras of the CSR
+	refusals refusals
 }
 
-func (r *review) refuse(d danger, format string, args ...any) {
-	r.refusals = append(r.refusals, refusal{d, fmt.Sprintf(format, args...)})
+func (r *review) refuse(d danger, format string, args ...any) { r.refusals.add(d, format, args...) }
+
+// maxIgnored bounds the entries that approvers read.
+const maxIgnored = 20
+
+// listIgnored lists common names and usages first, then what is signed in another place, then the rest.
+func (r *review) listIgnored(commonName string, sans []string) []api.Ignored {
+	names := map[string]bool{lowerASCII(commonName): commonName != ""}
+	for _, s := range sans {
+		names[lowerASCII(s)] = true
+	}
+	var marked, others []extra
+	for _, e := range r.csr.extras {
+		if names[lowerASCII(e.text)] {
+			e.what += ", signed as a name"
+			marked = append(marked, e)
+			continue
+		}
+		others = append(others, e)
+	}
+	all := slices.Concat(r.ignored, marked, others)
+	more := r.csr.moreExtras + max(0, len(all)-maxIgnored)
+	listed := make([]api.Ignored, 0, maxIgnored+1)
+	for _, e := range all[:min(len(all), maxIgnored)] {
+		listed = append(listed, api.Ignored{What: e.what, Value: e.value})
+	}
+	if more > 0 {
+		listed = append(listed, api.Ignored{What: "further parts", Value: strconv.Itoa(more)})
+	}
+	return listed
 }
 
 // compareNames refuses names that will not be signed. DNS names and mail domains have no case, and a DNS name may have a
 // final dot.
-func (r *review) compareNames(sans []string) {
-	signed := nameSet(sans)
+func (r *review) compareNames() {
 	var beyond []string
 	for _, n := range r.csr.sans {
 		n = n.normalize()
-		if signed[n] {
+		if r.signed[n] {
 			continue
 		}
 		text := fmt.Sprintf("the %s %.100q", n.kind, n.text)
@@ -345,32 +397,50 @@ func (r *review) compareNames(sans []string) {
 
 // compareCommonNames ignores a common name that is signed in another way, or that cannot be read as a host name. It
 // refuses any other: a subscriber could believe that the certificate is for that host.
-func (r *review) compareCommonNames(commonName string, sans []string) {
-	signed := nameSet(sans)
+func (r *review) compareCommonNames(commonName string) {
 	for _, text := range r.csr.commonNames {
-		n := requestedName{DNS, text}.normalize()
-		asAddress := requestedName{IP, text}
-		asMail := requestedName{Email, text}.normalize()
 		switch {
-		case text == commonName || n.text == commonName && commonName != "":
-		case signed[n] || signed[asAddress] || signed[asMail] || !readsAsHost(text):
-			r.ignored = append(r.ignored, api.Ignored{What: "common name", Value: showText(text)})
+		case text == commonName || commonName != "" && !strings.Contains(text, "@") && requestedName{DNS, text}.normalize().text == commonName:
+		case r.isSigned(text):
+			r.ignored = append(r.ignored, extra{what: "common name, signed as a name", value: showText(text)})
+		case !readsAsHost(text):
+			r.ignored = append(r.ignored, extra{what: "common name", value: showText(text)})
 		default:
 			r.refuse(dangerName, "the CSR's common name %.100q will not be signed; add it to the sans, or make the CSR without it", text)
 		}
 	}
 }
 
-// readsAsHost reports whether a program could read a common name as a host name, a mail address or an IP address.
+// isSigned reports whether a common name is signed as a SAN of any kind.
+func (r *review) isSigned(text string) bool {
+	return slices.ContainsFunc([]NameKind{DNS, IP, URI, Email}, func(kind NameKind) bool {
+		return r.signed[requestedName{kind, text}.normalize()]
+	})
+}
+
+// hostDots are characters that some programs read as the dot of a host name.
+var hostDots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".", "\u2024", ".")
+
+var hostAndPort = regexp.MustCompile(`^[A-Za-z0-9-]+:[0-9]+$`)
+
+// readsAsHost reports whether a program could read a word of a common name as a host name of several labels, a mail
+// address, a URI or an IP address.
 func readsAsHost(text string) bool {
-	text = strings.TrimSuffix(strings.TrimSpace(text), ".")
-	return strings.ContainsAny(text, ".@") && !strings.Contains(text, " ") || ipFault(text) == "" || strings.ContainsFunc(text, isControlOrFormat)
+	if strings.ContainsFunc(text, isControlOrFormat) {
+		return true
+	}
+	return slices.ContainsFunc(strings.Fields(hostDots.Replace(text)), func(word string) bool {
+		word = strings.Trim(word, ".,;")
+		address, _, _ := strings.Cut(strings.Trim(word, "[]"), "/")
+		_, err := netip.ParseAddr(strings.TrimSuffix(address, "]"))
+		return err == nil || strings.ContainsAny(word, ".@/[") || isURN(word) || hostAndPort.MatchString(word)
+	})
 }
 
 func (r *review) compareUsages(allowed []string) {
 	for _, usage := range r.csr.usages {
 		if usage != x509.KeyUsageDigitalSignature && (usage != x509.KeyUsageKeyEncipherment || r.csr.Key.Algorithm != api.AlgorithmRSA) {
-			r.ignored = append(r.ignored, api.Ignored{What: "key usage", Value: usage.String()})
+			r.ignored = append(r.ignored, extra{what: "key usage", value: usage.String()})
 		}
 	}
 	var beyond []string
@@ -384,35 +454,44 @@ func (r *review) compareUsages(allowed []string) {
 	}
 	for _, legacy := range r.csr.legacyUses {
 		if slices.ContainsFunc(legacy.ekus, func(eku string) bool { return slices.Contains(allowed, eku) }) {
-			r.ignored = append(r.ignored, api.Ignored{What: legacy.what, Value: strings.Join(legacy.ekus, ", ")})
+			r.ignored = append(r.ignored, extra{what: legacy.what, value: showText(strings.Join(legacy.ekus, ", "))})
 			continue
 		}
 		r.refuse(dangerRestriction, "the CSR restricts the certificate to uses that the profile does not give (%s); make the CSR without it", legacy.what)
 	}
 }
 
-// compareKeyID lists a subject key identifier that is not the one that will be signed.
-func (r *review) compareKeyID() {
-	if r.csr.keyID == nil {
-		return
+// compareKeyIDs lists subject key identifiers that are not the one that will be signed.
+func (r *review) compareKeyIDs() {
+	for _, id := range r.csr.keyIDs {
+		if signed, err := KeyID(r.csr.SPKI); err == nil && bytes.Equal(signed, id) {
+			continue
+		}
+		r.ignored = append(r.ignored, extra{what: describeOID(oidSubjectKeyID), value: showBytes(id)})
 	}
-	if signed, err := KeyID(r.csr.SPKI); err == nil && string(signed) == string(r.csr.keyID) {
-		return
-	}
-	r.ignored = append(r.ignored, api.Ignored{What: describeOID(oidSubjectKeyID), Value: fmt.Sprintf("%X", r.csr.keyID)})
 }
 
 // normalize returns a name as the server would spell it.
 func (n requestedName) normalize() requestedName {
 	switch n.kind {
 	case DNS:
-		return requestedName{DNS, strings.TrimSuffix(strings.ToLower(n.text), ".")}
+		return requestedName{DNS, strings.TrimSuffix(lowerASCII(n.text), ".")}
 	case Email:
 		if local, domain, found := strings.Cut(n.text, "@"); found {
-			return requestedName{Email, local + "@" + strings.TrimSuffix(strings.ToLower(domain), ".")}
+			return requestedName{Email, local + "@" + strings.TrimSuffix(lowerASCII(domain), ".")}
 		}
 	}
 	return n
+}
+
+// lowerASCII turns the letters A to Z into lower case. strings.ToLower would turn some other characters into them, too.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // nameSet returns the SANs as a set. It skips malformed names: these have a fault already, and no CSR can ask for them.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -13,6 +14,7 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -312,6 +314,41 @@ func TestCSR_Review_CapsWhatIsIgnored(t *testing.T) {
 	}
 }
 
+// The common name is shown first, so filler cannot push it off the list. A CSR of many parts costs little.
+func TestCSR_Review_ShowsTheCommonNameFirst(t *testing.T) {
+	t.Parallel()
+	bits := asn1.BitString{Bytes: bytes.Repeat([]byte{0xff}, 4000), BitLength: 32000}
+	csr := must(ParseCSR(request(x509.CertificateRequest{
+		Subject:         pkix.Name{CommonName: "payroll", OrganizationalUnit: strings.Split(strings.Repeat("filler,", 40), ",")},
+		ExtraExtensions: []pkix.Extension{extension(oidKeyUsage, bits)},
+	}, p256Key())))
+	sans := make([]string, 1000)
+	for i := range sans {
+		sans[i] = fmt.Sprintf("h%d.example.com", i)
+	}
+	ignored, faults := csr.Review("", sans, api.DefaultProfileSpec())
+	if len(ignored) != 21 || ignored[0] != (api.Ignored{What: "common name", Value: "payroll"}) || len(faults) > 0 {
+		t.Errorf("%v, %v", ignored, faults)
+	}
+	if len(csr.usages) > 10 || len(csr.extras) > maxIgnored {
+		t.Errorf("keeps %d usages and %d parts", len(csr.usages), len(csr.extras))
+	}
+}
+
+// Thousands of faults are cut, and none of another danger is lost by it.
+func TestCSR_Review_CutsFaults(t *testing.T) {
+	t.Parallel()
+	var extensions []pkix.Extension
+	for i := range 500 {
+		extensions = append(extensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, i}, Critical: true, Value: []byte{5, 0}})
+	}
+	csr := withExtensions(append(extensions, extension(oidBasicConstraints, basicConstraints{true, -1}))...)
+	_, faults := must(ParseCSR(csr)).Review("", nil, api.DefaultProfileSpec())
+	if len(faults) != 7 || !strings.Contains(faults[0], "CA:TRUE") || !strings.Contains(faults[6], "495 more") {
+		t.Errorf("%d: %q", len(faults), faults)
+	}
+}
+
 func TestProposeNames(t *testing.T) {
 	t.Parallel()
 	csr := request(x509.CertificateRequest{
@@ -408,6 +445,23 @@ func TestCSR_Review(t *testing.T) {
 		"an address as CN":    {cn("10.0.0.2"), nil, []string{`common name "10.0.0.2"`}},
 		"IPv6 as CN":          {cn("2001:db8::1"), nil, []string{`common name "2001:db8::1"`}},
 		"other mail as CN":    {cn("eve@example.com"), nil, []string{`common name "eve@example.com"`}},
+		"IPv6 in capitals":    {cn("2001:DB8::1"), nil, []string{"common name"}},
+		"IPv6 in brackets":    {cn("[2001:db8::1]"), nil, []string{"common name"}},
+		"IPv6 with a zone":    {cn("fe80::1%eth0"), nil, []string{"common name"}},
+		"a range as CN":       {cn("2001:db8::/64"), nil, []string{"common name"}},
+		"a port as CN":        {cn("localhost:443"), nil, []string{"common name"}},
+		"a URL as CN":         {cn("https://intranet/"), nil, []string{"common name"}},
+		"a URN as CN":         {cn("urn:x:y"), nil, []string{"common name"}},
+		"a wide dot as CN":    {cn("www\u3002evil\u3002example"), nil, []string{"common name"}},
+		"two hosts as CN":     {cn("www.example.com evil.example"), nil, []string{"common name"}},
+		"a URI SAN as CN":     {cn("spiffe://example.org/web"), []string{"common name, signed as a name: spiffe://example.org/web"}, nil},
+		"a Kubernetes CN":     {cn("system:node:worker-1"), []string{"common name: system:node:worker-1"}, nil},
+		"a Kelvin sign":       {withExtensions(rawSAN(2, "ww\u212a.example.com")), nil, []string{"DNS name"}},
+		"a password as name":  {rawSubject(pkix.RDNSequence{{{Type: oidChallengePassword, Value: "s3cret"}}}), []string{"challengePassword (1.2.840.113549.1.9.7): not shown"}, nil},
+		"two key ids":         {withExtensions(extension(oidSubjectKeyID, []byte{1})), []string{"subjectKeyIdentifier (2.5.29.14): 01"}, nil},
+		"critical policies":   {withExtensions(pkix.Extension{Id: oidApplicationPolicies, Critical: true, Value: must(asn1.Marshal([][]asn1.ObjectIdentifier{{serverAuth}}))}), nil, []string{"critical extension"}},
+		"policy constraints":  {withExtensions(extension(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 12}, 1)), nil, []string{"restriction"}},
+		"a long key id":       {withExtensions(extension(oidSubjectKeyID, make([]byte, 40000))), []string{"subjectKeyIdentifier (2.5.29.14): " + strings.Repeat("0", 62) + "~"}, nil},
 		"a hidden host as CN": {cn("evil\u200b.example"), nil, []string{"common name"}},
 		"two CNs":             {rawSubject(pkix.RDNSequence{{commonNameOf(12, "www.example.com")}, {commonNameOf(12, "evil.example")}}), nil, []string{`"evil.example"`}},
 		"an empty CN":         {rawSubject(pkix.RDNSequence{{commonNameOf(12, "")}}), nil, nil},

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -52,9 +53,9 @@ func (c *CSR) readExtension(oid asn1.ObjectIdentifier, critical bool, value cryp
 	case oid.Equal(oidBasicConstraints):
 		return c.readBasicConstraints(value)
 	case oid.Equal(oidApplicationPolicies):
-		return c.readApplicationPolicies(value)
+		return c.readApplicationPolicies(critical, value)
 	case oid.Equal(oidNSCertType):
-		return c.readNSCertType(value)
+		return c.readNSCertType(critical, value)
 	case restrictions[oid.String()]:
 		c.refuse(dangerRestriction, "the CSR asks for the restriction %s, which will not be signed; make the CSR without it", describeOID(oid))
 	case critical:
@@ -62,19 +63,21 @@ func (c *CSR) readExtension(oid asn1.ObjectIdentifier, critical bool, value cryp
 	case oid.Equal(oidSubjectKeyID):
 		return c.readSubjectKeyID(value)
 	default:
-		c.ignore(describeOID(oid), showBytes(value))
+		c.ignore(oid, "", false, value)
 	}
 	return nil
 }
 
 // restrictions are extensions that only forbid something. Leaving one out would make the certificate able to do more.
 var restrictions = map[string]bool{
-	"2.5.29.16":          true, // privateKeyUsagePeriod
-	"2.5.29.30":          true, // nameConstraints
-	"2.5.29.33":          true, // policyMappings
-	"2.5.29.36":          true, // policyConstraints
-	"2.5.29.54":          true, // inhibitAnyPolicy
-	"1.3.6.1.5.5.7.1.24": true, // tlsFeature, must-staple
+	"2.5.29.16":             true, // privateKeyUsagePeriod
+	"2.5.29.30":             true, // nameConstraints
+	"2.5.29.33":             true, // policyMappings
+	"2.5.29.36":             true, // policyConstraints
+	"2.5.29.54":             true, // inhibitAnyPolicy
+	"1.3.6.1.5.5.7.1.24":    true, // tlsFeature, must-staple
+	"1.3.6.1.4.1.311.21.11": true, // Microsoft's application policy mappings
+	"1.3.6.1.4.1.311.21.12": true, // Microsoft's application policy constraints
 }
 
 func (c *CSR) readSANs(value cryptobyte.String) error {
@@ -144,8 +147,9 @@ func (c *CSR) readKeyUsage(value cryptobyte.String) error {
 		return errMalformed
 	}
 	for i := range bits.BitLength {
-		if bits.At(i) == 1 {
-			c.usages = append(c.usages, x509.KeyUsage(1)<<min(i, maxKeyUsageBit+1))
+		usage := x509.KeyUsage(1) << min(i, maxKeyUsageBit+1)
+		if bits.At(i) == 1 && !slices.Contains(c.usages, usage) {
+			c.usages = append(c.usages, usage)
 		}
 	}
 	return nil
@@ -176,11 +180,11 @@ func ekuName(oid asn1.ObjectIdentifier) string {
 			return usage.String()
 		}
 	}
-	return oid.String()
+	return cutOID(oid)
 }
 
 // readApplicationPolicies reads Microsoft's list of usages, which is a certificatePolicies of usages.
-func (c *CSR) readApplicationPolicies(value cryptobyte.String) error {
+func (c *CSR) readApplicationPolicies(critical bool, value cryptobyte.String) error {
 	var policies cryptobyte.String
 	if !value.ReadASN1(&policies, tags.SEQUENCE) || !value.Empty() {
 		return errMalformed
@@ -194,14 +198,23 @@ func (c *CSR) readApplicationPolicies(value cryptobyte.String) error {
 		}
 		use.ekus = append(use.ekus, ekuName(oid))
 	}
-	c.legacyUses = append(c.legacyUses, use)
+	c.addLegacyUse(critical, use)
 	return nil
+}
+
+// addLegacyUse refuses a critical one: a program that does not know the extension would have to reject the certificate.
+func (c *CSR) addLegacyUse(critical bool, use legacyUse) {
+	if critical {
+		c.refuse(dangerRestriction, "the CSR asks for the critical extension %s, which will not be signed; make the CSR without it", use.what)
+		return
+	}
+	c.legacyUses = append(c.legacyUses, use)
 }
 
 // nsCertTypes are the bits of Netscape's extension, by the usage that replaced each.
 var nsCertTypes = []string{"clientAuth", "serverAuth", "emailProtection", "codeSigning", "reserved", "", "", ""}
 
-func (c *CSR) readNSCertType(value cryptobyte.String) error {
+func (c *CSR) readNSCertType(critical bool, value cryptobyte.String) error {
 	var bits asn1.BitString
 	if !value.ReadASN1BitString(&bits) || !value.Empty() {
 		return errMalformed
@@ -217,7 +230,7 @@ func (c *CSR) readNSCertType(value cryptobyte.String) error {
 			use.ekus = append(use.ekus, nsCertTypes[i])
 		}
 	}
-	c.legacyUses = append(c.legacyUses, use)
+	c.addLegacyUse(critical, use)
 	return nil
 }
 
@@ -249,7 +262,7 @@ func (c *CSR) readSubjectKeyID(value cryptobyte.String) error {
 	if !value.ReadASN1(&id, tags.OCTET_STRING) || !value.Empty() {
 		return errMalformed
 	}
-	c.keyID = []byte(id)
+	c.keyIDs = append(c.keyIDs, []byte(id))
 	return nil
 }
 
@@ -288,7 +301,8 @@ func decodeText(tag tags.Tag, value []byte) (string, bool) {
 		for i := range units {
 			units[i] = uint16(value[2*i])<<8 | uint16(value[2*i+1])
 		}
-		return string(utf16.Decode(units)), true
+		text := string(utf16.Decode(units))
+		return text, !strings.ContainsRune(text, utf8.RuneError)
 	}
 	return "", false
 }
@@ -351,6 +365,7 @@ var (
 	oidCommonName          = asn1.ObjectIdentifier{2, 5, 4, 3}
 	oidExtensionRequest    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}
 	oidMicrosoftExtensions = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 1, 14}
+	oidMicrosoftNameValue  = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 13, 2, 1}
 	oidChallengePassword   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7}
 	oidSubjectKeyID        = asn1.ObjectIdentifier{2, 5, 29, 14}
 	oidSubjectAltName      = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -414,5 +429,14 @@ func describeOID(oid asn1.ObjectIdentifier) string {
 	if name, ok := oidNames[oid.String()]; ok {
 		return fmt.Sprintf("%s (%s)", name, oid)
 	}
-	return oid.String()
+	return cutOID(oid)
+}
+
+// cutOID returns an OID in dotted form, cut to the length that approvers read.
+func cutOID(oid asn1.ObjectIdentifier) string {
+	text := oid.String()
+	if len(text) > maxShown {
+		return text[:maxShown-1] + "~"
+	}
+	return text
 }

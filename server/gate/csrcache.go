@@ -8,14 +8,17 @@ import (
 )
 
 // csrCache caches parsed CSRs by their text. Parsing verifies a signature and takes up to a millisecond, and the gate
-// parses the same CSR several times, mostly under locks. Only a CSR without faults is cached.
+// parses the same CSR several times, mostly under locks. Only a CSR with a usable key is cached.
 type csrCache struct {
 	mutex  sync.Mutex
 	parsed map[[sha256.Size]byte]*rules.CSR
 }
 
-// A full cache is emptied. A CSR has some 2 KiB, and of its text only the parts that are not signed.
-const maxCachedCSRs = 1000
+// A full cache is emptied. A longer CSR is not cached, so the cache takes some 10 MiB at most.
+const (
+	maxCachedCSRs   = 1000
+	maxCachedLength = 8 << 10
+)
 
 // parse is rules.ParseCSR with a cache.
 func (c *csrCache) parse(text string) (*rules.CSR, error) {
@@ -30,8 +33,8 @@ func (c *csrCache) parse(text string) (*rules.CSR, error) {
 	if err != nil {
 		return nil, err
 	}
-	if csr.PublicKey == nil {
-		return csr, nil // a refused CSR is not cached
+	if csr.PublicKey == nil || len(text) > maxCachedLength {
+		return csr, nil
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
