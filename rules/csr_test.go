@@ -457,7 +457,7 @@ func TestCSR_Review(t *testing.T) {
 		"a URI SAN as CN":     {cn("spiffe://example.org/web"), []string{"common name, signed as a name: spiffe://example.org/web"}, nil},
 		"a Kubernetes CN":     {cn("system:node:worker-1"), []string{"common name: system:node:worker-1"}, nil},
 		"a Kelvin sign":       {withExtensions(rawSAN(2, "ww\u212a.example.com")), nil, []string{"DNS name"}},
-		"a password as name":  {rawSubject(pkix.RDNSequence{{{Type: oidChallengePassword, Value: "s3cret"}}}), []string{"challengePassword (1.2.840.113549.1.9.7): not shown"}, nil},
+		"a password as name":  {rawSubject(pkix.RDNSequence{{{Type: oidChallengePassword, Value: "hunter2"}}}), []string{"challengePassword (1.2.840.113549.1.9.7): not shown"}, nil},
 		"two key ids":         {withExtensions(extension(oidSubjectKeyID, []byte{1})), []string{"subjectKeyIdentifier (2.5.29.14): 01"}, nil},
 		"critical policies":   {withExtensions(pkix.Extension{Id: oidApplicationPolicies, Critical: true, Value: must(asn1.Marshal([][]asn1.ObjectIdentifier{{serverAuth}}))}), nil, []string{"critical extension"}},
 		"policy constraints":  {withExtensions(extension(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 12}, 1)), nil, []string{"restriction"}},
