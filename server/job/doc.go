@@ -1,6 +1,6 @@
 // Package job owns the durable queue: one row for each request to sign a certificate.
 //
-// A job moves only by the guarded updates in this room. The schema refuses every other step:
+// A job moves only by the guarded updates in this package. The schema refuses every other step:
 //
 //	AwaitingApproval -> Pending -> Running -> Completed | Failed
 //	AwaitingApproval -> Cancelled; Running -> Cancelled by the gate; Running -> Pending to try again

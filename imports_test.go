@@ -8,19 +8,19 @@ import (
 
 const module = "github.com/certctl/terraform-provider-certctl"
 
-// maxFloors bounds the longest chain of imports inside the module. Someone who reads from the top passes that many
+// maxDepth bounds the longest chain of imports inside the module. Someone who reads from the top passes that many
 // packages at most.
-const maxFloors = 12
+const maxDepth = 12
 
-func TestHouse_HasAtMostTwelveFloors(t *testing.T) {
+func TestImports_AreAtMostTwelveDeep(t *testing.T) {
 	t.Parallel()
 	imports := listImports(t)
 	for name := range imports {
 		if isHelper(name) {
 			continue
 		}
-		if chain := longestChain(imports, name); len(chain) > maxFloors {
-			t.Errorf("%d floors, at most %d are allowed: %s", len(chain), maxFloors, strings.Join(chain, " -> "))
+		if chain := longestChain(imports, name); len(chain) > maxDepth {
+			t.Errorf("a chain of %d packages, at most %d are allowed: %s", len(chain), maxDepth, strings.Join(chain, " -> "))
 		}
 	}
 }
