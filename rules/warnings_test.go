@@ -14,8 +14,12 @@ func TestWarnOfProfile(t *testing.T) {
 		eku  string
 		want string
 	}{
-		{90, "serverAuth", ""}, {398, "serverAuth", ""}, {399, "serverAuth", "398 days"}, {825, "serverAuth", "398 days"},
-		{826, "serverAuth", "825 days"}, {3650, "clientAuth", ""},
+		{90, "serverAuth", ""},
+		{398, "serverAuth", ""},
+		{399, "serverAuth", "398 days"},
+		{825, "serverAuth", "398 days"},
+		{826, "serverAuth", "825 days"},
+		{3650, "clientAuth", ""},
 	} {
 		got := strings.Join(WarnOfProfile(api.ProfileSpec{MaxTTLSeconds: c.days * secondsPerDay, AllowedEKUs: []string{c.eku}}), "; ")
 		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {

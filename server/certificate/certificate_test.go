@@ -148,3 +148,20 @@ func TestCreate_RefusesAWeakKey(t *testing.T) {
 		}
 	}, servertest.NoWorkers())
 }
+
+// A stored CSR that cannot be read hides no certificate, and a PUT replaces it.
+func TestReplace_RepairsAnUnreadableCSR(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		olga := s.Client(t, "olga")
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
+		s.Exec(t, "UPDATE certificates SET spec = REPLACE(spec, 'BEGIN CERTIFICATE REQUEST', 'BEGIN CERTIFICATE')")
+		broken, err := olga.GetCertificate(t.Context(), c.ID)
+		if err != nil || len(broken.CSRIgnored) != 1 || broken.CSRIgnored[0].What != "the CSR cannot be read" {
+			t.Fatalf("%v, %v", broken.CSRIgnored, err)
+		}
+		repaired, err := olga.ReplaceCertificate(t.Context(), c.ID, c.CertificateSpec)
+		if err != nil || len(repaired.CSRIgnored) != 0 {
+			t.Errorf("%v, %v", repaired.CSRIgnored, err)
+		}
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
+}

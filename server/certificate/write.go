@@ -109,13 +109,15 @@ func checkEdit(tx *store.Tx, find profileFinder, stored Certificate, spec api.Ce
 	e := edit{after: rules.CertificateContent(spec, csr.Key), before: rules.CertificateContent(stored.Spec.V, csr.Key)}
 	if stored.Spec.V.CSRPEM != spec.CSRPEM { // the same CSR has the same key
 		if e.before, err = contentOf(stored.Spec.V); err != nil {
-			return edit{}, err
+			// A stored CSR that cannot be read has another key than the new one, and the edit repairs the certificate.
+			e.before = rules.CertificateContent(stored.Spec.V, api.Key{SPKISHA256: stored.SPKISHA256})
 		}
 	}
 	if !reflect.DeepEqual(e.before, e.after) {
 		e.stale, err = findStale(tx, stored)
+		return e, err
 	}
-	return e, err
+	return e, nil
 }
 
 // findStale returns the waiting job of a certificate whose names or key change; the zero Job if there is none. If a
