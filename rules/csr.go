@@ -35,7 +35,7 @@ type CSR struct {
 	extras      []extra  // what is never signed and may be left out, at most maxIgnored
 	moreExtras  int      // further ones, which are only counted
 	keyIDs      [][]byte // the requested subject key identifiers
-	refusals    refusals // what is refused whatever will be signed
+	refusals    refusals // reasons that do not depend on what will be signed
 }
 
 // extra is a part of a CSR that is ignored. text is the whole of it, if it is text.
@@ -94,6 +94,8 @@ func (r *refusals) add(d danger, format string, args ...any) {
 	r.list = append(r.list, refusal{d, fmt.Sprintf(format, args...)})
 }
 
+func (r *refusals) clone() refusals { return refusals{slices.Clone(r.list), r.more} }
+
 // texts returns the reasons, the most dangerous first.
 func (r *refusals) texts() []string {
 	slices.SortStableFunc(r.list, func(a, b refusal) int { return int(a.danger - b.danger) })
@@ -129,12 +131,7 @@ var errMalformed = errors.New("the CSR is not a well-formed PKCS #10 certificate
 //
 // Go's parser ignores attributes and trailing elements that it does not know. So ParseCSR reads the structure itself.
 func ParseCSR(text string) (*CSR, error) {
-	der, err := DecodeCSR(text)
-	if err != nil {
-		return nil, err
-	}
-	c := &CSR{}
-	signed, err := c.readRequest(der)
+	c, signed, err := readCSR(text)
 	if err != nil {
 		return nil, err
 	}
@@ -148,15 +145,22 @@ func ParseCSR(text string) (*CSR, error) {
 	return c, nil
 }
 
+// readCSR reads what a CSR asks for. It neither checks the key nor verifies the signature.
+func readCSR(text string) (*CSR, signedRequest, error) {
+	der, err := DecodeCSR(text)
+	if err != nil {
+		return nil, signedRequest{}, err
+	}
+	c := &CSR{}
+	signed, err := c.readRequest(der)
+	return c, signed, err
+}
+
 // ListIgnored lists what the CSR of a stored certificate asks for and is not signed. It does not verify the signature
 // again.
 func ListIgnored(spec api.CertificateSpec, p api.ProfileSpec) ([]api.Ignored, error) {
-	der, err := DecodeCSR(spec.CSRPEM)
+	c, _, err := readCSR(spec.CSRPEM)
 	if err != nil {
-		return nil, err
-	}
-	c := &CSR{}
-	if _, err := c.readRequest(der); err != nil {
 		return nil, err
 	}
 	key, err := x509.ParsePKIXPublicKey(c.SPKI)
@@ -175,12 +179,8 @@ func ListIgnored(spec api.CertificateSpec, p api.ProfileSpec) ([]api.Ignored, er
 // is among the names or has one label.
 func ProposeNames(spec api.CertificateSpec) api.ProposedNames {
 	proposed := api.ProposedNames{CommonName: spec.CommonName, SANs: append([]string{}, spec.SANs...)}
-	der, err := DecodeCSR(spec.CSRPEM)
+	c, _, err := readCSR(spec.CSRPEM)
 	if err != nil {
-		return proposed
-	}
-	c := &CSR{}
-	if _, err := c.readRequest(der); err != nil {
 		return proposed
 	}
 	if len(proposed.SANs) == 0 {
@@ -324,10 +324,10 @@ func (c *CSR) readAttribute(oid asn1.ObjectIdentifier, values cryptobyte.String)
 // makes the certificate able to do less. More names than any profile allows are not compared.
 func (c *CSR) Review(commonName string, sans []string, p api.ProfileSpec) (ignored []api.Ignored, faults []string) {
 	if len(sans) > MaxListLength {
-		own := refusals{slices.Clone(c.refusals.list), c.refusals.more}
+		own := c.refusals.clone()
 		return []api.Ignored{}, own.texts()
 	}
-	r := review{csr: c, signed: nameSet(sans), refusals: refusals{slices.Clone(c.refusals.list), c.refusals.more}}
+	r := review{csr: c, signed: nameSet(sans), refusals: c.refusals.clone()}
 	r.compareNames()
 	r.compareCommonNames(commonName)
 	r.compareUsages(p.AllowedEKUs)

@@ -57,15 +57,19 @@ func (c *CSR) readExtension(oid asn1.ObjectIdentifier, critical bool, value cryp
 	case oid.Equal(oidNSCertType):
 		return c.readNSCertType(critical, value)
 	case restrictions[oid.String()]:
-		c.refuse(dangerRestriction, "the CSR asks for the restriction %s, which will not be signed; make the CSR without it", describeOID(oid))
+		c.refuseRestriction("restriction", describeOID(oid))
 	case critical:
-		c.refuse(dangerRestriction, "the CSR asks for the critical extension %s, which will not be signed; make the CSR without it", describeOID(oid))
+		c.refuseRestriction("critical extension", describeOID(oid))
 	case oid.Equal(oidSubjectKeyID):
 		return c.readSubjectKeyID(value)
 	default:
 		c.ignore(oid, "", false, value)
 	}
 	return nil
+}
+
+func (c *CSR) refuseRestriction(kind, what string) {
+	c.refuse(dangerRestriction, "the CSR asks for the %s %s, which will not be signed; make the CSR without it", kind, what)
 }
 
 // restrictions are extensions that only forbid something. Leaving one out would make the certificate able to do more.
@@ -205,7 +209,7 @@ func (c *CSR) readApplicationPolicies(critical bool, value cryptobyte.String) er
 // addLegacyUse refuses a critical one: a program that does not know the extension would have to reject the certificate.
 func (c *CSR) addLegacyUse(critical bool, use legacyUse) {
 	if critical {
-		c.refuse(dangerRestriction, "the CSR asks for the critical extension %s, which will not be signed; make the CSR without it", use.what)
+		c.refuseRestriction("critical extension", use.what)
 		return
 	}
 	c.legacyUses = append(c.legacyUses, use)
