@@ -114,8 +114,6 @@ func explainNoBlock(text string) error {
 		return errors.New("the first line of the CSR is misspelled; write -----BEGIN CERTIFICATE REQUEST----- with capital letters and five hyphens on each side")
 	case strings.Contains(text, "-----BEGIN ") && !strings.Contains(text, "-----END "):
 		return errors.New("the CSR has no last line: it was cut off")
-	case strings.Contains(text, "-----BEGIN "):
-		return errors.New("there is no PEM block of type CERTIFICATE REQUEST")
 	case looksLikeBase64(text):
 		return errors.New("the CSR lacks its first and its last line: write -----BEGIN CERTIFICATE REQUEST----- before it and -----END CERTIFICATE REQUEST----- after it")
 	}
