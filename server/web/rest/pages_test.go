@@ -17,29 +17,16 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-const apiPage = "../../../docs/server/api.md"
+const (
+	apiPage = "../../../docs/server/api.md"
+	csrPage = "../../../docs/server/csr-sources.md"
+)
 
 // Every example of the API's page runs as written and prints what the page shows. Every operation has an example.
 func TestPages_API_ShowsWhatItsExamplesPrint(t *testing.T) {
-	stored, err := os.ReadFile(apiPage)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stored := readText(t, apiPage)
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		page := readPage(string(stored))
-		n := normalizer{epoch: s.Clock.Now(), numbers: map[string]string{}, counts: map[string]int{}}
-		for i, output := range runShell(t, s, page.commands()) {
-			page.parts[page.examples[i]].output = n.normalize(output)
-		}
-		generated := page.String()
-		if *update && s.Store.IsSQLite() {
-			if err := os.WriteFile(apiPage, []byte(generated), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if generated != string(stored) && !*update {
-			t.Errorf("%s does not show what its examples print: run make generate\n%s", apiPage, findDifference(string(stored), generated))
-		}
+		checkExamples(t, s, apiPage, stored, t.TempDir())
 		routes := listAnsweredRoutes(t, s)
 		for _, op := range listOperations(t) {
 			if !slices.Contains(routes, op.method+" "+op.path) {
@@ -49,13 +36,50 @@ func TestPages_API_ShowsWhatItsExamplesPrint(t *testing.T) {
 	})
 }
 
-// The commands of the README run as written. Only the placeholder of the approval id is replaced.
-func TestPages_README_HasCommandsThatWork(t *testing.T) {
-	readme, err := os.ReadFile("../../../README.md")
+// Every example of the page about CSRs runs as written and prints what the page shows. The files of the tools that no test
+// can run are those of the manifest.
+func TestPages_CSRSources_ShowsWhatItsExamplesPrint(t *testing.T) {
+	stored := readText(t, csrPage)
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("../../../rules/testdata/csr")); err != nil {
+			t.Fatal(err)
+		}
+		checkExamples(t, s, csrPage, stored, dir)
+	})
+}
+
+// checkExamples runs the examples of a page in a directory and compares what they print. With -update it writes the page.
+func checkExamples(t *testing.T, s *servertest.Server, path, stored, dir string) {
+	t.Helper()
+	page := readPage(stored)
+	n := normalizer{epoch: s.Clock.Now(), numbers: map[string]string{}, counts: map[string]int{}}
+	for i, output := range runShellIn(t, s, dir, page.commands()) {
+		page.parts[page.examples[i]].output = n.normalize(output)
+	}
+	generated := page.String()
+	if *update && s.Store.IsSQLite() {
+		if err := os.WriteFile(path, []byte(generated), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if generated != stored && !*update {
+		t.Errorf("%s does not show what its examples print: run make generate\n%s", path, findDifference(stored, generated))
+	}
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "## Decide on requests")
+	return string(text)
+}
+
+// The commands of the README run as written. Only the placeholder of the approval id is replaced.
+func TestPages_README_HasCommandsThatWork(t *testing.T) {
+	_, section, _ := strings.Cut(readText(t, "../../../README.md"), "## Decide on requests")
 	block, query := examplePattern.FindStringSubmatch(section), productionQuery.FindStringSubmatch(section)
 	if block == nil || query == nil {
 		t.Fatal("the README has no commands to decide with")
@@ -107,16 +131,13 @@ func createPlaybookRequest(t *testing.T, s *servertest.Server) (waiting api.Job,
 
 // The operator's page has every metric.
 func TestPages_Operating_HasEveryMetric(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/server/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := readText(t, "../../../docs/server/operating.md")
 	descriptions := make(chan *prometheus.Desc, 100)
 	servertest.New(t).App.Registry.Describe(descriptions)
 	close(descriptions)
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
 	for desc := range descriptions {
-		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").Match(page) {
+		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").MatchString(page) {
 			t.Errorf("the page does not have %s", metric)
 		}
 	}
@@ -174,8 +195,14 @@ func (p *page) String() string {
 	return b.String()
 }
 
-// runShell runs commands in one bash and returns the output of each. It sets URL and the keys of four people.
+// runShell is runShellIn a new directory.
 func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
+	t.Helper()
+	return runShellIn(t, s, t.TempDir(), commands)
+}
+
+// runShellIn runs commands in one bash and returns the output of each. It sets URL and the keys of four people.
+func runShellIn(t *testing.T, s *servertest.Server, dir string, commands []string) []string {
 	t.Helper()
 	const end = "==== end of the example ===="
 	script := "set -euo pipefail\n"
@@ -183,7 +210,7 @@ func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
 		script += command + "\necho '" + end + "'\n"
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
-	cmd.Dir = t.TempDir()
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "URL="+s.URL,
 		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
 		"ADMIN_API_KEY="+s.Key(t, "adam"))
@@ -191,7 +218,7 @@ func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
 	cmd.Stderr = &failure
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("bash, curl, jq or openssl: %v\n%s\n%s", err, out, failure.String())
+		t.Fatalf("bash or a command of the page: %v\n%s\n%s", err, out, failure.String())
 	}
 	outputs := strings.Split(string(out), end+"\n")
 	for i, output := range outputs {
