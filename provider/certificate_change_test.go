@@ -1,8 +1,8 @@
 package provider_test
 
 import (
-	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,16 +68,22 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 	}
 }
 
-// The apply warns of what a CSR asks for and is not signed, once, and plans no change afterwards.
+// The resource on the page about CSRs takes the first example of the tls provider's page as it is. The apply warns of the part
+// of the CSR that is not signed, once, and plans no change afterwards.
 func TestCertificate_WarnsOfAnIgnoredPart(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
-	csr, err := os.ReadFile("../rules/testdata/csr/keytool-full-dn.csr")
-	if err != nil {
+	_, configuration, _ := strings.Cut(string(readFile(t, "../docs/server/csr-sources.md")), "\nresource \"certctl_certificate\"")
+	configuration, _, _ = strings.Cut("resource \"certctl_certificate\""+configuration, "```")
+	csr := string(readFile(t, "../rules/testdata/csr/terraform-tls-docs-example.csr"))
+	s := servertest.New(t)
+	profile := api.DefaultProfileSpec()
+	profile.Name, profile.AllowedDNSNames, profile.RequiresApproval = "Web", []string{"example.com"}, true
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ID: "p-web", ProfileSpec: profile}); err != nil {
 		t.Fatal(err)
 	}
-	s := servertest.New(t)
-	w := newWorkspace(t, s, s.URL, certificate(s.CreateProfileAsOlga(t, true).ID, string(csr), []string{"keytool.example.com"}, `common_name = "keytool.example.com"`))
+	configuration = strings.ReplaceAll(configuration, "tls_cert_request.example.cert_request_pem", strconv.Quote(csr))
+	w := newWorkspace(t, s, s.URL, strings.ReplaceAll(configuration, "mc-example", "mc-www"))
 	out := w.Run(t, 0, terraformtest.Apply...)
 	mustSay(t, terraformtest.JoinLines(out), "Parts of the CSR of mc-www are not signed", "organizationName (2.5.4.10)")
 	approveNewest(t, s)()
