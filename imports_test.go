@@ -27,7 +27,7 @@ func TestImports_AreAtMostTwelveDeep(t *testing.T) {
 
 // isHelper reports whether a package is for tests, or for the demo.
 func isHelper(name string) bool {
-	for _, helper := range []string{"server/servertest", "server/faults", "demo"} {
+	for _, helper := range []string{"rules/rulestest", "server/servertest", "server/faults", "demo"} {
 		if strings.HasPrefix(name, module+"/"+helper) {
 			return true
 		}

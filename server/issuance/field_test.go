@@ -1,92 +1,128 @@
 package issuance_test
 
 import (
-	"encoding/csv"
+	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules/rulestest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// Every CSR that the manifest accepts is issued, and the leaf verifies strictly in OpenSSL for each of its usages.
+// Every CSR that the manifest accepts is issued. Go, OpenSSL and GnuTLS verify the leaf for each of its usages and names.
 func TestIssue_SignsWhatToolsAsk(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		olga := s.Client(t, "olga")
 		profiles := map[string]string{}
-		dir := t.TempDir()
-		for _, row := range readAccepted(t) {
-			file, name, usages := row[0], strings.Trim(row[2], `"`), row[4]
-			if profiles[usages] == "" {
-				profile := api.DefaultProfileSpec()
-				profile.Name, profile.AllowedEKUs, profile.AllowWildcardNames = usages, strings.Split(usages, "+"), true
-				profile.AllowedDNSNames, profile.AllowedIPRanges = []string{"**"}, []string{"0.0.0.0/0", "::/0"}
-				profile.AllowedURIs, profile.AllowedEmailDomains = []string{"spiffe://example.com/**"}, []string{"example.com"}
-				p, err := olga.CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: profile})
+		issued := 0
+		for _, field := range rulestest.ReadFieldCSRs(t, "../../rules/testdata/csr") {
+			if field.Outcome != "accept" {
+				continue
+			}
+			issued++
+			profile := field.Profile()
+			if profiles[profile.Name] == "" {
+				p, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: profile})
 				if err != nil {
 					t.Fatal(err)
 				}
-				profiles[usages] = p.ID
+				profiles[profile.Name] = p.ID
 			}
 			spec := api.DefaultCertificateSpec()
-			spec.ProfileID, spec.CommonName, spec.SANs, spec.CSRPEM = profiles[usages], name, strings.Fields(row[3]), readCSR(t, file)
-			c, err := olga.CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: spec})
-			if err != nil {
-				t.Errorf("%s: %v", file, err)
-				continue
-			}
-			j, err := olga.RenewCertificate(t.Context(), c.ID, api.Renew{})
-			if err != nil {
-				t.Errorf("%s: %v", file, err)
-				continue
-			}
-			if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
-				t.Errorf("%s: %s", file, ended.ErrorMessage)
-				continue
-			}
-			verifyStrictly(t, s, dir, c.ID, file)
+			spec.ProfileID, spec.CommonName, spec.SANs, spec.CSRPEM = profiles[profile.Name], field.CommonName, field.SANs, field.PEM
+			t.Run(field.File, func(t *testing.T) {
+				verifyEverywhere(t, issueLeaf(t, s, spec), field.EKUs)
+			})
+		}
+		if issued < 40 {
+			t.Errorf("issued %d", issued)
 		}
 	})
 }
 
-func readAccepted(t *testing.T) [][]string {
+// issueLeaf issues a certificate under a profile without a gate.
+func issueLeaf(t *testing.T, s *servertest.Server, spec api.CertificateSpec) *api.Leaf {
 	t.Helper()
-	f, err := os.Open("../../rules/testdata/csr/MANIFEST.tsv")
+	c, err := s.Client(t, "olga").CreateCertificate(t.Context(), api.CreateCertificate{CertificateSpec: spec})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
-	rows, err := r.ReadAll()
+	j, err := s.Client(t, "olga").RenewCertificate(t.Context(), c.ID, api.Renew{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted := slices.DeleteFunc(rows, func(row []string) bool { return row[1] != "accept" })
-	if len(accepted) < 40 {
-		t.Fatalf("%d rows", len(accepted))
+	if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCompleted {
+		t.Fatal(ended.ErrorMessage)
 	}
-	return accepted
+	c, err = s.Client(t, "vera").GetCertificate(t.Context(), c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Current
 }
 
-func verifyStrictly(t *testing.T, s *servertest.Server, dir, id, file string) {
+// purposes are the names of the usages in Go, OpenSSL and GnuTLS.
+var purposes = map[string]struct {
+	usage   x509.ExtKeyUsage
+	openssl string
+	oid     string
+}{
+	"serverAuth":      {x509.ExtKeyUsageServerAuth, "sslserver", "1.3.6.1.5.5.7.3.1"},
+	"clientAuth":      {x509.ExtKeyUsageClientAuth, "sslclient", "1.3.6.1.5.5.7.3.2"},
+	"emailProtection": {x509.ExtKeyUsageEmailProtection, "smimesign", "1.3.6.1.5.5.7.3.4"},
+}
+
+// verifyEverywhere verifies a leaf for each usage in Go, OpenSSL and GnuTLS.
+func verifyEverywhere(t *testing.T, current *api.Leaf, ekus []string) {
 	t.Helper()
-	c, err := s.Client(t, "vera").GetCertificate(t.Context(), id)
+	dir := t.TempDir()
+	leaf, ca := filepath.Join(dir, "leaf.pem"), filepath.Join(dir, "ca.pem")
+	writeFile(t, leaf, []byte(current.CertificatePEM))
+	writeFile(t, ca, []byte(current.ChainPEM))
+	for _, eku := range ekus {
+		purpose, known := purposes[eku]
+		if !known {
+			t.Fatalf("nothing verifies %s", eku)
+		}
+		verifyInGo(t, current, purpose.usage)
+		runVerifier(t, "openssl", "verify", "-x509_strict", "-purpose", purpose.openssl, "-CAfile", ca, leaf)
+		// The profile refuses keys and signatures below 112 bits of security.
+		runVerifier(t, "certtool", "--verify", "--verify-profile", "medium", "--verify-purpose", purpose.oid, "--load-ca-certificate", ca, "--infile", leaf)
+	}
+}
+
+func verifyInGo(t *testing.T, current *api.Leaf, usage x509.ExtKeyUsage) {
+	t.Helper()
+	block, _ := pem.Decode([]byte(current.CertificatePEM))
+	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, ca := filepath.Join(dir, "leaf.pem"), filepath.Join(dir, "ca.pem")
-	writeFile(t, leaf, []byte(c.Current.CertificatePEM))
-	writeFile(t, ca, []byte(c.Current.ChainPEM))
-	if block, _ := pem.Decode([]byte(c.Current.ChainPEM)); block == nil {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(current.ChainPEM)) {
 		t.Fatal("there is no chain")
 	}
-	if out, err := exec.CommandContext(t.Context(), "openssl", "verify", "-x509_strict", "-CAfile", ca, leaf).CombinedOutput(); err != nil {
-		t.Errorf("%s: %v: %s", file, err, out)
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{usage}}); err != nil {
+		t.Error(err)
+	}
+	for _, name := range leaf.DNSNames {
+		if err := leaf.VerifyHostname(strings.Replace(name, "*", "any", 1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, address := range leaf.IPAddresses {
+		if err := leaf.VerifyHostname(address.String()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func runVerifier(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Errorf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 }
