@@ -89,11 +89,14 @@ type CertificateContent struct {
 	Key        Key      `json:"key"`
 }
 
-// ProfileContent is what a profile gives to the subject. Every field of it has authors.
+// ProfileContent is what a profile gives to the subject. Every field of it has authors. A field that an earlier version of
+// the program did not have is left out at its default, so a request made before keeps its digest.
 type ProfileContent struct {
-	IssuerID          string   `json:"issuer_id"`
-	ValiditySeconds   int64    `json:"validity_seconds"`
-	ExtendedKeyUsages []string `json:"extended_key_usages"`
+	IssuerID          string            `json:"issuer_id"`
+	ValiditySeconds   int64             `json:"validity_seconds"`
+	ExtendedKeyUsages []string          `json:"extended_key_usages"`
+	KeyUsages         []string          `json:"key_usages,omitempty"`
+	SubjectAttributes SubjectAttributes `json:"subject_attributes,omitzero"`
 }
 
 // Key describes a public key.

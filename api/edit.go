@@ -52,10 +52,38 @@ type EditSubject struct {
 	After       ProfileRules `json:"after"`
 }
 
-// ProfileRules are the written fields of a profile, without its description and labels.
+// ProfileRules are the written fields of a profile, without its description and labels. A field that an earlier version of
+// the program did not have is left out at its default, so an edit that was requested before keeps its digest.
 type ProfileRules struct {
 	ProfileSpec
-	// These hide the fields of the same JSON name, so they are left out.
-	Description string            `json:"description,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"`
+	// These hide the fields of the same JSON name.
+	Description        string            `json:"description,omitempty"`
+	Labels             map[string]string `json:"labels,omitempty"`
+	SubjectAttributes  SubjectAttributes `json:"subject_attributes,omitzero"`
+	AllowedCommonNames []string          `json:"allowed_common_names,omitempty"`
+	KeyUsages          []string          `json:"key_usages,omitempty"`
+	AllowUnderscores   bool              `json:"allow_underscores,omitempty"`
+	CSRExtras          CSRExtras         `json:"csr_extras,omitempty"`
+}
+
+// NewProfileRules returns the rules of a profile.
+func NewProfileRules(spec ProfileSpec) ProfileRules {
+	rules := ProfileRules{
+		ProfileSpec: spec, SubjectAttributes: spec.SubjectAttributes, AllowedCommonNames: spec.AllowedCommonNames,
+		KeyUsages: spec.KeyUsages, AllowUnderscores: spec.AllowUnderscores, CSRExtras: spec.CSRExtras,
+	}
+	if rules.CSRExtras == CSRExtrasList {
+		rules.CSRExtras = ""
+	}
+	return rules
+}
+
+// Spec returns the profile without description and labels.
+func (r ProfileRules) Spec() ProfileSpec {
+	spec := r.ProfileSpec
+	spec.Description, spec.Labels = "", nil
+	spec.SubjectAttributes, spec.AllowedCommonNames, spec.KeyUsages = r.SubjectAttributes, r.AllowedCommonNames, r.KeyUsages
+	spec.AllowUnderscores, spec.CSRExtras = r.AllowUnderscores, r.CSRExtras
+	spec.FillMissing()
+	return spec
 }

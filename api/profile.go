@@ -15,6 +15,32 @@ type KeyAlgorithm struct {
 	MinSize   int    `json:"min_size,omitempty" minimum:"1"`
 }
 
+// SubjectAttributes are constants that a profile puts into the subject of every certificate. Each list is a set.
+type SubjectAttributes struct {
+	Organization       []string `json:"organization,omitzero" required:"false"`
+	OrganizationalUnit []string `json:"organizational_unit,omitzero" required:"false"`
+	Country            []string `json:"country,omitzero" required:"false"`
+	Province           []string `json:"province,omitzero" required:"false"`
+	Locality           []string `json:"locality,omitzero" required:"false"`
+	StreetAddress      []string `json:"street_address,omitzero" required:"false"`
+	PostalCode         []string `json:"postal_code,omitzero" required:"false"`
+}
+
+// IsZero reports whether there is no attribute.
+func (a SubjectAttributes) IsZero() bool {
+	return len(a.Organization)+len(a.OrganizationalUnit)+len(a.Country)+len(a.Province)+len(a.Locality)+len(a.StreetAddress)+len(a.PostalCode) == 0
+}
+
+// CSRExtras is what a profile does with parts of a CSR that will not be signed and only make the certificate able to do
+// less.
+type CSRExtras string
+
+// The values of CSRExtras.
+const (
+	CSRExtrasList   CSRExtras = "list"   // list them in csr_ignored
+	CSRExtrasRefuse CSRExtras = "refuse" // refuse the CSR
+)
+
 // ProfileSpec is what a caller writes of a certificate profile: the rules for what may be signed.
 // Names are denied by default: an empty list allows none.
 type ProfileSpec struct {
@@ -32,6 +58,11 @@ type ProfileSpec struct {
 	AllowedEmailDomains  []string          `json:"allowed_email_domains" required:"false"`
 	MaxSANs              int               `json:"max_sans" required:"false"`
 	MaxTTLSeconds        int64             `json:"max_ttl_seconds" required:"false"`
+	SubjectAttributes    SubjectAttributes `json:"subject_attributes" required:"false"`
+	AllowedCommonNames   []string          `json:"allowed_common_names" required:"false"`
+	KeyUsages            []string          `json:"key_usages" required:"false" nullable:"true"`
+	AllowUnderscores     bool              `json:"allow_underscores" required:"false"`
+	CSRExtras            CSRExtras         `json:"csr_extras" required:"false" enum:"list,refuse"`
 	Labels               map[string]string `json:"labels" required:"false"`
 }
 
@@ -50,7 +81,19 @@ func DefaultProfileSpec() ProfileSpec {
 		AllowedEmailDomains: []string{},
 		MaxSANs:             100,
 		MaxTTLSeconds:       7776000,
+		AllowedCommonNames:  []string{},
+		CSRExtras:           CSRExtrasList,
 		Labels:              map[string]string{},
+	}
+}
+
+// FillMissing sets the fields to their defaults that a profile lacks if it was stored before they existed.
+func (s *ProfileSpec) FillMissing() {
+	if s.AllowedCommonNames == nil {
+		s.AllowedCommonNames = []string{}
+	}
+	if s.CSRExtras == "" {
+		s.CSRExtras = CSRExtrasList
 	}
 }
 

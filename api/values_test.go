@@ -21,6 +21,7 @@ func TestValues(t *testing.T) {
 		"ApprovalState": "pending approved rejected expired cancelled",
 		"Cause": "approval_rejected approval_withdrawn approval_expired subject_changed certificate_archived edit_replaced " +
 			"profile_deleted person_disabled owner_changed gate_refused issuer_failed",
+		"CSRExtras":          "list refuse",
 		"CertificateOutcome": "creates none updates refused",
 		"CertificateStatus":  "unissued awaiting_approval issuing issued rejected expired failed cancelled",
 		"Code": "malformed_request unauthenticated forbidden two_person_integrity human_required not_found no_such_route method_not_allowed not_issued request_in_progress " +

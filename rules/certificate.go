@@ -33,16 +33,16 @@ func CheckContent(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.F
 // checkFields returns the faults of every field. csr holds the faults of the CSR.
 func checkFields(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []api.Fault {
 	return slices.Concat(
-		checkCommonName(spec),
-		checkSANs(spec.SANs, p),
+		checkCommonName(spec, p),
+		checkSANs(spec, p),
 		csr,
 		checkRenewBefore(spec.RenewBeforeSeconds, p.MaxTTLSeconds),
 		CheckLabels(spec.Labels),
 	)
 }
 
-// checkCommonName does not check the spelling. The common name must be one of the SANs, and checkSANs checks those.
-func checkCommonName(spec api.CertificateSpec) []api.Fault {
+// checkCommonName checks a common name that is none of the SANs. checkSANs checks the others.
+func checkCommonName(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
 	const pointer = "/common_name"
 	if spec.CommonName == "" {
 		return nil
@@ -52,7 +52,9 @@ func checkCommonName(spec api.CertificateSpec) []api.Fault {
 		out = append(out, newFault(pointer, "the common name has %d characters; at most %d are allowed", n, MaxCommonNameLength))
 	}
 	if !slices.Contains(spec.SANs, spec.CommonName) {
-		out = append(out, newFault(pointer, "the common name is not one of the sans: add it to them"))
+		if err := checkFreeCommonName(spec.CommonName, p); err != nil {
+			out = append(out, newFault(pointer, "%s", err))
+		}
 	}
 	if n, err := ParseName(spec.CommonName); err == nil && n.Kind() == URI {
 		out = append(out, newFault(pointer, "a URI cannot be the common name; use a DNS name, an IP address or an e-mail address"))
@@ -60,9 +62,13 @@ func checkCommonName(spec api.CertificateSpec) []api.Fault {
 	return out
 }
 
-func checkSANs(sans []string, p api.ProfileSpec) []api.Fault {
+// checkSANs accepts no SANs if the profile allows common names that are no SANs, and there is a common name.
+func checkSANs(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
 	var out []api.Fault
+	sans := spec.SANs
 	switch {
+	case len(sans) == 0 && spec.CommonName != "" && len(p.AllowedCommonNames) > 0:
+		return nil
 	case len(sans) == 0:
 		return []api.Fault{newFault("/sans", "a certificate needs at least one name")}
 	case len(sans) > p.MaxSANs:

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ func TestCheckCertificate(t *testing.T) {
 		change func(*api.CertificateSpec)
 		want   []string // pointers, each followed by part of its detail
 	}{
+		"an underscore":   {func(s *api.CertificateSpec) { s.SANs[1] = "a_b.example.com" }, []string{"/sans/1", "allow_underscores"}},
 		"good":            {func(*api.CertificateSpec) {}, nil},
 		"no common name":  {func(s *api.CertificateSpec) { s.CommonName = "" }, nil},
 		"latest renewal":  {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(7775999) }, nil},
@@ -69,5 +71,120 @@ func TestCheckCertificate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A profile without serverAuth may allow common names that are no SANs. Then the sans may be empty.
+func TestCheckCertificate_CommonNameOutsideTheSANs(t *testing.T) {
+	t.Parallel()
+	users := api.DefaultProfileSpec()
+	users.AllowedEKUs, users.AllowedCommonNames, users.AllowedDNSNames = []string{"clientAuth"}, []string{"app_*", "system:node:*"}, []string{"**"}
+	servers := users
+	servers.AllowedEKUs = []string{"clientAuth", "serverAuth"} // no such profile can be stored
+	csr := request(x509.CertificateRequest{}, p256Key())
+	for name, c := range map[string]struct {
+		commonName string
+		sans       []string
+		profile    api.ProfileSpec
+		want       []string // pointers
+	}{
+		"a user alone":               {"app_rw", nil, users, nil},
+		"a user and a host":          {"app_rw", []string{"db.example.com"}, users, nil},
+		"the shortest":               {"app_", nil, users, nil},
+		"a node":                     {"system:node:worker-1.example.com", nil, users, nil},
+		"a name among the sans":      {"db.example.com", []string{"db.example.com"}, users, nil},
+		"nothing":                    {"", nil, users, []string{"/sans"}},
+		"another user":               {"an_app_rw", nil, users, []string{"/common_name"}},
+		"another case":               {"APP_rw", nil, users, []string{"/common_name"}},
+		"a character outside":        {"app_rw/admin", nil, users, []string{"/common_name"}},
+		"a space at the end":         {"app_rw ", nil, users, []string{"/common_name"}},
+		"two spaces":                 {"app_r  w", nil, users, []string{"/common_name"}},
+		"too long":                   {"app_" + strings.Repeat("x", 61), nil, users, []string{"/common_name"}},
+		"a server":                   {"app_rw", []string{"db.example.com"}, servers, []string{"/common_name"}},
+		"a server without sans":      {"app_rw", nil, servers, []string{"/common_name"}},
+		"no profile that allows one": {"app_rw", nil, api.DefaultProfileSpec(), []string{"/common_name", "/sans"}},
+	} {
+		spec := api.CertificateSpec{CommonName: c.commonName, SANs: c.sans, CSRPEM: csr}
+		_, faults := CheckCertificate(spec, c.profile)
+		var got []string
+		for _, f := range faults {
+			got = append(got, f.Pointer)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, faults, c.want)
+		}
+	}
+}
+
+func TestMatchRuns(t *testing.T) {
+	t.Parallel()
+	for pattern, names := range map[string]map[string]bool{
+		"abc":   {"abc": true, "abcd": false, "d-abc": false, "": false},
+		"*":     {"": true, "anything at all": true},
+		"a*":    {"a": true, "ab": true, "ba": false, "": false},
+		"*a":    {"a": true, "ba": true, "ab": false, "aba": true},
+		"a*a":   {"aa": true, "aba": true, "a": false, "ab": false},
+		"a*b*c": {"abc": true, "a-b-c": true, "acb": false, "ab": false, "a-bb-cc": true},
+		"*b*":   {"b": true, "abc": true, "ac": false},
+		"*ab":   {"aab": true, "abab": true, "aba": false},
+	} {
+		for name, want := range names {
+			if got := matchRuns(pattern, name); got != want {
+				t.Errorf("matchRuns(%q, %q) = %t", pattern, name, got)
+			}
+		}
+	}
+}
+
+func TestKeyUsages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		names     []string
+		algorithm string
+		want      x509.KeyUsage // 0: refused
+	}{
+		"RSA":            {nil, api.AlgorithmRSA, x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment},
+		"ECDSA":          {nil, api.AlgorithmECDSA, x509.KeyUsageDigitalSignature},
+		"Ed25519":        {nil, api.AlgorithmEd25519, x509.KeyUsageDigitalSignature},
+		"signatures":     {[]string{"contentCommitment", "digitalSignature"}, api.AlgorithmEd25519, x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment},
+		"OPC UA":         {[]string{"dataEncipherment", "keyEncipherment"}, api.AlgorithmRSA, x509.KeyUsageDataEncipherment | x509.KeyUsageKeyEncipherment},
+		"OPC UA, ECDSA":  {[]string{"dataEncipherment"}, api.AlgorithmECDSA, 0},
+		"agreement":      {[]string{"keyAgreement", "encipherOnly"}, api.AlgorithmECDSA, x509.KeyUsageKeyAgreement | x509.KeyUsageEncipherOnly},
+		"agreement, RSA": {[]string{"keyAgreement"}, api.AlgorithmRSA, 0},
+		"a CA":           {[]string{"keyCertSign"}, api.AlgorithmRSA, 0},
+		"an unknown one": {[]string{"x"}, api.AlgorithmRSA, 0},
+	} {
+		got, err := KeyUsages(c.names, c.algorithm)
+		if got != c.want || (err == nil) != (c.want != 0) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
+		}
+	}
+}
+
+// Digests from before these fields existed stay, so the fields are left out at their defaults.
+func TestSubject_LeavesOutDefaults(t *testing.T) {
+	t.Parallel()
+	spec := api.DefaultProfileSpec()
+	for name, c := range map[string]struct {
+		subject any
+		want    string
+	}{
+		"issuance": {ProfileContent(spec), `{"extended_key_usages":["serverAuth"],"issuer_id":"iss-local","validity_seconds":7776000}`},
+		"edit": {api.NewProfileRules(spec), `{"allow_wildcard_names":false,"allowed_dns_names":[],"allowed_ekus":["serverAuth"],"allowed_email_domains":[],` +
+			`"allowed_ip_ranges":[],"allowed_key_algorithms":[{"algorithm":"ECDSA","min_size":256},{"algorithm":"RSA","min_size":2048},{"algorithm":"Ed25519"}],` +
+			`"allowed_uris":[],"enabled":true,"issuer_id":"iss-local","max_sans":100,"max_ttl_seconds":7776000,"name":"","requires_approval":false}`},
+	} {
+		text, _, err := Canonicalize(c.subject)
+		if err != nil || text != c.want {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+	spec.SubjectAttributes.Organization, spec.AllowedCommonNames, spec.KeyUsages = []string{"b", "a"}, []string{"x*"}, []string{"digitalSignature"}
+	spec.AllowUnderscores, spec.CSRExtras, spec.Labels = true, api.CSRExtrasRefuse, nil
+	if got := api.NewProfileRules(spec).Spec(); !SameProfile(got, spec) {
+		t.Errorf("the rules of %+v are %+v", spec, got)
+	}
+	if got := ProfileContent(spec).SubjectAttributes.Organization; !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("the set is not sorted: %q", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // ListChanges lists the JSON fields in which two values of a struct differ, sorted by name. If before is nil, it lists
-// every field of after. Sets must be sorted.
+// every field of after. A field that one of them leaves out is null there. Sets must be sorted.
 func ListChanges(before, after any) ([]api.Change, error) {
 	old, err := fieldsOf(before)
 	if err != nil {
@@ -19,6 +19,11 @@ func ListChanges(before, after any) ([]api.Change, error) {
 	now, err := fieldsOf(after)
 	if err != nil {
 		return nil, err
+	}
+	for name := range old {
+		if _, kept := now[name]; !kept {
+			now[name] = json.RawMessage("null")
+		}
 	}
 	changes := []api.Change{}
 	for _, name := range slices.Sorted(maps.Keys(now)) {

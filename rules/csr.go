@@ -38,8 +38,9 @@ type CSR struct {
 	refusals    refusals // reasons that do not depend on what will be signed
 }
 
-// extra is a part of a CSR that is ignored. text is the whole of it, if it is text.
-type extra struct{ what, value, text string }
+// extra is a part of a CSR that is ignored. text is the whole of it, if it is text. attribute is the OID of a subject
+// attribute, which a profile may sign.
+type extra struct{ what, value, text, attribute string }
 
 // requestedName is a name in a CSR. A DNS name with the text 10.0.0.1 is another name than the IP address 10.0.0.1.
 type requestedName struct {
@@ -111,17 +112,18 @@ func (r *refusals) texts() []string {
 
 func (c *CSR) refuse(d danger, format string, args ...any) { c.refusals.add(d, format, args...) }
 
-// ignore adds a part that is ignored. Passwords are not shown.
-func (c *CSR) ignore(oid asn1.ObjectIdentifier, text string, isText bool, value []byte) {
+// ignore adds a part that is ignored, and reports whether it is not only counted. Passwords are not shown.
+func (c *CSR) ignore(oid asn1.ObjectIdentifier, text string, isText bool, value []byte) bool {
 	if len(c.extras) >= maxIgnored {
 		c.moreExtras++
-		return
+		return false
 	}
 	e := extra{what: describeOID(oid), value: showValue(text, isText, value), text: text}
 	if oid.Equal(oidChallengePassword) || oid.Equal(oidMicrosoftNameValue) {
 		e.value, e.text = "not shown", ""
 	}
 	c.extras = append(c.extras, e)
+	return true
 }
 
 var errMalformed = errors.New("the CSR is not a well-formed PKCS #10 certificate signing request")
@@ -175,33 +177,42 @@ func ListIgnored(spec api.CertificateSpec, p api.ProfileSpec) ([]api.Ignored, er
 }
 
 // ProposeNames returns the names that a certificate could have so that the CSR is accepted: those that the caller gave, or
-// else those of the CSR in the server's spelling. The common name is the caller's, or else the first one of the CSR that
-// is among the names or has one label.
-func ProposeNames(spec api.CertificateSpec) api.ProposedNames {
+// else those of the CSR in the server's spelling. The common name is the caller's, or else the first one of the CSR that is
+// among the names, that the profile allows outside them, or that has one label.
+func ProposeNames(spec api.CertificateSpec, p api.ProfileSpec) api.ProposedNames {
 	proposed := api.ProposedNames{CommonName: spec.CommonName, SANs: append([]string{}, spec.SANs...)}
 	c, _, err := readCSR(spec.CSRPEM)
 	if err != nil {
 		return proposed
 	}
-	if len(proposed.SANs) == 0 {
-		proposed.SANs = c.listNames()
+	if len(spec.SANs) == 0 {
+		proposed.SANs = c.listNames(p)
 	}
-	for _, text := range c.commonNames {
-		name := requestedName{DNS, text}.normalize().text
-		if !slices.Contains(proposed.SANs, name) {
-			name = text
-		}
-		isURI := strings.Contains(name, "://") || isURN(name)
-		if proposed.CommonName == "" && !isURI && (slices.Contains(proposed.SANs, name) || !readsAsHost(text)) {
-			proposed.CommonName = name
-		}
+	if spec.CommonName == "" {
+		proposed.CommonName = c.chooseCommonName(proposed.SANs, p)
 	}
 	return proposed
 }
 
+// chooseCommonName returns the first common name of a CSR that a certificate with these SANs could have; empty for none.
+func (c *CSR) chooseCommonName(sans []string, p api.ProfileSpec) string {
+	for _, text := range c.commonNames {
+		name := requestedName{DNS, text}.normalize().text
+		isURI := strings.Contains(name, "://") || isURN(name)
+		switch {
+		case slices.Contains(sans, name) && !isURI:
+			return name
+		case checkFreeCommonName(text, p) == nil, !isURI && !readsAsHost(text):
+			return text
+		}
+	}
+	return ""
+}
+
 // listNames returns the names of a CSR that a certificate may have, in the server's spelling. A common name that reads as
-// a host is one of them.
-func (c *CSR) listNames() []string {
+// a host is one of them, and one of a single label that the profile allows. A common name that the profile allows outside
+// the SANs is none.
+func (c *CSR) listNames(p api.ProfileSpec) []string {
 	names := []string{}
 	add := func(n requestedName) {
 		text := n.normalize().text
@@ -209,8 +220,10 @@ func (c *CSR) listNames() []string {
 			names = append(names, text)
 		}
 	}
+	allowed := NewNamePatterns(p)
 	for _, text := range c.commonNames {
-		if parsed, err := parseName(requestedName{DNS, text}.normalize().text); err == nil && readsAsHost(text) {
+		parsed, err := parseName(requestedName{DNS, text}.normalize().text)
+		if err == nil && checkFreeCommonName(text, p) != nil && (readsAsHost(text) || allowed.CheckName(parsed) == nil) {
 			add(requestedName{parsed.Kind(), text})
 		}
 	}
@@ -275,7 +288,9 @@ func (c *CSR) readSubjectAttribute(rdn *cryptobyte.String) error {
 	text, isText := decodeText(tag, value)
 	switch {
 	case !oid.Equal(oidCommonName):
-		c.ignore(oid, text, isText, value)
+		if c.ignore(oid, text, isText, value) {
+			c.extras[len(c.extras)-1].attribute = oid.String()
+		}
 	case !isText:
 		c.refuse(dangerForm, "the CSR's common name is no text")
 	case text != "":
@@ -321,7 +336,7 @@ func (c *CSR) readAttribute(oid asn1.ObjectIdentifier, values cryptobyte.String)
 
 // Review compares a CSR with what will be signed: names, usages and the profile. It lists what is ignored, at most twenty
 // parts and the number of the others, and every reason to refuse the CSR, the most dangerous first. What is ignored only
-// makes the certificate able to do less. More names than any profile allows are not compared.
+// makes the certificate able to do less; a profile may refuse that too. More names than any profile allows are not compared.
 func (c *CSR) Review(commonName string, sans []string, p api.ProfileSpec) (ignored []api.Ignored, faults []string) {
 	if len(sans) > MaxListLength {
 		own := c.refusals.clone()
@@ -330,9 +345,13 @@ func (c *CSR) Review(commonName string, sans []string, p api.ProfileSpec) (ignor
 	r := review{csr: c, signed: nameSet(sans), refusals: c.refusals.clone()}
 	r.compareNames()
 	r.compareCommonNames(commonName)
-	r.compareUsages(p.AllowedEKUs)
+	r.compareUsages(p)
 	r.compareKeyIDs()
-	return r.listIgnored(commonName, sans), r.refusals.texts()
+	ignored = r.listIgnored(commonName, sans, p.SubjectAttributes)
+	if p.CSRExtras == api.CSRExtrasRefuse {
+		r.refuseIgnored(ignored)
+	}
+	return ignored, r.refusals.texts()
 }
 
 // review collects what is ignored and what is refused.
@@ -348,14 +367,33 @@ func (r *review) refuse(d danger, format string, args ...any) { r.refusals.add(d
 // maxIgnored bounds the entries that approvers read.
 const maxIgnored = 20
 
-// listIgnored lists common names and usages first, then what is signed in another place, then the rest.
-func (r *review) listIgnored(commonName string, sans []string) []api.Ignored {
+// refuseIgnored refuses a CSR that asks for more than will be signed.
+func (r *review) refuseIgnored(ignored []api.Ignored) {
+	var parts []string
+	for _, i := range ignored {
+		parts = append(parts, fmt.Sprintf("%s (%s)", i.What, i.Value))
+	}
+	if len(parts) > 0 {
+		r.refuse(dangerForm, "the CSR asks for what will not be signed, and the profile has csr_extras = \"refuse\": %s; make the CSR without it", joinFirst(parts))
+	}
+}
+
+// listIgnored lists common names and usages first, then what is signed in another place, then the rest. It leaves out the
+// subject attributes that the profile signs.
+func (r *review) listIgnored(commonName string, sans []string, attributes api.SubjectAttributes) []api.Ignored {
+	signed := map[[2]string]bool{}
+	for _, a := range OrderSubject(attributes, "") {
+		signed[[2]string{a.OID.String(), a.Value}] = true
+	}
 	names := map[string]bool{lowerASCII(commonName): commonName != ""}
 	for _, s := range sans {
 		names[lowerASCII(s)] = true
 	}
 	var marked, others []extra
 	for _, e := range r.csr.extras {
+		if signed[[2]string{e.attribute, e.text}] {
+			continue
+		}
 		if names[lowerASCII(e.text)] {
 			e.what += ", signed as a name"
 			marked = append(marked, e)
@@ -400,7 +438,7 @@ func (r *review) compareNames() {
 func (r *review) compareCommonNames(commonName string) {
 	for _, text := range r.csr.commonNames {
 		switch {
-		case text == commonName || commonName != "" && !strings.Contains(text, "@") && requestedName{DNS, text}.normalize().text == commonName:
+		case text == commonName || r.isSameHost(text, commonName):
 		case r.isSigned(text):
 			r.ignored = append(r.ignored, extra{what: "common name, signed as a name", value: showText(text)})
 		case !readsAsHost(text):
@@ -409,6 +447,13 @@ func (r *review) compareCommonNames(commonName string) {
 			r.refuse(dangerName, "the CSR's common name %.100q will not be signed; add it to the sans, or make the CSR without it", text)
 		}
 	}
+}
+
+// isSameHost reports whether a common name of the CSR is the signed one in another spelling. A common name that is no SAN
+// may be the name of a user, and then its case matters.
+func (r *review) isSameHost(text, commonName string) bool {
+	signed := requestedName{DNS, commonName}
+	return r.signed[signed] && requestedName{DNS, text}.normalize() == signed
 }
 
 // isSigned reports whether a common name is signed as a SAN of any kind.
@@ -437,9 +482,14 @@ func readsAsHost(text string) bool {
 	})
 }
 
-func (r *review) compareUsages(allowed []string) {
+func (r *review) compareUsages(p api.ProfileSpec) {
+	allowed := p.AllowedEKUs
+	signed, err := KeyUsages(p.KeyUsages, r.csr.Key.Algorithm)
+	if err != nil { // CheckKey refuses the key, and nothing is signed
+		signed = ^x509.KeyUsage(0)
+	}
 	for _, usage := range r.csr.usages {
-		if usage != x509.KeyUsageDigitalSignature && (usage != x509.KeyUsageKeyEncipherment || r.csr.Key.Algorithm != api.AlgorithmRSA) {
+		if signed&usage == 0 {
 			r.ignored = append(r.ignored, extra{what: "key usage", value: usage.String()})
 		}
 	}

@@ -26,6 +26,8 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	tags "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
@@ -127,7 +129,7 @@ func ed25519Raw(change func(*raw)) string {
 	return toPEM(r.der())
 }
 
-func attribute(oid asn1.ObjectIdentifier, value []byte) []byte {
+func attributeOf(oid asn1.ObjectIdentifier, value []byte) []byte {
 	return build(func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(oid)
 		b.AddASN1(tags.SET, func(b *cryptobyte.Builder) { b.AddBytes(value) })
@@ -279,11 +281,11 @@ func TestParseCSR_Refuses(t *testing.T) {
 		"a CN that is no text":  {rawSubject(pkix.RDNSequence{{commonNameOf(2, "\x01")}}), "no text"},
 		"a name in Microsoft's request": {ed25519Raw(func(r *raw) {
 			san := build(func(b *cryptobyte.Builder) { b.AddBytes(must(asn1.Marshal(rawSAN(2, "evil.example")))) })
-			r.attributes = [][]byte{attribute(oidMicrosoftExtensions, san)}
+			r.attributes = [][]byte{attributeOf(oidMicrosoftExtensions, san)}
 		}), `DNS name "evil.example"`},
 		"a name in a second request": {ed25519Raw(func(r *raw) {
 			san := build(func(b *cryptobyte.Builder) { b.AddBytes(must(asn1.Marshal(rawSAN(2, "evil.example")))) })
-			r.attributes = [][]byte{attribute(oidExtensionRequest, build(func(*cryptobyte.Builder) {})), attribute(oidExtensionRequest, san)}
+			r.attributes = [][]byte{attributeOf(oidExtensionRequest, build(func(*cryptobyte.Builder) {})), attributeOf(oidExtensionRequest, san)}
 		}), `DNS name "evil.example"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -356,18 +358,30 @@ func TestProposeNames(t *testing.T) {
 		IPAddresses: []net.IP{net.IPv4(10, 0, 0, 1).To4()},
 	}, p256Key())
 	label := request(x509.CertificateRequest{Subject: pkix.Name{CommonName: "app_rw"}}, p256Key())
+	user := request(x509.CertificateRequest{Subject: pkix.Name{CommonName: "Ann@example.com"}}, p256Key())
+	users := api.ProfileSpec{AllowedCommonNames: []string{"*@example.com"}, AllowedEKUs: []string{"clientAuth"}}
 	for name, c := range map[string]struct {
-		spec api.CertificateSpec
-		want api.ProposedNames
+		spec    api.CertificateSpec
+		profile api.ProfileSpec
+		want    api.ProposedNames
 	}{
-		"a CSR alone":         {api.CertificateSpec{CSRPEM: csr}, api.ProposedNames{CommonName: "www.example.com", SANs: []string{"www.example.com", "api.example.com", "10.0.0.1"}}},
-		"given names":         {api.CertificateSpec{CSRPEM: csr, SANs: []string{"www.example.com"}}, api.ProposedNames{CommonName: "www.example.com", SANs: []string{"www.example.com"}}},
-		"a given common name": {api.CertificateSpec{CSRPEM: csr, CommonName: "x", SANs: []string{"x"}}, api.ProposedNames{CommonName: "x", SANs: []string{"x"}}},
-		"names without CN":    {api.CertificateSpec{CSRPEM: csr, SANs: []string{"api.example.com"}}, api.ProposedNames{SANs: []string{"api.example.com"}}},
-		"a CN of one label":   {api.CertificateSpec{CSRPEM: label}, api.ProposedNames{CommonName: "app_rw", SANs: []string{}}},
-		"no CSR":              {api.CertificateSpec{CSRPEM: "x"}, api.ProposedNames{SANs: []string{}}},
+		"a CSR alone":         {spec: api.CertificateSpec{CSRPEM: csr}, want: api.ProposedNames{CommonName: "www.example.com", SANs: []string{"www.example.com", "api.example.com", "10.0.0.1"}}},
+		"given names":         {spec: api.CertificateSpec{CSRPEM: csr, SANs: []string{"www.example.com"}}, want: api.ProposedNames{CommonName: "www.example.com", SANs: []string{"www.example.com"}}},
+		"a given common name": {spec: api.CertificateSpec{CSRPEM: csr, CommonName: "x", SANs: []string{"x"}}, want: api.ProposedNames{CommonName: "x", SANs: []string{"x"}}},
+		"names without CN":    {spec: api.CertificateSpec{CSRPEM: csr, SANs: []string{"api.example.com"}}, want: api.ProposedNames{SANs: []string{"api.example.com"}}},
+		"a CN of one label":   {spec: api.CertificateSpec{CSRPEM: label}, want: api.ProposedNames{CommonName: "app_rw", SANs: []string{}}},
+		"a CN of one label, which is a name": {
+			api.CertificateSpec{CSRPEM: label},
+			api.ProfileSpec{AllowedDNSNames: []string{"*"}, AllowUnderscores: true},
+			api.ProposedNames{CommonName: "app_rw", SANs: []string{"app_rw"}},
+		},
+		"a CN that the profile allows outside the sans": {
+			api.CertificateSpec{CSRPEM: user}, users, api.ProposedNames{CommonName: "Ann@example.com", SANs: []string{}},
+		},
+		"a mail address": {spec: api.CertificateSpec{CSRPEM: user}, want: api.ProposedNames{SANs: []string{"Ann@example.com"}}},
+		"no CSR":         {spec: api.CertificateSpec{CSRPEM: "x"}, want: api.ProposedNames{SANs: []string{}}},
 	} {
-		if got := ProposeNames(c.spec); got.CommonName != c.want.CommonName || !slices.Equal(got.SANs, c.want.SANs) {
+		if got := ProposeNames(c.spec, c.profile); got.CommonName != c.want.CommonName || !slices.Equal(got.SANs, c.want.SANs) {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
@@ -545,4 +559,39 @@ func FuzzParseCSR(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A profile may sign more than the default, and then less is ignored. It may also refuse what is ignored.
+func TestCSR_Review_FollowsTheProfile(t *testing.T) {
+	t.Parallel()
+	csr := request(x509.CertificateRequest{
+		Subject:         pkix.Name{CommonName: "app_rw", Organization: []string{"Example", "Other"}, Country: []string{"DE"}},
+		ExtraExtensions: []pkix.Extension{extension(oidKeyUsage, asn1.BitString{Bytes: []byte{0xc8}, BitLength: 5})}, // signature, commitment, agreement
+	}, p256Key())
+	parsed := must(ParseCSR(csr))
+	p := api.DefaultProfileSpec()
+	p.AllowedEKUs, p.AllowedCommonNames, p.KeyUsages = []string{"clientAuth"}, []string{"app_*"}, []string{"digitalSignature", "contentCommitment"}
+	p.SubjectAttributes = api.SubjectAttributes{Organization: []string{"Example"}, Province: []string{"DE"}}
+	ignored, faults := parsed.Review("app_rw", nil, p)
+	want := []api.Ignored{
+		{What: "key usage", Value: "keyAgreement"},
+		{What: "countryName (2.5.4.6)", Value: "DE"},
+		{What: "organizationName (2.5.4.10)", Value: "Other"},
+	}
+	if diff := cmp.Diff(want, ignored); diff != "" || len(faults) > 0 {
+		t.Errorf("%s, faults %q", diff, faults)
+	}
+	if ignored, _ := parsed.Review("APP_RW", nil, p); len(ignored) != 4 {
+		t.Errorf("the common name in another case is not listed: %v", ignored)
+	}
+	p.CSRExtras = api.CSRExtrasRefuse
+	_, faults = parsed.Review("app_rw", nil, p)
+	if len(faults) != 1 || !strings.Contains(faults[0], "keyAgreement") || !strings.Contains(faults[0], "Other") || !strings.Contains(faults[0], "csr_extras") {
+		t.Errorf("faults %q", faults)
+	}
+	p.SubjectAttributes = api.SubjectAttributes{Organization: []string{"Other", "Example"}, Country: []string{"DE"}}
+	p.KeyUsages = append(p.KeyUsages, "keyAgreement")
+	if ignored, faults := parsed.Review("app_rw", nil, p); len(ignored)+len(faults) > 0 {
+		t.Errorf("all of it is signed: ignored %v, faults %q", ignored, faults)
+	}
 }

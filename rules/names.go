@@ -120,20 +120,24 @@ func ipFault(s string) string {
 	return ""
 }
 
-// dnsNameFault is hostFault for names that may begin with a wildcard. Two labels must follow the wildcard, because *.com
+// dnsNameFault is dnsHostFault for names that may begin with a wildcard. Two labels must follow the wildcard, because *.com
 // would cover the names of every owner.
 func dnsNameFault(s string) string {
 	rest, wildcard := strings.CutPrefix(s, "*.")
 	switch {
 	case !wildcard:
-		return hostFault(s)
+		return dnsHostFault(s)
 	case len(s) > maxDNSLength:
 		return "is longer than 253 characters"
 	case !strings.Contains(strings.TrimSuffix(rest, "."), "."):
 		return "is a wildcard over a whole top-level domain; at least two labels must follow the *"
 	}
-	return hostFault(rest)
+	return dnsHostFault(rest)
 }
+
+// dnsHostFault is hostFault, but accepts underscores in labels. A profile may allow them in DNS names; the domains of
+// e-mail addresses and the hosts of URIs never have them.
+func dnsHostFault(s string) string { return hostFault(strings.ReplaceAll(s, "_", "x")) }
 
 // hostFault returns why s is not a DNS name without wildcard; empty if it is. The other functions named ...Fault work
 // alike.

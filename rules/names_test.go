@@ -42,7 +42,7 @@ func TestParseName_Refuses(t *testing.T) {
 		"xn--a.example":                         "A-label",
 		"ab--c.example":                         "A-label",
 		"a..example":                            "empty label",
-		"a_b.example":                           "underscore",
+		"https://a_b.example/x":                 "underscore",
 		"URN:Example.com:MyService":             `write "urn:example.com:MyService"`,
 		"urn:example.com":                       "nothing after its namespace",
 		"urn::a":                                "no namespace",

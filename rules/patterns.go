@@ -12,7 +12,8 @@ import (
 // NamePatterns are the patterns of a profile, prepared for fast matching. The server matches under locks, and both a
 // certificate and a profile can have a thousand entries.
 type NamePatterns struct {
-	wildcards bool // the profile allows wildcard names
+	wildcards   bool // the profile allows wildcard names
+	underscores bool // the profile allows underscores in DNS names
 
 	exactDNS  map[string]bool
 	oneLabel  map[string]bool // the labels after a first *
@@ -26,7 +27,7 @@ type NamePatterns struct {
 // NewNamePatterns prepares a profile's patterns. A malformed pattern matches no name.
 func NewNamePatterns(spec api.ProfileSpec) *NamePatterns {
 	n := &NamePatterns{
-		wildcards: spec.AllowWildcardNames, exactDNS: map[string]bool{}, oneLabel: map[string]bool{}, manyLabel: map[string]bool{},
+		wildcards: spec.AllowWildcardNames, underscores: spec.AllowUnderscores, exactDNS: map[string]bool{}, oneLabel: map[string]bool{}, manyLabel: map[string]bool{},
 		uris: map[string][][]string{}, domains: map[string]bool{},
 	}
 	for _, pattern := range spec.AllowedDNSNames {
@@ -61,10 +62,14 @@ func (n *NamePatterns) addDNS(pattern string) {
 }
 
 // CheckName returns an error if the profile does not allow a name. A name needs a pattern that matches. A wildcard name
-// also needs allow_wildcard_names, because it covers names that the profile does not list.
+// also needs allow_wildcard_names, because it covers names that the profile does not list. A DNS name with an underscore
+// also needs allow_underscores.
 func (n *NamePatterns) CheckName(name Name) error {
 	if name.isWildcard() && !n.wildcards {
 		return fmt.Errorf("%s is a wildcard name, and the profile does not set allow_wildcard_names", quoteShort(name.text))
+	}
+	if name.kind == DNS && strings.Contains(name.text, "_") && !n.underscores {
+		return fmt.Errorf("%s has an underscore, which many programs refuse in a host name, and the profile does not set allow_underscores", quoteShort(name.text))
 	}
 	field, matches := n.findMatch(name)
 	if matches {
@@ -140,9 +145,20 @@ func matchPath(want, have []string) bool {
 	return slices.EqualFunc(want, have, func(w, h string) bool { return w == "*" || w == h })
 }
 
-// checkDNSPattern accepts ** alone, or a DNS name whose first label may be * or **.
+// checkDNSPattern accepts ** alone, or a DNS name whose first label may be * or **. Labels may have underscores.
 func checkDNSPattern(s string) error {
 	return checkSpelling(s, dnsPatternFault, suggestDNSPattern(s))
+}
+
+// dnsPatternCheck returns checkDNSPattern for a profile. Without allow_underscores a pattern with an underscore would match
+// nothing, so it is refused.
+func dnsPatternCheck(allowUnderscores bool) func(string) error {
+	return func(s string) error {
+		if !allowUnderscores && strings.Contains(s, "_") {
+			return fmt.Errorf("%s has an underscore, which many programs refuse in a host name; set allow_underscores to allow it", quoteShort(s))
+		}
+		return checkDNSPattern(s)
+	}
 }
 
 func dnsPatternFault(s string) string {
@@ -153,7 +169,7 @@ func dnsPatternFault(s string) string {
 	case len(s) > maxDNSLength:
 		return "is longer than 253 characters"
 	}
-	return hostFault(rest)
+	return dnsHostFault(rest)
 }
 
 // cutStars cuts a first label of * or **, with its dot.

@@ -34,12 +34,16 @@ func CheckProfile(spec api.ProfileSpec, issuers []string) []api.Fault {
 		checkIssuer(spec.IssuerID, issuers),
 		checkKeyAlgorithms(spec.AllowedKeyAlgorithms),
 		checkEKUs(spec.AllowedEKUs),
-		checkSet("/allowed_dns_names", spec.AllowedDNSNames, checkDNSPattern),
+		checkSet("/allowed_dns_names", spec.AllowedDNSNames, dnsPatternCheck(spec.AllowUnderscores)),
 		checkSet("/allowed_ip_ranges", spec.AllowedIPRanges, checkIPRange),
 		checkSet("/allowed_uris", spec.AllowedURIs, checkURIPattern),
 		checkSet("/allowed_email_domains", spec.AllowedEmailDomains, checkEmailDomain),
 		checkRange("/max_sans", int64(spec.MaxSANs), 1, MaxListLength),
 		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, MinTTLSeconds, MaxTTLSeconds),
+		checkSubjectAttributes(spec.SubjectAttributes),
+		checkCommonNamePatterns(spec),
+		checkKeyUsages(spec),
+		checkCSRExtras(spec.CSRExtras),
 		CheckLabels(spec.Labels),
 		checkSize(spec),
 	)
@@ -53,7 +57,14 @@ func checkSize(spec api.ProfileSpec) []api.Fault {
 	return nil
 }
 
-// CheckKey returns an error if the profile does not allow a public key.
+func checkCSRExtras(extras api.CSRExtras) []api.Fault {
+	if extras == api.CSRExtrasList || extras == api.CSRExtrasRefuse {
+		return nil
+	}
+	return []api.Fault{newFault("/csr_extras", "%s is neither list nor refuse", quoteShort(string(extras)))}
+}
+
+// CheckKey returns an error if the profile does not allow a public key, or if the key cannot have the profile's key usages.
 func CheckKey(spec api.ProfileSpec, k api.Key) error {
 	i := slices.IndexFunc(spec.AllowedKeyAlgorithms, func(a api.KeyAlgorithm) bool { return a.Algorithm == k.Algorithm })
 	if i < 0 {
@@ -62,7 +73,8 @@ func CheckKey(spec api.ProfileSpec, k api.Key) error {
 	if least := spec.AllowedKeyAlgorithms[i].MinSize; k.Size < least {
 		return fmt.Errorf("the %s key has %d bits; the profile asks for at least %d", k.Algorithm, k.Size, least)
 	}
-	return nil
+	_, err := KeyUsages(spec.KeyUsages, k.Algorithm)
+	return err
 }
 
 // ParseEKU returns the extended key usage with a name; false if no profile may have it.

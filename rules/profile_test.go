@@ -177,6 +177,48 @@ func TestCheckProfile(t *testing.T) {
 			"/allowed_email_domains/0", `write "example.com"`, "/allowed_email_domains/1", `write "example.com"`,
 			"/allowed_email_domains/2", "wildcard", "/allowed_email_domains/3", "letters",
 		}},
+		"the whole certificate": {func(s *api.ProfileSpec) {
+			s.AllowedEKUs, s.AllowedCommonNames = []string{"clientAuth"}, []string{"*", "system:node:*", "Web Server *", "a@b._-"}
+			s.SubjectAttributes = api.SubjectAttributes{
+				Organization: []string{"Example GmbH & Co. KG", "Société"}, OrganizationalUnit: []string{strings.Repeat("é", 64)}, Country: []string{"DE"},
+				Province: []string{strings.Repeat("p", 128)}, Locality: []string{"Zürich"}, StreetAddress: []string{"Main Road 4"}, PostalCode: []string{"10115"},
+			}
+			s.KeyUsages = []string{"digitalSignature", "contentCommitment", "keyEncipherment", "dataEncipherment"}
+			s.AllowUnderscores, s.AllowedDNSNames, s.CSRExtras = true, []string{"_ldap._tcp.example.com", "**.a_b.example"}, "refuse"
+		}, nil},
+		"subject attributes": {func(s *api.ProfileSpec) {
+			s.SubjectAttributes = api.SubjectAttributes{
+				Organization: []string{"", " a", "a  b", "a\u00adb", strings.Repeat("o", 65), "a", "a", "e\u0301"}, Country: []string{"de", "DEU", "D1"},
+				PostalCode: []string{strings.Repeat("1", 41)}, Locality: make([]string, 17),
+			}
+		}, []string{
+			"/subject_attributes/country/0", "upper-case", "/subject_attributes/country/1", "two", "/subject_attributes/country/2", "two",
+			"/subject_attributes/locality", "17 values", "/subject_attributes/postal_code/0", "40",
+			"/subject_attributes/organization/0", "blank", "/subject_attributes/organization/1", "white space", "/subject_attributes/organization/2", "two spaces",
+			"/subject_attributes/organization/3", "invisible", "/subject_attributes/organization/4", "64", "/subject_attributes/organization/6", "already",
+			"/subject_attributes/organization/7", "NFC",
+		}},
+		"common names": {func(s *api.ProfileSpec) {
+			s.AllowedCommonNames = []string{"", "a**", "a/b", "ü", " a", "a  b", "a", "a", strings.Repeat("x", 65)}
+		}, []string{
+			"/allowed_common_names", "serverAuth", "/allowed_common_names/0", "empty", "/allowed_common_names/1", "one *",
+			"/allowed_common_names/2", "character", "/allowed_common_names/3", "ASCII", "/allowed_common_names/4", "begins or ends",
+			"/allowed_common_names/5", "two spaces", "/allowed_common_names/7", "already", "/allowed_common_names/8", "64",
+		}},
+		"key usages": {func(s *api.ProfileSpec) {
+			s.KeyUsages = []string{"keyCertSign", "cRLSign", "nonRepudiation", "DigitalSignature", "x", "digitalSignature", "digitalSignature"}
+		}, []string{
+			"/key_usages/0", "CA", "/key_usages/1", "CA", "/key_usages/2", "contentCommitment", "/key_usages/3", `write "digitalSignature"`,
+			"/key_usages/4", "keyAgreement", "/key_usages/6", "already",
+		}},
+		"key usages that do not fit": {func(s *api.ProfileSpec) {
+			s.KeyUsages, s.AllowedEKUs = []string{"contentCommitment"}, []string{"emailProtection", "codeSigning"}
+		}, []string{"/key_usages", "codeSigning"}},
+		"no key usage":                    {func(s *api.ProfileSpec) { s.KeyUsages = []string{} }, []string{"/key_usages", "leave it out"}},
+		"half a key usage":                {func(s *api.ProfileSpec) { s.KeyUsages = []string{"encipherOnly"} }, []string{"/key_usages", "keyAgreement"}},
+		"key usages that no key has":      {func(s *api.ProfileSpec) { s.KeyUsages = []string{"keyAgreement", "keyEncipherment"} }, []string{"/key_usages", "no key"}},
+		"an underscore without the field": {func(s *api.ProfileSpec) { s.AllowedDNSNames = []string{"a_b.example"} }, []string{"/allowed_dns_names/0", "allow_underscores"}},
+		"other extras":                    {func(s *api.ProfileSpec) { s.CSRExtras = "drop" }, []string{"/csr_extras", "refuse"}},
 		"labels": {func(s *api.ProfileSpec) {
 			s.Labels = map[string]string{"": "x", "a/b~c": strings.Repeat("x", 256), strings.Repeat("k", 64): ""}
 		}, []string{"/labels/", "key", "/labels/a~1b~0c", "256", "/labels/" + strings.Repeat("k", 64), "64"}},

@@ -17,13 +17,26 @@ func SameProfile(a, b api.ProfileSpec) bool {
 func SortProfile(spec api.ProfileSpec) api.ProfileSpec {
 	for _, set := range []*[]string{
 		&spec.AllowedEKUs, &spec.AllowedDNSNames, &spec.AllowedIPRanges, &spec.AllowedURIs, &spec.AllowedEmailDomains,
+		&spec.AllowedCommonNames, &spec.KeyUsages,
 	} {
 		*set = SortSet(*set)
 	}
+	spec.SubjectAttributes = sortAttributes(spec.SubjectAttributes)
 	spec.AllowedKeyAlgorithms = slices.SortedFunc(slices.Values(spec.AllowedKeyAlgorithms), func(a, b api.KeyAlgorithm) int {
 		return cmp.Compare(a.Algorithm, b.Algorithm)
 	})
 	return spec
+}
+
+// sortAttributes sorts every set. An empty one becomes nil, so equal attributes are equal values.
+func sortAttributes(a api.SubjectAttributes) api.SubjectAttributes {
+	for _, attribute := range listAttributes(&a) {
+		*attribute.values = SortSet(*attribute.values)
+		if len(*attribute.values) == 0 {
+			*attribute.values = nil
+		}
+	}
+	return a
 }
 
 // SameSet reports whether two lists have the same elements. The order has no meaning.

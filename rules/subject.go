@@ -15,6 +15,7 @@ import (
 func ProfileContent(spec api.ProfileSpec) api.ProfileContent {
 	return api.ProfileContent{
 		IssuerID: spec.IssuerID, ValiditySeconds: spec.MaxTTLSeconds, ExtendedKeyUsages: SortSet(spec.AllowedEKUs),
+		KeyUsages: SortSet(spec.KeyUsages), SubjectAttributes: sortAttributes(spec.SubjectAttributes),
 	}
 }
 

@@ -10,13 +10,34 @@ import (
 // UngatedNames lists the names and usages that may be signed without a human's approval.
 type UngatedNames api.UngatedNames
 
-// Faults lists everything in a subject that needs a human's approval. If there is no fault, all of it may be signed
-// without. The pointers lead into the subject.
-func (u UngatedNames) Faults(s api.IssuanceSubject) []api.Fault {
+// Faults lists everything in a subject that needs a human's approval, and what of its profile does. If there is no fault,
+// all of it may be signed without. The pointers lead into the subject, or into the profile.
+func (u UngatedNames) Faults(s api.IssuanceSubject, p api.ProfileSpec) []api.Fault {
 	if u.AllowAll {
 		return nil
 	}
-	return slices.Concat(checkUngatedCommonName(s), u.checkSANs(s.SANs), u.checkUsages(s.ExtendedKeyUsages))
+	return slices.Concat(
+		checkUngatedCommonName(s), u.checkSANs(s.SANs), u.checkUsages(s.ExtendedKeyUsages),
+		checkUngatedAttributes(s.SubjectAttributes), checkUngatedPatterns(p),
+	)
+}
+
+// checkUngatedAttributes refuses every attribute: an organisation such as system:masters is a role in some programs.
+func checkUngatedAttributes(attributes api.SubjectAttributes) []api.Fault {
+	var out []api.Fault
+	for _, a := range listAttributes(&attributes) {
+		for i, value := range *a.values {
+			out = append(out, newFault(elementPointer("/subject_attributes/"+a.name, i), "the subject attribute %s needs approval", quoteShort(value)))
+		}
+	}
+	return out
+}
+
+func checkUngatedPatterns(p api.ProfileSpec) []api.Fault {
+	if len(p.AllowedCommonNames) == 0 {
+		return nil
+	}
+	return []api.Fault{newFault("/allowed_common_names", "a profile that allows common names outside the sans needs approval")}
 }
 
 // checkUngatedCommonName skips a common name that is one of the SANs. checkSANs checks those.

@@ -62,27 +62,55 @@ func TestUngatedNames_Faults(t *testing.T) {
 				ProfileContent:     api.ProfileContent{ExtendedKeyUsages: c.content.usages},
 			}
 			var got []string
-			for _, f := range listed.Faults(subject) {
+			for _, f := range listed.Faults(subject, api.ProfileSpec{}) {
 				got = append(got, f.Pointer)
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("faults at %v, want %v", got, c.want)
 			}
-			if none := (UngatedNames{}).Faults(subject); len(none) == 0 {
+			if none := (UngatedNames{}).Faults(subject, api.ProfileSpec{}); len(none) == 0 {
 				t.Error("the empty list allows it")
 			}
-			if all := AllowAllNames().Faults(subject); all != nil {
+			if all := AllowAllNames().Faults(subject, api.ProfileSpec{}); all != nil {
 				t.Errorf("allow_all refuses %v", all)
 			}
 		})
 	}
 }
 
+// A profile with subject attributes, or with common names outside the sans, signs nothing without approval.
+func TestUngatedNames_RefusesIdentities(t *testing.T) {
+	t.Parallel()
+	listed := UngatedNames{UngatedLists: api.UngatedLists{AllowedDNSNames: []string{"**"}, AllowedEKUs: []string{"clientAuth"}}}
+	content := api.CertificateContent{CommonName: "a.example.com", SANs: []string{"a.example.com"}}
+	for name, c := range map[string]struct {
+		profile api.ProfileSpec
+		want    []string // pointers
+	}{
+		"neither": {api.ProfileSpec{}, nil},
+		"attributes": {
+			api.ProfileSpec{SubjectAttributes: api.SubjectAttributes{Organization: []string{"system:masters", "b"}, Country: []string{"DE"}}},
+			[]string{"/subject_attributes/country/0", "/subject_attributes/organization/0", "/subject_attributes/organization/1"},
+		},
+		"common names": {api.ProfileSpec{AllowedCommonNames: []string{"*"}}, []string{"/allowed_common_names"}},
+	} {
+		c.profile.AllowedEKUs = []string{"clientAuth"}
+		var got []string
+		for _, f := range listed.Faults(api.IssuanceSubject{CertificateContent: content, ProfileContent: ProfileContent(c.profile)}, c.profile) {
+			got = append(got, f.Pointer)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: faults at %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 // A new field of the subject must be checked or excluded on purpose. Otherwise it could be signed without approval.
 func TestUngatedNames_EveryFieldOfTheSubjectIsJudged(t *testing.T) {
 	t.Parallel()
-	judged := []string{"CommonName", "SANs", "ExtendedKeyUsages"}
-	free := []string{"CertificateID", "Key", "IssuerID", "IssuerFingerprintSHA256", "ProfileID", "ValiditySeconds"}
+	judged := []string{"CommonName", "SANs", "ExtendedKeyUsages", "SubjectAttributes"}
+	// Key usages name nobody, and the extended key usages bound them.
+	free := []string{"KeyUsages", "CertificateID", "Key", "IssuerID", "IssuerFingerprintSHA256", "ProfileID", "ValiditySeconds"}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[api.IssuanceSubject]()) {
 		if !field.Anonymous && !slices.Contains(judged, field.Name) && !slices.Contains(free, field.Name) {
 			t.Errorf("may any %s be signed without approval? UngatedNames.Faults must decide", field.Name)

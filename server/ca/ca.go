@@ -153,6 +153,9 @@ func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) 
 	if err != nil {
 		return nil, err
 	}
+	if err := ca.checkSubject(draft); err != nil {
+		return nil, &gate.UnfitError{Reason: err}
+	}
 	if err := ca.checkAsClient(draft); err != nil {
 		return nil, &gate.UnfitError{Reason: err}
 	}

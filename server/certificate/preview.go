@@ -19,9 +19,13 @@ type Candidate struct {
 // Preview returns what Replace would do with a certificate, and what it would store. If no certificate has the id, it
 // returns the same for Create. It locks and writes nothing. It leaves Issuance at none: package issuance fills it in.
 func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Precondition) (api.CertificatePreview, Candidate, error) {
+	p, err := findProfile(tx, in.ProfileID)
+	if err != nil {
+		return api.CertificatePreview{}, Candidate{}, err
+	}
 	preview := api.CertificatePreview{
-		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: []api.Ignored{},
-		Proposed: rules.ProposeNames(in.CertificateSpec), Warnings: append([]string{}, rules.WarnOfNames(in.SANs)...),
+		Outcome: api.CertificateCreates, Issuance: api.IssuanceNone, Changes: []api.Change{}, CSRIgnored: listIgnored(in.CertificateSpec, p),
+		Proposed: rules.ProposeNames(in.CertificateSpec, p), Warnings: append([]string{}, rules.WarnOfNames(in.SANs)...),
 	}
 	stored, err := Get(tx, in.ID)
 	candidate := Candidate{Certificate: stored}
@@ -47,29 +51,29 @@ func (s *Service) Preview(tx *store.Tx, in api.CreateCertificate, based api.Prec
 	if err != nil {
 		return preview, candidate, err
 	}
-	if preview.CSRIgnored, err = listIgnored(tx, in.CertificateSpec, preview.CSRIgnored); err != nil {
-		return preview, candidate, err
-	}
 	candidate.Spec.V = in.CertificateSpec
 	candidate.ID = in.ID
 	preview.Changes, err = compareSpecs(before, in.CertificateSpec)
 	return preview, candidate, err
 }
 
-// listIgnored lists what the CSR asks for and would not be signed; none if the CSR or its profile has a fault.
-func listIgnored(tx *store.Tx, spec api.CertificateSpec, none []api.Ignored) ([]api.Ignored, error) {
-	p, err := profile.Get(tx, spec.ProfileID)
+// findProfile returns the rules of a profile. If there is no such profile, it returns rules that allow nothing: the fault is
+// the problem of the preview.
+func findProfile(tx *store.Tx, id string) (api.ProfileSpec, error) {
+	p, err := profile.Get(tx, id)
 	if api.Is(err, api.CodeNotFound) {
-		return none, nil
+		return api.ProfileSpec{}, nil
 	}
+	return p.Spec.V, err
+}
+
+// listIgnored lists what the CSR asks for and would not be signed; nothing if the CSR cannot be read.
+func listIgnored(spec api.CertificateSpec, p api.ProfileSpec) []api.Ignored {
+	ignored, err := rules.ListIgnored(spec, p)
 	if err != nil {
-		return none, err
+		return []api.Ignored{} // the fault is the problem of the preview
 	}
-	ignored, err := rules.ListIgnored(spec, p.Spec.V)
-	if err != nil {
-		return none, nil //nolint:nilerr // the fault is the problem of the preview
-	}
-	return ignored, nil
+	return ignored
 }
 
 // compareSpecs lists the fields that differ; every field if before is nil.

@@ -33,7 +33,7 @@ func ListBlockedRenewals(tx *store.Tx, names rules.UngatedNames) ([]BlockedRenew
 		for _, c := range rows {
 			faults := names.Faults(api.IssuanceSubject{
 				CertificateContent: rules.CertificateContent(c.Spec.V, api.Key{}), ProfileContent: rules.ProfileContent(c.ProfileSpec.V),
-			})
+			}, c.ProfileSpec.V)
 			if len(faults) > 0 {
 				blocked = append(blocked, BlockedRenewal{ID: c.ID, ProfileID: c.Spec.V.ProfileID, Faults: faults})
 			}

@@ -154,7 +154,7 @@ func checkProfiles(t testing.TB, db *store.Store) {
 			t.Errorf("two edits of version %d of profile %s were approved", edit.BaseVersion, edit.ProfileID)
 		}
 		edits[at] = edit
-		if applied, ok := steps[at]; !ok || !profile.SameRules(applied.before, edit.Before.ProfileSpec) || !profile.SameRules(applied.after, edit.After.ProfileSpec) {
+		if applied, ok := steps[at]; !ok || !profile.SameRules(applied.before, edit.Before.Spec()) || !profile.SameRules(applied.after, edit.After.Spec()) {
 			t.Errorf("edit %s was approved, but another edit applied", a.ID)
 		}
 	}

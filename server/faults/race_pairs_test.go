@@ -214,7 +214,7 @@ func (s *raceFixture) putEdit(who *client.Client, change func(*api.ProfileSpec))
 		if err := json.Unmarshal(waiting.Approval.Subject, &subject); err != nil {
 			return err
 		}
-		if waiting.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(subject.After.ProfileSpec, spec) {
+		if waiting.Approval.Kind != api.ApprovalProfileEdit || !profile.SameRules(subject.After.Spec(), spec) {
 			return fmt.Errorf("the edit waits for %+v", waiting.Approval)
 		}
 		return nil

@@ -3,11 +3,11 @@ package gate
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
 	"net/url"
 
-	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
@@ -17,12 +17,14 @@ func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certifica
 		SerialNumber:          serial.Int(),
 		NotBefore:             validity.NotBefore,
 		NotAfter:              validity.NotAfter,
-		Subject:               pkix.Name{CommonName: s.CommonName},
-		KeyUsage:              x509.KeyUsageDigitalSignature,
 		BasicConstraintsValid: true,
 	}
-	if s.Key.Algorithm == api.AlgorithmRSA {
-		t.KeyUsage |= x509.KeyUsageKeyEncipherment
+	var err error
+	if t.RawSubject, err = encodeSubject(s); err != nil {
+		return nil, err
+	}
+	if t.KeyUsage, err = rules.KeyUsages(s.KeyUsages, s.Key.Algorithm); err != nil {
+		return nil, err
 	}
 	for _, name := range s.ExtendedKeyUsages {
 		usage, ok := rules.ParseEKU(name)
@@ -39,6 +41,16 @@ func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certifica
 		return nil, err
 	}
 	return t, addNames(t, s.SANs)
+}
+
+// encodeSubject returns the subject of a certificate in DER. Each attribute has an RDN of its own: some programs read only
+// the first attribute of an RDN.
+func encodeSubject(s Subject) ([]byte, error) {
+	var name pkix.RDNSequence
+	for _, a := range rules.OrderSubject(s.SubjectAttributes, s.CommonName) {
+		name = append(name, pkix.RelativeDistinguishedNameSET{{Type: a.OID, Value: a.Value}})
+	}
+	return asn1.Marshal(name)
 }
 
 func addNames(t *x509.Certificate, sans []string) error {

@@ -10,12 +10,12 @@ import (
 func (p Proposal) ListUngatedFaults(names rules.UngatedNames) []api.Fault {
 	s := p.Subject.IssuanceSubject
 	s.SANs = p.Certificate.Spec.V.SANs
-	return names.Faults(s)
+	return names.Faults(s, p.Profile)
 }
 
 // checkUngated returns a reason if a job that no human approved must be refused.
 func checkUngated(names rules.UngatedNames, proposal Proposal) string {
-	faults := names.Faults(proposal.Subject.IssuanceSubject)
+	faults := names.Faults(proposal.Subject.IssuanceSubject, proposal.Profile)
 	if len(faults) == 0 {
 		return ""
 	}

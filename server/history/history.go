@@ -29,7 +29,7 @@ func AuthorOf(who identity.Actor) Author {
 type Change struct {
 	Version   int64
 	Field     string
-	Value     string // canonical JSON of what the version has
+	Value     string // canonical JSON of what the version has; empty for a field that is left out
 	Author    `gorm:"embedded"`
 	ChangedAt time.Time
 }
@@ -55,8 +55,8 @@ func fieldsOf(content any) (map[string]string, error) {
 	return fields, nil
 }
 
-// ListChanges lists what a version changes: the fields of after that before does not have, or has with another value.
-// before is nil for a new object.
+// ListChanges lists what a version changes. before is nil for a new object. A field that after leaves out, because it has
+// its default, has the empty value.
 func ListChanges(version int64, author Author, at time.Time, before, after any) ([]Change, error) {
 	old := map[string]string{}
 	if before != nil {
@@ -68,6 +68,11 @@ func ListChanges(version int64, author Author, at time.Time, before, after any) 
 	fields, err := fieldsOf(after)
 	if err != nil {
 		return nil, err
+	}
+	for name := range old {
+		if _, kept := fields[name]; !kept {
+			fields[name] = ""
+		}
 	}
 	var changes []Change
 	for _, name := range slices.Sorted(maps.Keys(fields)) {

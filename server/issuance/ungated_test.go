@@ -54,7 +54,7 @@ func createCertificate(t *testing.T, s *servertest.Server, id, profileID, common
 func newSpec(t *testing.T, profileID, commonName string, sans ...string) api.CertificateSpec {
 	t.Helper()
 	spec := api.DefaultCertificateSpec()
-	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = commonName, sans, profileID, servertest.CSR(t)
+	spec.CommonName, spec.SANs, spec.ProfileID, spec.CSRPEM = commonName, append([]string{}, sans...), profileID, servertest.CSR(t)
 	return spec
 }
 

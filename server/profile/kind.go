@@ -77,7 +77,7 @@ func (k Kind) lockAndCompare(tx *store.Tx, a approval.Approval) (Profile, api.Pr
 		return p, api.ProfileSpec{}, err
 	}
 	if !found || p.RulesVersion != approved.BaseVersion ||
-		!SameRules(e.Spec.V, approved.After.ProfileSpec) || !SameRules(p.Spec.V, approved.Before.ProfileSpec) {
+		!SameRules(e.Spec.V, approved.After.Spec()) || !SameRules(p.Spec.V, approved.Before.Spec()) {
 		return p, api.ProfileSpec{}, approval.ErrSubjectChanged
 	}
 	edit := Edit{Spec: keepNotes(e.Spec.V, e.Base.V, p.Spec.V)}

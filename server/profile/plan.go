@@ -29,7 +29,7 @@ func newSubject(stored Profile, after api.ProfileSpec) api.EditSubject {
 
 // profileRules returns the rules of a profile with sets sorted.
 func profileRules(spec api.ProfileSpec) api.ProfileRules {
-	return api.ProfileRules{ProfileSpec: withoutNotes(rules.SortProfile(spec))}
+	return api.NewProfileRules(withoutNotes(rules.SortProfile(spec)))
 }
 
 // plan is what an edit would do now. Replace does it, and Preview shows it.
@@ -171,7 +171,7 @@ func (p *plan) findSameAsLast(tx *store.Tx) (*approval.Approval, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !SameRules(subject.After.ProfileSpec, p.edit.Spec) {
+	if !SameRules(subject.After.Spec(), p.edit.Spec) {
 		return nil, nil //nolint:nilnil // there may be none
 	}
 	return &last, nil

@@ -65,7 +65,7 @@ func TestPreview_HasTheOutcomeOfACreate(t *testing.T) {
 			if preview.Outcome != api.EditCreates || preview.Problem != nil || preview.Effects != (api.EditEffects{}) || preview.Warnings == nil {
 				t.Errorf("%q: %+v", id, preview)
 			}
-			if n := len(preview.Changes); n != reflect.TypeFor[api.ProfileSpec]().NumField() || string(preview.Changes[0].Before) != "null" || preview.Changes[0].Pointer != "/allow_wildcard_names" {
+			if n := len(preview.Changes); n != reflect.TypeFor[api.ProfileSpec]().NumField() || string(preview.Changes[0].Before) != "null" || preview.Changes[0].Pointer != "/allow_underscores" {
 				t.Errorf("%q: %d changes, %+v", id, n, preview.Changes)
 			}
 		}

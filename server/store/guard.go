@@ -11,7 +11,7 @@ import (
 
 // programVersion is the version of the rules that this program writes and signs by. A migration after which older programs
 // must do neither raises min_program in schema_requirements, and programVersion with it.
-const programVersion = 1
+const programVersion = 2
 
 const (
 	// maxClockSkew is how far this machine's clock may be from the database's: deadlines are compared across replicas.

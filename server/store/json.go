@@ -15,20 +15,26 @@ func (j JSON[T]) Value() (driver.Value, error) {
 	return string(text), err
 }
 
-// Scan implements sql.Scanner. NULL is the zero value.
+// Scan implements sql.Scanner. NULL is the zero value. If T has the method FillMissing, Scan calls it: the text may have
+// been stored before T had all its fields.
 func (j *JSON[T]) Scan(stored any) error {
 	var zero T
 	j.V = zero
+	var err error
 	switch text := stored.(type) {
 	case nil:
 		return nil
 	case string:
-		return json.Unmarshal([]byte(text), &j.V)
+		err = json.Unmarshal([]byte(text), &j.V)
 	case []byte:
-		return json.Unmarshal(text, &j.V)
+		err = json.Unmarshal(text, &j.V)
 	default:
 		return fmt.Errorf("cannot read JSON from %T", stored)
 	}
+	if v, ok := any(&j.V).(interface{ FillMissing() }); ok && err == nil {
+		v.FillMissing()
+	}
+	return err
 }
 
 // GormDataType implements schema.GormDataTypeInterface.

@@ -81,6 +81,18 @@ func (s *server) getCertificate(ctx context.Context, in *PathID) (*objectAnswer[
 
 type createCertificateBody struct{ api.CreateCertificate }
 
+// TransformSchema implements huma.SchemaTransformer.
+func (createCertificateBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return requireNames(s)
+}
+
+// requireNames makes sans optional for a certificate that has a common name.
+func requireNames(s *huma.Schema) *huma.Schema {
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return name == "sans" })
+	s.AnyOf = []*huma.Schema{{Required: []string{"sans"}}, {Required: []string{"common_name"}}}
+	return s
+}
+
 func (b *createCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }
 
 // IssueQuery is the part of a query that requests issuance in the same transaction.
@@ -141,7 +153,7 @@ type replaceCertificateBody struct {
 
 // TransformSchema implements huma.SchemaTransformer.
 func (replaceCertificateBody) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
-	return allowServerFields(r, s, reflect.TypeFor[api.Certificate]())
+	return requireNames(allowServerFields(r, s, reflect.TypeFor[api.Certificate]()))
 }
 
 func (b *replaceCertificateBody) setDefaults() { b.CertificateSpec = api.DefaultCertificateSpec() }

@@ -153,6 +153,12 @@ func (c *checker) checkObject(at jsontext.Pointer, s *huma.Schema) {
 			c.addFault(at.AppendToken(name), "is required")
 		}
 	}
+	hasAll := func(one *huma.Schema) bool {
+		return !slices.ContainsFunc(one.Required, func(name string) bool { return !seen[name] })
+	}
+	if len(s.AnyOf) > 0 && !slices.ContainsFunc(s.AnyOf, hasAll) {
+		c.addFault(at.AppendToken(s.AnyOf[0].Required[0]), "is required")
+	}
 }
 
 func describeUnknownField(name string, s *huma.Schema) string {

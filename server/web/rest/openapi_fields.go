@@ -310,6 +310,15 @@ var fields = map[string]field{
 	"Key.algorithm": {"", api.AlgorithmECDSA},
 	"Key.size":      {"", 256},
 
+	"SubjectAttributes":                     {"Constants in the subject of every certificate. Each list is a set of at most 16 values.", nil},
+	"SubjectAttributes.country":             {"Country codes of two upper-case letters (C).", []string{"DE"}},
+	"SubjectAttributes.locality":            {"Localities (L).", []string{"Berlin"}},
+	"SubjectAttributes.organization":        {"Organizations (O).", []string{"Example GmbH"}},
+	"SubjectAttributes.organizational_unit": {"Organizational units (OU).", []string{"Platform"}},
+	"SubjectAttributes.postal_code":         {"Postal codes.", []string{"10115"}},
+	"SubjectAttributes.province":            {"Provinces or states (ST).", []string{"Berlin"}},
+	"SubjectAttributes.street_address":      {"Street addresses.", []string{"1 Main Road"}},
+
 	"KeyAlgorithm":           {"A kind of public key that a profile allows.", nil},
 	"KeyAlgorithm.algorithm": {"", api.AlgorithmRSA},
 	"KeyAlgorithm.min_size":  {"Smallest size of the key in bits. It is required for `RSA` and `ECDSA`, and absent for `Ed25519`.", 2048},
@@ -354,6 +363,9 @@ var fields = map[string]field{
 
 	// Fields that callers write of a profile.
 	"allow_wildcard_names": {"Whether names such as `*.example.com` may be signed, if a pattern that begins with `*` or `**` allows them.", nil},
+	"allow_underscores":    {"Whether DNS names may have underscores. Many programs, Java among them, refuse such a host name.", nil},
+	"allowed_common_names": {"Patterns of common names that are no `sans`; `*` is any run of characters. Such a name has only ASCII letters, digits, spaces and `-._:@`. " +
+		"Only a profile without `serverAuth` may have patterns. With them `sans` may be empty.", []string{}},
 	"allowed_dns_names": {"Patterns of the DNS names that may be signed. An empty list allows none. " +
 		"`*` as the first label is exactly one label, `**` is one or more labels, and `**` alone is any name.", []string{"**.shop.example.com"}},
 	"allowed_ekus":           {"Extended key usages, at least one. Every certificate gets all of them.", []string{"serverAuth"}},
@@ -362,12 +374,17 @@ var fields = map[string]field{
 	"allowed_key_algorithms": {"Public keys that may be signed, at least one.", nil},
 	"allowed_uris": {"Patterns of the URIs that may be signed. An empty list allows none. " +
 		"In the path `*` is one segment, and `**` at the end is one or more segments.", []string{"spiffe://example.com/shop/*"}},
-	"description":       {"Text for people.", "Certificates of the shop."},
-	"enabled":           {"Whether certificates are signed under the profile. While it is false, approved jobs wait.", nil},
-	"max_sans":          {"Largest number of `sans` of a certificate.", 100},
-	"max_ttl_seconds":   {"Validity of every certificate in seconds, 3600 to 315360000.", 7776000},
-	"name":              {"Unique name.", "Shop"},
-	"requires_approval": {"The gate: nothing is signed until a second person has approved that exact request.", nil},
+	"csr_extras": {"What happens to parts of a CSR that will not be signed and only make the certificate able to do less: " +
+		"`list` lists them in `csr_ignored`, `refuse` refuses the CSR.", api.CSRExtrasList},
+	"key_usages": {"Key usages of every certificate, without `keyCertSign` and `cRLSign`. " +
+		"If null, they follow from the key: `digitalSignature`, and `keyEncipherment` for RSA.", []string{"digitalSignature", "contentCommitment"}},
+	"subject_attributes": {"Constants in the subject of every certificate. They are never copied from a CSR.", nil},
+	"description":        {"Text for people.", "Certificates of the shop."},
+	"enabled":            {"Whether certificates are signed under the profile. While it is false, approved jobs wait.", nil},
+	"max_sans":           {"Largest number of `sans` of a certificate.", 100},
+	"max_ttl_seconds":    {"Validity of every certificate in seconds, 3600 to 315360000.", 7776000},
+	"name":               {"Unique name.", "Shop"},
+	"requires_approval":  {"The gate: nothing is signed until a second person has approved that exact request.", nil},
 
 	"CreateProfileBody":     {"A new profile.", nil},
 	"CreateProfileBody.id":  {ownProfileID, "p-shop"},
