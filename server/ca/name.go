@@ -34,14 +34,14 @@ func readName(der []byte) ([]string, bool) {
 	if rest, err := asn1.Unmarshal(der, &name); err != nil || len(rest) > 0 {
 		return nil, false
 	}
-	rdns := make([]string, len(name))
+	texts := make([]string, len(name))
 	for i, rdn := range name {
 		parts := make([]string, len(rdn))
 		for j, attribute := range rdn {
 			parts[j] = attribute.Type.String() + "=" + strings.ToLower(strings.Join(strings.Fields(fmt.Sprint(attribute.Value)), " "))
 		}
 		slices.Sort(parts)
-		rdns[i] = strings.Join(parts, "+")
+		texts[i] = strings.Join(parts, "+")
 	}
-	return rdns, true
+	return texts, true
 }

@@ -8,8 +8,8 @@ import (
 
 func TestSameName(t *testing.T) {
 	org, commonName := asn1.ObjectIdentifier{2, 5, 4, 10}, asn1.ObjectIdentifier{2, 5, 4, 3}
-	encode := func(rdns ...pkix.RelativeDistinguishedNameSET) []byte {
-		der, err := asn1.Marshal(pkix.RDNSequence(rdns))
+	encode := func(parts ...pkix.RelativeDistinguishedNameSET) []byte {
+		der, err := asn1.Marshal(pkix.RDNSequence(parts))
 		if err != nil {
 			t.Fatal(err)
 		}
