@@ -328,7 +328,7 @@ func (c *CSR) readAttribute(oid asn1.ObjectIdentifier, values cryptobyte.String)
 			}
 		}
 	default:
-		text, isText := firstText(values)
+		text, isText := joinTexts(values)
 		c.ignore(oid, text, isText, values)
 	}
 	return nil

@@ -317,14 +317,22 @@ const (
 	tagBMPString     = tags.Tag(30)
 )
 
-// firstText decodes the first value of an attribute.
-func firstText(values cryptobyte.String) (string, bool) {
-	var value cryptobyte.String
-	var tag tags.Tag
-	if !values.ReadAnyASN1(&value, &tag) {
-		return "", false
+// joinTexts decodes the values of an attribute; false if one of them is no text.
+func joinTexts(values cryptobyte.String) (string, bool) {
+	var texts []string
+	for !values.Empty() {
+		var value cryptobyte.String
+		var tag tags.Tag
+		if !values.ReadAnyASN1(&value, &tag) {
+			return "", false
+		}
+		text, isText := decodeText(tag, value)
+		if !isText {
+			return "", false
+		}
+		texts = append(texts, text)
 	}
-	return decodeText(tag, value)
+	return strings.Join(texts, ", "), len(texts) > 0
 }
 
 // maxShown bounds the text that approvers read of a CSR, in characters.

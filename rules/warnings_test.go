@@ -28,6 +28,28 @@ func TestWarnOfProfile(t *testing.T) {
 	}
 }
 
+func TestWarnOfProfile_Identities(t *testing.T) {
+	t.Parallel()
+	organization := api.SubjectAttributes{Organization: []string{"Example"}}
+	for name, c := range map[string]struct {
+		profile api.ProfileSpec
+		want    string
+	}{
+		"gated":                 {api.ProfileSpec{RequiresApproval: true, SubjectAttributes: organization, AllowedCommonNames: []string{"*"}}, ""},
+		"attributes":            {api.ProfileSpec{SubjectAttributes: organization}, "requires_approval"},
+		"common names":          {api.ProfileSpec{AllowedCommonNames: []string{"*"}}, "requires_approval"},
+		"underscores":           {api.ProfileSpec{AllowUnderscores: true}, "Java"},
+		"usages of a server":    {api.ProfileSpec{AllowedEKUs: []string{"serverAuth"}, KeyUsages: []string{"keyEncipherment"}}, "TLS 1.3"},
+		"signatures of servers": {api.ProfileSpec{AllowedEKUs: []string{"serverAuth"}, KeyUsages: []string{"digitalSignature"}}, ""},
+		"usages of a client":    {api.ProfileSpec{AllowedEKUs: []string{"clientAuth"}, KeyUsages: []string{"keyAgreement"}}, ""},
+	} {
+		got := strings.Join(WarnOfProfile(c.profile), "; ")
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestWarnOfNames(t *testing.T) {
 	t.Parallel()
 	got := WarnOfNames([]string{"*.co.uk", "*.example.co.uk", "*.github.io", "co.uk", "*.internal.corp", "bad name"})
