@@ -297,13 +297,15 @@ func connectInJava(t *testing.T, ca string, targets []target) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// PostgreSQL serves with each leaf, and psql connects with sslmode=verify-full. With another name psql refuses.
+// PostgreSQL serves with each leaf, and psql connects with sslmode=verify-full. With another name psql refuses. PostgreSQL takes
+// the role from a certificate whose common name is no host, with the settings on the page about CSRs.
 func TestHandshake_PostgreSQL(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	dir := t.TempDir()
 	sites, ca := issueSites(t, s, dir)
-	args := []string{"bash", "-c", connectPostgres, "bash", ca, wrongName}
+	role := issueRole(t, s, dir)
+	args := []string{"bash", "-c", connectPostgres, "bash", ca, wrongName, role.name, role.chain, role.key}
 	for _, site := range sites {
 		args = append(args, site.name, site.chain, site.key)
 	}
@@ -314,29 +316,54 @@ func TestHandshake_PostgreSQL(t *testing.T) {
 		}
 	}
 	out, err := cmd.CombinedOutput()
-	if err != nil || strings.Count(string(out), "connected with TLSv1.") != len(sites) {
+	if err != nil || strings.Count(string(out), "connected with TLSv1.") != len(sites) || strings.Count(string(out), "logged in as app_rw\n") != len(sites) {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// issueRole issues a certificate for a role of PostgreSQL, under the profile of the page.
+func issueRole(t *testing.T, s *servertest.Server, dir string) site {
+	t.Helper()
+	profile := api.DefaultProfileSpec()
+	profile.Name, profile.AllowedEKUs, profile.AllowedCommonNames = "roles", []string{"clientAuth"}, []string{"app_*"}
+	p, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: profile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := newP256(t)
+	spec := api.DefaultCertificateSpec()
+	spec.ProfileID, spec.CommonName, spec.CSRPEM = p.ID, "app_rw", newCSR(t, key)
+	return writeSite(t, filepath.Join(dir, "role"), spec.CommonName, key, issueLeaf(t, s, spec))
 }
 
 // connectPostgres turns TLS on in PostgreSQL and connects to it. A reload takes effect after a moment.
 const connectPostgres = `
 set -euo pipefail
-ca=$1 wrong=$2
-shift 2
+export LC_ALL=C
+ca=$1 wrong=$2 role=$3 role_chain=$4 role_key=$5
+shift 5
 plain=$CERTCTL_TEST_POSTGRES_URL
 url=${plain/sslmode=disable/sslmode=verify-full}"&sslrootcert=$ca&hostaddr=127.0.0.1"
 data=$(psql "$plain" -Atc 'SHOW data_directory')
+port=${plain##*127.0.0.1:}
+login="hostaddr=127.0.0.1 port=${port%%/*} dbname=postgres user=$role sslmode=verify-full sslrootcert=$ca"
+owner=$(stat -c %U "$data")
+install -m 600 -o "$owner" "$ca" "$data/ca.pem"
+sed -i "1i hostssl all $role all cert" "$data/pg_hba.conf"
+psql -q "$plain" -c "CREATE ROLE $role LOGIN" -c "ALTER SYSTEM SET ssl_ca_file = 'ca.pem'"
 while (($# > 0)); do
 	name=$1 chain=$2 key=$3
 	shift 3
-	for file in "$chain" "$key"; do install -m 600 -o "$(stat -c %U "$data")" "$file" "$data"; done
+	for file in "$chain" "$key"; do install -m 600 -o "$owner" "$file" "$data"; done
 	psql -q "$plain" -c "ALTER SYSTEM SET ssl_cert_file = '${chain##*/}'" -c "ALTER SYSTEM SET ssl_key_file = '${key##*/}'" \
 		-c 'ALTER SYSTEM SET ssl = on' -c 'SELECT pg_reload_conf()' -o /dev/null
 	for try in {600..0}; do
 		psql "${url/@127.0.0.1:/@$name:}" -Atc "SELECT 'connected with ' || version FROM pg_stat_ssl WHERE pid = pg_backend_pid()" && break
 		sleep 0.1
 	done
+	psql "host=$name $login sslcert=$role_chain sslkey=$role_key" -Atc "SELECT 'logged in as ' || current_user"
+	if refusal=$(psql "host=$name $login sslcert=none" -c 'SELECT 1' 2>&1); then exit 1; fi
+	[[ $refusal == *"requires a valid client certificate"* ]]
 	if refusal=$(psql "${url/@127.0.0.1:/@$wrong:}" -c 'SELECT 1' 2>&1); then exit 1; fi
 	[[ $refusal == *"does not match host name \"$wrong\""* ]]
 done
