@@ -63,6 +63,13 @@ func TestServe_ServesMetricsApart(t *testing.T) {
 		if status != want || strings.Contains(body, "certctl_approval_bypass_enabled 0") != (page == server.metrics+"/metrics") {
 			t.Errorf("%s: %d\n%.300s", page, status, body)
 		}
+		head, err := http.Head("http://" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Body.Close(); head.StatusCode != want {
+			t.Errorf("HEAD %s: %d", page, head.StatusCode)
+		}
 	}
 	withoutMetrics := startServer(t, t.TempDir(), "CERTCTL_METRICS_LISTEN=")
 	if withoutMetrics.metrics != "" {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"log/slog"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
 
@@ -30,4 +31,14 @@ func (s *Server) NewEngine() *gin.Engine {
 	engine.NoRoute(sendNoSuchRoute)
 	engine.NoMethod(sendMethodNotAllowed)
 	return engine
+}
+
+// AnswerHead answers HEAD on every path that answers GET. net/http sends the headers and drops the body. It is for an engine
+// that has all its routes.
+func AnswerHead(engine *gin.Engine) {
+	for _, route := range engine.Routes() {
+		if route.Method == http.MethodGet {
+			engine.HEAD(route.Path, route.HandlerFunc)
+		}
+	}
 }

@@ -167,7 +167,7 @@ func TestProblems_HaveStatusAndMembers(t *testing.T) {
 			})
 		}
 		for path, want := range map[string][]string{
-			"/api/v1/profiles/p-x": {"DELETE", "GET", "PUT"}, "/api/v1/approvals/ar-x/approve": {"POST"}, "/healthz": {"GET"},
+			"/api/v1/profiles/p-x": {"DELETE", "GET", "HEAD", "PUT"}, "/api/v1/approvals/ar-x/approve": {"POST"}, "/healthz": {"GET", "HEAD"},
 		} {
 			got := strings.Split(send(t, s, "", "PATCH", path, "").header.Get("Allow"), ", ")
 			if slices.Sort(got); !slices.Equal(got, want) {

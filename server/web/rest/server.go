@@ -58,5 +58,6 @@ func buildRoutes(services Services) (http.Handler, huma.API) {
 	api := humagin.New(engine, newConfig(services.Version))
 	api.UseMiddleware(s.authenticate, checkRequest)
 	s.addRoutes(api)
+	web.AnswerHead(engine)
 	return engine, api
 }
