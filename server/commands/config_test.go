@@ -158,8 +158,9 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		caOf("future.pem", "ca-key.pem"):  both + ": the CA's certificate is not valid before 2900-01-01T00:00:00Z",
 		timeout + "=999ms":                timeout + " must be at least 1s",
 		timeout + "=-1h":                  timeout + " must be at least 1s",
-		timeout + "=168":                  timeout + ` (--job-awaiting-approval-timeout): expected duration but got "168"`,
-		timeout + "=":                     timeout + ` (--job-awaiting-approval-timeout): expected duration but got ""`,
+		timeout + "=1.5d":                 timeout + ` (--job-awaiting-approval-timeout): "1.5d" is no duration: write a number and a unit`,
+		timeout + "=168":                  timeout + ` (--job-awaiting-approval-timeout): "168" is no duration: write a number and a unit, such as 90s, 15m, 12h, 7d or 1d12h`,
+		timeout + "=":                     timeout + ` (--job-awaiting-approval-timeout): "" is no duration: write a number and a unit`,
 		"CERTCTL_APPROVAL_BYPASS=":        "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
 		"CERTCTL_APPROVAL_BYPASS=on":      "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
 		"CERTCTL_WORKERS=":                `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got ""`,
@@ -208,7 +209,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 func TestServe_AcceptsUnusualConfiguration(t *testing.T) {
 	t.Parallel()
 	for _, env := range []string{
-		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1s", "CERTCTL_WORKERS=256", "CERTCTL_RENEWAL_RETRY_AFTER=0s",
+		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1s", "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1d12h", "CERTCTL_RENEWAL_RETRY_AFTER=7d", "CERTCTL_WORKERS=256", "CERTCTL_RENEWAL_RETRY_AFTER=0s",
 		"CERTCTL_LISTEN=localhost:0", "CERTCTL_LISTEN=[::1]:0", "CERTCTL_LISTEN=:0 CERTCTL_BEHIND_TLS_PROXY=true",
 		"CERTCTL_METRICS_LISTEN=:0", "CERTCTL_LOG_LEVEL=INFO", "CERTCTL_LOG_FORMAT=JSON", "CERTCTL_DATABASE_URL=", "CERTCTL_TLS_CERT_FILE=",
 		"CERTCTL_DATA_DIR=" + filepath.Join(t.TempDir(), "with space and %41?#", "deep"),

@@ -19,13 +19,13 @@ type keyCommand struct {
 type keyCreate struct {
 	Principal string        `arg:"" help:"The principal that holds the key."`
 	Name      string        `help:"A name for the key, such as its purpose."`
-	ExpiresIn time.Duration `help:"Time until the key expires; 0 for never."`
+	ExpiresIn time.Duration `help:"Time until the key expires, such as 12h or 90d; 0 for never."`
 }
 
 // Run implements the command.
 func (c *keyCreate) Run(ctx context.Context, config *app.Config) error {
 	if c.ExpiresIn < 0 {
-		return fmt.Errorf("--expires-in must not be negative: write a duration such as 720h, or 0 for never")
+		return fmt.Errorf("--expires-in must not be negative: write a duration such as 30d, or 0 for never")
 	}
 	var key string
 	err := changeDatabase(ctx, config, func(tx *store.Tx) (err error) {

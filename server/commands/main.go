@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/alecthomas/kong"
@@ -40,6 +42,7 @@ func newParser(ctx context.Context, version Version, commands *cli) *kong.Kong {
 	return kong.Must(commands,
 		kong.Name("certctl"),
 		kong.Description("Issues certificates. Under a gated profile, a second person must approve first."),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&commands.Config, version),
 	)
