@@ -137,11 +137,13 @@ func dnsNameFault(s string) string {
 
 // dnsHostFault is hostFault, but accepts underscores in labels. A profile may allow them in DNS names; the domains of
 // e-mail addresses and the hosts of URIs never have them.
-func dnsHostFault(s string) string { return hostFault(strings.ReplaceAll(s, "_", "x")) }
+func dnsHostFault(s string) string { return checkHost(s, isLDHOrUnderscore) }
 
 // hostFault returns why s is not a DNS name without wildcard; empty if it is. The other functions named ...Fault work
 // alike.
-func hostFault(s string) string {
+func hostFault(s string) string { return checkHost(s, isLDH) }
+
+func checkHost(s string, allowed func(byte) bool) string {
 	switch {
 	case s == "":
 		return "is empty"
@@ -156,7 +158,7 @@ func hostFault(s string) string {
 	}
 	labels := strings.Split(s, ".")
 	for _, label := range labels {
-		if fault := labelFault(label); fault != "" {
+		if fault := labelFault(label, allowed); fault != "" {
 			return fault
 		}
 	}
@@ -166,7 +168,7 @@ func hostFault(s string) string {
 	return ""
 }
 
-func labelFault(label string) string {
+func labelFault(label string, allowed func(byte) bool) string {
 	switch {
 	case label == "":
 		return "has an empty label"
@@ -174,9 +176,9 @@ func labelFault(label string) string {
 		return "has a label longer than 63 characters"
 	case strings.ToLower(label) != label:
 		return "has upper-case letters"
-	case strings.Contains(label, "_"):
+	case !allowed('_') && strings.Contains(label, "_"):
 		return "has an underscore, which many programs refuse in a host name"
-	case !hasOnly(label, isLDH):
+	case !hasOnly(label, allowed):
 		return "has a label with other characters than letters, digits and hyphens"
 	case label[0] == '-' || label[len(label)-1] == '-':
 		return "has a label that begins or ends with a hyphen"
@@ -315,7 +317,7 @@ func urnFault(s string) string {
 	return ""
 }
 
-func isTrustDomainChar(c byte) bool { return isLDH(c) || c == '_' }
+func isLDHOrUnderscore(c byte) bool { return isLDH(c) || c == '_' }
 func isNamespaceChar(c byte) bool   { return isLDH(c) || c == '.' }
 func isURNChar(c byte) bool         { return isPathChar(c) && c != ':' || c == '/' }
 
@@ -350,7 +352,7 @@ func schemeFault(scheme string) string {
 // authorityFault accepts a host with an optional port. The authority of a SPIFFE id is a trust domain, which may be one
 // label.
 func authorityFault(scheme, authority string) string {
-	if scheme == "spiffe" && authority != "" && !strings.Contains(authority, ".") && hasOnly(authority, isTrustDomainChar) {
+	if scheme == "spiffe" && authority != "" && !strings.Contains(authority, ".") && hasOnly(authority, isLDHOrUnderscore) {
 		return ""
 	}
 	if strings.Contains(authority, "@") {

@@ -12,7 +12,7 @@ func TestParseName_ClassifiesAndKeepsCanonicalNames(t *testing.T) {
 	for kind, names := range map[NameKind][]string{
 		DNS: {
 			"example.com", "localhost", "*.example.com", "a-b.3com.example", "xn--bcher-kva.example", "1.2.3.4.example",
-			strings.Repeat("a", 63) + ".example",
+			strings.Repeat("a", 63) + ".example", "_ldap._tcp.example.com", "*._x.example.com", "_.example.com", "0_1f",
 		},
 		IP:    {"10.0.0.1", "2001:db8::1", "::1"},
 		URI:   {"spiffe://example.org/ns/prod/sa/web", "https://example.com", "https://10.0.0.1:8443/x", "https://[2001:db8::1]:8443", "ftp://h.example/user@x", "urn:example.com:MyService", "urn:opc1.example.com:Vendor:a/b@c", "spiffe://prod/ns/web", "spiffe://prod_1"},
@@ -41,6 +41,12 @@ func TestParseName_Refuses(t *testing.T) {
 		"bücher.example":                        `write "xn--bcher-kva.example"`,
 		"xn--a.example":                         "A-label",
 		"ab--c.example":                         "A-label",
+		"xn--bcher-kv_.example":                 "A-label",
+		"_n--bcher-kva.example":                 "A-label",
+		"-_.example":                            "hyphen",
+		"_-.example":                            "hyphen",
+		"*._tcp":                                "top-level",
+		"a@_x.example":                          "underscore",
 		"a..example":                            "empty label",
 		"https://a_b.example/x":                 "underscore",
 		"URN:Example.com:MyService":             `write "urn:example.com:MyService"`,
