@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -22,6 +23,19 @@ func ProfileContent(spec api.ProfileSpec) api.ProfileContent {
 // CertificateContent returns the fields that a certificate gives to its subject, with the key of a CSR.
 func CertificateContent(spec api.CertificateSpec, key api.Key) api.CertificateContent {
 	return api.CertificateContent{CommonName: spec.CommonName, SANs: SortSet(spec.SANs), Key: key}
+}
+
+// ListNames returns the names for which a certificate stands: its SANs, and its common name if that is none of them.
+func ListNames(c api.CertificateContent) []string {
+	if !HasFreeCommonName(c) {
+		return c.SANs
+	}
+	return append(slices.Clone(c.SANs), c.CommonName)
+}
+
+// HasFreeCommonName reports whether a certificate has a common name that is none of its SANs.
+func HasFreeCommonName(c api.CertificateContent) bool {
+	return c.CommonName != "" && !slices.Contains(c.SANs, c.CommonName)
 }
 
 // Canonicalize returns a subject as RFC 8785 JSON, and its digest: sha256: and the SHA-256 of that text in hexadecimal.

@@ -42,7 +42,7 @@ func checkUngatedPatterns(p api.ProfileSpec) []api.Fault {
 
 // checkUngatedCommonName skips a common name that is one of the SANs. checkSANs checks those.
 func checkUngatedCommonName(s api.IssuanceSubject) []api.Fault {
-	if s.CommonName == "" || slices.Contains(s.SANs, s.CommonName) {
+	if !HasFreeCommonName(s.CertificateContent) {
 		return nil
 	}
 	return []api.Fault{newFault("/common_name", "the common name %s needs approval: it is not one of the sans", quoteShort(s.CommonName))}

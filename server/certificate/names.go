@@ -21,13 +21,14 @@ type name struct {
 func (name) TableName() string { return "certificate_names" }
 
 // storeNames replaces the names by which FindOthers finds a certificate.
-func storeNames(tx *store.Tx, uid string, sans []string) error {
+func storeNames(tx *store.Tx, uid string, content api.CertificateContent) error {
 	if err := tx.DB.Exec("DELETE FROM certificate_names WHERE certificate_uid = ?", uid).Error; err != nil {
 		return fmt.Errorf("remove the old names: %w", err)
 	}
-	rows := make([]name, len(sans))
-	for i, san := range sans {
-		rows[i] = name{uid, san, parentOf(san)}
+	names := rules.ListNames(content)
+	rows := make([]name, len(names))
+	for i, text := range names {
+		rows[i] = name{uid, text, parentOf(text)}
 	}
 	if len(rows) == 0 {
 		return nil
@@ -39,12 +40,12 @@ func storeNames(tx *store.Tx, uid string, sans []string) error {
 }
 
 // parentOf returns the part of a DNS name after its first label; empty for every other name.
-func parentOf(san string) string {
-	n, err := rules.ParseName(san)
+func parentOf(text string) string {
+	n, err := rules.ParseName(text)
 	if err != nil || n.Kind() != rules.DNS {
 		return ""
 	}
-	_, rest, _ := strings.Cut(san, ".")
+	_, rest, _ := strings.Cut(text, ".")
 	return rest
 }
 
@@ -59,7 +60,7 @@ const maxOthers = 10
 // FindOthers returns the live certificates that share a name or the key with a certificate, at most ten ids. A wildcard
 // shares every name that it covers.
 func FindOthers(tx *store.Tx, uid string, content api.CertificateContent) (api.OtherCertificates, error) {
-	names, parents := expandNames(content.SANs)
+	names, parents := expandNames(rules.ListNames(content))
 	args := map[string]any{"uid": uid, "key": content.Key.SPKISHA256, "names": names, "parents": parents, "limit": maxOthers}
 	others := api.OtherCertificates{IDs: []string{}}
 	if err := tx.DB.Raw("SELECT count(*) "+othersQuery, args).Scan(&others.Count).Error; err != nil {
@@ -76,25 +77,25 @@ func FindOthers(tx *store.Tx, uid string, content api.CertificateContent) (api.O
 }
 
 // AddWildcards returns the names, and the wildcards that cover them, sorted.
-func AddWildcards(sans []string) []string {
-	names, _ := expandNames(sans)
-	slices.Sort(names)
-	return slices.Compact(names)
+func AddWildcards(names []string) []string {
+	expanded, _ := expandNames(names)
+	slices.Sort(expanded)
+	return slices.Compact(expanded)
 }
 
-// expandNames returns the names to look for: each SAN, and the wildcard that covers it. It also returns the parents of
-// the names that a wildcard among the SANs covers.
-func expandNames(sans []string) (names, parents []string) {
+// expandNames returns the names to look for: each name, and the wildcard that covers it. It also returns the parents of
+// the names that a wildcard among them covers.
+func expandNames(names []string) (expanded, parents []string) {
 	parents = []string{""} // an empty list is no valid SQL
-	for _, san := range sans {
-		names = append(names, san)
-		switch p := parentOf(san); {
+	for _, text := range names {
+		expanded = append(expanded, text)
+		switch p := parentOf(text); {
 		case p == "":
-		case strings.HasPrefix(san, "*."):
+		case strings.HasPrefix(text, "*."):
 			parents = append(parents, p)
 		default:
-			names = append(names, "*."+p)
+			expanded = append(expanded, "*."+p)
 		}
 	}
-	return names, parents
+	return expanded, parents
 }

@@ -34,7 +34,7 @@ func (s *Service) Create(tx *store.Tx, who identity.Actor, in api.CreateCertific
 	if err := tx.DB.Create(&c).Error; err != nil {
 		return Certificate{}, fmt.Errorf("store the certificate: %w", err)
 	}
-	if err := storeNames(tx, c.UID, in.SANs); err != nil {
+	if err := storeNames(tx, c.UID, content); err != nil {
 		return Certificate{}, err
 	}
 	if err := recordChanges(tx, history.AuthorOf(who), nil, c, content); err != nil {
@@ -154,8 +154,8 @@ func (s *Service) Replace(tx *store.Tx, who identity.Actor, id string, spec api.
 	if err != nil {
 		return Certificate{}, err
 	}
-	if !slices.Equal(e.before.SANs, e.after.SANs) {
-		if err := storeNames(tx, after.UID, spec.SANs); err != nil {
+	if !slices.Equal(rules.ListNames(e.before), rules.ListNames(e.after)) {
+		if err := storeNames(tx, after.UID, e.after); err != nil {
 			return Certificate{}, err
 		}
 	}

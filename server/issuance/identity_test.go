@@ -115,6 +115,65 @@ func checkIdentity(t *testing.T, issued *api.Leaf) {
 	}
 }
 
+// An approver sees the rejection of a common name that is no SAN, and the other certificates that have it. A new id, and an
+// approval of another common name, hide neither.
+func TestContext_FindsACommonNameOutsideTheSANs(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga, bob := t.Context(), s.Client(t, "olga"), s.Client(t, "bob")
+		p, err := olga.CreateProfile(ctx, api.CreateProfile{ProfileSpec: identityProfile(true)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := func(c api.Certificate) *api.Approval {
+			t.Helper()
+			return (&fixture{t, s, p, c}).renewAs("olga", api.Renew{})
+		}
+		check := func(name string, a *api.Approval, rejections []string, others ...string) {
+			t.Helper()
+			var got []string
+			for _, r := range a.Rejections {
+				got = append(got, r.ApprovalID)
+			}
+			if diff := cmp.Diff(rejections, got); diff != "" {
+				t.Errorf("%s: rejections: %s", name, diff)
+			}
+			if diff := cmp.Diff(append([]string{}, others...), a.Context.OtherCertificates.IDs); diff != "" {
+				t.Errorf("%s: other certificates: %s", name, diff)
+			}
+		}
+		spec := newSpec(t, p.ID, "system:node:a")
+		spec.CSRPEM = requestRSA(t)
+		create := func(id, commonName string) api.Certificate {
+			t.Helper()
+			spec.CommonName, spec.CSRPEM = commonName, requestRSA(t)
+			c, err := olga.CreateCertificate(ctx, api.CreateCertificate{ID: id, CertificateSpec: spec})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		rejected := request(create("mc-a", "system:node:a"))
+		if _, err := bob.RejectApproval(ctx, rejected.ID, api.Decision{Note: "never"}); err != nil {
+			t.Fatal(err)
+		}
+		check("under another id", request(create("mc-b", "system:node:a")), []string{rejected.ID}, "mc-a")
+
+		other := create("mc-c", "system:node:c")
+		a := request(other)
+		check("of another name", a, nil)
+		if _, err := bob.ApproveApproval(ctx, a.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		s.WaitUntilFinalAsVera(t, *a.JobID)
+		other.CommonName = "system:node:a"
+		if _, err := olga.ReplaceCertificate(ctx, other.ID, other.CertificateSpec); err != nil {
+			t.Fatal(err)
+		}
+		check("after an approval of another name", request(other), []string{rejected.ID}, "mc-a", "mc-b")
+		check("of the name that mc-c had", request(create("mc-d", "system:node:c")), nil)
+	})
+}
+
 // Without a gate nothing is signed under such a profile, whatever its names: not asked for by a person, nor at the gate.
 func TestUngatedNames_StopIdentities(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {

@@ -3,9 +3,11 @@ package issuance
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
@@ -124,7 +126,7 @@ func newApprovalRequest(tx *store.Tx, who identity.Actor, j job.Request, p gate.
 		Kind: api.ApprovalIssuance, ProfileID: &p.ProfileID, ProfileName: p.Profile.Name,
 		CertificateID: &j.CertificateID, CertificateUID: &j.CertificateUID, JobID: &j.ID,
 		Accountable: who.Accountable(), Excluded: excluded, AlsoExcluded: r.AlsoExcluded, StandsFor: r.StandsFor,
-		Context: &context, CSRIgnored: p.CSRIgnored(), Names: certificate.AddWildcards(p.Subject.SANs), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
+		Context: &context, CSRIgnored: p.CSRIgnored(), Names: certificate.AddWildcards(rules.ListNames(p.Subject.CertificateContent)), Reason: reasonOf(who, r.Reason, context, authorship.Baseline != nil),
 		Subject: j.Subject, Digest: j.Digest,
 	}
 	return request, addEarlier(tx, &request, p, authorship)
@@ -152,8 +154,18 @@ func addEarlier(tx *store.Tx, r *approval.Request, p gate.Proposal, a gate.Autho
 	if r.Previous, err = approval.FindPrevious(tx, filter, since); err != nil {
 		return err
 	}
-	r.Rejections, err = approval.ListRejections(tx, p.Subject.SANs, since, r.Context.NamesAdded)
+	content := p.Subject.CertificateContent
+	r.Rejections, err = approval.ListRejections(tx, rules.ListNames(content), since, listAdded(content, *r.Context))
 	return err
+}
+
+// listAdded lists the names that the baseline does not have, also a common name that is no SAN.
+func listAdded(content api.CertificateContent, c api.IssuanceContext) []string {
+	isCommonName := func(c api.Change) bool { return c.Pointer == "/common_name" }
+	if rules.HasFreeCommonName(content) && slices.ContainsFunc(c.OtherChanges, isCommonName) {
+		return append(slices.Clone(c.NamesAdded), content.CommonName)
+	}
+	return c.NamesAdded
 }
 
 // checkRenewable refuses what could never be signed, before anyone is asked to approve it. If the open request is past
