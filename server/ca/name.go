@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 )
 
 // checkSubject returns an error if a draft has the subject of a CA of this chain. Clients look for issuers by their
@@ -20,8 +23,9 @@ func (ca *CA) checkSubject(draft *x509.Certificate) error {
 	return nil
 }
 
-// sameName compares two names in DER as RFC 5280, section 7.1, does: without case, and runs of spaces count as one. Two
-// empty names, and names that cannot be read, differ.
+// sameName compares two names in DER as RFC 5280, section 7.1, does: without case, runs of spaces count as one, and
+// characters that stand for each other (RFC 4518, such as full-width letters) are equal. Two empty names, and names that
+// cannot be read, differ.
 func sameName(a, b []byte) bool {
 	one, ok := readName(a)
 	other, okToo := readName(b)
@@ -38,10 +42,15 @@ func readName(der []byte) ([]string, bool) {
 	for i, rdn := range name {
 		parts := make([]string, len(rdn))
 		for j, attribute := range rdn {
-			parts[j] = attribute.Type.String() + "=" + strings.ToLower(strings.Join(strings.Fields(fmt.Sprint(attribute.Value)), " "))
+			parts[j] = attribute.Type.String() + "=" + foldText(fmt.Sprint(attribute.Value))
 		}
 		slices.Sort(parts)
 		texts[i] = strings.Join(parts, "+")
 	}
 	return texts, true
+}
+
+func foldText(s string) string {
+	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	return strings.Join(strings.Fields(folded), " ")
 }
