@@ -268,12 +268,12 @@ func checkLeaf(t *testing.T, text string, leaf *x509.Certificate) {
 // readSubject returns each attribute of a name. Every RDN must have one attribute, and be a text of one of the two kinds
 // that RFC 5280 asks for.
 func readSubject(t *testing.T, der []byte) []string {
-	var rdns []asn1.RawValue
-	if rest, err := asn1.Unmarshal(der, &rdns); err != nil || len(rest) > 0 {
+	var parts []asn1.RawValue
+	if rest, err := asn1.Unmarshal(der, &parts); err != nil || len(rest) > 0 {
 		t.Fatal(err, rest)
 	}
 	var subject []string
-	for _, raw := range rdns {
+	for _, raw := range parts {
 		var attributes []struct {
 			Type  asn1.ObjectIdentifier
 			Value asn1.RawValue
