@@ -7,6 +7,7 @@ import (
 
 func people(ctx context.Context, s *stage) error {
 	for _, args := range [][]string{
+		{"migrate"},
 		{"principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "approver"},
 		{"principal", "create", "bob", "--kind", "human", "--role", "operator", "--role", "approver"},
 		{"principal", "create", "audrey", "--kind", "human", "--role", "auditor"},

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -117,16 +118,43 @@ func (c Config) NewLogger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, opts))
 }
 
-// Open opens the configured database and migrates its schema. See store.Migrate for when it must not migrate.
+// Open opens the configured database, logs which one that is, and migrates its schema. See store.Migrate for when it must
+// not migrate. If there is no SQLite file, Open returns an error: the command may run in a wrong directory.
 func (c Config) Open(ctx context.Context, log *slog.Logger) (*store.Store, error) {
+	if err := c.checkFileExists(); err != nil {
+		return nil, err
+	}
+	return c.Create(ctx, log)
+}
+
+// Create is Open, but makes a missing data directory and SQLite file.
+func (c Config) Create(ctx context.Context, log *slog.Logger) (*store.Store, error) {
 	db, err := c.open(log)
 	if err != nil {
 		return nil, err
 	}
+	log.InfoContext(ctx, "using the database", "database", db.Location())
 	if err := c.prepare(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func (c Config) databaseFile() string { return filepath.Join(c.DataDir, "certctl.db") }
+
+// checkFileExists returns an error if the database is an SQLite file that does not exist.
+func (c Config) checkFileExists() error {
+	if c.DatabaseURL != "" {
+		return nil
+	}
+	if _, err := os.Stat(c.databaseFile()); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	path, err := filepath.Abs(c.databaseFile())
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("there is no database at %s: set CERTCTL_DATA_DIR or CERTCTL_DATABASE_URL as the server has it, or make a database with certctl migrate", path)
 }
 
 // open opens the configured database without a migration.
@@ -136,7 +164,7 @@ func (c Config) open(log *slog.Logger) (*store.Store, error) {
 		if err := c.makeDataDir(); err != nil {
 			return nil, err
 		}
-		opts.Path, setting = filepath.Join(c.DataDir, "certctl.db"), "CERTCTL_DATA_DIR"
+		opts.Path, setting = c.databaseFile(), "CERTCTL_DATA_DIR"
 	}
 	db, err := store.Open(opts)
 	if err != nil {

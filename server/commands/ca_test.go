@@ -41,6 +41,7 @@ func TestCAReplace_ChangesTheCAOfAllServers(t *testing.T) {
 				}
 				return strings.TrimSpace(got.stdout)
 			}
+			runOK(before, "migrate")
 			runOK(before, "principal", "create", "alice", "--kind", "human", "--role", "operator", "--role", "auditor")
 			key := runOK(before, "key", "create", "alice")
 			withInfo := func(env []string) []string { return append(env[:len(env):len(env)], "CERTCTL_LOG_LEVEL=info") }

@@ -31,6 +31,7 @@ func TestCommands_ClaimTheirUser(t *testing.T) {
 
 func checkClaims(t *testing.T, dir string, env []string, database store.Options) {
 	t.Helper()
+	migrate(t, dir, env)
 	env = append(env, "USER="+os.Getenv("USER"), "HOME="+os.Getenv("HOME"), "SUDO_USER=ma\x1blory")
 	for _, args := range []string{
 		"principal create alice --kind human --role operator", "principal create bob --kind human --role approver",

@@ -17,7 +17,7 @@ type cli struct {
 	app.Config
 
 	Serve     serveCommand     `cmd:"" help:"Run the server."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
+	Migrate   migrateCommand   `cmd:"" help:"Make the database, or bring its schema up to date."`
 	Principal principalCommand `cmd:"" help:"Manage people and services, and their roles."`
 	Key       keyCommand       `cmd:"" help:"Create, list and revoke API keys."`
 	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Manage the names that may be signed without approval."`
@@ -38,7 +38,7 @@ type migrateCommand struct {
 
 // Run implements the command.
 func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	db, err := config.Open(ctx, config.NewLogger())
+	db, err := config.Create(ctx, config.NewLogger())
 	if err != nil {
 		return err
 	}

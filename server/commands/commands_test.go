@@ -12,6 +12,7 @@ import (
 func TestCommands_PrintResultsAndRefusals(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	migrate(t, dir, nil)
 	// The commands run in this order. Each must print the text.
 	for _, c := range []struct {
 		args string
@@ -77,6 +78,7 @@ func TestCommands_PrintResultsAndRefusals(t *testing.T) {
 func TestKeyCreate_ShowsTheKeyOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	migrate(t, dir, nil)
 	runCertctl(t, dir, nil, "principal", "create", "alice", "--kind", "human", "--role", "viewer")
 	if bad := runCertctl(t, dir, nil, "key", "create", "alice", "--name", "two\nlines"); !bad.failed || !strings.Contains(bad.stderr, "the name of the key has a newline") {
 		t.Errorf("a name of two lines: %+v", bad)

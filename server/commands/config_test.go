@@ -229,7 +229,9 @@ func TestServe_AcceptsUnusualConfiguration(t *testing.T) {
 // provider.
 func TestVariables_WarnsOfUnknownVariables(t *testing.T) {
 	t.Parallel()
-	got := runCertctl(t, t.TempDir(), []string{
+	dir := t.TempDir()
+	migrate(t, dir, nil)
+	got := runCertctl(t, dir, []string{
 		"CERTCTL_APPROVAL_BYPAS=true", "CERTCTL_DATABASE_URI=postgres://u:secret@host/db", "certctl_listen=x", "CERTCTL=x",
 		"CERTCTL_CHANGE_REASON=x", "CERTCTL_RESUBMIT_REJECTED=true", "CERTCTL_ENDPOINT=x", "CERTCTL_API_KEY=secret", "CERTCTL_CA_FILE=x",
 		"CERTCTL_WORKERS=many", "CERTCTL_LISTEN=nonsense",

@@ -125,6 +125,14 @@ func (s *process) newClient(t *testing.T, key string) *client.Client {
 	return c
 }
 
+// migrate makes the database of a test.
+func migrate(t *testing.T, dir string, env []string) {
+	t.Helper()
+	if got := runCertctl(t, dir, env, "migrate"); got.failed {
+		t.Fatal(got.stderr)
+	}
+}
+
 // newCA makes a CA and returns the environment that names it.
 func newCA(t *testing.T) []string {
 	t.Helper()

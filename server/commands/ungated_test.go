@@ -17,6 +17,7 @@ func TestUngatedNames_PrintsAndStoresTheList(t *testing.T) {
 	runOnEach(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
 		const all = "Any name may be signed without approval, under a profile that is not gated.\n"
+		migrate(t, dir, env)
 		const some = "dns    *.dev.example.com\ndns    **.test.example.com\nip     10.0.0.0/8\nuri    spiffe://dev.example.com/a,b/*\nemail  dev.example.com\neku    serverAuth\neku    clientAuth\n"
 		for _, c := range []struct {
 			args string
@@ -70,6 +71,7 @@ func TestUngatedNames_PrintsAndStoresTheList(t *testing.T) {
 func TestUngatedNames_WarnsAndAsks(t *testing.T) {
 	runOnEach(t, func(t *testing.T, env []string) {
 		dir := t.TempDir()
+		migrate(t, dir, env)
 		runCertctl(t, dir, env, "principal", "create", "olga", "--kind", "human", "--role", "operator")
 		key := strings.TrimSpace(runCertctl(t, dir, env, "key", "create", "olga").stdout)
 		server := startServer(t, dir, env...)

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -96,8 +98,33 @@ func (s *Store) Reach(ctx context.Context) error {
 	return explainPostgres(config, err)
 }
 
+// Location returns where the database is, for people: the path of the SQLite file, or the URL without password and options.
+func (s *Store) Location() string {
+	if s.sqlite {
+		if path, err := filepath.Abs(s.path); err == nil {
+			return path
+		}
+		return s.path
+	}
+	config, err := parseURL(s.url)
+	if err != nil {
+		return "" // cannot happen: Open has read the URL
+	}
+	hosts := []string{addressOf(config.Host, config.Port)}
+	for _, other := range config.Fallbacks {
+		if address := addressOf(other.Host, other.Port); !slices.Contains(hosts, address) {
+			hosts = append(hosts, address)
+		}
+	}
+	return fmt.Sprintf("postgres://%s@%s/%s", config.User, strings.Join(hosts, ","), config.Database)
+}
+
+func addressOf(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
 func explainPostgres(config *pgx.ConnConfig, err error) error {
-	where := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
+	where := addressOf(config.Host, config.Port)
 	var refused *pgconn.PgError
 	var name *net.DNSError
 	switch {

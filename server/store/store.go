@@ -32,7 +32,7 @@ type Options struct {
 type Store struct {
 	writer, reader *gorm.DB
 	sqlite         bool
-	url            string
+	url, path      string
 	clock          Clock
 	databaseClock  Clock // nil: the database is asked
 	guard          guard
@@ -42,7 +42,7 @@ type Store struct {
 
 // Open opens the database without touching its schema: see Migrate.
 func Open(opts Options) (*Store, error) {
-	s := &Store{url: opts.URL, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == ""}
+	s := &Store{url: opts.URL, path: opts.Path, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == ""}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
