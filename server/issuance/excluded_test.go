@@ -85,8 +85,12 @@ func (c *fixture) ungateProfile(who, approver string) {
 	c.editProfile(who, approver, func(p *api.ProfileSpec) { p.RequiresApproval = false })
 }
 
-func setClientAuth(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} }
-func setServerAuth(p *api.ProfileSpec) { p.AllowedEKUs = []string{"serverAuth"} }
+func setClientAuth(p *api.ProfileSpec)      { p.AllowedEKUs = []string{"serverAuth", "clientAuth"} }
+func setOrganization(p *api.ProfileSpec)    { p.SubjectAttributes.Organization = []string{"Example"} }
+func removeOrganization(p *api.ProfileSpec) { p.SubjectAttributes.Organization = nil }
+func setSignature(p *api.ProfileSpec)       { p.KeyUsages = []string{"digitalSignature"} }
+func removeKeyUsages(p *api.ProfileSpec)    { p.KeyUsages = nil }
+func setServerAuth(p *api.ProfileSpec)      { p.AllowedEKUs = []string{"serverAuth"} }
 
 // renewAs requests the certificate and returns the approval; nil if no approval is needed.
 func (c *fixture) renewAs(who string, request api.Renew) *api.Approval {
@@ -192,6 +196,36 @@ func TestExcluded_ListsAccountablePersonAndAuthors(t *testing.T) {
 			c.editProfile("bob", "", setServerAuth)
 			c.gateProfile("olga")
 		}, "alice", []string{"alice", "olga"}},
+		{"a subject was given while ungated", false, func(c *fixture) {
+			c.editProfile("bob", "", setOrganization)
+			c.gateProfile("olga")
+		}, "alice", []string{"alice", "bob", "olga"}},
+		{"a subject and key usages were given and taken back", false, func(c *fixture) {
+			c.editProfile("bob", "", setOrganization)
+			c.editProfile("bob", "", setSignature)
+			c.editProfile("olga", "", removeOrganization)
+			c.editProfile("olga", "", removeKeyUsages)
+			c.gateProfile("olga")
+		}, "alice", []string{"alice", "olga"}},
+		{"an approved subject was taken away while ungated", false, func(c *fixture) {
+			c.editProfile("olga", "", setOrganization)
+			c.editProfile("olga", "", setSignature)
+			c.gateProfile("olga")
+			c.renewAndApprove("olga", "carol", api.Renew{})
+			c.ungateProfile("olga", "carol")
+			c.editProfile("bob", "", removeOrganization)
+			c.editProfile("olga", "", removeKeyUsages)
+			c.gateProfile("olga")
+		}, "alice", []string{"alice", "bob", "olga"}},
+		{"an approved subject was taken away and given again", false, func(c *fixture) {
+			c.editProfile("olga", "", setOrganization)
+			c.gateProfile("olga")
+			c.renewAndApprove("olga", "carol", api.Renew{})
+			c.ungateProfile("olga", "carol")
+			c.editProfile("bob", "", removeOrganization)
+			c.editProfile("olga", "", setOrganization)
+			c.gateProfile("olga")
+		}, "alice", []string{"alice"}},
 		{"the rules were changed by an approved edit", true, func(c *fixture) {
 			c.renewAndApprove("olga", "carol", api.Renew{})
 			c.editProfile("bob", "carol", setClientAuth)

@@ -103,7 +103,36 @@ func upgrade(t *testing.T, dialect, folder string) {
 			}
 		}
 	}
+	checkEdits(t, s)
 	checkContinues(t, s)
+}
+
+// checkEdits sends the edits of fillDatabase again. The server knows the one that waits and the one that was rejected.
+func checkEdits(t *testing.T, s *servertest.Server) {
+	known := 0
+	for _, a := range collect(t, s.Client(t, "olga").ListApprovals(t.Context(), client.ListApprovalsOptions{
+		ApprovalFilter: client.ApprovalFilter{Kind: api.ApprovalProfileEdit, States: []api.ApprovalState{api.ApprovalPending, api.ApprovalRejected}},
+	})) {
+		p, err := s.Client(t, "olga").GetProfile(t.Context(), *a.ProfileID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.MaxTTLSeconds = shorterTTL
+		_, err = s.Client(t, "olga").ReplaceProfile(t.Context(), p.ID, p.ProfileSpec)
+		var waiting *client.AwaitingApprovalError
+		var refusal *api.Problem
+		switch {
+		case a.State == api.ApprovalPending && errors.As(err, &waiting) && waiting.Approval.ID == a.ID:
+			known++
+		case a.State == api.ApprovalRejected && errors.As(err, &refusal) && refusal.Code() == api.CodeEditRejected && refusal.ApprovalID == a.ID:
+			known++
+		default:
+			t.Errorf("the edit of %s approval %s: %v", a.State, a.ID, err)
+		}
+	}
+	if known < 2 {
+		t.Errorf("%d edits were sent again", known)
+	}
 }
 
 // findLosses lists what of a JSON value another value lacks. Additional fields are no loss.
@@ -307,11 +336,13 @@ func (f filler) renew(by, id string, r api.Renew) api.Job {
 	return j
 }
 
+const shorterTTL = 86_400
+
 // edit requests a shorter lifetime under a gated profile.
 func (f filler) edit(by string, p api.Profile) api.Approval {
 	f.Helper()
 	spec := p.ProfileSpec
-	spec.MaxTTLSeconds = 86_400
+	spec.MaxTTLSeconds = shorterTTL
 	_, err := f.s.Client(f.T, by).ReplaceProfile(f.Context(), p.ID, spec, client.EditOptions{Reason: "Shorter is safer."})
 	var waiting *client.AwaitingApprovalError
 	if !errors.As(err, &waiting) {
