@@ -3,7 +3,6 @@ package rules
 import (
 	"bytes"
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -169,9 +168,7 @@ func ListIgnored(spec api.CertificateSpec, p api.ProfileSpec) ([]api.Ignored, er
 	if err != nil {
 		return nil, err
 	}
-	if _, isRSA := key.(*rsa.PublicKey); isRSA {
-		c.Key.Algorithm = api.AlgorithmRSA
-	}
+	c.Key.Algorithm = keyAlgorithm(key)
 	ignored, _ := c.Review(spec.CommonName, spec.SANs, p)
 	return ignored, nil
 }

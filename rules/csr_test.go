@@ -581,6 +581,10 @@ func TestCSR_Review_FollowsTheProfile(t *testing.T) {
 	if diff := cmp.Diff(want, ignored); diff != "" || len(faults) > 0 {
 		t.Errorf("%s, faults %q", diff, faults)
 	}
+	stored := api.CertificateSpec{CommonName: "app_rw", CSRPEM: csr}
+	if diff := cmp.Diff(want, must(ListIgnored(stored, p))); diff != "" {
+		t.Errorf("a stored certificate lists something else: %s", diff)
+	}
 	if ignored, _ := parsed.Review("APP_RW", nil, p); len(ignored) != 4 {
 		t.Errorf("the common name in another case is not listed: %v", ignored)
 	}

@@ -104,6 +104,19 @@ var otherCurves = map[string]string{
 	"1.3.36.3.3.2.8.1.1.7": "brainpoolP256r1", "1.3.36.3.3.2.8.1.1.11": "brainpoolP384r1", "1.3.36.3.3.2.8.1.1.13": "brainpoolP512r1",
 }
 
+// keyAlgorithm returns the algorithm of a key; empty if no profile allows keys of its kind.
+func keyAlgorithm(key crypto.PublicKey) string {
+	switch key.(type) {
+	case *rsa.PublicKey:
+		return api.AlgorithmRSA
+	case *ecdsa.PublicKey:
+		return api.AlgorithmECDSA
+	case ed25519.PublicKey:
+		return api.AlgorithmEd25519
+	}
+	return ""
+}
+
 // inspectKey returns the algorithm and the size of a key, and refuses a weak key.
 func inspectKey(key crypto.PublicKey) (algorithm string, size int, err error) {
 	switch key := key.(type) {
