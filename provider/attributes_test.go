@@ -70,13 +70,21 @@ func newProfileCase(t *testing.T, start newServer) (*servertest.Server, resource
 			"allowed_uris":           {first: `["spiffe://example.com/ns/*"]`, second: `["spiffe://example.com/**"]`, empty: `[]`},
 			"allowed_email_domains":  {first: `["example.com"]`, second: `["example.com","example.org"]`, empty: `[]`},
 			"max_sans":               {first: `7`, second: `1`, empty: `0`, refused: "between 1 and 1000"},
+			"subject_attributes":     {first: `{"organization":["Example"],"country":["DE"]}`, second: `{"organization":["Example","Example GmbH"],"locality":["Köln"]}`, empty: `{}`},
+			"allowed_common_names":   {first: `["node-*"]`, second: `["app_*","node-*"]`, empty: `[]`},
+			"key_usages":             {first: `["digitalSignature"]`, second: `["contentCommitment","digitalSignature"]`, empty: `[]`, refused: "key_usages: the list is empty"},
+			"allow_underscores":      {first: `true`, second: `false`},
+			"csr_extras":             {first: `"refuse"`, second: `"list"`, empty: `""`, refused: "neither list nor refuse"},
 			"max_ttl_seconds":        {first: `3600`, second: `315360000`, empty: `0`, refused: "between 3600"},
 			"labels":                 {first: `{"example.com/tier":"1","team":"edge"}`, second: `{"team":""}`, empty: `{}`},
 		},
 		base: func(row string) map[string]string {
 			base := map[string]string{"id": quote("p-" + dashed(row)), "name": quote(row), "requires_approval": "false"}
-			if row == "id" {
+			switch row {
+			case "id":
 				delete(base, "id")
+			case "allowed_common_names":
+				base["allowed_ekus"] = `["clientAuth"]` // with serverAuth the server allows none
 			}
 			return base
 		},
@@ -99,12 +107,13 @@ func newCertificateCase(t *testing.T, start newServer) (*servertest.Server, reso
 	olga := s.Client(t, "olga")
 	profiles := []string{s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, false).ID}
 	csrs := map[string]string{}
+	ofContent := append([]string{"csr_ignored"}, issuanceOutputs...)
 	rows := map[string]attribute{
-		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: issuanceOutputs, replaces: true},
-		"profile_id":           {first: quote(profiles[1]), second: quote(profiles[2]), empty: `""`, refused: "at least 1", also: issuanceOutputs, replaces: true},
-		"common_name":          {first: `"common-name.example.com"`, second: `"b.example.com"`, empty: `""`, also: issuanceOutputs},
-		"sans":                 {first: `["a.example.com"]`, second: `["a.example.com","b.a.example.com"]`, empty: `[]`, refused: "at least 1", also: issuanceOutputs},
-		"csr_pem":              {first: quote(servertest.CSR(t)), second: quote(servertest.CSR(t)), empty: `""`, refused: "A CSR is required", also: issuanceOutputs},
+		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: ofContent, replaces: true},
+		"profile_id":           {first: quote(profiles[1]), second: quote(profiles[2]), empty: `""`, refused: "at least 1", also: ofContent, replaces: true},
+		"common_name":          {first: `"common-name.example.com"`, second: `"b.example.com"`, empty: `""`, also: ofContent},
+		"sans":                 {first: `["a.example.com"]`, second: `["a.example.com","b.a.example.com"]`, empty: `[]`, refused: "Give sans at least one name", also: ofContent},
+		"csr_pem":              {first: quote(servertest.CSR(t)), second: quote(servertest.CSR(t)), empty: `""`, refused: "A CSR is required", also: ofContent},
 		"auto_renew":           {first: `false`, second: `true`},
 		"renew_before_seconds": {first: `86400`, second: `1`, empty: `0`, refused: "at least 1", also: []string{"renew_at", "ready_for_renewal"}},
 		"labels":               {first: `{"example.com/tier":"1","team":"edge"}`, second: `{"team":""}`, empty: `{}`},

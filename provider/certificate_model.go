@@ -19,6 +19,7 @@ type certificateModel struct {
 	RenewalTriggers    types.Map      `tfsdk:"renewal_triggers"`
 	WaitForIssuance    types.Bool     `tfsdk:"wait_for_issuance"`
 	Timeouts           timeouts.Value `tfsdk:"timeouts"`
+	CSRIgnored         types.List     `tfsdk:"csr_ignored"`
 	issuanceOutputs
 }
 

@@ -22,7 +22,7 @@ func TestCertificateModel_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, now := certificates().Draw(t, "certificate"), times().Draw(t, "now")
 		prior := importedCertificate(t, c.ID)
-		prior.issuanceOutputs = unknownOutputs()
+		prior.issuanceOutputs, prior.CSRIgnored = unknownOutputs(), unknownIgnored()
 		prior.RenewalTriggers = newStringMap(rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "triggers"))
 		prior.WaitForIssuance = types.BoolValue(rapid.Bool().Draw(t, "wait"))
 
@@ -33,10 +33,22 @@ func TestCertificateModel_RoundTrip(t *testing.T) {
 		if got.ID.ValueString() != c.ID || !got.RenewalTriggers.Equal(prior.RenewalTriggers) || !got.WaitForIssuance.Equal(prior.WaitForIssuance) || !got.Timeouts.IsNull() {
 			t.Errorf("%+v became %+v", prior, got)
 		}
+		if diff := cmp.Diff(c.CSRIgnored, ignoredParts(got.CSRIgnored)); diff != "" {
+			t.Error(diff)
+		}
 		if diff := cmp.Diff(expectedOutputs(c, now), actualOutputs(got.issuanceOutputs)); diff != "" {
 			t.Error(diff)
 		}
 	})
+}
+
+func ignoredParts(list types.List) []api.Ignored {
+	out := []api.Ignored{}
+	for _, e := range list.Elements() {
+		members := e.(types.Object).Attributes()
+		out = append(out, api.Ignored{What: members["what"].(types.String).ValueString(), Value: members["value"].(types.String).ValueString()})
+	}
+	return out
 }
 
 // importedCertificate returns the model of a certificate with an id alone.
@@ -95,9 +107,16 @@ func certificates() *rapid.Generator[api.Certificate] {
 			Status:        api.CertificateStatus(word.Draw(t, "status")),
 			Current:       rapid.Ptr(leaves(), true).Draw(t, "current"),
 			Job:           rapid.Ptr(rapid.Map(word, func(id string) api.JobSummary { return api.JobSummary{ID: id} }), true).Draw(t, "job"),
+			CSRIgnored:    rapid.SliceOf(ignored()).Draw(t, "csr_ignored"),
 			ApprovalID:    rapid.Ptr(word, true).Draw(t, "approval"),
 			ApprovalState: rapid.Ptr(rapid.Map(word, func(s string) api.ApprovalState { return api.ApprovalState(s) }), true).Draw(t, "approval_state"),
 		}
+	})
+}
+
+func ignored() *rapid.Generator[api.Ignored] {
+	return rapid.Custom(func(t *rapid.T) api.Ignored {
+		return api.Ignored{What: rapid.String().Draw(t, "what"), Value: rapid.String().Draw(t, "value")}
 	})
 }
 

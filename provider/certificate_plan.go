@@ -13,8 +13,9 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// ModifyPlan makes the outputs unknown in a plan that asks for issuance, or that goes on waiting for it. In any other plan
-// the outputs keep their values until the next Read, so that one changed attribute is one changed line.
+// ModifyPlan makes the outputs unknown in a plan that asks for issuance, or that goes on waiting for it. csr_ignored is
+// unknown only with other names or another CSR. In any other plan the outputs keep their values until the next Read, so
+// that one changed attribute is one changed line.
 func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
 		return // a create or a destroy
@@ -37,6 +38,10 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 		if !plan.RenewBeforeSeconds.Equal(state.RenewBeforeSeconds) {
 			plan.RenewAt, plan.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
 		}
+	}
+	plan.CSRIgnored = state.CSRIgnored
+	if !plan.hasSameContent(state) {
+		plan.CSRIgnored = unknownIgnored()
 	}
 	if last == stateRejected && !asks {
 		resp.Diagnostics.Append(r.warnOfRejection(ctx, state)...)

@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,9 +57,37 @@ func profileSpecs() *rapid.Generator[api.ProfileSpec] {
 			AllowedEmailDomains:  set.Draw(t, "email"),
 			MaxSANs:              rapid.Int().Draw(t, "max_sans"),
 			MaxTTLSeconds:        rapid.Int64().Draw(t, "max_ttl"),
+			SubjectAttributes:    subjectAttributes().Draw(t, "subject_attributes"),
+			AllowedCommonNames:   set.Draw(t, "common_names"),
+			KeyUsages:            orNil(set.Draw(t, "key_usages")),
+			AllowUnderscores:     rapid.Bool().Draw(t, "underscores"),
+			CSRExtras:            api.CSRExtras(rapid.String().Draw(t, "csr_extras")),
 			Labels:               rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "labels"),
 		}
 	})
+}
+
+// subjectAttributes has no empty set, because the provider sends none.
+func subjectAttributes() *rapid.Generator[api.SubjectAttributes] {
+	set := rapid.Map(rapid.SliceOfDistinct(rapid.String(), rapid.ID[string]), orNil[string])
+	return rapid.Custom(func(t *rapid.T) api.SubjectAttributes {
+		return api.SubjectAttributes{
+			Organization:       set.Draw(t, "organization"),
+			OrganizationalUnit: set.Draw(t, "organizational_unit"),
+			Country:            set.Draw(t, "country"),
+			Province:           set.Draw(t, "province"),
+			Locality:           set.Draw(t, "locality"),
+			StreetAddress:      set.Draw(t, "street_address"),
+			PostalCode:         set.Draw(t, "postal_code"),
+		}
+	})
+}
+
+func orNil[E any](set []E) []E {
+	if len(set) == 0 {
+		return nil
+	}
+	return set
 }
 
 func algorithms() *rapid.Generator[api.KeyAlgorithm] {
@@ -69,6 +99,40 @@ func algorithms() *rapid.Generator[api.KeyAlgorithm] {
 // Every writable field of the API has an attribute of the same name. A field without a default is required.
 func TestCertificateProfileSchema_MatchesTheAPI(t *testing.T) {
 	checkSchema(t, certificateProfileSchema(), append([]string{"id", "created_at"}, fieldsOf[api.ProfileSpec]()...))
+}
+
+// Every attribute of a subject in the API has an attribute of the same name, with an empty set by default.
+func TestCertificateProfileSchema_HasEverySubjectAttribute(t *testing.T) {
+	s := certificateProfileSchema().Attributes["subject_attributes"].(schema.SingleNestedAttribute)
+	names := fieldsOf[api.SubjectAttributes]()
+	slices.Sort(names)
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(s.Attributes))); diff != "" {
+		t.Error(diff)
+	}
+	set := tftypes.Set{ElementType: tftypes.String}
+	kind := s.GetType().TerraformType(t.Context()).(tftypes.Object)
+	for name, subject := range map[string]tftypes.Value{
+		"null":       tftypes.NewValue(kind, nil),
+		"empty":      tftypes.NewValue(kind, emptyMembers(kind, nil)),
+		"empty list": tftypes.NewValue(kind, emptyMembers(kind, map[string]tftypes.Value{"organization": tftypes.NewValue(set, []tftypes.Value{})})),
+	} {
+		got := planOf[certificateProfileModel](t, "certctl_certificate_profile", certificateProfileSchema(), map[string]tftypes.Value{
+			"name": textValue("a"), "requires_approval": tftypes.NewValue(tftypes.Bool, true), "subject_attributes": subject,
+		})
+		if diff := cmp.Diff(newSubjectAttributesModel(api.SubjectAttributes{}), got.SubjectAttributes); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// emptyMembers returns the members of an object, null without a value.
+func emptyMembers(kind tftypes.Object, set map[string]tftypes.Value) map[string]tftypes.Value {
+	members := map[string]tftypes.Value{}
+	for name, k := range kind.AttributeTypes {
+		members[name] = tftypes.NewValue(k, nil)
+	}
+	maps.Copy(members, set)
+	return members
 }
 
 // A plan without optional attributes has the server's defaults.

@@ -24,8 +24,23 @@ func (m certificateProfileModel) spec() api.ProfileSpec {
 		AllowedEmailDomains:  m.AllowedEmailDomains,
 		MaxSANs:              m.MaxSANs,
 		MaxTTLSeconds:        m.MaxTTLSeconds,
+		SubjectAttributes:    m.SubjectAttributes.attributes(),
+		AllowedCommonNames:   m.AllowedCommonNames,
+		KeyUsages:            m.KeyUsages,
+		AllowUnderscores:     m.AllowUnderscores,
+		CSRExtras:            api.CSRExtras(m.CSRExtras),
 		Labels:               m.Labels,
 	}
+}
+
+// attributes leaves out an empty set, because the server would store it as it was sent.
+func (m subjectAttributesModel) attributes() api.SubjectAttributes {
+	for _, set := range m.sets() {
+		if len(*set) == 0 {
+			*set = nil
+		}
+	}
+	return api.SubjectAttributes(m)
 }
 
 func keyAlgorithms(models []keyAlgorithmModel) []api.KeyAlgorithm {

@@ -20,6 +20,8 @@ var (
 	_ resource.ResourceWithImportState = (*certificateProfileResource)(nil)
 	_ resource.ResourceWithModifyPlan  = (*certificateProfileResource)(nil)
 	_ resource.ResourceWithIdentity    = (*certificateProfileResource)(nil)
+
+	_ resource.ResourceWithValidateConfig = (*certificateProfileResource)(nil)
 )
 
 func newCertificateProfileResource() resource.Resource { return &certificateProfileResource{} }

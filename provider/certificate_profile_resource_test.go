@@ -32,7 +32,8 @@ resource "certctl_certificate_profile" "this" {
 `, name)
 }
 
-const everyField = `
+// firstFields has the fields that every version of the provider knows, without the closing brace.
+const firstFields = `
 resource "certctl_certificate_profile" "this" {
   id                = "p-cdn"
   name              = "CDN, für <alle> & mehr"
@@ -44,7 +45,7 @@ resource "certctl_certificate_profile" "this" {
     { algorithm = "Ed25519" },
     { algorithm = "ECDSA", min_size = 384 },
   ]
-  allowed_ekus          = ["serverAuth", "clientAuth"]
+  allowed_ekus          = ["emailProtection", "clientAuth"]
   allowed_dns_names     = ["**.example.com", "*.example.org", "example.net"]
   allow_wildcard_names  = true
   allowed_ip_ranges     = ["10.0.0.0/8", "2001:db8::/32"]
@@ -53,6 +54,22 @@ resource "certctl_certificate_profile" "this" {
   max_sans              = 7
   max_ttl_seconds       = 86400
   labels                = { team = "edge", "example.com/tier" = "1" }
+`
+
+const everyField = firstFields + `
+  subject_attributes = {
+    organization        = ["Example GmbH", "Example"]
+    organizational_unit = ["Edge"]
+    country             = ["DE"]
+    province            = ["Bayern"]
+    locality            = ["München"]
+    street_address      = ["Am Platz 1"]
+    postal_code         = ["80331"]
+  }
+  allowed_common_names = ["node-*", "app_*"]
+  key_usages           = ["digitalSignature", "contentCommitment"]
+  allow_underscores    = true
+  csr_extras           = "refuse"
 }
 `
 
@@ -68,7 +85,7 @@ resource "certctl_certificate_profile" "this" {
     { algorithm = "ECDSA", min_size = 384 },
     { algorithm = "Ed25519" },
   ]
-  allowed_ekus          = ["clientAuth", "serverAuth"]
+  allowed_ekus          = ["clientAuth", "emailProtection"]
   allowed_dns_names     = ["example.net", "**.example.com", "*.example.org"]
   allow_wildcard_names  = true
   allowed_ip_ranges     = ["2001:db8::/32", "10.0.0.0/8"]
@@ -77,6 +94,19 @@ resource "certctl_certificate_profile" "this" {
   max_sans              = 7
   max_ttl_seconds       = 86400
   labels                = { "example.com/tier" = "1", team = "edge" }
+  subject_attributes = {
+    postal_code         = ["80331"]
+    street_address      = ["Am Platz 1"]
+    locality            = ["München"]
+    province            = ["Bayern"]
+    country             = ["DE"]
+    organizational_unit = ["Edge"]
+    organization        = ["Example", "Example GmbH"]
+  }
+  allowed_common_names = ["app_*", "node-*"]
+  key_usages           = ["contentCommitment", "digitalSignature"]
+  allow_underscores    = true
+  csr_extras           = "refuse"
 }
 `
 
@@ -88,7 +118,7 @@ func everyFieldSpec() api.ProfileSpec {
 		AllowedKeyAlgorithms: []api.KeyAlgorithm{
 			{Algorithm: api.AlgorithmEd25519}, {Algorithm: api.AlgorithmECDSA, MinSize: 384},
 		},
-		AllowedEKUs:         []string{"serverAuth", "clientAuth"},
+		AllowedEKUs:         []string{"emailProtection", "clientAuth"},
 		AllowedDNSNames:     []string{"**.example.com", "*.example.org", "example.net"},
 		AllowWildcardNames:  true,
 		AllowedIPRanges:     []string{"10.0.0.0/8", "2001:db8::/32"},
@@ -96,7 +126,15 @@ func everyFieldSpec() api.ProfileSpec {
 		AllowedEmailDomains: []string{"example.com"},
 		MaxSANs:             7,
 		MaxTTLSeconds:       86400,
-		Labels:              map[string]string{"team": "edge", "example.com/tier": "1"},
+		SubjectAttributes: api.SubjectAttributes{
+			Organization: []string{"Example GmbH", "Example"}, OrganizationalUnit: []string{"Edge"}, Country: []string{"DE"}, Province: []string{"Bayern"},
+			Locality: []string{"München"}, StreetAddress: []string{"Am Platz 1"}, PostalCode: []string{"80331"},
+		},
+		AllowedCommonNames: []string{"node-*", "app_*"},
+		KeyUsages:          []string{"digitalSignature", "contentCommitment"},
+		AllowUnderscores:   true,
+		CSRExtras:          api.CSRExtrasRefuse,
+		Labels:             map[string]string{"team": "edge", "example.com/tier": "1"},
 	}
 }
 
@@ -319,6 +357,12 @@ func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
 		`name = "a"` + "\nallowed_ekus = []" + requiresApproval:                                  `allowed_ekus set must contain at least 1`,
 		`name = "a"` + "\nmax_ttl_seconds = 60" + requiresApproval:                               `max_ttl_seconds value must be between 3600`,
 		`name = "a"` + "\nallowed_key_algorithms = [{ algorithm = \"DSA\" }]" + requiresApproval: `value must be one of`,
+		`name = "a"` + "\nsubject_attributes = { country = [\"de\"] }" + requiresApproval:        `subject_attributes.country, element "de": "de" is not a country code`,
+		`name = "a"` + "\nallowed_common_names = [\"a\"]" + requiresApproval:                     `allowed_common_names: a profile with serverAuth allows only`,
+		`name = "a"` + "\nkey_usages = []" + requiresApproval:                                    `key_usages: the list is empty; leave it out`,
+		`name = "a"` + "\nkey_usages = [\"cRLSign\"]" + requiresApproval:                         `key_usages, element "cRLSign": cRLSign is for CA certificates`,
+		`name = "a"` + "\nkey_usages = [null]" + requiresApproval:                                `contains a null value`,
+		`name = "a"` + "\ncsr_extras = \"ignore\"" + requiresApproval:                            `csr_extras: "ignore" is neither list nor refuse`,
 	} {
 		runSteps(t, resource.TestStep{
 			Config:      providerBlock("http://127.0.0.1:9", "ctl_a_b") + "resource \"certctl_certificate_profile\" \"this\" {\n" + attributes + "\n}\n",

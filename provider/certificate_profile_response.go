@@ -24,9 +24,24 @@ func newCertificateProfileModel(p api.Profile) certificateProfileModel {
 		AllowedEmailDomains:  p.AllowedEmailDomains,
 		MaxSANs:              p.MaxSANs,
 		MaxTTLSeconds:        p.MaxTTLSeconds,
+		SubjectAttributes:    newSubjectAttributesModel(p.SubjectAttributes),
+		AllowedCommonNames:   p.AllowedCommonNames,
+		KeyUsages:            p.KeyUsages,
+		AllowUnderscores:     p.AllowUnderscores,
+		CSRExtras:            string(p.CSRExtras),
 		Labels:               p.Labels,
 		CreatedAt:            newTimestamp(p.CreatedAt),
 	}
+}
+
+func newSubjectAttributesModel(attributes api.SubjectAttributes) subjectAttributesModel {
+	m := subjectAttributesModel(attributes)
+	for _, set := range m.sets() {
+		if *set == nil {
+			*set = []string{}
+		}
+	}
+	return m
 }
 
 func keyAlgorithmModels(algorithms []api.KeyAlgorithm) []keyAlgorithmModel {

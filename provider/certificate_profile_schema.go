@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"strings"
+
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
@@ -8,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	datasourceschema "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -71,6 +74,23 @@ func certificateProfileSchema() schema.Schema {
 			"max_sans":              optionalInt64(int64(defaults.MaxSANs), "The largest number of names in one certificate. Defaults to `100`.", int64validator.Between(1, rules.MaxListLength)),
 			"max_ttl_seconds": optionalInt64(defaults.MaxTTLSeconds, "Validity of every certificate in seconds, one hour to ten years. Defaults to `7776000`, 90 days.",
 				int64validator.Between(rules.MinTTLSeconds, rules.MaxTTLSeconds)),
+			"subject_attributes": subjectAttributesAttribute(),
+			"allowed_common_names": optionalStringSet(defaults.AllowedCommonNames,
+				"Patterns of common names that need not be among the `sans`, like `node-*`. `*` is any run of characters, also an empty one. Not with `serverAuth` in `allowed_ekus`. Defaults to none."),
+			"key_usages": schema.SetAttribute{
+				ElementType:         types.StringType,
+				Optional:            true,
+				MarkdownDescription: "Key usages of every certificate: " + "`" + strings.Join(rules.KeyUsageNames(), "`, `") + "`. By default they follow from the key: `digitalSignature`, and for RSA `keyEncipherment` too.",
+				Validators:          []validator.Set{setvalidator.NoNullValues()},
+			},
+			"allow_underscores": optionalBool(defaults.AllowUnderscores,
+				"Whether DNS names and their patterns may have underscores, like `_sip.example.com`. Defaults to `false`."),
+			"csr_extras": schema.StringAttribute{
+				Optional:            true,
+				Computed:            true,
+				Default:             stringdefault.StaticString(string(defaults.CSRExtras)),
+				MarkdownDescription: "What happens to parts of a CSR that are not signed: `list` shows them in `csr_ignored` of the certificate, `refuse` refuses the CSR. Defaults to `list`.",
+			},
 			"labels": optionalLabels(),
 			"created_at": schema.StringAttribute{
 				Computed:            true,
@@ -118,6 +138,44 @@ func newKeyAlgorithmSet(algorithms []api.KeyAlgorithm) types.Set {
 	return types.SetValueMust(types.ObjectType{AttrTypes: object}, elements)
 }
 
+// subjectAttributeDescriptions describes each attribute of subject_attributes.
+var subjectAttributeDescriptions = map[string]string{
+	"organization":        "Organisations (O).",
+	"organizational_unit": "Organisational units (OU).",
+	"country":             "Country codes of two upper-case letters (C), like `DE`.",
+	"province":            "States or provinces (ST).",
+	"locality":            "Localities (L).",
+	"street_address":      "Street addresses.",
+	"postal_code":         "Postal codes.",
+}
+
+func subjectAttributesAttribute() schema.SingleNestedAttribute {
+	attributes, kinds, none := map[string]schema.Attribute{}, map[string]attr.Type{}, map[string]attr.Value{}
+	for name, description := range subjectAttributeDescriptions {
+		attributes[name] = optionalStringSet(nil, description+" Defaults to none.")
+		kinds[name], none[name] = types.SetType{ElemType: types.StringType}, newStringSet(nil)
+	}
+	return schema.SingleNestedAttribute{
+		Optional:            true,
+		Computed:            true,
+		Attributes:          attributes,
+		Default:             objectdefault.StaticValue(types.ObjectValueMust(kinds, none)),
+		MarkdownDescription: "Constants in the subject of every certificate. They are never copied from a CSR. Each set has at most 16 values. Defaults to none.",
+	}
+}
+
+func computedSubjectAttributes() datasourceschema.SingleNestedAttribute {
+	attributes := map[string]datasourceschema.Attribute{}
+	for name, description := range subjectAttributeDescriptions {
+		attributes[name] = computedStringSet(description)
+	}
+	return datasourceschema.SingleNestedAttribute{
+		Computed:            true,
+		Attributes:          attributes,
+		MarkdownDescription: "Constants in the subject of every certificate.",
+	}
+}
+
 func certificateProfileDataSourceSchema() datasourceschema.Schema {
 	attributes := certificateProfileAttributes()
 	attributes["id"] = lookupArgument("Id of the profile, like `p-prod-cdn`. Give this or `name`.")
@@ -153,6 +211,11 @@ func certificateProfileAttributes() map[string]datasourceschema.Attribute {
 		"allowed_email_domains":  computedStringSet("Domains of e-mail addresses: the part after the `@`."),
 		"max_sans":               datasourceschema.Int64Attribute{Computed: true, MarkdownDescription: "The largest number of names in one certificate."},
 		"max_ttl_seconds":        datasourceschema.Int64Attribute{Computed: true, MarkdownDescription: "Validity of every certificate in seconds."},
+		"subject_attributes":     computedSubjectAttributes(),
+		"allowed_common_names":   computedStringSet("Patterns of common names that need not be among the `sans`. `*` is any run of characters."),
+		"key_usages":             computedStringSet("Key usages of every certificate; null if they follow from the key."),
+		"allow_underscores":      computedBool("Whether DNS names and their patterns may have underscores."),
+		"csr_extras":             computedString("What happens to parts of a CSR that are not signed: `list` or `refuse`."),
 		"labels":                 datasourceschema.MapAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Labels of the profile."},
 		"created_at":             computedTime("When the profile was made, in UTC."),
 	}

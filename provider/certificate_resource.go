@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
@@ -19,6 +20,8 @@ var (
 	_ resource.ResourceWithImportState = (*certificateResource)(nil)
 	_ resource.ResourceWithModifyPlan  = (*certificateResource)(nil)
 	_ resource.ResourceWithIdentity    = (*certificateResource)(nil)
+
+	_ resource.ResourceWithValidateConfig = (*certificateResource)(nil)
 )
 
 const (
@@ -89,7 +92,7 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
-	state.issuanceOutputs = unknownOutputs() // any of them may have changed
+	state.issuanceOutputs, state.CSRIgnored = unknownOutputs(), unknownIgnored() // any of them may have changed
 	resp.Diagnostics.Append(r.save(ctx, a, state, c, target{&resp.State, resp.Identity, resp.Private})...)
 }
 
@@ -174,6 +177,19 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 
 func (r *certificateResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+}
+
+// ValidateConfig refuses a certificate that has neither SANs nor a common name.
+func (r *certificateResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var sans types.Set
+	var commonName types.String
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("sans"), &sans)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("common_name"), &commonName)...)
+	if sans.IsUnknown() || commonName.IsUnknown() || len(sans.Elements()) > 0 || commonName.ValueString() != "" {
+		return
+	}
+	resp.Diagnostics.AddAttributeError(path.Root("sans"), "The certificate has no name",
+		"sans is empty, and common_name is not set. Give sans at least one name. If the profile has allowed_common_names, common_name alone is enough.")
 }
 
 // checkCSR checks a CSR before it is sent or stored: during validation it may have been unknown.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -56,8 +57,26 @@ func (m certificateModel) withCertificate(c api.Certificate, now time.Time) cert
 		m.WaitForIssuance = types.BoolValue(false)
 	}
 	m.issuanceOutputs = m.withUnknownFrom(newOutputs(c, now))
+	if m.CSRIgnored.IsUnknown() {
+		m.CSRIgnored = newIgnoredList(c.CSRIgnored)
+	}
 	return m
 }
+
+// ignoredType is the type of an element of csr_ignored.
+var ignoredType = types.ObjectType{AttrTypes: map[string]attr.Type{"what": types.StringType, "value": types.StringType}}
+
+func newIgnoredList(parts []api.Ignored) types.List {
+	elements := make([]attr.Value, len(parts))
+	for i, part := range parts {
+		elements[i] = types.ObjectValueMust(ignoredType.AttrTypes, map[string]attr.Value{
+			"what": types.StringValue(part.What), "value": types.StringValue(part.Value),
+		})
+	}
+	return types.ListValueMust(ignoredType, elements)
+}
+
+func unknownIgnored() types.List { return types.ListUnknown(ignoredType) }
 
 // warnOfIgnored lists what the CSR asks for and the certificate will not have.
 func warnOfIgnored(c api.Certificate) (diags diag.Diagnostics) {

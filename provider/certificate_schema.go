@@ -7,7 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -43,18 +42,14 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Optional:            true,
 				Computed:            true,
 				Default:             stringdefault.StaticString(defaults.CommonName),
-				MarkdownDescription: "One of `sans`, at most 64 characters. Defaults to none.",
+				MarkdownDescription: "One of `sans`, or a name that matches `allowed_common_names` of the profile. At most 64 characters. Defaults to none.",
 				Validators:          []validator.String{stringvalidator.UTF8LengthAtMost(rules.MaxCommonNameLength)},
 			},
-			"sans": schema.SetAttribute{
-				ElementType:         types.StringType,
-				Required:            true,
-				MarkdownDescription: "DNS names, IP addresses, URIs and e-mail addresses. The profile must allow each.",
-				Validators:          []validator.Set{setvalidator.SizeAtLeast(1), setvalidator.NoNullValues()},
-			},
+			"sans": optionalStringSet(defaults.SANs,
+				"DNS names, IP addresses, URIs and e-mail addresses. The profile must allow each. Required without `common_name`, and under a profile without `allowed_common_names`. Defaults to none."),
 			"csr_pem": schema.StringAttribute{
 				Required:            true,
-				MarkdownDescription: "Exactly one CSR in PEM. It gives the public key; the names come from `sans`. A warning lists parts of the CSR that are not signed. A private key is refused before anything is sent or stored.",
+				MarkdownDescription: "Exactly one CSR in PEM. It gives the public key; the names come from `sans`. `csr_ignored` and a warning list parts of the CSR that are not signed. A private key is refused before anything is sent or stored.",
 				Validators:          []validator.String{csrValidator{}},
 			},
 			"auto_renew": optionalBool(defaults.AutoRenew, "Whether the server asks for a renewal at `renew_at`. Defaults to `true`."),
@@ -96,6 +91,14 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			},
 			"certificate_pem": outputString("The current certificate."),
 			"chain_pem":       outputString("The issuers of the current certificate, without the certificate itself."),
+			"csr_ignored": schema.ListNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "Parts of the CSR that are not signed under the profile's current rules. Other names or another CSR change it at once; an edit of the profile shows at the next refresh.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"what":  outputString("The kind of part, like `key usage`."),
+					"value": outputString("What the CSR asks for, shortened if it is long."),
+				}},
+			},
 		},
 	}
 }

@@ -230,27 +230,32 @@ func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, plac
 	if len(tokens) == 0 {
 		return path.Empty(), "The request", false
 	}
-	at = path.Root(tokens[0])
+	at, depth := path.Root(tokens[0]), 1
 	kind, diags := a.schema.TypeAtPath(ctx, at)
 	if diags.HasError() {
 		return path.Empty(), pointer, false
 	}
-	place = tokens[0]
-	if len(tokens) == 1 {
+	if object, ok := kind.(types.ObjectType); ok && len(tokens) > 1 && object.AttrTypes[tokens[1]] != nil {
+		at, depth, kind = at.AtName(tokens[1]), 2, object.AttrTypes[tokens[1]]
+	}
+	place, rest := strings.Join(tokens[:depth], "."), tokens[depth:]
+	if len(rest) == 0 {
 		return at, place, true
 	}
 	switch kind.(type) {
 	case types.MapType:
-		return at.AtMapKey(tokens[1]), fmt.Sprintf("%s[%q]", place, tokens[1]), true
+		return at.AtMapKey(rest[0]), fmt.Sprintf("%s[%q]", place, rest[0]), true
 	case types.ListType:
-		if i, err := strconv.Atoi(tokens[1]); err == nil {
+		if i, err := strconv.Atoi(rest[0]); err == nil {
 			return at.AtListIndex(i), fmt.Sprintf("%s[%d]", place, i), true
 		}
 	case types.SetType:
-		place += ", element " + sentElement(a.body, tokens[0], tokens[1])
+		place += ", element " + sentElement(a.body, tokens[:depth], rest[0])
+	default:
+		place += ", " + rest[0]
 	}
-	if len(tokens) > 2 {
-		place += ", " + strings.Join(tokens[2:], ".")
+	if len(rest) > 1 {
+		place += ", " + strings.Join(rest[1:], ".")
 	}
 	return at, place, true
 }
@@ -273,15 +278,21 @@ func splitPointer(pointer string) []string {
 
 // sentElement returns the JSON of an element of an array in the body. The user does not know its index, because Terraform
 // sorts sets.
-func sentElement(body any, array, index string) string {
+func sentElement(body any, array []string, index string) string {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return index
 	}
-	var members map[string]json.RawMessage
+	for _, name := range array {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(text, &members) != nil {
+			return index
+		}
+		text = members[name]
+	}
 	var elements []json.RawMessage
 	n, err := strconv.Atoi(index)
-	if err != nil || json.Unmarshal(text, &members) != nil || json.Unmarshal(members[array], &elements) != nil || n < 0 || n >= len(elements) {
+	if err != nil || json.Unmarshal(text, &elements) != nil || n < 0 || n >= len(elements) {
 		return index
 	}
 	return string(elements[n])

@@ -17,6 +17,7 @@ func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 	s.Attributes["steps"] = schema.ListAttribute{ElementType: types.StringType, Optional: true}
 	sent := api.DefaultProfileSpec()
 	sent.AllowedDNSNames = []string{"a.example.com", "B.example.com"}
+	sent.SubjectAttributes.Organization = []string{"Example", "Example  GmbH"}
 	a := attempt{action: "try", body: sent, schema: s}
 
 	for pointer, want := range map[string]struct {
@@ -27,6 +28,11 @@ func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 		"/allowed_dns_names/1":               {path.Root("allowed_dns_names"), `allowed_dns_names, element "B.example.com": wrong`},
 		"/allowed_dns_names/7":               {path.Root("allowed_dns_names"), "allowed_dns_names, element 7: wrong"},
 		"/allowed_key_algorithms/1/min_size": {path.Root("allowed_key_algorithms"), `element {"algorithm":"RSA","min_size":2048}, min_size: wrong`},
+		"/subject_attributes":                {path.Root("subject_attributes"), "subject_attributes: wrong"},
+		"/subject_attributes/organization":   {path.Root("subject_attributes").AtName("organization"), "subject_attributes.organization: wrong"},
+		"/subject_attributes/organization/1": {path.Root("subject_attributes").AtName("organization"), `subject_attributes.organization, element "Example  GmbH": wrong`},
+		"/subject_attributes/country/0":      {path.Root("subject_attributes").AtName("country"), "subject_attributes.country, element 0: wrong"},
+		"/subject_attributes/street/0":       {path.Root("subject_attributes"), "subject_attributes, street, 0: wrong"},
 		"/labels/a~1b.c~0":                   {path.Root("labels").AtMapKey("a/b.c~"), `labels["a/b.c~"]: wrong`},
 		"/steps/2":                           {path.Root("steps").AtListIndex(2), "steps[2]: wrong"},
 		"?name":                              {path.Root("name"), "name: wrong"},

@@ -86,7 +86,7 @@ func textValue(s string) tftypes.Value { return tftypes.NewValue(tftypes.String,
 func TestCertificateSchema_MatchesTheAPI(t *testing.T) {
 	own := []string{
 		"id", "renewal_triggers", "wait_for_issuance", "timeouts", "status", "job_id", "approval_id", "approval_state", "serial_number",
-		"not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem",
+		"not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem", "csr_ignored",
 	}
 	checkSchema(t, certificateSchema(t.Context()), append(own, fieldsOf[api.CertificateSpec]()...))
 }
@@ -102,7 +102,7 @@ func TestCertificateSchema_HasTheServersDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, m.spec()); diff != "" {
 		t.Error(diff)
 	}
-	if !m.Status.IsUnknown() || !m.CertificatePEM.IsUnknown() || !m.NotAfter.IsUnknown() {
+	if !m.CSRIgnored.IsUnknown() || !m.Status.IsUnknown() || !m.CertificatePEM.IsUnknown() || !m.NotAfter.IsUnknown() {
 		t.Errorf("what issuance makes is known before it: %+v", m.issuanceOutputs)
 	}
 }

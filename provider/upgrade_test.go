@@ -20,7 +20,7 @@ func TestUpgrade_PlansNothing(t *testing.T) {
 	terraformtest.UseBinaries(t)
 	t.Parallel()
 	s := servertest.New(t)
-	before := everyField + certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, "") + readPending
+	before := firstFields + "}\n" + certificate(s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t), www, "") + readPending
 	w := newWorkspace(t, s, s.URL, before)
 	older := w
 	older.Env = append(older.Env, "TF_CLI_CONFIG_FILE="+lastRelease(t))

@@ -48,6 +48,15 @@ func KeyUsages(names []string, algorithm string) (x509.KeyUsage, error) {
 	return all, nil
 }
 
+// KeyUsageNames returns the names of the key usages that a profile may give.
+func KeyUsageNames() []string {
+	names := make([]string, len(keyUsages))
+	for i, u := range keyUsages {
+		names[i] = u.usage.String()
+	}
+	return names
+}
+
 func indexKeyUsage(name string) int {
 	return slices.IndexFunc(keyUsages, func(u struct {
 		usage      x509.KeyUsage
@@ -105,11 +114,10 @@ func checkKeyUsage(name string) error {
 	case "nonRepudiation":
 		return fmt.Errorf("nonRepudiation is the old name; write %q", x509.KeyUsageContentCommitment.String())
 	}
-	known := make([]string, len(keyUsages))
-	for i, u := range keyUsages {
-		known[i] = u.usage.String()
-		if strings.EqualFold(known[i], name) {
-			return fmt.Errorf("%s is not the canonical spelling; write %s", quoteShort(name), quoteShort(known[i]))
+	known := KeyUsageNames()
+	for _, usage := range known {
+		if strings.EqualFold(usage, name) {
+			return fmt.Errorf("%s is not the canonical spelling; write %s", quoteShort(name), quoteShort(usage))
 		}
 	}
 	return fmt.Errorf("%s is not a key usage of a profile; there are %s", quoteShort(name), strings.Join(known, ", "))

@@ -40,12 +40,19 @@ func CheckProfile(spec api.ProfileSpec, issuers []string) []api.Fault {
 		checkSet("/allowed_email_domains", spec.AllowedEmailDomains, checkEmailDomain),
 		checkRange("/max_sans", int64(spec.MaxSANs), 1, MaxListLength),
 		checkRange("/max_ttl_seconds", spec.MaxTTLSeconds, MinTTLSeconds, MaxTTLSeconds),
+		CheckDescription(spec),
+		CheckLabels(spec.Labels),
+		checkSize(spec),
+	)
+}
+
+// CheckDescription returns every fault of the fields that describe a certificate beyond its SANs and its extended key usages.
+func CheckDescription(spec api.ProfileSpec) []api.Fault {
+	return slices.Concat(
 		checkSubjectAttributes(spec.SubjectAttributes),
 		checkCommonNamePatterns(spec),
 		checkKeyUsages(spec),
 		checkCSRExtras(spec.CSRExtras),
-		CheckLabels(spec.Labels),
-		checkSize(spec),
 	)
 }
 
