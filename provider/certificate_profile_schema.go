@@ -84,7 +84,7 @@ func certificateProfileSchema() schema.Schema {
 				Validators:          []validator.Set{setvalidator.NoNullValues()},
 			},
 			"allow_underscores": optionalBool(defaults.AllowUnderscores,
-				"Whether DNS names and their patterns may have underscores, like `_sip.example.com`. Defaults to `false`."),
+				"Whether DNS names and their patterns may have underscores, like `_sip.example.com`. Many programs, Java among them, refuse such a host name. Defaults to `false`."),
 			"csr_extras": schema.StringAttribute{
 				Optional:            true,
 				Computed:            true,

@@ -77,6 +77,13 @@ func builtScenarios() map[string]scenario {
 		"wider-sans":                       wider("max_sans", 100),
 		"wider-ttl":                        wider("max_ttl_seconds", 172800),
 		"wildcards":                        wider("allow_wildcard_names", true),
+		"underscores":                      wider("allow_underscores", true),
+		"wider-common-name":                wider("allowed_common_names", []any{"*"}),
+		"other-subject":                    wider("subject_attributes", aSubject(object{"organization": []any{"system:masters"}})),
+		"other-key-usages":                 wider("key_usages", []any{"digitalSignature", "contentCommitment"}),
+		"other-key-usages-unknown":         wider("key_usages", unknownValue{}),
+		"csr-extras-listed":                {parts: []part{reads(nil), updates(aProfile(object{"csr_extras": "refuse"}), aProfile())}, denied: []string{"widens csr_extras"}, warned: edited},
+		"csr-extras-refused":               {parts: []part{reads(nil), updates(aProfile(), aProfile(object{"csr_extras": "refuse"}))}, warned: edited},
 		"wider-and-relabelled":             {parts: []part{reads(nil), updates(aProfile(), aProfile(development, object{"max_sans": 50}))}, denied: []string{"widens max_sans"}, warned: edited},
 		"wider-labelled": {
 			parts:  []part{reads(nil), updates(aProfile(ungated, development), aProfile(ungated, development, object{"max_sans": 50}))},

@@ -53,6 +53,12 @@ var mutants = map[string]mutant{
 	"counts instead of comparing":   {"deny_profile.rego", "some element in change.change.after[field]; not element in change.change.before[field]", "count(change.change.after[field]) > count(change.change.before[field]) + 1"},
 	"any size of a known algorithm": {"deny_profile.rego", "allowed.min_size <= key.min_size", "true"},
 	"limits may grow":               {"deny_profile.rego", "change.change.after[field] > change.change.before[field]", "change.change.after[field] < 0"},
+	"any subject":                   {"deny_profile.rego", "subject_of(change.change.after) != subject_of(change.change.before)", "count(subject_of(change.change.after)) < count(subject_of(change.change.before))"},
+	"any key usage":                 {"deny_profile.rego", "key_usages(change.change.after) != key_usages(change.change.before)", "false"},
+	"any common name":               {"deny_profile.rego", `, "allowed_common_names"`, ""},
+	"underscores are fine":          {"deny_profile.rego", `"allow_underscores", `, ""},
+	"extras may be listed":          {"deny_profile.rego", `change.change.before.csr_extras == "refuse"`, "false"},
+	"refusing extras is wider":      {"deny_profile.rego", `change.change.before.csr_extras == "refuse"; change.change.after.csr_extras != "refuse"`, "change.change.before.csr_extras != change.change.after.csr_extras"},
 	"unknown rules are fine":        {"deny_profile.rego", "\t{field | some field in rules; plan.is_unknown(change, field)},\n", ""},
 }
 

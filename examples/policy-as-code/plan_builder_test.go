@@ -62,6 +62,14 @@ func with(values object, others ...object) object {
 	return all
 }
 
+// aSubject has no attributes but these.
+func aSubject(attributes ...object) object {
+	return with(object{
+		"organization": []any{}, "organizational_unit": []any{}, "country": []any{}, "province": []any{}, "locality": []any{},
+		"street_address": []any{}, "postal_code": []any{},
+	}, attributes...)
+}
+
 // aProfile has the values of web().
 func aProfile(others ...object) object {
 	return with(object{
@@ -69,7 +77,8 @@ func aProfile(others ...object) object {
 		"labels": object{"environment": "production"}, "allow_wildcard_names": false, "allowed_dns_names": []any{"*.example.com"},
 		"allowed_ip_ranges": []any{}, "allowed_uris": []any{}, "allowed_email_domains": []any{}, "allowed_ekus": []any{"serverAuth"},
 		"allowed_key_algorithms": []any{object{"algorithm": "ECDSA", "min_size": 256}, object{"algorithm": "RSA", "min_size": 3072}},
-		"max_sans":               10, "max_ttl_seconds": 86400,
+		"max_sans":               10, "max_ttl_seconds": 86400, "subject_attributes": aSubject(), "allowed_common_names": []any{}, "key_usages": nil,
+		"allow_underscores": false, "csr_extras": "list",
 	}, others...)
 }
 

@@ -7,6 +7,17 @@ resource "certctl_certificate_profile" "cdn" {
   max_ttl_seconds   = 30 * 24 * 3600
 }
 
+# Client certificates of nodes: the common name is no host name, so it need not be among the sans.
+resource "certctl_certificate_profile" "nodes" {
+  name                 = "Cluster nodes"
+  requires_approval    = true
+  allowed_ekus         = ["clientAuth"]
+  allowed_common_names = ["system:node:*"]
+  subject_attributes   = { organization = ["system:nodes"] }
+  key_usages           = ["digitalSignature"]
+  csr_extras           = "refuse"
+}
+
 # Not gated: for names without risk.
 resource "certctl_certificate_profile" "dev" {
   name              = "Development"

@@ -25,7 +25,7 @@ deny contains sprintf("%s destroys the gated profile %s.", [change.address, chan
 	is_gated(change.change.before)
 }
 
-deny contains sprintf("%s widens %s: the server would sign more than before. Ask the owners of the rule, or do not change it.", [change.address, concat(", ", fields)]) if {
+deny contains sprintf("%s widens %s: the server would sign more than before, or something else. Ask the owners of the rule, or do not change it.", [change.address, concat(", ", fields)]) if {
 	some change in plan.profile_changes
 	is_object(change.change.before)
 	is_object(change.change.after)
@@ -41,23 +41,33 @@ is_gated(profile) if profile.requires_approval == true
 # so these permit nothing. An unknown id is no member of the profile: it is no exception.
 may_be_ungated(profile) if profile.id in parameters.ungated_profiles
 
-# The fields that permit more than before. An unknown value counts as wider.
+# The fields that permit more than before, or something else. An unknown value counts as wider. A field that the state of an
+# older provider lacks counts as its default.
 widened(change) := union({
 	{field | some field in allow_lists; some element in change.change.after[field]; not element in change.change.before[field]},
 	{field | some field in limits; change.change.after[field] > change.change.before[field]},
-	{field | some field in switches; change.change.after[field] == true; change.change.before[field] == false},
+	{field | some field in switches; change.change.after[field] == true; not change.change.before[field] == true},
 	{"allowed_key_algorithms" | some key in change.change.after.allowed_key_algorithms; not was_allowed(change.change.before, key)},
 	{"issuer_id" | change.change.after.issuer_id != change.change.before.issuer_id},
+	{"subject_attributes" | subject_of(change.change.after) != subject_of(change.change.before)},
+	{"key_usages" | key_usages(change.change.after) != key_usages(change.change.before)},
+	{"csr_extras" | change.change.before.csr_extras == "refuse"; change.change.after.csr_extras != "refuse"},
 	{field | some field in rules; plan.is_unknown(change, field)},
 })
 
-allow_lists := {"allowed_dns_names", "allowed_ip_ranges", "allowed_uris", "allowed_email_domains", "allowed_ekus"}
+allow_lists := {"allowed_dns_names", "allowed_ip_ranges", "allowed_uris", "allowed_email_domains", "allowed_ekus", "allowed_common_names"}
 
 limits := {"max_sans", "max_ttl_seconds"}
 
-switches := {"allow_wildcard_names", "enabled"}
+switches := {"allow_wildcard_names", "allow_underscores", "enabled"}
 
-rules := ((allow_lists | limits) | switches) | {"allowed_key_algorithms", "issuer_id"}
+rules := ((allow_lists | limits) | switches) | {"allowed_key_algorithms", "issuer_id", "subject_attributes", "key_usages", "csr_extras"}
+
+# The attributes of the subject with their values. null, no list and an empty list are the same.
+subject_of(profile) := {[attribute, value] | some attribute, values in profile.subject_attributes; some value in values}
+
+# No key usages are those that follow from the key.
+key_usages(profile) := {usage | some usage in profile.key_usages}
 
 # A key was allowed if its algorithm was allowed with this size or a smaller one. Ed25519 has one size.
 was_allowed(profile, key) if {

@@ -72,22 +72,69 @@ test_wider[name] if {
 		"issuer": [{"issuer_id": "iss-other"}, "widens issuer_id:"],
 		"several": [{"max_sans": 11, "issuer_id": "iss-other", "allowed_uris": ["spiffe://a/*"]}, "widens allowed_uris, issuer_id, max_sans:"],
 	}
-	judged(plan_of([reading], [change_of({"after": c[0]})]), defaults, [c[1]], ["this edit"])
+	judged_wider(c[0], c[1])
+}
+
+# So do these edits of what describes a certificate.
+test_wider_description[name] if {
+	some name, c in {
+		"common name": [{"allowed_common_names": ["node-*", "*"]}, "widens allowed_common_names:"],
+		"underscores": [{"allow_underscores": true}, "widens allow_underscores:"],
+		"CSR extras": [{"csr_extras": "list"}, "widens csr_extras:"],
+		"CSR extras missing": [{"csr_extras": null}, "widens csr_extras:"],
+		"subject attribute": [{"subject_attributes": {"organization": ["Example", "system:masters"], "country": ["DE"]}}, "widens subject_attributes:"],
+		"other subject attribute": [{"subject_attributes": {"organization": ["Other"], "country": ["DE"]}}, "widens subject_attributes:"],
+		"value in another attribute": [{"subject_attributes": {"organizational_unit": ["Example"], "country": ["DE"]}}, "widens subject_attributes:"],
+		"fewer subject attributes": [{"subject_attributes": {"country": ["DE"]}}, "widens subject_attributes:"],
+		"no subject attributes": [{"subject_attributes": {}}, "widens subject_attributes:"],
+		"key usages": [{"key_usages": ["digitalSignature"]}, "widens key_usages:"],
+	}
+	judged_wider(c[0], c[1])
+}
+
+judged_wider(values, words) if {
+	judged(plan_of([reading], [change_of({"after": values})]), defaults, [words], ["this edit"])
 
 	# Whether a profile is gated makes no difference, and neither does how it looks.
 	looks := object.union(ungated, looks_permitted)
-	judged(plan_of([reading], [change_of({"before": looks, "after": object.union(looks_permitted, c[0])})]), defaults, [c[1]], [])
+	judged(plan_of([reading], [change_of({"before": looks, "after": object.union(looks_permitted, values)})]), defaults, [words], [])
 
 	# An exception is not compared.
-	judged(plan_of([reading], [change_of({"before": gated_permitted, "after": object.union(gated_permitted, c[0])})]), defaults, [], ["this edit"])
+	judged(plan_of([reading], [change_of({"before": gated_permitted, "after": object.union(gated_permitted, values)})]), defaults, [], ["this edit"])
 
 	# Nothing is widened where nothing was, or where nothing is left.
-	judged(plan_of([reading], [change_of({"actions": ["create"], "before": null, "after": c[0]})]), defaults, [], [])
-	judged(plan_of([reading], [change_of({"actions": ["delete"], "before": object.union(ungated, c[0]), "after": null})]), defaults, [], [])
+	judged(plan_of([reading], [change_of({"actions": ["create"], "before": null, "after": values})]), defaults, [], [])
+	judged(plan_of([reading], [change_of({"actions": ["delete"], "before": object.union(ungated, values), "after": null})]), defaults, [], [])
 }
 
 test_enabled if {
 	judged(plan_of([reading], [change_of({"before": {"enabled": false}})]), defaults, ["widens enabled:"], ["this edit"])
+}
+
+# A profile whose key usages are chosen.
+test_key_usages[name] if {
+	some name, c in {
+		"equal": [["digitalSignature", "contentCommitment"], ["contentCommitment", "digitalSignature"], []],
+		"more": [["digitalSignature"], ["digitalSignature", "contentCommitment"], ["widens key_usages:"]],
+		"others": [["digitalSignature"], ["contentCommitment"], ["widens key_usages:"]],
+		"from the key": [["digitalSignature"], null, ["widens key_usages:"]],
+	}
+	change := change_of({"before": {"key_usages": c[0]}, "after": {"key_usages": c[1]}})
+	judged(plan_of([reading], [change]), defaults, c[2], ["this edit"])
+}
+
+# The state of an older provider lacks the newer fields. Their defaults are no change.
+test_older_state if {
+	newer := {"subject_attributes", "allowed_common_names", "key_usages", "allow_underscores", "csr_extras"}
+	empty := {"subject_attributes": {"organization": [], "country": []}, "allowed_common_names": [], "key_usages": null, "allow_underscores": false, "csr_extras": "list", "max_sans": 9}
+	every missing in [{field: null | some field in newer}, {}] {
+		change := change_of({"after": empty})
+		older := json.patch(change, [{"op": "replace", "path": "/change/before", "value": object.union(object.remove(change.change.before, newer), missing)}])
+		judged(plan_of([reading], [older]), defaults, [], ["this edit"])
+
+		wider := json.patch(older, [{"op": "replace", "path": "/change/after/allow_underscores", "value": true}])
+		judged(plan_of([reading], [wider]), defaults, ["widens allow_underscores:"], ["this edit"])
+	}
 }
 
 test_not_wider[name] if {
@@ -97,6 +144,8 @@ test_not_wider[name] if {
 		"another order": {"allowed_dns_names": ["example.com", "*.example.com"]},
 		"fewer names": {"max_sans": 9},
 		"shorter": {"max_ttl_seconds": 86399},
+		"fewer common names": {"allowed_common_names": []},
+		"the same subject": {"subject_attributes": {"country": ["DE"], "organization": ["Example"]}},
 		"another name": {"name": "Other", "description": "Other"},
 	}
 	judged(plan_of([reading], [change_of({"after": values})]), defaults, [], ["this edit"])
@@ -108,13 +157,21 @@ test_wider_unknown[field] if {
 		"allowed_dns_names": [false, true], "allowed_ip_ranges": true, "allowed_uris": [true], "allowed_email_domains": true,
 		"allowed_ekus": [true], "allowed_key_algorithms": [{"min_size": true}], "max_sans": true, "max_ttl_seconds": true,
 		"allow_wildcard_names": true, "enabled": true, "issuer_id": true,
+		"allowed_common_names": [true], "allow_underscores": true, "csr_extras": true, "key_usages": [true],
+		"subject_attributes": {"organization": [true]},
 	}
 	words := [sprintf("widens %s:", [field])]
 	judged(plan_of([reading], [change_of({"unknown": {field: unknown}})]), defaults, words, ["this edit"])
 }
 
+# A value that is unknown as a whole is missing from the plan.
+test_wider_unknown_as_a_whole[field] if {
+	some field in ["subject_attributes", "key_usages", "csr_extras", "allowed_common_names"]
+	judged(plan_of([reading], [change_of({"unknown": {field: true}})]), defaults, [sprintf("widens %s:", [field])], ["this edit"])
+}
+
 test_known if {
-	unknown := {"allowed_dns_names": [false, false], "allowed_key_algorithms": [{}], "labels": {"environment": true}, "created_at": true}
+	unknown := {"allowed_dns_names": [false, false], "allowed_key_algorithms": [{}], "labels": {"environment": true}, "created_at": true, "subject_attributes": {"organization": [false]}}
 	judged(plan_of([reading], [change_of({"after": {"max_sans": 9}, "unknown": unknown})]), defaults, [], ["this edit"])
 }
 

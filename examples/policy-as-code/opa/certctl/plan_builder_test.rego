@@ -26,6 +26,11 @@ profile := {
 	"allow_wildcard_names": false,
 	"max_sans": 10,
 	"max_ttl_seconds": 86400,
+	"subject_attributes": {"organization": ["Example"], "country": ["DE"], "locality": []},
+	"allowed_common_names": ["node-*"],
+	"key_usages": null,
+	"allow_underscores": false,
+	"csr_extras": "refuse",
 }
 
 reading := {
