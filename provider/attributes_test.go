@@ -70,7 +70,7 @@ func newProfileCase(t *testing.T, start newServer) (*servertest.Server, resource
 			"allowed_uris":           {first: `["spiffe://example.com/ns/*"]`, second: `["spiffe://example.com/**"]`, empty: `[]`},
 			"allowed_email_domains":  {first: `["example.com"]`, second: `["example.com","example.org"]`, empty: `[]`},
 			"max_sans":               {first: `7`, second: `1`, empty: `0`, refused: "between 1 and 1000"},
-			"subject_attributes":     {first: `{"organization":["Example"],"country":["DE"]}`, second: `{"organization":["Example","Example GmbH"],"locality":["Köln"]}`, empty: `{}`},
+			"subject_attributes":     {first: `{"organization":["Example"],"country":["DE"]}`, second: `{"organization":["Example","Example GmbH"],"locality":["Zürich"]}`, empty: `{}`},
 			"allowed_common_names":   {first: `["node-*"]`, second: `["app_*","node-*"]`, empty: `[]`},
 			"key_usages":             {first: `["digitalSignature"]`, second: `["contentCommitment","digitalSignature"]`, empty: `[]`, refused: "key_usages: the list is empty"},
 			"allow_underscores":      {first: `true`, second: `false`},

@@ -61,9 +61,9 @@ const everyField = firstFields + `
     organization        = ["Example GmbH", "Example"]
     organizational_unit = ["Edge"]
     country             = ["DE"]
-    province            = ["Bayern"]
-    locality            = ["München"]
-    street_address      = ["Am Platz 1"]
+    province            = ["Bavaria"]
+    locality            = ["Zürich"]
+    street_address      = ["1 High Street"]
     postal_code         = ["80331"]
   }
   allowed_common_names = ["node-*", "app_*"]
@@ -96,9 +96,9 @@ resource "certctl_certificate_profile" "this" {
   labels                = { "example.com/tier" = "1", team = "edge" }
   subject_attributes = {
     postal_code         = ["80331"]
-    street_address      = ["Am Platz 1"]
-    locality            = ["München"]
-    province            = ["Bayern"]
+    street_address      = ["1 High Street"]
+    locality            = ["Zürich"]
+    province            = ["Bavaria"]
     country             = ["DE"]
     organizational_unit = ["Edge"]
     organization        = ["Example", "Example GmbH"]
@@ -127,8 +127,8 @@ func everyFieldSpec() api.ProfileSpec {
 		MaxSANs:             7,
 		MaxTTLSeconds:       86400,
 		SubjectAttributes: api.SubjectAttributes{
-			Organization: []string{"Example GmbH", "Example"}, OrganizationalUnit: []string{"Edge"}, Country: []string{"DE"}, Province: []string{"Bayern"},
-			Locality: []string{"München"}, StreetAddress: []string{"Am Platz 1"}, PostalCode: []string{"80331"},
+			Organization: []string{"Example GmbH", "Example"}, OrganizationalUnit: []string{"Edge"}, Country: []string{"DE"}, Province: []string{"Bavaria"},
+			Locality: []string{"Zürich"}, StreetAddress: []string{"1 High Street"}, PostalCode: []string{"80331"},
 		},
 		AllowedCommonNames: []string{"node-*", "app_*"},
 		KeyUsages:          []string{"digitalSignature", "contentCommitment"},
