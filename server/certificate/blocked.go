@@ -26,6 +26,13 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 	if hasSameRules(before, after) {
 		return 0, nil, nil
 	}
+	names, err := profile.GetUngatedNames(tx)
+	if err != nil {
+		return 0, nil, err
+	}
+	canRenew := func(spec api.CertificateSpec, p api.ProfileSpec) bool {
+		return len(ListUngatedFaults(names, spec, p)) == 0 && countFaults(spec, p) == 0
+	}
 	blocked, checked := 0, 0
 	page := store.Page{Limit: checkedPage}
 	for {
@@ -34,7 +41,7 @@ func CountBlocked(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, 
 			return 0, nil, fmt.Errorf("list the certificates of profile %s: %w", p.ID, err)
 		}
 		for _, c := range rows {
-			if countFaults(c.Spec.V, after) > 0 && countFaults(c.Spec.V, before) == 0 {
+			if !canRenew(c.Spec.V, after) && canRenew(c.Spec.V, before) {
 				blocked++
 			}
 		}
@@ -64,8 +71,11 @@ func uncheckedWarning(checked, all int) []string {
 	return []string{fmt.Sprintf("the profile has %d certificates; the edit was checked against the oldest %d of them", all, checked)}
 }
 
-// hasSameRules reports whether an edit changes no field that rules.CheckCertificate reads.
+// hasSameRules reports whether an edit changes no field that can block a renewal. To turn the gate on blocks none.
 func hasSameRules(before, after api.ProfileSpec) bool {
-	after.Name, after.IssuerID, after.Enabled, after.RequiresApproval = before.Name, before.IssuerID, before.Enabled, before.RequiresApproval
+	after.Name, after.IssuerID, after.Enabled = before.Name, before.IssuerID, before.Enabled
+	if after.RequiresApproval {
+		after.RequiresApproval = before.RequiresApproval
+	}
 	return profile.SameRules(before, after)
 }

@@ -14,6 +14,16 @@ type BlockedRenewal struct {
 	Faults        []api.Fault
 }
 
+// ListUngatedFaults lists what of a certificate needs the approval of a person, if no person is asked under its profile.
+func ListUngatedFaults(names rules.UngatedNames, spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
+	if p.RequiresApproval {
+		return nil
+	}
+	return names.Faults(api.IssuanceSubject{
+		CertificateContent: rules.CertificateContent(spec, api.Key{}), ProfileContent: rules.ProfileContent(p),
+	}, p)
+}
+
 const blockedPage = 500
 
 // ListBlockedRenewals returns the live certificates under ungated profiles that these ungated names would keep from being
@@ -31,10 +41,7 @@ func ListBlockedRenewals(tx *store.Tx, names rules.UngatedNames) ([]BlockedRenew
 			return nil, fmt.Errorf("look up the certificates that cannot be renewed: %w", err)
 		}
 		for _, c := range rows {
-			faults := names.Faults(api.IssuanceSubject{
-				CertificateContent: rules.CertificateContent(c.Spec.V, api.Key{}), ProfileContent: rules.ProfileContent(c.ProfileSpec.V),
-			}, c.ProfileSpec.V)
-			if len(faults) > 0 {
+			if faults := ListUngatedFaults(names, c.Spec.V, c.ProfileSpec.V); len(faults) > 0 {
 				blocked = append(blocked, BlockedRenewal{ID: c.ID, ProfileID: c.Spec.V.ProfileID, Faults: faults})
 			}
 		}

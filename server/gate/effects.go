@@ -48,8 +48,8 @@ func countCancelled(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int
 // maxChecked bounds the jobs that one edit is compared with.
 const maxChecked = 1000
 
-// countForbidden counts the open jobs whose names or key an edit forbids. A job that the gate would refuse anyway is no
-// effect of the edit.
+// countForbidden counts the open jobs whose names or key an edit forbids, or which then need an approval that they do not
+// have. A job that the gate would refuse anyway is no effect of the edit.
 func countForbidden(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int, []string, error) {
 	if profile.SameRules(p.Spec.V, after) {
 		return 0, nil, nil
@@ -69,13 +69,18 @@ func countForbidden(tx *store.Tx, p profile.Profile, after api.ProfileSpec) (int
 		jobs = jobs[:maxChecked]
 		warnings = []string{fmt.Sprintf("the profile has more than %d open jobs; the edit was compared with the oldest %d", maxChecked, maxChecked)}
 	}
+	names, err := profile.GetUngatedNames(tx)
+	if err != nil {
+		return 0, nil, err
+	}
 	forbidden := 0
 	for _, j := range jobs {
 		csr, err := rules.ParseCSR(j.CSRPEM)
-		if err != nil || p.Spec.V.RequiresApproval && j.ApprovalID == nil || len(rules.CheckContent(j.Spec.V, csr, p.Spec.V)) > 0 {
-			continue
+		isAllowed := func(p api.ProfileSpec) bool {
+			lacksApproval := j.ApprovalID == nil && (p.RequiresApproval || len(certificate.ListUngatedFaults(names, j.Spec.V, p)) > 0)
+			return !lacksApproval && len(rules.CheckContent(j.Spec.V, csr, p)) == 0
 		}
-		if len(rules.CheckContent(j.Spec.V, csr, after)) > 0 {
+		if err == nil && isAllowed(p.Spec.V) && !isAllowed(after) {
 			forbidden++
 		}
 	}

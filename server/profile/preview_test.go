@@ -156,6 +156,58 @@ func TestPreview_HasTheEffectsOfAnEdit(t *testing.T) {
 	}, servertest.NoWorkers())
 }
 
+// An edit after which certificates need the approval of a person blocks their renewals, and cancels the jobs that no person
+// approved.
+func TestPreview_CountsWhatNeedsApproval(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		ctx, olga := t.Context(), s.Client(t, "olga")
+		s.SetUngatedNames(t, api.UngatedLists{AllowedDNSNames: []string{"**.example.com"}, AllowedEKUs: []string{"clientAuth"}})
+		p := s.CreateProfileAsOlga(t, false)
+		p.AllowedEKUs = []string{"clientAuth"}
+		if _, err := olga.ReplaceProfile(ctx, p.ID, p.ProfileSpec); err != nil {
+			t.Fatal(err)
+		}
+		s.CreateCertificateAsOlga(t, p.ID)
+		j, err := olga.RenewCertificate(ctx, s.CreateCertificateAsOlga(t, p.ID).ID, api.Renew{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		addCommonNames := func(p *api.ProfileSpec) { p.AllowedCommonNames = []string{"*"} }
+		for _, c := range []struct {
+			name string
+			edit func(*api.ProfileSpec)
+			want api.EditEffects
+		}{
+			{"common names", addCommonNames, api.EditEffects{JobsCancelled: 1, RenewalsBlocked: 2}},
+			{"a subject", func(p *api.ProfileSpec) { p.SubjectAttributes.Organization = []string{"x"} }, api.EditEffects{JobsCancelled: 1, RenewalsBlocked: 2}},
+			{"a usage", func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"codeSigning"} }, api.EditEffects{JobsCancelled: 1, RenewalsBlocked: 2}},
+			{"common names, with a gate", func(p *api.ProfileSpec) { addCommonNames(p); p.RequiresApproval = true }, api.EditEffects{JobsCancelled: 1}},
+		} {
+			spec := p.ProfileSpec
+			c.edit(&spec)
+			if preview := previewEdit(t, s, "vera", p.ID, spec); preview.Effects != c.want {
+				t.Errorf("%s: %+v", c.name, preview)
+			}
+		}
+		// Without its gate, such a profile signs nothing.
+		gated := p.ProfileSpec
+		addCommonNames(&gated)
+		gated.RequiresApproval = true
+		if _, err := olga.ReplaceProfile(ctx, p.ID, gated); err != nil {
+			t.Fatal(err)
+		}
+		open := gated
+		open.RequiresApproval = false
+		if preview := previewEdit(t, s, "vera", p.ID, open); preview.Effects != (api.EditEffects{RenewalsBlocked: 2}) {
+			t.Errorf("gate off: %+v", preview)
+		}
+		s.Drain(t)
+		if ended := s.WaitUntilFinalAsVera(t, j.ID); ended.Status != api.JobCancelled {
+			t.Errorf("the job is %s", ended.Status)
+		}
+	}, servertest.NoWorkers())
+}
+
 // A preview names the waiting edit that the edit would cancel. An edit that cancels nothing has no warning.
 func TestPreview_WarnsOfACancelledEdit(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
