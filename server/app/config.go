@@ -19,7 +19,7 @@ import (
 
 // Config holds the settings of every command. The flags, the environment variables and the help come from its tags.
 type Config struct {
-	DatabaseURL string `env:"CERTCTL_DATABASE_URL" help:"The PostgreSQL database, as postgres://... If empty, a SQLite file in the data directory."`
+	DatabaseURL string `env:"CERTCTL_DATABASE_URL" secret:"true" help:"The PostgreSQL database, as postgres://... If empty, a SQLite file in the data directory."`
 	DataDir     string `env:"CERTCTL_DATA_DIR" default:"certctl-data" help:"The directory of the SQLite file and the local CA."`
 	CACertFile  string `name:"ca-cert-file" env:"CERTCTL_CA_CERT_FILE" help:"The CA's certificate. Required on PostgreSQL. If empty on SQLite, a CA is made in the data directory."`
 	CAKeyFile   string `name:"ca-key-file" env:"CERTCTL_CA_KEY_FILE" help:"The CA's private key."`
@@ -42,6 +42,7 @@ type ServeConfig struct {
 	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" help:"The TLS certificate of the API."`
 	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"The TLS private key of the API."`
 	BehindTLSProxy             bool          `name:"behind-tls-proxy" env:"CERTCTL_BEHIND_TLS_PROXY" help:"A proxy in front of the API speaks TLS."`
+	TrustedProxies             Prefixes      `env:"CERTCTL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"The proxies whose X-Forwarded-For names the client, as CIDR prefixes. If empty, the header is ignored."`
 	MetricsListen              string        `env:"CERTCTL_METRICS_LISTEN" default:"127.0.0.1:9464" help:"The address of /metrics, as host:port. If empty, /metrics is off."`
 	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"Time after which a request expires; at least 1s."`
 	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, as system-bypass."`
@@ -105,17 +106,6 @@ func isLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
-}
-
-// NewLogger makes the configured logger. It writes to standard error.
-func (c Config) NewLogger() *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked by the enum
-	opts := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(os.Stderr, opts))
-	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, opts))
 }
 
 // Open opens the configured database, logs which one that is, and migrates its schema. See store.Migrate for when it must

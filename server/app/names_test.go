@@ -143,6 +143,7 @@ func TestVariables_KeepTheirNames(t *testing.T) {
 		"CERTCTL_RESUBMIT_REJECTED",
 		"CERTCTL_TLS_CERT_FILE",
 		"CERTCTL_TLS_KEY_FILE",
+		"CERTCTL_TRUSTED_PROXIES",
 		"CERTCTL_WORKERS",
 	}
 	if diff := cmp.Diff(want, knownVariables()); diff != "" {

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -19,15 +21,16 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	}
 	defer db.Close() //nolint:errcheck // the process ends
 	// An error in the configuration stops the start before the migration.
-	ca, err := config.LoadCA(db.Now())
+	authority, err := config.LoadCA(db.Now())
 	if err != nil {
 		return err
 	}
 	config.warnOfReadableKey(ctx, log)
+	logStart(ctx, log, version, db, authority, config, serving)
 	if err := config.prepare(ctx, db); err != nil {
 		return err
 	}
-	issuers := map[string]gate.Issuer{LocalIssuerID: ca}
+	issuers := map[string]gate.Issuer{LocalIssuerID: authority}
 	if err := gate.RegisterIssuers(ctx, db, issuers); err != nil {
 		return err
 	}
@@ -38,6 +41,14 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	return server.Run(ctx)
 }
 
+// logStart logs what this process is and uses.
+func logStart(ctx context.Context, log *slog.Logger, version string, db *store.Store, authority *ca.CA, config Config, serving ServeConfig) {
+	certificate := authority.Certificates()[0]
+	log.InfoContext(ctx, "starting", "version", version, "database", db.Location(),
+		"ca_subject", certificate.Subject.String(), "ca_fingerprint_sha256", authority.Fingerprint(), "ca_not_after", certificate.NotAfter,
+		slog.Group("settings", append(changedSettings(config), changedSettings(serving)...)...))
+}
+
 // ReplaceCA makes the configured CA the issuer of all servers on the database. It also returns the CA's fingerprint.
 func ReplaceCA(ctx context.Context, config Config) (done gate.Replacement, fingerprint string, err error) {
 	db, err := config.Open(ctx, config.NewLogger())
@@ -45,13 +56,13 @@ func ReplaceCA(ctx context.Context, config Config) (done gate.Replacement, finge
 		return done, "", err
 	}
 	defer db.Close() //nolint:errcheck // the process ends
-	ca, err := config.ReadCA(db.Now())
+	authority, err := config.ReadCA(db.Now())
 	if err != nil {
 		return done, "", err
 	}
 	err = db.Write(ctx, func(tx *store.Tx) error {
-		done, err = gate.ReplaceIssuer(tx, LocalIssuerID, ca.Fingerprint())
+		done, err = gate.ReplaceIssuer(tx, LocalIssuerID, authority.Fingerprint())
 		return err
 	})
-	return done, ca.Fingerprint(), err
+	return done, authority.Fingerprint(), err
 }

@@ -58,6 +58,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	handler := rest.New(rest.Services{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
+			TrustedProxies: config.TrustedProxies,
 		},
 		Profiles: all.profiles, Certificates: all.certificates, Approvals: all.approvals, Issuance: all.issuance,
 		Version: opts.Version, Ready: (&readiness{check: opts.checkReady}).Ready,
@@ -98,9 +99,16 @@ func (s *Server) Run(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("CERTCTL_METRICS_LISTEN: %w", err), listener.Close())
 		}
 	}
+	asked := ctx
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
+	running.Go(func() {
+		<-ctx.Done()
+		if asked.Err() != nil {
+			s.log.Info("stopping", "reason", context.Cause(asked).Error())
+		}
+	})
 	running.Go(func() { s.Work(ctx) })
 	if metrics != nil {
 		mux := http.NewServeMux()
@@ -118,7 +126,17 @@ func (s *Server) Run(ctx context.Context) error {
 	err = s.serve(ctx, listener, s.Handler)
 	stop()
 	running.Wait()
+	s.logStop(asked, err)
 	return err
+}
+
+// logStop logs why the server stopped: ctx has ended, or serving failed.
+func (s *Server) logStop(ctx context.Context, err error) {
+	if err != nil {
+		s.log.Error("stopped", "reason", err.Error())
+		return
+	}
+	s.log.Info("stopped", "reason", context.Cause(ctx).Error())
 }
 
 // warnOfUngatedNames logs a warning if the database allows every name to be signed without approval.

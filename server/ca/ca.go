@@ -128,6 +128,11 @@ func (ca *CA) CheckValid(now time.Time) error {
 	return nil
 }
 
+// Certificates returns the CA's certificate, followed by those above it.
+func (ca *CA) Certificates() []*x509.Certificate {
+	return append([]*x509.Certificate{ca.certificate}, ca.issuers...)
+}
+
 // Fingerprint implements gate.Issuer.
 func (ca *CA) Fingerprint() string {
 	sum := sha256.Sum256(ca.certificate.Raw)
@@ -136,7 +141,7 @@ func (ca *CA) Fingerprint() string {
 
 // Draft implements gate.Issuer.
 func (ca *CA) Draft(s gate.Subject, serial gate.Serial, validity gate.Validity) ([]byte, error) {
-	for _, c := range append([]*x509.Certificate{ca.certificate}, ca.issuers...) {
+	for _, c := range ca.Certificates() {
 		if validity.NotAfter.After(c.NotAfter) {
 			return nil, gate.ErrOutlivesIssuer
 		}

@@ -29,6 +29,7 @@ func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 		"CERTCTL_BEHIND_TLS_PROXY":              {"behind-tls-proxy", "false", "true"},
 		"CERTCTL_CA_CERT_FILE":                  {"ca-cert-file", "", "ca.pem"},
 		"CERTCTL_CA_KEY_FILE":                   {"ca-key-file", "", "ca-key.pem"},
+		"CERTCTL_TRUSTED_PROXIES":               {"trusted-proxies", "", "10.0.0.0/8,fd00::/8"},
 		"CERTCTL_METRICS_LISTEN":                {"metrics-listen", "127.0.0.1:9464", ""},
 		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT": {"job-awaiting-approval-timeout", "168h0m0s", "1s"},
 		"CERTCTL_APPROVAL_BYPASS":               {"approval-bypass", "false", "true"},
@@ -141,6 +142,9 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_LISTEN=" + listener.Addr().String():         "CERTCTL_LISTEN: listen tcp " + listener.Addr().String() + ": bind: address already in use",
 		"CERTCTL_METRICS_LISTEN=nonsense":                    "CERTCTL_METRICS_LISTEN=nonsense is not an address: write host:port",
 		"CERTCTL_METRICS_LISTEN=" + listener.Addr().String(): "CERTCTL_METRICS_LISTEN: listen tcp " + listener.Addr().String() + ": bind: address already in use",
+		"CERTCTL_TRUSTED_PROXIES=proxy.example.com":          `CERTCTL_TRUSTED_PROXIES (--trusted-proxies): "proxy.example.com" is no network: write CIDR prefixes, such as 10.0.0.0/8,fd00::/8`,
+		"CERTCTL_TRUSTED_PROXIES=10.0.0.1/8":                 `CERTCTL_TRUSTED_PROXIES (--trusted-proxies): "10.0.0.1/8" has bits set after its prefix: write 10.0.0.0/8`,
+		"CERTCTL_TRUSTED_PROXIES=10.0.0.0/8,":                `CERTCTL_TRUSTED_PROXIES (--trusted-proxies): "" is no network`,
 		"CERTCTL_BEHIND_TLS_PROXY=maybe":                     "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
 
 		"CERTCTL_TLS_CERT_FILE=x":         "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
@@ -211,7 +215,8 @@ func TestServe_AcceptsUnusualConfiguration(t *testing.T) {
 	for _, env := range []string{
 		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1s", "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT=1d12h", "CERTCTL_RENEWAL_RETRY_AFTER=7d", "CERTCTL_WORKERS=256", "CERTCTL_RENEWAL_RETRY_AFTER=0s",
 		"CERTCTL_LISTEN=localhost:0", "CERTCTL_LISTEN=[::1]:0", "CERTCTL_LISTEN=:0 CERTCTL_BEHIND_TLS_PROXY=true",
-		"CERTCTL_METRICS_LISTEN=:0", "CERTCTL_LOG_LEVEL=INFO", "CERTCTL_LOG_FORMAT=JSON", "CERTCTL_DATABASE_URL=", "CERTCTL_TLS_CERT_FILE=",
+		"CERTCTL_METRICS_LISTEN=:0", "CERTCTL_LOG_LEVEL=INFO", "CERTCTL_LOG_FORMAT=JSON", "CERTCTL_DATABASE_URL=", "CERTCTL_TLS_CERT_FILE=", "CERTCTL_TRUSTED_PROXIES=",
+		"CERTCTL_TRUSTED_PROXIES=10.0.0.1,fd00::/8",
 		"CERTCTL_DATA_DIR=" + filepath.Join(t.TempDir(), "with space and %41?#", "deep"),
 	} {
 		t.Run(env, func(t *testing.T) {

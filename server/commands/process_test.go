@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -74,6 +75,9 @@ type process struct {
 	stop             func()        // ends the process with SIGTERM
 }
 
+// textForm is the line of a server that listens, in the format text.
+var textForm = regexp.MustCompile(` msg=listening address=(\S+)(?: metrics=(\S+))?`)
+
 // startServer runs certctl serve on free ports, unless env has others, until the test ends.
 func startServer(t *testing.T, dir string, env ...string) *process {
 	t.Helper()
@@ -92,7 +96,10 @@ func startServer(t *testing.T, dir string, env ...string) *process {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			s.log.Write(append(lines.Bytes(), '\n'))
 			var line struct{ Msg, Address, Metrics string }
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+			if text := textForm.FindStringSubmatch(lines.Text()); text != nil {
+				line.Msg, line.Address, line.Metrics = "listening", text[1], text[2]
+			}
+			if line.Msg == "listening" || json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
 				s.address, s.metrics = line.Address, line.Metrics
 				close(listening)
 			}

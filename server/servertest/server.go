@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +81,15 @@ func StartTime(at time.Time) Option { return func(o *options) { o.startTime = at
 // WithPeople is for a database that already has the people of the tests.
 func WithPeople() Option { return func(o *options) { o.hasPeople = true } }
 
+// TrustedProxies makes the server believe the X-Forwarded-For of these peers.
+func TrustedProxies(prefixes ...string) Option {
+	return func(o *options) {
+		if err := o.config.TrustedProxies.UnmarshalText([]byte(strings.Join(prefixes, ","))); err != nil {
+			panic(err) // the test gives valid prefixes
+		}
+	}
+}
+
 // Log writes the server's log to w, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 
@@ -154,7 +163,7 @@ func startServer(t testing.TB, o options, opts ...Option) *Server {
 // serve opens the database and serves it.
 func (s *Server) serve(t testing.TB) {
 	t.Helper()
-	log := slog.New(slog.NewJSONHandler(s.options.log, nil))
+	log := app.Config{LogLevel: "info", LogFormat: "json"}.NewLoggerTo(s.options.log)
 	opts := store.Options{
 		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, DatabaseClock: s.Clock.Now, Logger: log, Trace: s.options.trace,
 	}

@@ -3,9 +3,7 @@ package web
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -56,7 +54,9 @@ func (s *Server) findCaller(r *http.Request) (identity.Actor, error) {
 	if !ok {
 		return identity.Actor{}, principal.ErrUnauthenticated
 	}
-	who, err := s.Authenticator.Authenticate(r.Context(), key, addressOf(r.RemoteAddr))
+	x := exchangeOf(r.Context())
+	who, err := s.Authenticator.Authenticate(r.Context(), key, networkOf(x.address))
+	x.actor = who
 	if errors.Is(err, principal.ErrTooManyFailures) {
 		return who, api.Refuse(api.CodeRateLimited, "too many failed credentials from this address: wait a moment")
 	}
@@ -70,27 +70,6 @@ func parseBearer(headers []string) (string, bool) {
 	}
 	scheme, key, ok := strings.Cut(headers[0], " ")
 	return key, ok && strings.EqualFold(scheme, "Bearer")
-}
-
-// addressOf returns the host of a remote address. An IPv6 network counts as one address: the owner has 2^64 addresses.
-func addressOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if ip = ip.Unmap(); ip.Is4() {
-		return ip.String()
-	}
-	const network = 64
-	prefix, err := ip.WithZone("").Prefix(network)
-	if err != nil {
-		return host
-	}
-	return prefix.String()
 }
 
 // reload reads the caller again inside the transaction of the request. Authenticate caches a key for some seconds, which

@@ -2,9 +2,11 @@ package web
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -34,12 +36,29 @@ func (s *Server) assignRequestID(c *gin.Context) {
 // logRequest logs and counts the request under its route. Callers can invent paths, so it does not log the path.
 func (s *Server) logRequest(c *gin.Context) {
 	start := time.Now()
+	x := &exchange{address: clientAddress(c.Request, s.TrustedProxies)}
+	c.Request = c.Request.WithContext(withExchange(c.Request.Context(), x))
 	c.Next()
 	route, took := formatRoute(c.FullPath()), time.Since(start)
 	s.Metrics.observeRequest(c.Request.Method, route, c.Writer.Status(), took)
-	s.Log.InfoContext(c.Request.Context(), "request",
-		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration_seconds", took.Seconds(),
+	s.Log.Log(c.Request.Context(), levelOf(route), "request",
+		"method", c.Request.Method, "route", route, "status", c.Writer.Status(), "duration_ms", float64(took.Microseconds())/1000,
+		"address", x.address, "principal", x.actor.ID, "key_id", x.actor.KeyID, "user_agent", shorten(c.Request.UserAgent()),
 		requestIDAttr(c.Request.Context()))
+}
+
+// levelOf returns the level of a request's log line. Orchestrators probe all the time.
+func levelOf(route string) slog.Level {
+	if route == "/healthz" || route == "/readyz" {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// shorten bounds a text that a client chose.
+func shorten(text string) string {
+	const maxBytes = 256
+	return strings.ToValidUTF8(text[:min(len(text), maxBytes)], "")
 }
 
 var routeParameter = regexp.MustCompile(`:([a-z_]+)`)

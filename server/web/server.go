@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 
 	"github.com/gin-gonic/gin"
 
@@ -16,6 +17,8 @@ type Server struct {
 	Authenticator *principal.Authenticator
 	Metrics       *Metrics
 	Log           *slog.Logger
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 }
 
 // NewEngine makes a router. It gives each request an id, logs and counts the request, and answers unknown routes.

@@ -47,8 +47,20 @@ func TestLog_HasRequestsButNoKeys(t *testing.T) {
 			}
 			decodeSuccess[api.Approval](t, send(t, s, "bob", "POST", approve, `{"note":"n"}`, "X-Request-ID", "second-person"), 200)
 			request := findLine(t, log, "request", "second-person")
-			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_seconds"] == nil {
+			if request["route"] != "/api/v1/approvals/{id}/approve" || request["status"] != 200.0 || request["method"] != "POST" || request["duration_ms"] == nil {
 				t.Errorf("the request is logged as %v", request)
+			}
+			if request["principal"] != "bob" || request["key_id"] != s.Key(t, "bob")[4:20] || request["address"] != "127.0.0.1" ||
+				!strings.HasPrefix(request["user_agent"].(string), "Go-http-client") {
+				t.Errorf("the caller is logged as %v", request)
+			}
+			send(t, s, "vera", "GET", "/api/v1/principals", "", "X-Request-ID", "without-role")
+			if line := findLine(t, log, "request", "without-role"); line["status"] != 403.0 || line["principal"] != "vera" {
+				t.Errorf("a caller without the role is logged as %v", line)
+			}
+			send(t, s, "", "GET", "/api/v1/profiles", "", "X-Request-ID", "nobody")
+			if line := findLine(t, log, "request", "nobody"); line["status"] != 401.0 || line["principal"] != "" || line["key_id"] != "" {
+				t.Errorf("a request without a key is logged as %v", line)
 			}
 			if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != api.JobCompleted {
 				t.Fatal(done)
