@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/api"
-	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
@@ -22,64 +21,95 @@ var (
 	bypassDesc  = prometheus.NewDesc("certctl_approval_bypass_enabled", "1 while every request is approved without a person.", nil, nil)
 	ungatedDesc = prometheus.NewDesc("certctl_ungated_names_unrestricted", "1 while any name may be signed without approval.", nil, nil)
 	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
+	upDesc      = prometheus.NewDesc("certctl_up", "1 while a part that the server needs answers.", []string{"part"}, nil)
+	readyDesc   = prometheus.NewDesc("certctl_ready", "1 while /readyz answers 200.", nil, nil)
+	clockDesc   = prometheus.NewDesc("certctl_clock_offset_seconds", "How far this machine's clock is ahead of the database's.", nil, nil)
 )
+
+// scrapeTimeout bounds how long a scrape waits for the database.
+const scrapeTimeout = 3 * time.Second
 
 // stateCollector reads the pending approvals and open jobs from the database at each scrape.
 type stateCollector struct {
 	store     *store.Store
 	approvals *approval.Service
+	ready     func(context.Context) error
 	profiles  series.Bounded
 	log       *slog.Logger
 }
 
-// Describe implements prometheus.Collector.
-func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- pendingDesc
-	out <- oldestDesc
-	out <- bypassDesc
-	out <- ungatedDesc
-	out <- jobsDesc
+// state is what one scrape reads from the database.
+type state struct {
+	pending     map[string]int64 // by profile
+	oldest      time.Duration
+	unlimited   bool // whether any name may be signed without approval
+	jobs        map[api.JobStatus]int64
+	clockOffset time.Duration
 }
 
-// Collect implements prometheus.Collector. If the database does not answer, it sends no values, except for the bypass.
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{pendingDesc, oldestDesc, bypassDesc, ungatedDesc, jobsDesc, upDesc, readyDesc, clockDesc} {
+		out <- desc
+	}
+}
+
+// Collect implements prometheus.Collector. If the database does not answer, Collect leaves out the values that come from the
+// database.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
-	out <- prometheus.MustNewConstMetric(bypassDesc, prometheus.GaugeValue, boolValue(c.approvals.HasBypass()))
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	send := func(desc *prometheus.Desc, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	var pending map[string]int64
-	var jobs map[api.JobStatus]int64
-	var ungated rules.UngatedNames
-	age := 0.0
-	err := c.store.Read(ctx, func(tx *store.Tx) error {
-		byProfile, oldest, err := c.approvals.CountPending(tx)
-		if err != nil {
-			return err
-		}
-		if pending = byProfile; oldest != nil {
-			age = tx.Now.Sub(*oldest).Seconds()
-		}
-		if ungated, err = profile.GetUngatedNames(tx); err != nil {
-			return err
-		}
-		jobs, err = job.CountOpen(tx)
-		return err
-	})
+	send(bypassDesc, boolValue(c.approvals.HasBypass()))
+	send(readyDesc, boolValue(c.ready(ctx) == nil))
+	found, err := c.read(ctx)
+	send(upDesc, boolValue(err == nil), "database")
 	if err != nil {
 		c.log.WarnContext(ctx, "could not read the state for the metrics", "error", err)
 		return
 	}
-	out <- prometheus.MustNewConstMetric(ungatedDesc, prometheus.GaugeValue, boolValue(ungated.AllowAll))
+	c.sendState(found, send)
+}
+
+func (c *stateCollector) read(ctx context.Context) (found state, _ error) {
+	err := c.store.Read(ctx, func(tx *store.Tx) error {
+		pending, oldest, err := c.approvals.CountPending(tx)
+		if err != nil {
+			return err
+		}
+		if found.pending = pending; oldest != nil {
+			found.oldest = tx.Now.Sub(*oldest)
+		}
+		ungated, err := profile.GetUngatedNames(tx)
+		if err != nil {
+			return err
+		}
+		found.unlimited = ungated.AllowAll
+		if found.jobs, err = job.CountOpen(tx); err != nil {
+			return err
+		}
+		found.clockOffset, err = tx.ClockOffset()
+		return err
+	})
+	return found, err
+}
+
+func (c *stateCollector) sendState(found state, send func(*prometheus.Desc, float64, ...string)) {
+	send(ungatedDesc, boolValue(found.unlimited))
+	send(oldestDesc, found.oldest.Seconds())
+	send(clockDesc, found.clockOffset.Seconds())
 	bounded := map[string]int64{}
-	for profileID, n := range pending {
+	for profileID, n := range found.pending {
 		bounded[c.profiles.Label(profileID)] += n
 	}
 	for profileID, n := range bounded {
-		out <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), profileID)
+		send(pendingDesc, float64(n), profileID)
 	}
-	for status, n := range jobs {
-		out <- prometheus.MustNewConstMetric(jobsDesc, prometheus.GaugeValue, float64(n), string(status))
+	for status, n := range found.jobs {
+		send(jobsDesc, float64(n), string(status))
 	}
-	out <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)
 }
 
 func boolValue(b bool) float64 {

@@ -54,14 +54,16 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, log: opts.Log})
+	ready := (&readiness{check: opts.checkReady}).Ready
+	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, ready: ready, log: opts.Log})
+	registerRuntime(registry, opts.Version)
 	handler := rest.New(rest.Services{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
 			TrustedProxies: config.TrustedProxies,
 		},
 		Profiles: all.profiles, Certificates: all.certificates, Approvals: all.approvals, Issuance: all.issuance,
-		Version: opts.Version, Ready: (&readiness{check: opts.checkReady}).Ready,
+		Version: opts.Version, Ready: ready,
 	})
 	return &Server{
 		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all, log: opts.Log,

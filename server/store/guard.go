@@ -101,6 +101,23 @@ func distance(t, before, after time.Time) time.Duration {
 	return max(before.Sub(t), t.Sub(after), 0)
 }
 
+// ClockOffset returns how far this machine's clock is ahead of the database's. On SQLite they are the same clock.
+func (tx *Tx) ClockOffset() (time.Duration, error) {
+	if tx.store.sqlite {
+		return 0, nil
+	}
+	before := tx.store.Now()
+	there, err := tx.store.readConditions(tx.DB)
+	if err != nil {
+		return 0, fmt.Errorf("compare the clock with the database's: %w", err)
+	}
+	after := tx.store.Now()
+	if tx.store.databaseClock != nil {
+		there.Clock = tx.store.databaseClock().UTC()
+	}
+	return before.Add(after.Sub(before) / 2).Sub(there.Clock), nil
+}
+
 // conditions are what the database says about its writers.
 type conditions struct {
 	Clock      time.Time

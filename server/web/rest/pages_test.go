@@ -132,12 +132,16 @@ func createPlaybookRequest(t *testing.T, s *servertest.Server) (waiting api.Job,
 // The operator's page has every metric.
 func TestPages_Operating_HasEveryMetric(t *testing.T) {
 	page := readText(t, "../../../docs/server/operating.md")
-	descriptions := make(chan *prometheus.Desc, 100)
-	servertest.New(t).App.Registry.Describe(descriptions)
-	close(descriptions)
+	registry := servertest.New(t).App.Registry
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(descriptions)
+		close(descriptions)
+	}()
 	name := regexp.MustCompile(`fqName: "(\w+)"`)
 	for desc := range descriptions {
-		if metric := name.FindStringSubmatch(desc.String())[1]; !regexp.MustCompile("(?m)^\\| `" + metric + "[`{]").MatchString(page) {
+		metric := name.FindStringSubmatch(desc.String())[1]
+		if strings.HasPrefix(metric, "certctl_") && !regexp.MustCompile("(?m)^\\| `"+metric+"[`{]").MatchString(page) {
 			t.Errorf("the page does not have %s", metric)
 		}
 	}
