@@ -17,3 +17,12 @@ type AuditEvent struct {
 	RequestID    string          `json:"request_id" doc:"Id of the request that caused the change; empty without a request."`
 	Details      json.RawMessage `json:"details" doc:"Further members, which depend on the action."`
 }
+
+// AuditOrder is the order of a list of audit events.
+type AuditOrder string
+
+// The orders.
+const (
+	AuditOldestFirst AuditOrder = "oldest" // complete: for followers
+	AuditNewestFirst AuditOrder = "newest"
+)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -390,6 +391,96 @@ func TestList_FollowsTheQueryOfTheLink(t *testing.T) {
 	if got := s.calls[1].URL.String(); got != "https://certctl.test/api/v1/profiles?after=b%2Fc&name=n" {
 		t.Errorf("second page from %s", got)
 	}
+}
+
+// Each answer to a follower of the audit trail has a link. A list ends at the first page that is not full.
+func TestList_EndsAtAPageThatIsNotFull(t *testing.T) {
+	page := func(ids, after string) step {
+		return step{status: 200, media: "application/json", body: ids, link: `</api/v1/audit-events?after=` + after + `&limit=2&order=oldest>; rel="next"`}
+	}
+	full := page(`[{"id":"ev-a"},{"id":"ev-b"}]`, "1")
+	for name, tc := range map[string]struct {
+		steps []step
+		want  int
+	}{
+		"empty":           {[]step{page(`[]`, "0")}, 0},
+		"one more":        {[]step{full, page(`[{"id":"ev-c"}]`, "2")}, 3},
+		"ends with limit": {[]step{full, page(`[{"id":"ev-c"},{"id":"ev-d"}]`, "2"), page(`[]`, "3")}, 4},
+	} {
+		s := &script{steps: append(tc.steps, full)}
+		all, err := client.Collect(s.client(t).ListAuditEvents(t.Context(), client.ListAuditEventsOptions{Order: api.AuditOldestFirst}))
+		if err != nil || len(all) != tc.want || len(s.calls) != len(tc.steps) {
+			t.Errorf("%s: %d events in %d calls, %v", name, len(all), len(s.calls), err)
+		}
+		if got := s.calls[0].URL.RawQuery; got != "order=oldest" {
+			t.Errorf("%s: the query is %s", name, got)
+		}
+	}
+}
+
+// A follower asks at once after a full page, waits while there is nothing new, and goes on after a failure.
+func TestFollowAuditEvents_WaitsAndContinues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page := func(ids, after string) step {
+			return step{status: 200, media: "application/json", body: ids, link: `</api/v1/audit-events?after=` + after + `&limit=2&order=oldest>; rel="next"`}
+		}
+		s := &script{steps: []step{
+			page(`[{"id":"ev-a"},{"id":"ev-b"}]`, "1"),
+			page(`[{"id":"ev-c"}]`, "2"),
+			page(`[]`, "3"),
+			problemStep(403, api.CodeForbidden),
+			{status: 200, media: "application/json", body: `[]`}, // no link
+			page(`[{"id":"ev-d"}]`, "4"),
+		}}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		start := time.Now()
+		var got []string
+		o := client.FollowAuditEventsOptions{Page: client.Page{Limit: 2}, Cursor: "0", Actor: "bob", Pause: time.Minute}
+		for page, err := range s.client(t, client.WithRetries(0)).FollowAuditEvents(ctx, o) {
+			at := fmt.Sprintf("%s at %s:", page.Cursor, time.Since(start).Round(time.Second))
+			if err != nil {
+				at += " error"
+			}
+			for _, e := range page.Events {
+				at += " " + e.ID
+			}
+			got = append(got, at)
+			if page.Cursor == "4" {
+				stop()
+			}
+		}
+		want := []string{"1 at 0s: ev-a ev-b", "2 at 0s: ev-c", " at 2m0s: error", " at 3m0s: error", "4 at 4m0s: ev-d"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q", got)
+		}
+		var queries []string
+		for _, call := range s.calls {
+			queries = append(queries, call.URL.RawQuery)
+		}
+		next := "after=%s&limit=2&order=oldest"
+		if want := []string{
+			"actor=bob&after=0&limit=2&order=oldest", fmt.Sprintf(next, "1"), fmt.Sprintf(next, "2"),
+			fmt.Sprintf(next, "3"), fmt.Sprintf(next, "3"), fmt.Sprintf(next, "3"),
+		}; !slices.Equal(queries, want) {
+			t.Errorf("the queries are %q", queries)
+		}
+	})
+}
+
+// A follower that waits ends with its context.
+func TestFollowAuditEvents_EndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 200, media: "application/json", body: `[]`, link: `</x?after=1>; rel="next"`}}}
+		ctx, stop := context.WithTimeout(t.Context(), 12*time.Second)
+		defer stop()
+		for page, err := range s.client(t).FollowAuditEvents(ctx, client.FollowAuditEventsOptions{}) {
+			t.Errorf("got %v, %v", page, err)
+		}
+		if len(s.calls) != 3 {
+			t.Errorf("%d calls", len(s.calls))
+		}
+	})
 }
 
 func TestNew_Endpoint(t *testing.T) {

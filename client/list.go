@@ -44,8 +44,18 @@ func list[T any](ctx context.Context, c *Client, path string, q query) iter.Seq2
 				}
 			}
 			query = nextQuery(header)
+			if len(page) < limitOf(query) {
+				return
+			}
 		}
 	}
+}
+
+// limitOf returns the limit of a query. A page with fewer elements is the last page for now, even if it has a link: each
+// answer to a follower of the audit trail has a link.
+func limitOf(q url.Values) int {
+	limit, _ := strconv.Atoi(q.Get("limit"))
+	return limit
 }
 
 var nextLink = regexp.MustCompile(`<([^>]*)>[^,]*;\s*rel="?next"?`)
