@@ -36,6 +36,7 @@ type Row struct {
 	ResourceID   string
 	RequestID    string
 	Details      string
+	Position     int64 `gorm:"->"` // the schema sets it
 }
 
 // TableName implements gorm's Tabler.

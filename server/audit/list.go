@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -22,16 +24,20 @@ type Filter struct {
 	Since, Until              time.Time
 }
 
-// List returns a page of the trail.
-func List(tx *store.Tx, f Filter, page store.Page) ([]Row, error) {
-	db := tx.DB.Where(&Row{Actor: f.Actor, Action: f.Action, ResourceID: f.ResourceID})
+func (f Filter) apply(db *gorm.DB) *gorm.DB {
+	db = db.Where(&Row{Actor: f.Actor, Action: f.Action, ResourceID: f.ResourceID})
 	if !f.Since.IsZero() {
 		db = db.Where("occurred_at >= ?", f.Since)
 	}
 	if !f.Until.IsZero() {
 		db = db.Where("occurred_at < ?", f.Until)
 	}
+	return db
+}
+
+// List returns a page of the trail by time.
+func List(tx *store.Tx, f Filter, page store.Page) ([]Row, error) {
 	var rows []Row
-	err := page.On(db, "occurred_at", "id").Find(&rows).Error
+	err := page.On(f.apply(tx.DB), "occurred_at", "id").Find(&rows).Error
 	return rows, err
 }

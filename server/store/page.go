@@ -36,28 +36,46 @@ func (p Page) On(db *gorm.DB, timeColumn, idColumn string) *gorm.DB {
 	return db.Order(fmt.Sprintf("%s %s, %s %s", timeColumn, direction, idColumn, direction)).Limit(p.Limit)
 }
 
-// String returns the cursor as callers send it back. They must not read it. The checksum detects a damaged one.
+// String returns the cursor as callers send it back. They must not read it.
 func (c Cursor) String() string {
-	place := c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %08x", place, crc32.ChecksumIEEE([]byte(place))))
+	return seal(c.At.UTC().Format(time.RFC3339Nano) + " " + c.ID)
 }
 
 // ParseCursor reads what String wrote. It returns an error for every other text.
 func ParseCursor(s string) (Cursor, error) {
-	text, err := base64.RawURLEncoding.DecodeString(s)
+	place, err := unseal(s)
 	if err != nil {
-		return Cursor{}, errBadCursor
+		return Cursor{}, err
 	}
-	parts := strings.Split(string(text), " ")
-	if len(parts) != 3 {
-		return Cursor{}, errBadCursor
-	}
-	at, err := time.Parse(time.RFC3339Nano, parts[0])
-	c := Cursor{At: at.UTC(), ID: parts[1]}
-	if err != nil || c.ID == "" || len(c.ID) > 100 || c.String() != s || strings.ContainsFunc(c.ID, func(r rune) bool { return r < ' ' || r > '~' }) {
+	timeText, id, _ := strings.Cut(place, " ")
+	at, err := time.Parse(time.RFC3339Nano, timeText)
+	c := Cursor{At: at.UTC(), ID: id}
+	if err != nil || c.String() != s {
 		return Cursor{}, errBadCursor
 	}
 	return c, nil
 }
 
 var errBadCursor = errors.New("use the value from the Link header of the page before")
+
+// seal makes a cursor of a time or a number, a space and an id. The checksum detects a damaged cursor.
+func seal(place string) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s %08x", place, crc32.ChecksumIEEE([]byte(place))))
+}
+
+// unseal returns what seal sealed. It returns an error for every other text.
+func unseal(s string) (string, error) {
+	text, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return "", errBadCursor
+	}
+	parts := strings.Split(string(text), " ")
+	if len(parts) != 3 || parts[1] == "" || len(parts[1]) > 100 || strings.ContainsFunc(parts[1], func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "", errBadCursor
+	}
+	place := parts[0] + " " + parts[1]
+	if seal(place) != s {
+		return "", errBadCursor
+	}
+	return place, nil
+}

@@ -103,6 +103,7 @@ func upgrade(t *testing.T, dialect, folder string) {
 			}
 		}
 	}
+	checkTrail(t, s, before)
 	checkEdits(t, s)
 	checkContinues(t, s)
 }
@@ -132,6 +133,39 @@ func checkEdits(t *testing.T, s *servertest.Server) {
 	}
 	if known < 2 {
 		t.Errorf("%d edits were sent again", known)
+	}
+}
+
+// checkTrail follows the trail: the events from before the upgrade come first, by time and id. No event can be changed.
+func checkTrail(t *testing.T, s *servertest.Server, before snapshot) {
+	t.Helper()
+	var byTime, followed []string
+	s.Query(t, &byTime, "SELECT id FROM audit_events ORDER BY occurred_at, id")
+	byTime = slices.DeleteFunc(byTime, func(id string) bool { return before.Shown["audit event"][id] == nil })
+	s.Write(t, func(tx *store.Tx) error {
+		return principal.Create(tx, "walter", api.KindHuman, "", []api.Role{api.RoleViewer})
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	for page, err := range s.Client(t, "audrey").FollowAuditEvents(ctx, client.FollowAuditEventsOptions{Pause: time.Millisecond}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Events {
+			followed = append(followed, e.ID)
+			if e.ResourceID == "walter" {
+				stop()
+			}
+		}
+	}
+	if n := len(byTime); n < 50 || n != len(before.Shown["audit event"]) || !slices.Equal(byTime, followed[:min(n, len(followed))]) {
+		t.Errorf("%d events are followed in another order than that of their times", n)
+	}
+	for _, change := range []string{"UPDATE audit_events SET actor = actor", "DELETE FROM audit_events"} {
+		err := s.Store.Write(t.Context(), func(tx *store.Tx) error { return tx.DB.Exec(change).Error })
+		if err == nil || !strings.Contains(err.Error(), "is refused") {
+			t.Errorf("%s: %v", change, err)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 var relativeLink = regexp.MustCompile(`^<(/api/v1/[^<>"\s]+)>; rel="next"$`)
@@ -203,5 +204,85 @@ func TestListApprovals_FiltersAndOrders(t *testing.T) {
 		if summary.TotalCount != 3 {
 			t.Errorf("the summary counts %d", summary.TotalCount)
 		}
+	}, servertest.NoWorkers())
+}
+
+// Every answer to a follower of the audit trail has a next page, also an empty answer. A list of the newest first ends.
+func TestListAuditEvents_FollowersAlwaysHaveANextPage(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		nextOf := func(a answer) string {
+			t.Helper()
+			found := relativeLink.FindStringSubmatch(a.header.Get("Link"))
+			if found == nil {
+				t.Fatalf("the link is %q", a.header.Get("Link"))
+			}
+			return found[1]
+		}
+		get := func(path string) (answer, []api.AuditEvent) {
+			t.Helper()
+			a := send(t, s, "audrey", "GET", path, "")
+			return a, decodeSuccess[[]api.AuditEvent](t, a, 200)
+		}
+		s.Key(t, "audrey")
+		var all, followed []string
+		s.Query(t, &all, "SELECT id FROM audit_events ORDER BY position, id")
+		path := "/api/v1/audit-events?order=oldest&limit=3"
+		for len(followed) < len(all) {
+			a, events := get(path)
+			if path = nextOf(a); !strings.Contains(path, "limit=3&order=oldest") {
+				t.Fatalf("the next page is %s", path)
+			}
+			for _, e := range events {
+				followed = append(followed, e.ID)
+			}
+		}
+		if !slices.Equal(all, followed) {
+			t.Errorf("followed: %s", cmp.Diff(all, followed))
+		}
+		a, events := get(path)
+		if len(events) > 0 || a.body != "[]\n" {
+			t.Errorf("the last page is %s", a.body)
+		}
+		path = nextOf(a)
+		s.CreateProfileAsOlga(t, false)
+		servertest.WaitUntil(t, func() error {
+			a, events := get(path)
+			if path = nextOf(a); len(events) == 0 {
+				return fmt.Errorf("there is no new event")
+			}
+			return nil
+		})
+		if a, events := get("/api/v1/audit-events?limit=500"); a.header.Get("Link") != "" || len(events) <= len(all) {
+			t.Errorf("newest first: %d events, link %q", len(events), a.header.Get("Link"))
+		}
+		if a, _ := get("/api/v1/audit-events?order=oldest&actor=absent"); a.body != "[]\n" || nextOf(a) == "" {
+			t.Errorf("nothing matches: %s", a.body)
+		}
+
+		// A cursor belongs to one order, and to this database.
+		newest := nextOf(send(t, s, "audrey", "GET", "/api/v1/audit-events?limit=1", ""))
+		after := func(path string) string {
+			t.Helper()
+			u, err := url.Parse(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return u.Query().Get("after")
+		}
+		for name, query := range map[string]string{
+			"newest, followed":      "order=oldest&after=" + after(newest),
+			"follower's, newest":    "order=newest&after=" + after(path),
+			"follower's, default":   "after=" + after(path),
+			"damaged":               "order=oldest&after=A" + after(path),
+			"of a newer trail":      "order=oldest&after=" + store.Position{Number: 1 << 62, ID: "ev-1"}.String(),
+			"below all":             "order=oldest&after=" + store.Position{Number: -1, ID: "ev-1"}.String(),
+			"an order of approvals": "order=expires_at",
+		} {
+			p := requireRefusal(t, send(t, s, "audrey", "GET", "/api/v1/audit-events?"+query, ""), api.CodeInvalidRequest)
+			if at := pointersOf(p); len(at) != 1 || at[0] != "?after" && at[0] != "?order" {
+				t.Errorf("%s: %+v", name, p.Errors)
+			}
+		}
+		requireRefusal(t, send(t, s, "vera", "GET", "/api/v1/audit-events?order=oldest", ""), api.CodeForbidden)
 	}, servertest.NoWorkers())
 }

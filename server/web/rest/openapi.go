@@ -39,7 +39,7 @@ func describeAPI(doc *huma.OpenAPI) {
 - Every operation but those of the tag operations needs an API key: ` + "`Authorization: Bearer ctl_...`" + `.
 - Bodies are JSON. Unknown fields, unknown query parameters, duplicate fields and trailing data are refused.
 - Times are RFC 3339 in UTC. Durations are whole seconds, in fields that end in ` + "`_seconds`" + `.
-- Lists are bare arrays. The ` + "`Link`" + ` header names the next page; the last page has none.
+- Lists are bare arrays. The ` + "`Link`" + ` header names the next page. The last page has none, except for followers of the audit trail.
 - Errors are problem documents (RFC 9457). The code is the last part of ` + "`type`" + `.
 - Every answer has an ` + "`X-Request-ID`" + `: that of the request if it matches ` + "`[A-Za-z0-9._-]{1,128}`" + `, else a new one.`
 	doc.Info.Contact = &huma.Contact{Name: "certctl maintainers", URL: "https://github.com/certctl/terraform-provider-certctl"}

@@ -431,6 +431,10 @@ var fields = map[string]field{
 		"- `newest`: the newest first.\n" +
 		"- `expires_at`: the earliest deadline first.", string(api.ApprovalsOldestFirst)},
 
+	"list-audit-events ?order": {"Order of the list.\n" +
+		"- `newest`: the newest first, by time.\n" +
+		"- `oldest`: in the order in which the events became visible. Followers read in this order: it misses no event, " +
+		"also of a change that was committed late.", string(api.AuditOldestFirst)},
 	"get-approval-summary ?limit": {"Largest number of approvals in the list. The counts have no limit.", nil},
 	"get-approval-summary ?state": {approvalStates + "\n\nThe parameter may be repeated. Without it, only pending approvals count.", nil},
 
@@ -449,6 +453,8 @@ var fields = map[string]field{
 	"Retry-After:":      {"Seconds to wait before the next attempt.", "1"},
 	"WWW-Authenticate:": {"Scheme of the credentials.", "Bearer"},
 
+	"list-audit-events Link:": {"The next page, with `rel=\"next\"`. With `order=oldest` every answer has it, also the last one and an empty one. " +
+		"With `order=newest` the last page has no such header.", "</api/v1/audit-events?after=" + exampleCursor + "&limit=50&order=oldest>; rel=\"next\""},
 	"preview-renewal Idempotency-Key:": {"Ignored: a preview stores nothing.", nil},
 	"create-certificate Location:":     {"", "/api/v1/certificates/mc-www"},
 	"create-profile Location:":         {"", "/api/v1/profiles/p-shop"},

@@ -49,7 +49,7 @@ func newListAnswer[T any](p *PageQuery, rows []T, cursorOf func(T) store.Cursor)
 	answer := &listAnswer[T]{Body: rows}
 	if len(rows) > p.Limit {
 		answer.Body = rows[:p.Limit]
-		answer.Link = p.nextLink(cursorOf(rows[p.Limit-1]))
+		answer.Link = nextLink(p.url, p.Limit, cursorOf(rows[p.Limit-1]).String())
 	}
 	if answer.Body == nil {
 		answer.Body = []T{} // not null
@@ -67,10 +67,11 @@ func newConvertedAnswer[Row, T any](p *PageQuery, rows []Row, cursorOf func(Row)
 	return answer
 }
 
-func (p *PageQuery) nextLink(after store.Cursor) string {
-	query := p.url.Query()
-	query.Set("limit", strconv.Itoa(p.Limit))
-	query.Set("after", after.String())
-	next := url.URL{Path: p.url.Path, RawQuery: query.Encode()}
+// nextLink returns the header that names the page after a cursor.
+func nextLink(page url.URL, limit int, after string) string {
+	query := page.Query()
+	query.Set("limit", strconv.Itoa(limit))
+	query.Set("after", after)
+	next := url.URL{Path: page.Path, RawQuery: query.Encode()}
 	return "<" + next.String() + `>; rel="next"`
 }

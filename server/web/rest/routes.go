@@ -200,7 +200,9 @@ func (s *server) addApprovalRoutes(h huma.API) {
 func (s *server) addAuditRoutes(h huma.API) {
 	get(s, h, auditors, "/api/v1/audit-events", "list-audit-events", s.listAuditEvents, documentation{
 		tag: tagAudit, summary: "List audit events",
-		description: "Returns the audit events, newest first. Each change of state is one event, written in the same transaction.",
+		description: "Returns the audit events, newest first. Each change of state is one event, written in the same transaction. " +
+			"With `order=oldest` the list can be followed: go on from each answer's `Link`, also when the answer is empty, " +
+			"and each event comes exactly once.",
 	})
 }
 
