@@ -193,7 +193,7 @@ func ProposeNames(spec api.CertificateSpec, p api.ProfileSpec) api.ProposedNames
 
 // chooseCommonName returns the first common name of a CSR that a certificate with these SANs could have; empty for none.
 func (c *CSR) chooseCommonName(sans []string, p api.ProfileSpec) string {
-	for _, text := range c.commonNames {
+	for _, text := range c.firstCommonNames() {
 		name := requestedName{DNS, text}.normalize().text
 		isURI := strings.Contains(name, "://") || isURN(name)
 		switch {
@@ -204,6 +204,13 @@ func (c *CSR) chooseCommonName(sans []string, p api.ProfileSpec) string {
 		}
 	}
 	return ""
+}
+
+// maxProposedFrom bounds the common names that are compared with a profile's patterns. Both can be thousands.
+const maxProposedFrom = 20
+
+func (c *CSR) firstCommonNames() []string {
+	return c.commonNames[:min(len(c.commonNames), maxProposedFrom)]
 }
 
 // listNames returns the names of a CSR that a certificate may have, in the server's spelling. A common name that reads as
@@ -218,7 +225,7 @@ func (c *CSR) listNames(p api.ProfileSpec) []string {
 		}
 	}
 	allowed := NewNamePatterns(p)
-	for _, text := range c.commonNames {
+	for _, text := range c.firstCommonNames() {
 		parsed, err := parseName(requestedName{DNS, text}.normalize().text)
 		if err == nil && checkFreeCommonName(text, p) != nil && (readsAsHost(text) || allowed.CheckName(parsed) == nil) {
 			add(requestedName{parsed.Kind(), text})

@@ -387,6 +387,20 @@ func TestProposeNames(t *testing.T) {
 	}
 }
 
+// Only the first common names of a CSR are proposed: a CSR and the profile's patterns can be thousands.
+func TestProposeNames_BoundsTheCommonNames(t *testing.T) {
+	t.Parallel()
+	var names []pkix.AttributeTypeAndValue
+	for i := range maxProposedFrom + 1 {
+		names = append(names, pkix.AttributeTypeAndValue{Type: oidCommonName, Value: fmt.Sprintf("host-%d.example.com", i)})
+	}
+	csr := request(x509.CertificateRequest{Subject: pkix.Name{ExtraNames: names}}, p256Key())
+	got := ProposeNames(api.CertificateSpec{CSRPEM: csr}, api.ProfileSpec{})
+	if last := fmt.Sprintf("host-%d.example.com", maxProposedFrom-1); len(got.SANs) != maxProposedFrom || got.SANs[maxProposedFrom-1] != last {
+		t.Errorf("%d names: %v", len(got.SANs), got.SANs)
+	}
+}
+
 // All faults of a CSR are told at once, the most dangerous first.
 func TestCSR_Review_OrdersFaults(t *testing.T) {
 	t.Parallel()
