@@ -14,7 +14,7 @@ import (
 type attribute struct {
 	name      string // in JSON
 	oid       asn1.ObjectIdentifier
-	maxLength int // characters, the upper bounds of X.520
+	maxLength int // characters, the upper bounds of RFC 5280, appendix A.1
 	values    *[]string
 }
 
@@ -26,7 +26,7 @@ func listAttributes(a *api.SubjectAttributes) []attribute {
 		{"province", asn1.ObjectIdentifier{2, 5, 4, 8}, 128, &a.Province},
 		{"locality", asn1.ObjectIdentifier{2, 5, 4, 7}, 128, &a.Locality},
 		{"street_address", asn1.ObjectIdentifier{2, 5, 4, 9}, 128, &a.StreetAddress},
-		{"postal_code", asn1.ObjectIdentifier{2, 5, 4, 17}, 40, &a.PostalCode},
+		{"postal_code", asn1.ObjectIdentifier{2, 5, 4, 17}, 16, &a.PostalCode},
 		{"organization", asn1.ObjectIdentifier{2, 5, 4, 10}, 64, &a.Organization},
 		{"organizational_unit", asn1.ObjectIdentifier{2, 5, 4, 11}, 64, &a.OrganizationalUnit},
 	}

@@ -193,7 +193,7 @@ func TestCheckProfile(t *testing.T) {
 			}
 		}, []string{
 			"/subject_attributes/country/0", "upper-case", "/subject_attributes/country/1", "two", "/subject_attributes/country/2", "two",
-			"/subject_attributes/locality", "17 values", "/subject_attributes/postal_code/0", "40",
+			"/subject_attributes/locality", "17 values", "/subject_attributes/postal_code/0", "16",
 			"/subject_attributes/organization/0", "blank", "/subject_attributes/organization/1", "white space", "/subject_attributes/organization/2", "two spaces",
 			"/subject_attributes/organization/3", "invisible", "/subject_attributes/organization/4", "64", "/subject_attributes/organization/6", "already",
 			"/subject_attributes/organization/7", "NFC",

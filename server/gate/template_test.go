@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
+	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 )
 
@@ -65,6 +67,62 @@ func TestBuildTemplate_SignsWhatTheSubjectShows(t *testing.T) {
 	}
 }
 
+// No lint refuses what the rules allow: keys of each algorithm with any usages, and the longest subject.
+func TestLint_AcceptsWhatTheRulesAllow(t *testing.T) {
+	authority, requests := newTestAuthority(t), newTestRequests(t)
+	issuer, err := ca.New(authority.Certificate, authority.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gate.New(nil, nil, map[string]gate.Issuer{"iss-local": issuer}, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := 0
+	lint := func(d drawn) {
+		for number := range requests {
+			d.request = uint8(number)
+			s, ok := d.newSubject(requests)
+			if !ok {
+				continue
+			}
+			allowed++
+			if err := g.Lint(s, time.Now()); err != nil {
+				t.Errorf("%+v: %v", d, err)
+			}
+		}
+	}
+	longest := drawn{commonName: strings.Repeat("x", 64), sans: strings.Repeat("_", 63) + ".example.com", attributes: "C=DE\nC=US", ekus: 0b10}
+	for _, kind := range []string{"O", "OU", "ST", "L", "street", "postal"} {
+		longest.attributes += "\n" + longest.findLongest(t, requests, kind)
+	}
+	lint(longest)
+	for ekus := range uint8(1 << 5) {
+		lint(drawn{sans: "example.com", ekus: ekus})
+	}
+	for usages := range uint16(1 << 9) {
+		lint(drawn{sans: "example.com", ekus: 0b11111, usages: usages})
+	}
+	if allowed < 100 {
+		t.Errorf("the rules allow %d subjects", allowed)
+	}
+}
+
+// findLongest returns the longest attribute that the rules allow beside the drawn ones.
+func (d drawn) findLongest(t *testing.T, requests []*rules.CSR, kind string) string {
+	t.Helper()
+	for length := 300; length > 0; length-- {
+		attribute := kind + "=" + strings.Repeat("é", length)
+		longer := d
+		longer.attributes += "\n" + attribute
+		if _, ok := longer.newSubject(requests); ok {
+			return attribute
+		}
+	}
+	t.Fatalf("the rules allow no %s", kind)
+	return ""
+}
+
 // testAuthority is a CA. It signs what gate.BuildTemplate makes.
 type testAuthority struct {
 	*x509.Certificate
@@ -73,17 +131,15 @@ type testAuthority struct {
 
 // check compares what is shown of a certificate with what is signed. It reports whether the rules allow the certificate.
 func (a testAuthority) check(t *testing.T, d drawn, requests []*rules.CSR) bool {
-	csr := requests[int(d.request)%len(requests)]
-	spec := api.CertificateSpec{CommonName: d.commonName, SANs: splitLines(d.sans)}
-	p := d.newProfile(spec.SANs)
-	if len(rules.CheckProfile(p, []string{p.IssuerID}))+len(rules.CheckContent(spec, csr, p)) > 0 {
+	s, ok := d.newSubject(requests)
+	if !ok {
 		return false
 	}
-	text, _, err := rules.Canonicalize(api.IssuanceSubject{CertificateContent: rules.CertificateContent(spec, csr.Key), ProfileContent: rules.ProfileContent(p)})
+	text, _, err := rules.Canonicalize(s.IssuanceSubject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := a.sign(text, csr)
+	leaf, err := a.sign(text, s.PublicKey)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -92,16 +148,16 @@ func (a testAuthority) check(t *testing.T, d drawn, requests []*rules.CSR) bool 
 }
 
 // sign signs the certificate that the JSON of a subject describes.
-func (a testAuthority) sign(text string, csr *rules.CSR) (*x509.Certificate, error) {
+func (a testAuthority) sign(text string, key crypto.PublicKey) (*x509.Certificate, error) {
 	subject, err := gate.ReadSubject(text)
 	if err != nil {
 		return nil, err
 	}
-	template, err := gate.BuildTemplate(gate.Subject{IssuanceSubject: subject, PublicKey: csr.PublicKey}, gate.SerialOf(a.Certificate), gate.Validity{NotBefore: a.NotBefore, NotAfter: a.NotAfter})
+	template, err := gate.BuildTemplate(gate.Subject{IssuanceSubject: subject, PublicKey: key}, gate.SerialOf(a.Certificate), gate.Validity{NotBefore: a.NotBefore, NotAfter: a.NotAfter})
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.Certificate, csr.PublicKey, a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.Certificate, key, a.key)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +211,18 @@ func splitLines(text string) []string {
 		return []string{}
 	}
 	return strings.Split(text, "\n")
+}
+
+// newSubject returns the subject of what is drawn; false if the rules do not allow it.
+func (d drawn) newSubject(requests []*rules.CSR) (gate.Subject, bool) {
+	csr := requests[int(d.request)%len(requests)]
+	spec := api.CertificateSpec{CommonName: d.commonName, SANs: splitLines(d.sans)}
+	p := d.newProfile(spec.SANs)
+	if len(rules.CheckProfile(p, []string{p.IssuerID}))+len(rules.CheckContent(spec, csr, p)) > 0 {
+		return gate.Subject{}, false
+	}
+	subject := api.IssuanceSubject{CertificateContent: rules.CertificateContent(spec, csr.Key), ProfileContent: rules.ProfileContent(p)}
+	return gate.Subject{IssuanceSubject: subject, PublicKey: csr.PublicKey}, true
 }
 
 // newProfile returns a profile that allows every name it can, also each URI and mail domain among the SANs.
