@@ -1,11 +1,15 @@
 package rest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
@@ -28,11 +32,19 @@ type listAuditEventsInput struct {
 	cursor   store.Cursor   // of the newest first
 	position store.Position // of the oldest first
 	url      url.URL
+
+	mediaType string // of the answer
 }
+
+const (
+	jsonContentType  = "application/json"
+	linesContentType = "application/x-ndjson"
+)
 
 // Resolve implements huma.Resolver.
 func (in *listAuditEventsInput) Resolve(ctx huma.Context) []error {
 	in.url = ctx.URL()
+	in.mediaType = cmp.Or(negotiation.SelectQValue(ctx.Header("Accept"), []string{jsonContentType, linesContentType}), jsonContentType)
 	if in.After == "" {
 		return nil
 	}
@@ -52,10 +64,45 @@ func (in *listAuditEventsInput) filter() audit.Filter {
 	return audit.Filter{Actor: in.Actor, Action: in.Action, ResourceID: in.ResourceID, Since: in.Since.UTC(), Until: in.Until.UTC()}
 }
 
-func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*listAnswer[api.AuditEvent], error) {
+// auditAnswer is one page of the audit trail, as JSON or with one event in each line.
+type auditAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Link        string `header:"Link"`
+	Body        []byte
+}
+
+func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) (*auditAnswer, error) {
+	read := s.readAuditTrail
 	if in.Order == api.AuditOldestFirst {
-		return s.followAuditEvents(ctx, in)
+		read = s.followAuditTrail
 	}
+	page, err := read(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	answer := &auditAnswer{ContentType: in.mediaType, Link: page.Link}
+	if answer.Body, err = encodeEvents(in.mediaType, page.Body); err != nil {
+		return nil, fmt.Errorf("encode audit events: %w", err)
+	}
+	return answer, nil
+}
+
+func encodeEvents(mediaType string, events []api.AuditEvent) ([]byte, error) {
+	var b bytes.Buffer
+	if mediaType != linesContentType {
+		err := huma.DefaultJSONFormat.Marshal(&b, events)
+		return b.Bytes(), err
+	}
+	for _, e := range events {
+		if err := huma.DefaultJSONFormat.Marshal(&b, e); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// readAuditTrail returns a page of the newest events.
+func (s *server) readAuditTrail(ctx context.Context, in *listAuditEventsInput) (*listAnswer[api.AuditEvent], error) {
 	page := PageQuery{Limit: in.Limit, cursor: in.cursor, url: in.url}
 	rows, err := web.Query(ctx, s.Store, func(tx *store.Tx) ([]audit.Row, error) {
 		return audit.List(tx, in.filter(), page.page(true))
@@ -67,9 +114,9 @@ func (s *server) listAuditEvents(ctx context.Context, in *listAuditEventsInput) 
 	return newConvertedAnswer(&page, rows, cursorOf, audit.Row.API), nil
 }
 
-// followAuditEvents returns the next events for a follower. The answer always links to the next page, which may have no
+// followAuditTrail returns the next events for a follower. The answer always links to the next page, which may have no
 // events yet.
-func (s *server) followAuditEvents(ctx context.Context, in *listAuditEventsInput) (*listAnswer[api.AuditEvent], error) {
+func (s *server) followAuditTrail(ctx context.Context, in *listAuditEventsInput) (*listAnswer[api.AuditEvent], error) {
 	next := in.position
 	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) (rows []audit.Row, err error) {
 		rows, next, err = audit.Follow(tx, in.filter(), in.position, in.Limit)

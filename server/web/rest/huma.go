@@ -434,6 +434,18 @@ func describeEdit(h huma.API) {
 	}
 }
 
+// describeAuditEvents documents both forms of the audit trail: huma knows a raw body as bytes.
+func describeAuditEvents(h huma.API) {
+	answer := h.OpenAPI().Paths["/api/v1/audit-events"].Get.Responses["200"]
+	events := h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[[]api.AuditEvent](), true, "")
+	delete(answer.Headers, "Content-Type")
+	answer.Description = "A page of the audit trail. With `Accept: application/x-ndjson` each line is one event."
+	answer.Content = jsonContent(events)
+	answer.Content[linesContentType] = &huma.MediaType{Schema: &huma.Schema{
+		Type: huma.TypeString, Description: "Lines of JSON, each an `AuditEvent`. A page without events has no line.",
+	}}
+}
+
 func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
 	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }

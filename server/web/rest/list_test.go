@@ -286,3 +286,66 @@ func TestListAuditEvents_FollowersAlwaysHaveANextPage(t *testing.T) {
 		requireRefusal(t, send(t, s, "vera", "GET", "/api/v1/audit-events?order=oldest", ""), api.CodeForbidden)
 	}, servertest.NoWorkers())
 }
+
+// With Accept: application/x-ndjson each line of the answer is one event, as in the array. Pages and refusals stay the same.
+func TestListAuditEvents_HasOneEventInEachLine(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		get := func(query string, headers ...string) answer {
+			t.Helper()
+			return send(t, s, "audrey", "GET", "/api/v1/audit-events"+query, "", headers...)
+		}
+		s.Key(t, "audrey")
+		want := decodeSuccess[[]json.RawMessage](t, get("?limit=3"), 200)
+		lines := get("?limit=3", "Accept", "application/x-ndjson")
+		if got := lines.header.Get("Content-Type"); lines.status != 200 || got != "application/x-ndjson" {
+			t.Errorf("%d %s", lines.status, got)
+		}
+		if lines.header.Get("Link") != get("?limit=3").header.Get("Link") || lines.header.Get("Link") == "" {
+			t.Errorf("the link is %q", lines.header.Get("Link"))
+		}
+		var text strings.Builder
+		for _, event := range want {
+			text.Write(event)
+			text.WriteByte('\n')
+		}
+		if diff := cmp.Diff(text.String(), lines.body); diff != "" {
+			t.Errorf("the lines: %s", diff)
+		}
+		if a := get("?actor=nobody&order=oldest", "Accept", "application/x-ndjson"); a.body != "" || a.header.Get("Link") == "" {
+			t.Errorf("no events: %q, link %q", a.body, a.header.Get("Link"))
+		}
+		for accept, media := range map[string]string{
+			"application/x-ndjson; q=0.5, application/json": "application/json",
+			"application/json; q=0.5, application/x-ndjson": "application/x-ndjson",
+			"application/x-ndjson, */*; q=0.1":              "application/x-ndjson",
+			"*/*":                                           "application/json",
+			"text/html":                                     "application/json",
+			"application/problem+json":                      "application/json",
+			"application/x-ndjson-not":                      "application/json",
+		} {
+			if a := get("", "Accept", accept); a.status != 200 || a.header.Get("Content-Type") != media {
+				t.Errorf("%s: %d %s", accept, a.status, a.header.Get("Content-Type"))
+			}
+		}
+		for _, a := range []answer{
+			requireAnswer(t, get("?limit=0", "Accept", "application/x-ndjson"), 422),
+			requireAnswer(t, send(t, s, "vera", "GET", "/api/v1/audit-events", "", "Accept", "application/x-ndjson"), 403),
+			requireAnswer(t, get("?order=oldest&after="+store.Position{Number: 1 << 62}.String(), "Accept", "application/x-ndjson"), 422),
+		} {
+			if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+				t.Errorf("a refusal is %s", got)
+			}
+		}
+		if a := send(t, s, "audrey", "GET", "/api/v1/jobs", "", "Accept", "application/x-ndjson"); a.status != 200 || a.header.Get("Content-Type") != "application/json" {
+			t.Errorf("another list is %d %s", a.status, a.header.Get("Content-Type"))
+		}
+	}, servertest.NoWorkers())
+}
+
+func requireAnswer(t *testing.T, a answer, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("%d instead of %d: %s", a.status, status, a.body)
+	}
+	return a
+}

@@ -25,6 +25,7 @@ func OpenAPI(version string) ([]byte, error) {
 // use.
 func completeDocument(h huma.API) (unused []string) {
 	describeEdit(h)
+	describeAuditEvents(h)
 	describeDocument(h.OpenAPI())
 	correctSchemas(h.OpenAPI())
 	describeDefaults(h.OpenAPI())

@@ -202,7 +202,8 @@ func (s *server) addAuditRoutes(h huma.API) {
 		tag: tagAudit, summary: "List audit events",
 		description: "Returns the audit events, newest first. Each change of state is one event, written in the same transaction. " +
 			"With `order=oldest` the list can be followed: go on from each answer's `Link`, also when the answer is empty, " +
-			"and each event comes exactly once.",
+			"and each event comes exactly once. " +
+			"With `Accept: application/x-ndjson` the answer has one event in each line.",
 	})
 }
 
