@@ -34,6 +34,9 @@ func TestGate_RefusesAChangeAfterTheRequest(t *testing.T) {
 		}), "does not allow it: /csr_pem"},
 		{"another lifetime", false, editProfile(func(p *api.ProfileSpec) { p.MaxTTLSeconds = 3600 }), "subject changed"},
 		{"another use", false, editProfile(func(p *api.ProfileSpec) { p.AllowedEKUs = []string{"clientAuth"} }), "subject changed"},
+		{"another organisation", false, editProfile(func(p *api.ProfileSpec) { p.SubjectAttributes.Organization = []string{"x"} }), "subject changed"},
+		{"other key usages", false, editProfile(func(p *api.ProfileSpec) { p.KeyUsages = []string{"digitalSignature", "contentCommitment"} }), "subject changed"},
+		{"key usages that the key cannot have", false, editProfile(func(p *api.ProfileSpec) { p.KeyUsages = []string{"keyEncipherment"} }), "subject changed"},
 		{"another CA", true, func(t *testing.T, s *servertest.Server, _ api.Job) { s.ReplaceIssuer(t, newOtherCA(t)) }, "subject changed"},
 		{"names changed past the server", true, func(t *testing.T, s *servertest.Server, j api.Job) {
 			s.Exec(t, `UPDATE certificates SET spec = replace(spec, '"host-', '"evil-') WHERE id = ?`, j.CertificateID)
