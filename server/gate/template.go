@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
@@ -33,6 +34,9 @@ func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certifica
 		}
 		t.ExtKeyUsage = append(t.ExtKeyUsage, usage)
 	}
+	if slices.Equal(t.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}) {
+		t.ExtraExtensions = []pkix.Extension{criticalTimeStamping()}
+	}
 	spki, err := x509.MarshalPKIXPublicKey(s.PublicKey)
 	if err != nil {
 		return nil, err
@@ -41,6 +45,15 @@ func BuildTemplate(s Subject, serial Serial, validity Validity) (*x509.Certifica
 		return nil, err
 	}
 	return t, addNames(t, s.SANs)
+}
+
+// criticalTimeStamping returns the extension in the form that RFC 3161, section 2.3, asks for. Clients refuse the time stamps
+// of a certificate in which it is not critical.
+func criticalTimeStamping() pkix.Extension {
+	return pkix.Extension{
+		Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true,
+		Value: []byte{0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 8}, // SEQUENCE of 1.3.6.1.5.5.7.3.8
+	}
 }
 
 // encodeSubject returns the subject of a certificate in DER. Each attribute has an RDN of its own: some programs read only

@@ -42,7 +42,8 @@ var seeds = []drawn{
 	{"system:node:a", "", "O=system:nodes\nO=Example\nC=DE\nL=Zürich", 0b10, 0b11, 1},
 	{"*.example.com", "*.example.com\na_b.example.com\n10.0.0.1\n2001:db8::1\nspiffe://example/a\nurn:a:b\na@example.com", "", 0b11, 0, 0},
 	{"", "https://example.com:8443/a;b", "street=a*b&c\npostal=1@2\nST=x\nOU=x\nOU=X", 0b1100, 0b10011, 0},
-	{"10.0.0.1", "10.0.0.1", "", 0b10000, 0b11, 2},
+	{"10.0.0.1", "10.0.0.1", "", 0b10001, 0b11, 2},
+	{"stamps", "", "", 0b10000, 0b11, 2},
 }
 
 // FuzzBuildTemplate draws a profile and a certificate. If the rules allow both, the signed certificate says exactly what

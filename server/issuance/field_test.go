@@ -72,6 +72,7 @@ var purposes = map[string]struct {
 }{
 	"serverAuth":      {x509.ExtKeyUsageServerAuth, "sslserver", "1.3.6.1.5.5.7.3.1"},
 	"clientAuth":      {x509.ExtKeyUsageClientAuth, "sslclient", "1.3.6.1.5.5.7.3.2"},
+	"timeStamping":    {x509.ExtKeyUsageTimeStamping, "timestampsign", "1.3.6.1.5.5.7.3.8"},
 	"emailProtection": {x509.ExtKeyUsageEmailProtection, "smimesign", "1.3.6.1.5.5.7.3.4"},
 }
 

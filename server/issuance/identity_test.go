@@ -1,6 +1,7 @@
 package issuance_test
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -305,6 +306,24 @@ func approveEdit(t *testing.T, s *servertest.Server, id string, spec api.Profile
 		t.Fatal(err)
 	}
 	return waiting.Approval.Subject
+}
+
+// Clients accept the time stamps of a certificate for nothing but time stamps, with a key of any algorithm.
+func TestIssue_SignsATimeStampingCertificate(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := createOpenProfile(t, s, "p-stamps", func(p *api.ProfileSpec) {
+			p.AllowedEKUs, p.KeyUsages = []string{"timeStamping"}, []string{"digitalSignature"}
+		})
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, csr := range []string{servertest.CSR(t), requestRSA(t), newCSR(t, key)} {
+			spec := newSpec(t, p.ID, "", "stamps.example.com")
+			spec.CSRPEM = csr
+			verifyEverywhere(t, issueLeaf(t, s, spec), p.AllowedEKUs)
+		}
+	})
 }
 
 // RFC 5280 asks for one key usage that fits clientAuth. The usages of an RSA key are more, and no fault.
