@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,20 +72,8 @@ func (c ServeConfig) validate() error {
 	case c.TLSCertFile == "" && !c.BehindTLSProxy && !isLoopback(c.Listen):
 		return fmt.Errorf("CERTCTL_LISTEN=%s is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true if a proxy speaks TLS", c.Listen)
 	}
-	_, err := c.loadTLS()
+	_, err := c.openTLSFiles(slog.New(slog.DiscardHandler))
 	return err
-}
-
-// loadTLS reads the TLS files; nil if the API listens without TLS.
-func (c ServeConfig) loadTLS() (*tls.Config, error) {
-	if c.TLSCertFile == "" {
-		return nil, nil //nolint:nilnil // net/http and crypto/tls take nil for no TLS, too
-	}
-	certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // isHostAndPort reports whether an address has a port. net.Listen would choose any free port if it is missing.

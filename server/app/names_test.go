@@ -72,6 +72,7 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		"certctl_jobs_finished_total":             "status",
 		"certctl_ready":                           "",
 		"certctl_ungated_names_unrestricted":      "",
+		"certctl_tls_reload_failed":               "",
 		"certctl_up":                              "part",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
@@ -15,6 +18,9 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 		return err
 	}
 	log := config.NewLogger()
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP) // from now on it does not end the process
+	defer signal.Stop(hangUp)
 	db, err := config.open(log)
 	if err != nil {
 		return err
@@ -34,7 +40,7 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	if err := gate.RegisterIssuers(ctx, db, issuers); err != nil {
 		return err
 	}
-	server, err := New(serving, Options{Store: db, Issuers: issuers, Log: log, Version: version})
+	server, err := New(serving, Options{Store: db, Issuers: issuers, Log: log, Version: version, HangUp: hangUp})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type Options struct {
 	Issuers map[string]gate.Issuer
 	Log     *slog.Logger
 	Version string
+	// HangUp receives the hang-up signals of the process. At each of them the server loads the TLS files again.
+	HangUp <-chan os.Signal
 }
 
 // Server is a server that is ready to run. Tests use Handler without Run.
@@ -41,12 +44,18 @@ type Server struct {
 
 	config   ServeConfig
 	services *services
+	tls      *tlsFiles
+	hangUp   <-chan os.Signal
 	log      *slog.Logger
 }
 
 // New makes a server and starts nothing.
 func New(config ServeConfig, opts Options) (*Server, error) {
 	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	files, err := config.openTLSFiles(opts.Log)
+	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -57,6 +66,9 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	ready := (&readiness{check: opts.checkReady}).Ready
 	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, ready: ready, log: opts.Log})
 	registerRuntime(registry, opts.Version)
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "certctl_tls_reload_failed", Help: "1 while the TLS files on disk cannot be loaded; the API keeps the certificate that it has.",
+	}, func() float64 { return boolValue(files.hasFailed()) }))
 	handler := rest.New(rest.Services{
 		Server: &web.Server{
 			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
@@ -66,7 +78,8 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		Version: opts.Version, Ready: ready,
 	})
 	return &Server{
-		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all, log: opts.Log,
+		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
+		tls: files, hangUp: opts.HangUp, log: opts.Log,
 	}, nil
 }
 
@@ -112,6 +125,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	running.Go(func() { s.Work(ctx) })
+	running.Go(func() { s.tls.watch(ctx, s.hangUp, s.log) })
 	if metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
@@ -161,18 +175,14 @@ func (s *Server) logEnd(name string, err error) {
 
 // listen opens the listener of the API, with TLS if it is configured.
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
-	config, err := s.config.loadTLS()
-	if err != nil {
-		return nil, err
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("CERTCTL_LISTEN: %w", err)
 	}
-	if config == nil {
-		return listener, nil
+	if config := s.tls.config(); config != nil {
+		return tls.NewListener(listener, config), nil
 	}
-	return tls.NewListener(listener, config), nil
+	return listener, nil
 }
 
 // serve answers requests until ctx ends, and then waits for the running requests.

@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"bytes"
 	"cmp"
 	"crypto"
 	"crypto/ecdsa"
@@ -22,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/rules"
+	"github.com/certctl/terraform-provider-certctl/server/pemfile"
 )
 
 // Options say what a new CA is like.
@@ -84,82 +84,15 @@ func (k KeyKind) generate() (crypto.Signer, error) {
 // Load reads a CA from two PEM files: its certificate, followed by those above it, and a private key in PKCS #8, SEC 1 or
 // PKCS #1 form.
 func Load(certFile, keyFile string) (*CA, error) {
-	chain, err := readChain(certFile)
+	chain, err := pemfile.ReadCertificates(certFile)
 	if err != nil {
 		return nil, err
 	}
-	keyBlock, err := readBlock(keyFile)
+	key, err := pemfile.ReadKey(keyFile)
 	if err != nil {
 		return nil, err
-	}
-	key, err := parseKey(keyBlock.Bytes)
-	if err != nil {
-		return nil, explainKey(keyFile, keyBlock)
 	}
 	return New(chain[0], key, chain[1:]...)
-}
-
-// readChain reads all certificates of a PEM file. Anything else in it is an error: a part that is dropped would be missing
-// from what clients get.
-func readChain(file string) ([]*x509.Certificate, error) {
-	rest, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var chain []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s holds a block of type %s; it may hold certificates only", file, block.Type)
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d in %s cannot be read: %w", len(chain)+1, file, err)
-		}
-		chain = append(chain, cert)
-	}
-	switch {
-	case len(chain) == 0:
-		return nil, fmt.Errorf("%s does not hold a PEM block of type CERTIFICATE", file)
-	case bytes.Contains(rest, []byte("-----BEGIN")):
-		return nil, fmt.Errorf("%s has a damaged block after certificate %d", file, len(chain))
-	}
-	return chain, nil
-}
-
-// explainKey says why a private key cannot be read.
-func explainKey(file string, block *pem.Block) error {
-	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return fmt.Errorf("%s holds an encrypted private key; decrypt it: openssl pkey -in key.pem -out plain.pem", file)
-	}
-	return fmt.Errorf("%s does not hold a private key in PKCS #8, SEC 1 or PKCS #1 form", file)
-}
-
-func readBlock(file string) (*pem.Block, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s does not hold a PEM block", file)
-	}
-	return block, nil
-}
-
-func parseKey(der []byte) (crypto.Signer, error) {
-	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		if signer, ok := key.(crypto.Signer); ok {
-			return signer, nil
-		}
-	}
-	if key, err := x509.ParseECPrivateKey(der); err == nil {
-		return key, nil
-	}
-	return x509.ParsePKCS1PrivateKey(der)
 }
 
 // Create makes a new CA: a key and a self-signed certificate. It never overwrites a file. If the key file exists and the
@@ -184,8 +117,8 @@ func Create(certFile, keyFile string, o Options, now time.Time) error {
 
 // createKey writes a new key, or reads the key if the file exists.
 func createKey(keyFile string, kind KeyKind) (crypto.Signer, error) {
-	if block, err := readBlock(keyFile); err == nil {
-		return parseKey(block.Bytes)
+	if key, err := pemfile.ReadKey(keyFile); !errors.Is(err, fs.ErrNotExist) {
+		return key, err
 	}
 	key, err := kind.generate()
 	if err != nil {

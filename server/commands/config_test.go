@@ -147,35 +147,42 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_TRUSTED_PROXIES=10.0.0.0/8,":                `CERTCTL_TRUSTED_PROXIES (--trusted-proxies): "" is no network`,
 		"CERTCTL_BEHIND_TLS_PROXY=maybe":                     "CERTCTL_BEHIND_TLS_PROXY (--behind-tls-proxy): bool value must be",
 
-		"CERTCTL_TLS_CERT_FILE=x":         "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
-		"CERTCTL_TLS_KEY_FILE=x":          "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
-		tls("nothing", "ca-key.pem"):      "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: open " + f.path("nothing") + ": no such file",
-		tls("ca.pem", "other-key.pem"):    "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: tls: private key does not match public key",
-		"CERTCTL_CA_CERT_FILE=x":          both + " belong together: set both",
-		"CERTCTL_CA_KEY_FILE=x":           both + " belong together: set both",
-		caOf("nothing", "ca-key.pem"):     both + ": open " + f.path("nothing") + ": no such file",
-		caOf("ca.pem", "nothing"):         both + ": open " + f.path("nothing") + ": no such file",
-		caOf("ca.pem", "ca.pem"):          both + ": " + f.path("ca.pem") + " does not hold a private key",
-		caOf("ca.pem", "other-key.pem"):   both + ": the CA's key does not belong to its certificate",
-		caOf("leaf.pem", "ca-key.pem"):    both + ": the certificate is not a CA certificate",
-		caOf("expired.pem", "ca-key.pem"): both + ": the CA's certificate expired on 2001-01-01T00:00:00Z",
-		caOf("future.pem", "ca-key.pem"):  both + ": the CA's certificate is not valid before 2900-01-01T00:00:00Z",
-		timeout + "=999ms":                timeout + " must be at least 1s",
-		timeout + "=-1h":                  timeout + " must be at least 1s",
-		timeout + "=1.5d":                 timeout + ` (--job-awaiting-approval-timeout): "1.5d" is no duration: write a number and a unit`,
-		timeout + "=168":                  timeout + ` (--job-awaiting-approval-timeout): "168" is no duration: write a number and a unit, such as 90s, 15m, 12h, 7d or 1d12h`,
-		timeout + "=":                     timeout + ` (--job-awaiting-approval-timeout): "" is no duration: write a number and a unit`,
-		"CERTCTL_APPROVAL_BYPASS=":        "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
-		"CERTCTL_APPROVAL_BYPASS=on":      "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
-		"CERTCTL_WORKERS=":                `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got ""`,
-		"CERTCTL_WORKERS=many":            `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got "many"`,
-		"CERTCTL_WORKERS=0":               "CERTCTL_WORKERS must be 1 to 256",
-		"CERTCTL_WORKERS=257":             "CERTCTL_WORKERS must be 1 to 256",
-		"CERTCTL_REAPER_INTERVAL=0s":      "CERTCTL_REAPER_INTERVAL must be at least 100ms",
-		"CERTCTL_RENEWAL_INTERVAL=0s":     "CERTCTL_RENEWAL_INTERVAL must be at least 100ms",
-		"CERTCTL_RENEWAL_RETRY_AFTER=-1s": "CERTCTL_RENEWAL_RETRY_AFTER must not be negative",
-		"CERTCTL_LOG_LEVEL=loud":          `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
-		"CERTCTL_LOG_FORMAT=xml":          `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
+		"CERTCTL_TLS_CERT_FILE=x":          "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
+		"CERTCTL_TLS_KEY_FILE=x":           "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE belong together: set both",
+		tls("nothing", "ca-key.pem"):       "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: open " + f.path("nothing") + ": no such file",
+		tls("ca.pem", "other-key.pem"):     "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: the key in " + f.path("other-key.pem") + " does not belong to the certificate in " + f.path("ca.pem"),
+		tls("trailing.pem", "ca-key.pem"):  "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: " + f.path("trailing.pem") + " has something after its last PEM block",
+		tls("ca.pem", "trailing-key.pem"):  "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: " + f.path("trailing-key.pem") + " has something after its last PEM block",
+		tls("half.pem", "ca-key.pem"):      "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: " + f.path("half.pem") + " has a damaged PEM block",
+		tls("two.pem", "ca-key.pem"):       "CERTCTL_TLS_CERT_FILE and CERTCTL_TLS_KEY_FILE: the API's own certificate must be the first one in " + f.path("two.pem"),
+		caOf("trailing.pem", "ca-key.pem"): both + ": " + f.path("trailing.pem") + " has something after its last PEM block",
+		caOf("ca.pem", "trailing-key.pem"): both + ": " + f.path("trailing-key.pem") + " has something after its last PEM block",
+		caOf("half.pem", "ca-key.pem"):     both + ": " + f.path("half.pem") + " has a damaged PEM block",
+		"CERTCTL_CA_CERT_FILE=x":           both + " belong together: set both",
+		"CERTCTL_CA_KEY_FILE=x":            both + " belong together: set both",
+		caOf("nothing", "ca-key.pem"):      both + ": open " + f.path("nothing") + ": no such file",
+		caOf("ca.pem", "nothing"):          both + ": open " + f.path("nothing") + ": no such file",
+		caOf("ca.pem", "ca.pem"):           both + ": " + f.path("ca.pem") + " does not hold a private key",
+		caOf("ca.pem", "other-key.pem"):    both + ": the CA's key does not belong to its certificate",
+		caOf("leaf.pem", "ca-key.pem"):     both + ": the certificate is not a CA certificate",
+		caOf("expired.pem", "ca-key.pem"):  both + ": the CA's certificate expired on 2001-01-01T00:00:00Z",
+		caOf("future.pem", "ca-key.pem"):   both + ": the CA's certificate is not valid before 2900-01-01T00:00:00Z",
+		timeout + "=999ms":                 timeout + " must be at least 1s",
+		timeout + "=-1h":                   timeout + " must be at least 1s",
+		timeout + "=1.5d":                  timeout + ` (--job-awaiting-approval-timeout): "1.5d" is no duration: write a number and a unit`,
+		timeout + "=168":                   timeout + ` (--job-awaiting-approval-timeout): "168" is no duration: write a number and a unit, such as 90s, 15m, 12h, 7d or 1d12h`,
+		timeout + "=":                      timeout + ` (--job-awaiting-approval-timeout): "" is no duration: write a number and a unit`,
+		"CERTCTL_APPROVAL_BYPASS=":         "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
+		"CERTCTL_APPROVAL_BYPASS=on":       "CERTCTL_APPROVAL_BYPASS (--approval-bypass): bool value must be",
+		"CERTCTL_WORKERS=":                 `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got ""`,
+		"CERTCTL_WORKERS=many":             `CERTCTL_WORKERS (--workers): expected a valid 64 bit int but got "many"`,
+		"CERTCTL_WORKERS=0":                "CERTCTL_WORKERS must be 1 to 256",
+		"CERTCTL_WORKERS=257":              "CERTCTL_WORKERS must be 1 to 256",
+		"CERTCTL_REAPER_INTERVAL=0s":       "CERTCTL_REAPER_INTERVAL must be at least 100ms",
+		"CERTCTL_RENEWAL_INTERVAL=0s":      "CERTCTL_RENEWAL_INTERVAL must be at least 100ms",
+		"CERTCTL_RENEWAL_RETRY_AFTER=-1s":  "CERTCTL_RENEWAL_RETRY_AFTER must not be negative",
+		"CERTCTL_LOG_LEVEL=loud":           `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
+		"CERTCTL_LOG_FORMAT=xml":           `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
 	} {
 		t.Run(env, func(t *testing.T) {
 			t.Parallel()
@@ -273,6 +280,11 @@ func newFiles(t *testing.T) files {
 	f.newCertificate(t, "leaf.pem", key, false, now.Add(-time.Hour), now.Add(time.Hour))
 	f.newCertificate(t, "expired.pem", key, true, time.Unix(0, 0), time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC))
 	f.newCertificate(t, "future.pem", key, true, time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2901, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.newCertificate(t, "other.pem", f.newKey(t, "third-key.pem"), true, now.Add(-time.Hour), now.Add(time.Hour))
+	f.write(t, "trailing.pem", append(f.read(t, "ca.pem"), "garbage"...))
+	f.write(t, "trailing-key.pem", append(f.read(t, "ca-key.pem"), "garbage"...))
+	f.write(t, "half.pem", append(f.read(t, "ca.pem"), f.read(t, "ca.pem")[:100]...))
+	f.write(t, "two.pem", append(f.read(t, "other.pem"), f.read(t, "ca.pem")...))
 	f.write(t, "file", []byte("text"))
 	f.write(t, "folder/certctl.db", []byte(strings.Repeat("this is no database\n", 100)))
 	return f
@@ -285,6 +297,15 @@ func (f files) write(t *testing.T, name string, content []byte) {
 	if err := os.WriteFile(f.path(name), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (f files) read(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(f.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 func (f files) newKey(t *testing.T, name string) *ecdsa.PrivateKey {

@@ -73,6 +73,7 @@ type process struct {
 	address, metrics string        // where the process listens; metrics is empty if it serves none
 	log              *bytes.Buffer // complete after stop
 	stop             func()        // ends the process with SIGTERM
+	signal           func(os.Signal) error
 }
 
 // textForm is the line of a server that listens, in the format text.
@@ -89,7 +90,7 @@ func startServer(t *testing.T, dir string, env ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &process{log: &bytes.Buffer{}}
+	s := &process{log: &bytes.Buffer{}, signal: cmd.Process.Signal}
 	listening, read := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(read)
