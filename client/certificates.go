@@ -20,14 +20,29 @@ type ListCertificatesOptions struct {
 	Page
 	ProfileID     string
 	CommonName    string
+	SAN           string // exactly one of the sans
+	Status        api.CertificateStatus
 	ExpiresBefore time.Time
+
+	SerialNumber      string // of the current or an earlier leaf
+	FingerprintSHA256 string // of the current or an earlier leaf
+	SPKISHA256        string // of the CSR, of the current or an earlier leaf
+
 	// Archived selects archived certificates instead of live ones.
 	Archived bool
 }
 
 // ListCertificates returns the certificates that match.
 func (c *Client) ListCertificates(ctx context.Context, o ListCertificatesOptions) iter.Seq2[api.Certificate, error] {
-	q := o.Page.query().addText("profile_id", o.ProfileID).addText("common_name", o.CommonName).addTime("expires_before", o.ExpiresBefore)
+	q := o.Page.query().
+		addText("profile_id", o.ProfileID).
+		addText("common_name", o.CommonName).
+		addText("san", o.SAN).
+		addText("status", string(o.Status)).
+		addText("serial_number", o.SerialNumber).
+		addText("fingerprint_sha256", o.FingerprintSHA256).
+		addText("spki_sha256", o.SPKISHA256).
+		addTime("expires_before", o.ExpiresBefore)
 	if o.Archived {
 		q.addText("archived", "true")
 	}

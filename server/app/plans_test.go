@@ -92,6 +92,10 @@ func TestLists_UseAnIndex(t *testing.T) {
 			_, err := certificate.List(tx, certificate.Filter{ProfileID: "p-7"}, page)
 			return err
 		},
+		"certificates that failed": func(tx *store.Tx, page store.Page) error {
+			_, err := certificate.List(tx, certificate.Filter{Status: api.CertificateFailed}, page)
+			return err
+		},
 		"certificates that are due": func(tx *store.Tx, page store.Page) error {
 			_, err := certificate.ListDue(tx, page.After, page.Limit)
 			return err
@@ -139,7 +143,7 @@ func orderOf(page store.Page) api.ApprovalOrder {
 }
 
 // explainList returns the plan of each statement of a list that orders or groups rows.
-func explainList(t *testing.T, s *servertest.Server, list func(*store.Tx, store.Page) error, page store.Page) []string {
+func explainList(t testing.TB, s *servertest.Server, list func(*store.Tx, store.Page) error, page store.Page) []string {
 	t.Helper()
 	var plans []string
 	err := s.Store.Read(context.Background(), func(tx *store.Tx) error {

@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
@@ -61,41 +59,6 @@ func get(tx *store.Tx, id, locking string) (Certificate, error) {
 	return c, nil
 }
 
-// Filter chooses certificates. The zero Filter chooses all live ones.
-type Filter struct {
-	ProfileID     string
-	CommonName    string
-	ExpiresBefore time.Time // of the current leaf
-	Archived      bool      // archived certificates instead of live ones
-}
-
-// List returns a page of certificates, oldest first.
-func List(tx *store.Tx, f Filter, page store.Page) ([]Certificate, error) {
-	var rows []Certificate
-	err := page.On(f.apply(tx.DB), "created_at", "uid").Find(&rows).Error
-	return rows, err
-}
-
-func (f Filter) apply(db *gorm.DB) *gorm.DB {
-	if f.Archived {
-		db = db.Where("archived_at IS NOT NULL")
-	} else {
-		db = db.Where("archived_at IS NULL")
-	}
-	for _, c := range []struct{ condition, value string }{
-		{"profile_id = ?", f.ProfileID},
-		{"common_name = ?", f.CommonName},
-	} {
-		if c.value != "" {
-			db = db.Where(c.condition, c.value)
-		}
-	}
-	if !f.ExpiresBefore.IsZero() {
-		db = db.Where("not_after < ?", f.ExpiresBefore)
-	}
-	return db
-}
-
 // ListDue returns the live certificates whose renewal is due, earliest first, from after a cursor. It does not check
 // whether a renewal is possible.
 func ListDue(tx *store.Tx, after store.Cursor, limit int) ([]Certificate, error) {
@@ -112,7 +75,7 @@ func ListUsers(tx *store.Tx, profileID string) ([]api.Ref, int, error) {
 		return nil, 0, err
 	}
 	var count int64
-	if err := (Filter{ProfileID: profileID}).apply(tx.DB.Model(&Certificate{})).Count(&count).Error; err != nil {
+	if err := (Filter{ProfileID: profileID}).apply(tx, tx.DB.Model(&Certificate{})).Count(&count).Error; err != nil {
 		return nil, 0, err
 	}
 	refs := make([]api.Ref, len(rows))

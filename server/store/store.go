@@ -117,6 +117,15 @@ func (tx *Tx) Locking(clause string) string {
 	return " " + clause
 }
 
+// HasElement returns a condition with one parameter: an array of texts, which is a member of a JSON column, has that text.
+// Both names are constants of the caller.
+func (tx *Tx) HasElement(column, member string) string {
+	if tx.store.sqlite {
+		return fmt.Sprintf("EXISTS (SELECT 1 FROM json_each(%s, '$.%s') WHERE value = ?)", column, member)
+	}
+	return fmt.Sprintf("%s::jsonb -> '%s' @> to_jsonb(?::text)", column, member)
+}
+
 // LockTimeout bounds how long a statement waits for another transaction. On SQLite it does nothing: writers wait before
 // they begin.
 func (tx *Tx) LockTimeout(d time.Duration) error {

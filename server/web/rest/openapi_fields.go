@@ -435,6 +435,8 @@ var fields = map[string]field{
 		"- `newest`: the newest first, by time.\n" +
 		"- `oldest`: in the order in which the events became visible. Followers read in this order: it misses no event, " +
 		"also of a change that was committed late.", string(api.AuditOldestFirst)},
+	"list-certificates ?status":   {"", string(api.CertificateAwaitingApproval)},
+	"?san":                        {"", exampleSANs[0]},
 	"get-approval-summary ?limit": {"Largest number of approvals in the list. The counts have no limit.", nil},
 	"get-approval-summary ?state": {approvalStates + "\n\nThe parameter may be repeated. Without it, only pending approvals count.", nil},
 
