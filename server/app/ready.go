@@ -10,7 +10,8 @@ import (
 
 const (
 	readyFor    = time.Second            // the cached answer expires after this time
-	readyWithin = 800 * time.Millisecond // a caller waits this long for an answer
+	checkWithin = 700 * time.Millisecond // the check ends after this time
+	readyWithin = 850 * time.Millisecond // a caller waits this long for an answer, if the check does not end in time
 )
 
 // readiness caches whether the server is ready. Anonymous callers may ask as often as they like: the check runs once at a
@@ -53,7 +54,7 @@ func (r *readiness) start(ctx context.Context) <-chan struct{} {
 
 // run runs the check and stores the result.
 func (r *readiness) run(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	err := r.check(ctx)
 	r.mu.Lock()

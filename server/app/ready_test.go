@@ -14,6 +14,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // A server is ready while it can write: its schema is not old, its clock is the database's, and the database is not
@@ -25,26 +26,34 @@ func TestReady_FollowsTheDatabase(t *testing.T) {
 			t.Parallel()
 			log := &buffer{}
 			s := start(t, servertest.Log(log), servertest.NoWorkers(), servertest.DatabaseClock())
-			version := 0
+			version, unlock := 0, func() {}
 			s.Query(t, &version, "SELECT max(version_id) FROM goose_db_version")
 			for _, step := range []struct {
-				name     string
-				change   func()
-				text     string // empty if the server is ready
-				postgres bool   // whether only PostgreSQL has this step
+				name   string
+				change func()
+				text   string // empty if the server is ready
+				only   string // the database that has this step; empty for both
 			}{
-				{"a new server", func() {}, "", false},
-				{"an older schema", func() { s.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", version) }, "the schema has version", false},
+				{"a full file", func() { fillFile(t, s) }, "the disk of the database's file is full", "sqlite"},
+				{"room again", func() { s.Exec(t, "PRAGMA max_page_count = 1000000") }, "", "sqlite"},
+				{"a new server", func() {}, "", ""},
+				{"an older schema", func() { s.Exec(t, "DELETE FROM goose_db_version WHERE version_id = ?", version) }, "the schema has version", ""},
 				{"a newer schema", func() {
 					s.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, ?), (?, ?)", version, true, version+1, true)
-				}, "", false},
-				{"half a minute ahead", func() { s.Clock.Advance(30 * time.Second) }, "clock is", true},
-				{"a second ahead", func() { s.Clock.Advance(-29 * time.Second) }, "", true},
-				{"half a minute behind", func() { s.Clock.Advance(-31 * time.Second) }, "clock is", true},
-				{"together again", func() { s.Clock.Advance(30 * time.Second) }, "", true},
-				{"a read-only database", func() { makeReadOnly(t, s.Database().URL) }, "the database is read-only", true},
+				}, "", ""},
+				{"half a minute ahead", func() { s.Clock.Advance(30 * time.Second) }, "clock is", "postgres"},
+				{"a second ahead", func() { s.Clock.Advance(-29 * time.Second) }, "", "postgres"},
+				{"half a minute behind", func() { s.Clock.Advance(-31 * time.Second) }, "clock is", "postgres"},
+				{"together again", func() { s.Clock.Advance(30 * time.Second) }, "", "postgres"},
+				{"a full disk", func() { failWrites(t, s, "53100") }, "the disk of the database is full", "postgres"},
+				{"a right is missing", func() { failWrites(t, s, "42501") }, "the database role lacks a right", "postgres"},
+				{"writes work again", func() { s.Exec(t, "DROP TRIGGER fail ON replays") }, "", "postgres"},
+				{"a write that hangs", func() { unlock = lockTable(t, s.Database().URL) }, "the database does not finish a write", "postgres"},
+				{"no lock", func() { unlock() }, "", "postgres"},
+				{"a read-only database", func() { makeReadOnly(t, s.Database().URL) }, "the database is read-only", "postgres"},
+				{"a read-only file", func() { s.Exec(t, "PRAGMA query_only = 1") }, "the database's file cannot be written", "sqlite"},
 			} {
-				if step.postgres && name == "sqlite" {
+				if step.only != "" && step.only != name {
 					continue
 				}
 				step.change()
@@ -85,6 +94,43 @@ func checkReadyAnswer(url, text string) error {
 		return fmt.Errorf("%d %v %q, want %q", resp.StatusCode, resp.Header, problem.Detail, text)
 	}
 	return nil
+}
+
+// fillFile lets the file grow no more, and fills what is left of it with rows as large as the one that the check writes.
+func fillFile(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	pages := 0
+	s.Query(t, &pages, "SELECT page_count FROM pragma_page_count")
+	s.Exec(t, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
+	for failures := 0; failures < 200; {
+		err := s.Store.Write(t.Context(), func(tx *store.Tx) error {
+			return tx.DB.Exec("INSERT INTO replays VALUES ('system-ready', ?, '', '', ?)", store.NewID(""), tx.Now).Error
+		})
+		if err != nil {
+			failures++
+		}
+	}
+}
+
+// failWrites makes every insert into the table of the check fail with an error of PostgreSQL.
+func failWrites(t *testing.T, s *servertest.Server, code string) {
+	t.Helper()
+	s.Exec(t, "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '"+code+"'; END $$")
+	s.Exec(t, "DROP TRIGGER IF EXISTS fail ON replays")
+	s.Exec(t, "CREATE TRIGGER fail BEFORE INSERT ON replays FOR EACH ROW EXECUTE FUNCTION fail()")
+}
+
+// lockTable locks the table of the check until the returned function is called.
+func lockTable(t *testing.T, url string) func() {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE replays"); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = conn.Close(context.Background()) }
 }
 
 // makeReadOnly makes a database read-only for new connections, as a standby is, and ends the open ones.

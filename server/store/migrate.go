@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations
@@ -141,52 +139,6 @@ func (there schema) behind(needed int64) error {
 	}
 	return fmt.Errorf("the schema has version %d, this program needs %d, and the role %q may not change it: "+
 		"run certctl migrate --serve-role %s with the role that owns it, %q", there.Version, needed, there.Role, there.Role, there.Owner)
-}
-
-// Ready says whether this process can write to the database: it answers and is not read-only, has the schema that this
-// program needs, lets this program write, and agrees about the time. The error says in an operator's words what is wrong.
-func (s *Store) Ready(ctx context.Context) error {
-	provider, err := s.newMigrator()
-	if err != nil {
-		return err
-	}
-	tx, err := begin(ctx, s.writer, nil) // SQLite refuses here if it cannot write
-	if err != nil {
-		return s.explainUnready(err)
-	}
-	defer tx.Rollback()
-	version, err := readSchemaVersion(tx)
-	if err != nil {
-		return s.explainUnready(err)
-	}
-	if needed := newestVersion(provider); version < needed {
-		return NotReady("the schema has version %d and this program needs %d: run certctl migrate", version, needed)
-	}
-	if !s.sqlite {
-		readOnly := false
-		if err := tx.Raw("SELECT current_setting('transaction_read_only')::boolean").Scan(&readOnly).Error; err != nil {
-			return s.explainUnready(err)
-		}
-		if readOnly {
-			return NotReady("the database is read-only")
-		}
-	}
-	return s.explainUnready(s.measure(tx))
-}
-
-// explainUnready says to an operator why the database cannot be written. The driver's error is for the log.
-func (s *Store) explainUnready(err error) error {
-	var known *UnavailableError
-	if err == nil || errors.As(err, &known) {
-		return err
-	}
-	detail := "the database lacks what this program needs"
-	if code, ok := sqliteCode(err); ok && slices.Contains([]int{sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}, code&0xff) {
-		detail = "the database's file cannot be written"
-	} else if isUnavailable(err) {
-		detail = "the database does not answer"
-	}
-	return &UnavailableError{fmt.Errorf("%w: %w", &NotReadyError{detail}, err)}
 }
 
 // newestVersion is the version that this program's migrations end with.
