@@ -70,6 +70,26 @@ type Approval struct {
 	ClosedAt           *time.Time       `json:"closed_at" doc:"When the request was cancelled; null for every other state."`
 	CreatedAt          time.Time        `json:"created_at"`
 	UpdatedAt          time.Time        `json:"updated_at"`
+	Undecidable        bool             `json:"undecidable" doc:"Whether the request waits and nobody can decide it."`
+}
+
+// Eligibility is who may decide an approval.
+type Eligibility struct {
+	May    []string     `json:"may" doc:"Handles of the people who may decide now."`
+	MayNot []Ineligible `json:"may_not" doc:"The other enabled people, and those whom the request excludes."`
+	Me     OwnDecision  `json:"me" doc:"Whether the caller may decide now, and why not."`
+}
+
+// Ineligible is somebody who may not decide, and why.
+type Ineligible struct {
+	Principal string `json:"principal"`
+	Why       string `json:"why" doc:"Why this person may not decide, for people to read."`
+}
+
+// OwnDecision is whether the caller may decide, and if not, why.
+type OwnDecision struct {
+	May bool   `json:"may" doc:"Whether the caller may decide now."`
+	Why string `json:"why"`
 }
 
 // IssuanceSubject is the subject of an approval of kind issuance: all that gets signed.

@@ -37,7 +37,8 @@ const (
 	CertificateIssuing          CertificateStatus = "issuing"
 	CertificateIssued           CertificateStatus = "issued"
 	CertificateRejected         CertificateStatus = "rejected"
-	CertificateExpired          CertificateStatus = "expired"
+	CertificateExpired          CertificateStatus = "expired"         // the leaf
+	CertificateRequestExpired   CertificateStatus = "request_expired" // the newest request; there is no leaf
 	CertificateFailed           CertificateStatus = "failed"
 	CertificateCancelled        CertificateStatus = "cancelled"
 )
@@ -48,16 +49,38 @@ type Certificate struct {
 	CertificateSpec
 	RenewAt       *time.Time        `json:"renew_at" doc:"When the current leaf is due for renewal; null without a leaf."`
 	Version       int64             `json:"version"`
-	Status        CertificateStatus `json:"status" enum:"unissued,awaiting_approval,issuing,issued,rejected,expired,failed,cancelled"`
+	Status        CertificateStatus `json:"status" enum:"unissued,awaiting_approval,issuing,issued,expired,rejected,request_expired,failed,cancelled"`
 	Current       *Leaf             `json:"current" doc:"The newest leaf; null without one."`
 	UpToDate      bool              `json:"up_to_date"`
 	Job           *JobSummary       `json:"job" doc:"The newest job, open or not; null without one."`
 	ApprovalID    *string           `json:"approval_id" doc:"Id of the approval of the newest job; null without one."`
 	ApprovalState *ApprovalState    `json:"approval_state" doc:"State of the approval of the newest job; null without one."`
 	CSRIgnored    []Ignored         `json:"csr_ignored" doc:"Parts of the CSR that will not be signed."`
+	Renewal       Renewal           `json:"renewal" doc:"The next renewal by the scheduler, and what is in its way."`
 	OpenJobID     *string           `json:"open_job_id" doc:"Id of the job that is not final; null without one."`
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
+}
+
+// RenewalBlock is why the scheduler cannot renew a certificate.
+type RenewalBlock string
+
+// The reasons.
+const (
+	BlockedByPerson   RenewalBlock = "person_disabled"   // the accountable person is disabled
+	BlockedByProfile  RenewalBlock = "profile_disabled"  // nothing is signed under the profile
+	BlockedByRules    RenewalBlock = "rules"             // the profile does not allow the certificate any more
+	BlockedByApproval RenewalBlock = "approval_required" // the profile is not gated, and the ungated names do not list it
+	BlockedByIssuer   RenewalBlock = "issuer"            // the CA cannot sign it, for example since it ends too soon
+	BlockedByNobody   RenewalBlock = "undecidable"       // nobody could decide the request
+)
+
+// Renewal is when the scheduler requests the next renewal, and what is in its way.
+type Renewal struct {
+	DueAt     *time.Time    `json:"due_at" doc:"When the scheduler requests the renewal; null without a leaf, and without auto_renew."`
+	BlockedBy *RenewalBlock `json:"blocked_by" enum:"person_disabled,profile_disabled,rules,approval_required,issuer,undecidable"`
+	Since     *time.Time    `json:"since" doc:"Since when the renewal is blocked for this reason; null if it is not."`
+	Detail    string        `json:"detail" doc:"What is in the way and what to do, for people to read; empty if nothing is."`
 }
 
 // Leaf is a certificate that was signed.
@@ -100,5 +123,6 @@ type RenewalPreview struct {
 	Digest   string           `json:"digest" doc:"Digest of the subject; empty without one."`
 	Excluded []string         `json:"excluded" doc:"People who could not decide."`
 	Context  *IssuanceContext `json:"context"`
+	Warnings []string         `json:"warnings" doc:"Warnings about the renewal, for people to read."`
 	Problem  *Problem         `json:"problem"`
 }

@@ -42,6 +42,7 @@ type Job struct {
 	SerialNumber  *string    `json:"serial_number"`
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
+	Warnings      []string   `json:"warnings,omitempty" doc:"Warnings about the renewal, for people to read; only in the answer to a renewal that has some."`
 }
 
 // JobSummary is what a certificate shows of its newest job.

@@ -109,6 +109,7 @@ type Profile struct {
 	ProfileSpec
 	Version           int64     `json:"version"`
 	PendingApprovalID *string   `json:"pending_approval_id"`
+	Undecidable       bool      `json:"undecidable" doc:"Whether the profile is gated and there are not two enabled people, one of them an approver, to request and to decide."`
 	CreatedAt         time.Time `json:"created_at"`
 	UpdatedAt         time.Time `json:"updated_at"`
 }

@@ -23,7 +23,7 @@ func TestValues(t *testing.T) {
 			"profile_deleted person_disabled owner_changed gate_refused issuer_failed",
 		"CSRExtras":          "list refuse",
 		"CertificateOutcome": "creates none updates refused",
-		"CertificateStatus":  "unissued awaiting_approval issuing issued rejected expired failed cancelled",
+		"CertificateStatus":  "unissued awaiting_approval issuing issued rejected expired request_expired failed cancelled",
 		"Code": "malformed_request unauthenticated forbidden two_person_integrity human_required not_found no_such_route method_not_allowed not_issued request_in_progress " +
 			"idempotency_key_reused already_decided approval_expired profile_disabled approval_required subject_changed digest_mismatch job_already_open edit_already_pending edit_rejected " +
 			"already_exists in_use precondition_failed invalid_request body_too_large unsupported_media_type rate_limited unavailable internal",
@@ -33,6 +33,7 @@ func TestValues(t *testing.T) {
 		"JobType":         "Issuance Renewal",
 		"PrincipalKind":   "human service",
 		"RenewalOutcome":  "signs waits refused",
+		"RenewalBlock":    "person_disabled profile_disabled rules approval_required issuer undecidable",
 		"RequestKind":     "first renewal reissue",
 		"Role":            "viewer auditor operator approver admin",
 	}

@@ -67,6 +67,11 @@ func (c *Client) GetApproval(ctx context.Context, id string) (api.Approval, erro
 	return call[api.Approval](ctx, c, request{method: http.MethodGet, path: approvalsPath(id), want: http.StatusOK})
 }
 
+// GetEligibility reads who may decide an approval.
+func (c *Client) GetEligibility(ctx context.Context, id string) (api.Eligibility, error) {
+	return call[api.Eligibility](ctx, c, request{method: http.MethodGet, path: approvalsPath(id, "eligibility"), want: http.StatusOK})
+}
+
 // ApproveApproval approves a request.
 func (c *Client) ApproveApproval(ctx context.Context, id string, d api.Decision) (api.Approval, error) {
 	return c.decide(ctx, id, "approve", d)

@@ -28,6 +28,8 @@ type ListCertificatesOptions struct {
 	FingerprintSHA256 string // of the current or an earlier leaf
 	SPKISHA256        string // of the CSR, of the current or an earlier leaf
 
+	Blocked bool // only certificates whose renewal is blocked
+
 	// Archived selects archived certificates instead of live ones.
 	Archived bool
 }
@@ -43,6 +45,9 @@ func (c *Client) ListCertificates(ctx context.Context, o ListCertificatesOptions
 		addText("fingerprint_sha256", o.FingerprintSHA256).
 		addText("spki_sha256", o.SPKISHA256).
 		addTime("expires_before", o.ExpiresBefore)
+	if o.Blocked {
+		q.addText("renewal", "blocked")
+	}
 	if o.Archived {
 		q.addText("archived", "true")
 	}

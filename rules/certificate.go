@@ -22,11 +22,13 @@ func CheckCertificate(spec api.CertificateSpec, p api.ProfileSpec) (*CSR, []api.
 	if err != nil {
 		return nil, checkFields(spec, p, []api.Fault{newFault("/csr_pem", "%s", err)})
 	}
-	return csr, CheckContent(spec, csr, p)
+	return csr, checkFields(spec, p, checkCSR(spec, csr, p))
 }
 
-// CheckContent is CheckCertificate for a parsed CSR. The gate calls it before each signature.
+// CheckContent is CheckCertificate for a parsed CSR, without renew_before_seconds: when a certificate is renewed is no part
+// of what is signed, and the lifetime of the profile may have become shorter since. The gate calls it before each signature.
 func CheckContent(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.Fault {
+	spec.RenewBeforeSeconds = nil
 	return checkFields(spec, p, checkCSR(spec, csr, p))
 }
 
@@ -130,8 +132,8 @@ func checkRenewBefore(seconds *int64, validity int64) []api.Fault {
 		return nil
 	case *seconds < 1:
 		return []api.Fault{newFault(pointer, "%d is not positive; leave it out to renew when a third of the lifetime is left", *seconds)}
-	case *seconds >= validity:
-		return []api.Fault{newFault(pointer, "%d is not below the %d seconds for which the profile makes certificates valid", *seconds, validity)}
+	case *seconds > validity/2:
+		return []api.Fault{newFault(pointer, "%d is more than half of the %d seconds for which the profile makes certificates valid", *seconds, validity)}
 	}
 	return nil
 }

@@ -26,17 +26,17 @@ func TestCheckCertificate(t *testing.T) {
 		change func(*api.CertificateSpec)
 		want   []string // pointers, each followed by part of its detail
 	}{
-		"an underscore":   {func(s *api.CertificateSpec) { s.SANs[1] = "a_b.example.com" }, []string{"/sans/1", "allow_underscores"}},
-		"good":            {func(*api.CertificateSpec) {}, nil},
-		"no common name":  {func(s *api.CertificateSpec) { s.CommonName = "" }, nil},
-		"latest renewal":  {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(7775999) }, nil},
-		"early renewal":   {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(7776000) }, []string{"/renew_before_seconds", "7776000"}},
-		"no renewal":      {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(0) }, []string{"/renew_before_seconds", "positive"}},
-		"another CN":      {func(s *api.CertificateSpec) { s.CommonName = "b.example.com" }, []string{"/common_name", "not one of the sans"}},
-		"URI as CN":       {func(s *api.CertificateSpec) { s.CommonName = "spiffe://example.com/a" }, []string{"/common_name", "URI"}},
-		"long CN":         {func(s *api.CertificateSpec) { s.SANs[1], s.CommonName = long, long }, []string{"/common_name", "64"}},
-		"labels":          {func(s *api.CertificateSpec) { s.Labels = map[string]string{"": ""} }, []string{"/labels/", "key"}},
-		"a thousand SANs": {func(s *api.CertificateSpec) { s.SANs, s.CommonName = make([]string, 1001), "" }, []string{"/sans", "1001"}},
+		"an underscore":    {func(s *api.CertificateSpec) { s.SANs[1] = "a_b.example.com" }, []string{"/sans/1", "allow_underscores"}},
+		"good":             {func(*api.CertificateSpec) {}, nil},
+		"no common name":   {func(s *api.CertificateSpec) { s.CommonName = "" }, nil},
+		"early renewal":    {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(3888000) }, nil},
+		"constant renewal": {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(3888001) }, []string{"/renew_before_seconds", "half of the 7776000"}},
+		"no renewal":       {func(s *api.CertificateSpec) { s.RenewBeforeSeconds = seconds(0) }, []string{"/renew_before_seconds", "positive"}},
+		"another CN":       {func(s *api.CertificateSpec) { s.CommonName = "b.example.com" }, []string{"/common_name", "not one of the sans"}},
+		"URI as CN":        {func(s *api.CertificateSpec) { s.CommonName = "spiffe://example.com/a" }, []string{"/common_name", "URI"}},
+		"long CN":          {func(s *api.CertificateSpec) { s.SANs[1], s.CommonName = long, long }, []string{"/common_name", "64"}},
+		"labels":           {func(s *api.CertificateSpec) { s.Labels = map[string]string{"": ""} }, []string{"/labels/", "key"}},
+		"a thousand SANs":  {func(s *api.CertificateSpec) { s.SANs, s.CommonName = make([]string, 1001), "" }, []string{"/sans", "1001"}},
 		"no SANs": {
 			func(s *api.CertificateSpec) { s.SANs, s.CommonName = nil, "" },
 			[]string{"/sans", "at least one", "/csr_pem", "common name"},

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -16,20 +17,24 @@ type Admin struct{ approvals *approval.Service }
 
 // NewAdmin makes an Admin for a database. The Admin can cancel requests, but not make any.
 func NewAdmin(db *store.Store, log *slog.Logger) (*Admin, error) {
-	r, err := newServices(Options{Store: db, Log: log}, 0, false, prometheus.NewRegistry())
+	r, err := newServices(Options{Store: db, Log: log}, ServeConfig{}, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}
 	return &Admin{r.approvals}, nil
 }
 
-// DisablePrincipal disables a principal, and cancels the open requests that they made or are accountable for.
+// DisablePrincipal disables a principal, and cancels the open requests that they made or are accountable for. It lists the
+// certificates that the scheduler renewed in their name.
 func (a *Admin) DisablePrincipal(tx *store.Tx, id string) (principal.Effects, error) {
 	done, err := principal.Disable(tx, id)
 	if err != nil {
 		return done, err
 	}
-	done.CancelledRequests, err = a.approvals.CloseForPrincipal(tx, identity.CLI, id)
+	if done.CancelledRequests, err = a.approvals.CloseForPrincipal(tx, identity.CLI, id); err != nil {
+		return done, err
+	}
+	done.BlockedCertificates, err = certificate.ListRenewedFor(tx, id)
 	return done, err
 }
 

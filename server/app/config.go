@@ -46,6 +46,7 @@ type ServeConfig struct {
 	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"Time after which a request expires; at least 1s."`
 	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, as system-bypass."`
 	Workers                    int           `env:"CERTCTL_WORKERS" default:"4" help:"Number of certificates issued at once, 1 to 256."`
+	IssueWithin                time.Duration `env:"CERTCTL_ISSUE_WITHIN" default:"24h" help:"Time after the approval, or after a request without one, for which an issuer that fails is tried again; at least 1s."`
 	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"Time between two searches for certificates that are due for renewal."`
 	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"Time between a rejected, withdrawn, expired or failed renewal and the next request."`
 	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"Time between two searches for expired approvals and lost jobs."`
@@ -57,6 +58,8 @@ func (c ServeConfig) validate() error {
 		return errors.New("CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT must be at least 1s")
 	case c.Workers < 1 || c.Workers > 256:
 		return errors.New("CERTCTL_WORKERS must be 1 to 256")
+	case c.IssueWithin < time.Second:
+		return errors.New("CERTCTL_ISSUE_WITHIN must be at least 1s")
 	case c.ReaperInterval < 100*time.Millisecond:
 		return errors.New("CERTCTL_REAPER_INTERVAL must be at least 100ms")
 	case c.RenewalInterval < 100*time.Millisecond:

@@ -35,7 +35,7 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, err := New(ServeConfig{
-		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Hour, Workers: 1, ReaperInterval: time.Second, RenewalInterval: time.Second,
+		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: time.Hour, Workers: 1, ReaperInterval: time.Second, RenewalInterval: time.Second, IssueWithin: time.Hour,
 	}, Options{Store: db, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +65,10 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		"certctl_approvals_pending":               "profile_id",
 		"certctl_build_info":                      "version,revision,go_version",
 		"certctl_clock_offset_seconds":            "",
+		"certctl_approvals_undecidable":           "profile_id",
+		"certctl_certificates_expiring":           "profile_id,within",
+		"certctl_jobs_retrying":                   "",
+		"certctl_renewals_blocked":                "profile_id,reason",
 		"certctl_http_request_duration_seconds":   "method,route,status",
 		"certctl_issuances_total":                 "profile_id,outcome",
 		"certctl_job_duration_seconds":            "",
@@ -139,6 +143,7 @@ func TestVariables_KeepTheirNames(t *testing.T) {
 		"CERTCTL_DATABASE_URL",
 		"CERTCTL_DATA_DIR",
 		"CERTCTL_ENDPOINT",
+		"CERTCTL_ISSUE_WITHIN",
 		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT",
 		"CERTCTL_LISTEN",
 		"CERTCTL_LOG_FORMAT",

@@ -59,12 +59,13 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	all, err := newServices(opts, config.JobAwaitingApprovalTimeout, config.ApprovalBypass, registry)
+	all, err := newServices(opts, config, registry)
 	if err != nil {
 		return nil, err
 	}
 	ready := (&readiness{check: opts.checkReady}).Ready
 	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, ready: ready, log: opts.Log})
+	registry.MustRegister(&silenceCollector{store: opts.Store, log: opts.Log})
 	registerRuntime(registry, opts.Version)
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "certctl_tls_reload_failed", Help: "1 while the TLS files on disk cannot be loaded; the API keeps the certificate that it has.",
@@ -212,7 +213,7 @@ func (s *Server) Work(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { s.services.store.Jobs().Listen(ctx) })
 	running.Go(func() { s.runEvery(ctx, s.config.ReaperInterval, s.reap) })
-	running.Go(func() { s.runEvery(ctx, s.config.RenewalInterval, s.renew) })
+	running.Go(func() { s.runEvery(ctx, min(s.config.RenewalInterval, lookEvery), (&search{server: s}).tick) })
 	running.Go(func() { s.services.issuance.Work(ctx, s.config.Workers) })
 	go func() {
 		running.Wait()

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -25,14 +23,14 @@ type services struct {
 	issuance     *issuance.Service
 }
 
-// newServices makes the services and registers the kinds of approval. Requests expire after timeout.
-func newServices(opts Options, timeout time.Duration, bypass bool, registry prometheus.Registerer) (*services, error) {
-	queue := job.NewQueue(opts.Store, job.NewMetrics(registry))
-	signGate, err := gate.New(opts.Store, queue, opts.Issuers, bypass, opts.Log)
+// newServices makes the services and registers the kinds of approval.
+func newServices(opts Options, config ServeConfig, registry prometheus.Registerer) (*services, error) {
+	queue := job.NewQueue(opts.Store, job.NewMetrics(registry), config.IssueWithin)
+	signGate, err := gate.New(opts.Store, queue, opts.Issuers, config.ApprovalBypass, opts.Log)
 	if err != nil {
 		return nil, err
 	}
-	approvals := approval.New(timeout, bypass, approval.NewMetrics(registry), opts.Log)
+	approvals := approval.New(config.JobAwaitingApprovalTimeout, config.ApprovalBypass, approval.NewMetrics(registry), opts.Log)
 	profiles := &profile.Service{
 		Approvals: approvals, Issuers: listIDs(opts.Issuers), ListUsers: certificate.ListUsers, CountEffects: gate.CountEffects, RunJobs: queue.RunNow,
 	}

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
 
@@ -51,11 +53,62 @@ func (s *Server) reapJobs(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) renew(ctx context.Context) { s.runStep(ctx, "request due renewals", s.RenewDue) }
+// lookEvery bounds the time between two looks at whether a search for renewals is due.
+const lookEvery = time.Minute
+
+// search searches for renewals at the interval of the configuration, and more often if a certificate ends soon.
+type search struct {
+	server *Server
+	last   time.Time // of the last search
+}
+
+// tick searches if it is time.
+func (s *search) tick(ctx context.Context) {
+	due := true
+	s.server.runStep(ctx, "look whether a search for renewals is due", func(ctx context.Context) (err error) {
+		due, err = s.isDue(ctx)
+		return err
+	})
+	if !due {
+		return
+	}
+	started := s.server.services.store.Now()
+	s.server.runStep(ctx, "check which certificates can be renewed", s.server.CheckRenewals)
+	s.server.runStep(ctx, "request due renewals", func(ctx context.Context) error {
+		err := s.server.RenewDue(ctx)
+		if err == nil {
+			s.last = started // after an error the next look searches again
+		}
+		return err
+	})
+}
+
+func (s *search) isDue(ctx context.Context) (bool, error) {
+	due := true
+	err := s.server.services.store.Query(ctx, func(tx *store.Tx) error {
+		end, found, err := certificate.FindSoonestEnd(tx)
+		pause := s.server.config.RenewalInterval
+		if found {
+			pause = searchPause(pause, end.Sub(tx.Now))
+		}
+		due = tx.Now.Before(s.last) || tx.Now.Sub(s.last) >= pause
+		return err
+	})
+	return due, err
+}
+
+// searchPause returns the time between two searches for renewals: the configured interval, or a twelfth of what is left of
+// the leaf that ends next. A third of a leaf's lifetime is for its renewal, so that is four searches at least.
+func searchPause(interval, left time.Duration) time.Duration { return min(interval, left/12) }
 
 // RenewDue requests every certificate that is due for renewal, as the scheduler does.
 func (s *Server) RenewDue(ctx context.Context) error {
 	return s.services.issuance.RenewDue(ctx, s.config.RenewalRetryAfter)
+}
+
+// CheckRenewals finds out which certificates could not be renewed, as the scheduler does.
+func (s *Server) CheckRenewals(ctx context.Context) error {
+	return s.services.issuance.CheckRenewals(ctx)
 }
 
 // runStep runs one step of a tick, and logs an error or a panic. The next tick tries again.

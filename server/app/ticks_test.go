@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A step that fails or panics is logged and stops no other step.
@@ -29,5 +30,19 @@ func TestStep_StopsNoOtherStep(t *testing.T) {
 				t.Errorf("the log does not say %q: %s", c.logs, got)
 			}
 		})
+	}
+}
+
+func TestSearchPause(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ interval, left, want time.Duration }{
+		{time.Hour, 30 * 24 * time.Hour, time.Hour},
+		{time.Hour, 12 * time.Hour, time.Hour},
+		{time.Hour, time.Hour, 5 * time.Minute},
+		{time.Second, time.Hour, time.Second},
+	} {
+		if got := searchPause(c.interval, c.left); got != c.want {
+			t.Errorf("searchPause(%s, %s) = %s, want %s", c.interval, c.left, got, c.want)
+		}
 	}
 }

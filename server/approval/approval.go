@@ -44,6 +44,9 @@ type Approval struct {
 	ClosedAt           *time.Time
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+
+	// Undecidable says that nobody can decide the request. It is no column: the statements for callers compute it.
+	Undecidable bool `gorm:"->"`
 }
 
 // TableName implements gorm's Tabler.
@@ -58,7 +61,7 @@ func (a Approval) API() api.Approval {
 		Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID, Previous: store.Value(a.Previous), Rejections: a.Rejections.V,
 		Subject: json.RawMessage(a.Subject), Digest: a.Digest, Context: store.Value(a.Context), CSRIgnored: a.CSRIgnored.V,
 		ExpiresAt: a.ExpiresAt, DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note,
-		Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
+		Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, Undecidable: a.Undecidable,
 	}
 }
 

@@ -16,7 +16,7 @@ func Get(tx *store.Tx, id string) (Approval, error) {
 		return Approval{}, api.NotFound("approval", id)
 	}
 	var a Approval
-	found, err := tx.Find(&a, "SELECT * FROM approvals WHERE id = ?", id)
+	found, err := tx.Find(&a, "SELECT "+withUndecidable+" FROM approvals WHERE id = ?", id)
 	if err != nil {
 		return Approval{}, fmt.Errorf("look up approval %s: %w", id, err)
 	}
@@ -93,7 +93,7 @@ func List(tx *store.Tx, f Filter, order api.ApprovalOrder, page store.Page) ([]A
 	}
 	page.Newest = order == api.ApprovalsNewestFirst
 	var rows []Approval
-	err := page.On(f.apply(tx.DB), column, "id").Find(&rows).Error
+	err := page.On(f.apply(tx.DB), column, "id").Select(withUndecidable).Find(&rows).Error
 	return rows, err
 }
 

@@ -63,6 +63,10 @@ func (s *Service) storeRequest(tx *store.Tx, who identity.Actor, r Request) (App
 	if err := storeNames(tx, a.ID, r.Names); err != nil {
 		return Approval{}, err
 	}
+	var err error
+	if a.Undecidable, err = isUndecidable(tx, a.ID); err != nil {
+		return Approval{}, err
+	}
 	return a, appendAudit(tx, who, "approval_requested", a, requestDetails(a))
 }
 
@@ -108,6 +112,9 @@ func requestDetails(a Approval) audit.Details {
 			rejected[i] = r.ApprovalID
 		}
 		details["rejected_before"] = rejected
+	}
+	if a.Undecidable {
+		details["undecidable"] = true
 	}
 	return details
 }

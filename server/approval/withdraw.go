@@ -8,15 +8,19 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// Withdraw takes a request back. The accountable person and their services may withdraw it. If a service or the
-// scheduler made the request, any operator may.
+// Withdraw takes a request back. The accountable person and their services may withdraw it, also without a role, and any
+// operator may: it opens no gate, and an operator could archive the certificate instead.
 func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (Approval, error) {
-	a, err := Get(tx, id)
+	who, err := principal.Reload(tx, who)
 	if err != nil {
 		return Approval{}, err
 	}
-	if refusal := checkWithdrawer(who, a); refusal != nil {
-		return Approval{}, refusal
+	a, err := Get(tx, id)
+	if refusal := checkWithdrawer(who, a); refusal != nil && (err == nil || api.Is(err, api.CodeNotFound)) {
+		return Approval{}, refusal // who may not withdraw does not learn whether the approval exists
+	}
+	if err != nil {
+		return Approval{}, err
 	}
 	if err := s.requireOpen(tx, a); err != nil {
 		return Approval{}, err
@@ -29,14 +33,12 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 	return closed, appendAudit(tx, who, "approval_withdrawn", closed, audit.Details{"note": note})
 }
 
-// checkWithdrawer refuses a caller who may not withdraw the request. A person who made a request is accountable for it;
-// a service or the scheduler never is.
+// checkWithdrawer refuses a caller who may not withdraw the request.
 func checkWithdrawer(who identity.Actor, a Approval) *api.Problem {
-	madeByPerson := a.RequestedBy == a.Accountable
-	if who.Accountable() == a.Accountable || (!madeByPerson && principal.HasRole(who, api.RoleOperator)) {
+	if who.Accountable() == a.Accountable || principal.HasRole(who, api.RoleOperator) {
 		return nil
 	}
-	refusal := api.Refuse(api.CodeForbidden, "approval %s was requested by %s: only the requester or their services may withdraw it", a.ID, a.Accountable)
+	refusal := api.Refuse(api.CodeForbidden, "only an operator, the requester or their services may withdraw a request")
 	refusal.Principal, refusal.RequiredRoles = who.ID, []api.Role{api.RoleOperator}
 	return refusal
 }

@@ -17,6 +17,7 @@ type Filter struct {
 	Status        api.CertificateStatus
 	ExpiresBefore time.Time // of the current leaf
 	Archived      bool      // archived certificates instead of live ones
+	Blocked       bool      // only those whose renewal is blocked
 
 	SerialNumber      string // of any leaf
 	FingerprintSHA256 string // of any leaf
@@ -56,10 +57,13 @@ func (f Filter) apply(tx *store.Tx, db *gorm.DB) *gorm.DB {
 		db = db.Where("uid IN (SELECT certificate_uid FROM certificate_names WHERE name = ?)", f.SAN).
 			Where(tx.HasElement("spec", "sans"), f.SAN)
 	}
+	if f.Blocked {
+		db = db.Where("uid IN (SELECT certificate_uid FROM blocked_renewals)")
+	}
 	if !f.ExpiresBefore.IsZero() {
 		db = db.Where("not_after < ?", f.ExpiresBefore)
 	}
-	return f.applyStatus(db)
+	return f.applyStatus(tx, db)
 }
 
 // openJobs is the condition of the index of open jobs. An open job is the newest job of its certificate.
@@ -70,12 +74,12 @@ const openJobs = "status IN ('AwaitingApproval', 'Pending', 'Running')"
 const endedStatus = `COALESCE((SELECT CASE
 		WHEN j.status = 'Failed' THEN 'failed'
 		WHEN j.cause = 'approval_rejected' THEN 'rejected'
-		WHEN j.cause = 'approval_expired' THEN 'expired'
+		WHEN j.cause = 'approval_expired' THEN 'request_expired'
 		ELSE 'cancelled' END
 	FROM jobs j WHERE j.certificate_uid = certificates.uid ORDER BY j.created_at DESC, j.id DESC LIMIT 1), 'unissued')`
 
 // applyStatus chooses the certificates for which statusOf returns the status.
-func (f Filter) applyStatus(db *gorm.DB) *gorm.DB {
+func (f Filter) applyStatus(tx *store.Tx, db *gorm.DB) *gorm.DB {
 	const hasNoOpenJob = "NOT EXISTS (SELECT 1 FROM jobs j WHERE j.certificate_uid = certificates.uid AND j." + openJobs + ")"
 	switch f.Status {
 	case "":
@@ -85,7 +89,9 @@ func (f Filter) applyStatus(db *gorm.DB) *gorm.DB {
 	case api.CertificateIssuing:
 		return db.Where("uid IN (SELECT certificate_uid FROM jobs WHERE status IN ('Pending', 'Running'))")
 	case api.CertificateIssued:
-		return db.Where("current_serial IS NOT NULL").Where(hasNoOpenJob)
+		return db.Where("current_serial IS NOT NULL AND not_after >= ?", tx.Now).Where(hasNoOpenJob)
+	case api.CertificateExpired:
+		return db.Where("current_serial IS NOT NULL AND not_after < ?", tx.Now).Where(hasNoOpenJob)
 	default:
 		return db.Where("current_serial IS NULL").Where(hasNoOpenJob).Where(endedStatus+" = ?", f.Status)
 	}

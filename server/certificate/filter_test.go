@@ -91,31 +91,39 @@ func makeEveryStatus(t *testing.T, s *servertest.Server) {
 func TestList_FiltersByTheStatusThatIsShown(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		makeEveryStatus(t, s)
-		for _, archived := range []bool{false, true} {
-			shown := map[api.CertificateStatus][]string{}
-			for c, err := range s.Client(t, "vera").ListCertificates(t.Context(), client.ListCertificatesOptions{Archived: archived}) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				shown[c.Status] = append(shown[c.Status], c.ID)
+		checkStatusFilter(t, s, api.CertificateExpired)
+		s.Clock.Advance(100 * 24 * time.Hour) // every leaf has ended
+		checkStatusFilter(t, s, api.CertificateIssued)
+	}, servertest.NoWorkers(), servertest.WithoutInvariants())
+}
+
+// checkStatusFilter compares the lists by status with the statuses that are shown. One status is shown by no certificate.
+func checkStatusFilter(t *testing.T, s *servertest.Server, absent api.CertificateStatus) {
+	t.Helper()
+	for _, archived := range []bool{false, true} {
+		shown := map[api.CertificateStatus][]string{}
+		for c, err := range s.Client(t, "vera").ListCertificates(t.Context(), client.ListCertificatesOptions{Archived: archived}) {
+			if err != nil {
+				t.Fatal(err)
 			}
-			for _, status := range []api.CertificateStatus{
-				api.CertificateUnissued, api.CertificateAwaitingApproval, api.CertificateIssuing, api.CertificateIssued,
-				api.CertificateRejected, api.CertificateExpired, api.CertificateFailed, api.CertificateCancelled,
-			} {
-				want := shown[status]
-				if want == nil {
-					want = []string{}
-				}
-				if !archived && len(want) == 0 {
-					t.Errorf("no certificate is %s", status)
-				}
-				if diff := cmp.Diff(want, listIDs(t, s, client.ListCertificatesOptions{Status: status, Archived: archived})); diff != "" {
-					t.Errorf("%s, archived %v: %s", status, archived, diff)
-				}
+			shown[c.Status] = append(shown[c.Status], c.ID)
+		}
+		for _, status := range []api.CertificateStatus{
+			api.CertificateUnissued, api.CertificateAwaitingApproval, api.CertificateIssuing, api.CertificateIssued, api.CertificateExpired,
+			api.CertificateRejected, api.CertificateRequestExpired, api.CertificateFailed, api.CertificateCancelled,
+		} {
+			want := shown[status]
+			if want == nil {
+				want = []string{}
+			}
+			if !archived && (len(want) == 0) != (status == absent) {
+				t.Errorf("%d certificates are %s", len(want), status)
+			}
+			if diff := cmp.Diff(want, listIDs(t, s, client.ListCertificatesOptions{Status: status, Archived: archived})); diff != "" {
+				t.Errorf("%s, archived %v: %s", status, archived, diff)
 			}
 		}
-	}, servertest.NoWorkers(), servertest.WithoutInvariants())
+	}
 }
 
 // A certificate is found by each name, and by the serial number, fingerprint and key of every leaf that it had.

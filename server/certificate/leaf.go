@@ -42,11 +42,13 @@ func (l Leaf) API() api.Leaf {
 }
 
 // renewAt returns when the leaf is due for renewal: renew_before_seconds before its end, or when a third of its lifetime
-// is left.
+// is left. Half of the lifetime lies between two renewals, even if the lifetime of the profile became shorter since the
+// certificate was written.
 func (l Leaf) renewAt(spec api.CertificateSpec) time.Time {
-	before := l.NotAfter.Sub(l.NotBefore) / 3
+	lifetime := l.NotAfter.Sub(l.NotBefore)
+	before := lifetime / 3
 	if spec.RenewBeforeSeconds != nil {
-		before = time.Duration(*spec.RenewBeforeSeconds) * time.Second
+		before = min(time.Duration(*spec.RenewBeforeSeconds)*time.Second, lifetime/2)
 	}
 	return l.NotAfter.Add(-before).UTC().Truncate(time.Second)
 }

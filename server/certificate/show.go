@@ -17,7 +17,7 @@ import (
 )
 
 // ShowAll returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
-// takes four statements for any number of certificates.
+// takes five statements for any number of certificates.
 func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if len(rows) == 0 {
 		return []api.Certificate{}, nil
@@ -38,12 +38,16 @@ func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	blocks, err := listBlocks(tx, pluck(rows, func(c Certificate) string { return c.UID }))
+	if err != nil {
+		return nil, err
+	}
 	views := make([]api.Certificate, len(rows))
 	for i, c := range rows {
 		if views[i], err = show(c, leaves, jobs, states, tx.Now); err != nil {
 			return nil, err
 		}
-		views[i].CSRIgnored = listStoredIgnored(c, profiles)
+		views[i].CSRIgnored, views[i].Renewal = listStoredIgnored(c, profiles), describeRenewal(c, blocks)
 	}
 	return views, nil
 }
@@ -72,7 +76,7 @@ func show(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job,
 			v.ApprovalState = &state
 		}
 	}
-	v.Status = statusOf(v.Current != nil, newest.Status, v.ApprovalState)
+	v.Status = statusOf(v.Current, now, newest.Status, v.ApprovalState)
 	return v, nil
 }
 
@@ -86,15 +90,29 @@ func listStoredIgnored(c Certificate, profiles map[string]api.ProfileSpec) []api
 	return ignored
 }
 
-// statusOf returns the status of a certificate. An open job determines it. Otherwise a leaf makes it issued. Without a
-// leaf, the last job determines it.
-func statusOf(issued bool, newest api.JobStatus, decision *api.ApprovalState) api.CertificateStatus {
+// describeRenewal returns when the scheduler renews a certificate, and what was in its way when it looked last.
+func describeRenewal(c Certificate, blocks map[string]blockedRenewal) api.Renewal {
+	if !c.Spec.V.AutoRenew || c.ArchivedAt != nil {
+		return api.Renewal{}
+	}
+	r := api.Renewal{DueAt: c.RenewAt}
+	if b, blocked := blocks[c.UID]; blocked {
+		r.BlockedBy, r.Since, r.Detail = &b.Reason, &b.Since, b.Detail
+	}
+	return r
+}
+
+// statusOf returns the status of a certificate. An open job determines it. Otherwise a leaf makes it issued, or expired
+// once the leaf has ended. Without a leaf, the last job determines it.
+func statusOf(leaf *api.Leaf, now time.Time, newest api.JobStatus, decision *api.ApprovalState) api.CertificateStatus {
 	switch {
 	case newest == api.JobAwaitingApproval:
 		return api.CertificateAwaitingApproval
 	case newest == api.JobPending, newest == api.JobRunning:
 		return api.CertificateIssuing
-	case issued:
+	case leaf != nil && now.After(leaf.NotAfter):
+		return api.CertificateExpired
+	case leaf != nil:
 		return api.CertificateIssued
 	case newest == "":
 		return api.CertificateUnissued
@@ -103,7 +121,7 @@ func statusOf(issued bool, newest api.JobStatus, decision *api.ApprovalState) ap
 	case decision != nil && *decision == api.ApprovalRejected:
 		return api.CertificateRejected
 	case decision != nil && *decision == api.ApprovalExpired:
-		return api.CertificateExpired
+		return api.CertificateRequestExpired
 	default:
 		return api.CertificateCancelled
 	}

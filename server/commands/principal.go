@@ -71,7 +71,10 @@ func (c *principalDisable) Run(ctx context.Context, config *app.Config) error {
 	if err := printEffects(c.ID+" is disabled", done); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("services stopped: %s\n", countIDs(done.StoppedServices))
+	if _, err = fmt.Printf("services stopped: %s\n", countIDs(done.StoppedServices)); err != nil || len(done.BlockedCertificates) == 0 {
+		return err
+	}
+	_, err = fmt.Printf("certificates that nobody renews now: %s\nname a successor: certctl principal handover %s PERSON\n", countIDs(done.BlockedCertificates), c.ID)
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
@@ -31,12 +32,14 @@ func requestAndApprove(t testing.TB, s *servertest.Server, p people, profileID s
 	return j
 }
 
-// If an issuer fails, the job is retried with the same bytes, each time later. After the last attempt the job has failed.
+// If an issuer fails, the job is retried with the same bytes, each time later, the last time at its deadline. Then the job
+// has failed.
 func TestFailingIssuer_IsRetriedForTheSameBytes(t *testing.T) {
-	const attempts = 5
+	// The pauses double from two seconds. After nine of them the ten minutes are over.
+	const attempts, within = 10, 10 * time.Minute
 	// Only one line of this text may reach the database or a caller.
 	dirt := "no luck\x00\xff\nand\t" + strings.Repeat("ü", 10_000)
-	for failures := range attempts + 1 {
+	for _, failures := range []int{0, 1, attempts - 1, attempts} {
 		t.Run(fmt.Sprint(failures), func(t *testing.T) {
 			runOnEach(t, func(t *testing.T, start startFunc) {
 				issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
@@ -45,13 +48,14 @@ func TestFailingIssuer_IsRetriedForTheSameBytes(t *testing.T) {
 					}
 					return real.Sign(ctx, c.Permit)
 				})
-				s := start(t, servertest.Issuer(issuer))
+				s := start(t, servertest.Issuer(issuer), servertest.IssueWithin(within))
 				p := peopleOf(t, s)
 				profile := s.CreateProfileAsOlga(t, true).ID
 				j := requestAndApprove(t, s, p, profile)
 				for attempt := 1; attempt <= min(failures, attempts-1); attempt++ {
 					failed := waitForAttempt(t, s, p, j.ID, attempt)
-					if wait := failed.RunAt.Sub(failed.UpdatedAt); wait != time.Second<<attempt {
+					wait, last := failed.RunAt.Sub(failed.UpdatedAt), attempt == attempts-1
+					if full := min(time.Second<<attempt, 5*time.Minute); last && wait >= full || !last && wait != full {
 						t.Errorf("after attempt %d the next is %v later", attempt, wait)
 					}
 					message := failed.ErrorMessage
@@ -360,4 +364,48 @@ func (u *failingDrafter) Draft(gate.Subject, gate.Serial, gate.Validity) ([]byte
 		panic("no")
 	}
 	return nil, errors.New("no")
+}
+
+// The time under a disabled profile does not count against the deadline of the issuer.
+func TestFailingIssuer_HasItsTimeAfterADisabledProfile(t *testing.T) {
+	runOnEach(t, func(t *testing.T, start startFunc) {
+		issuer := newTestIssuer(t, func(ctx context.Context, c signCall, real gate.Issuer) (gate.Chain, error) {
+			if c.number <= 2 {
+				return gate.Chain{}, errors.New("no luck")
+			}
+			return real.Sign(ctx, c.Permit)
+		})
+		s := start(t, servertest.Issuer(issuer), servertest.IssueWithin(time.Hour))
+		p := peopleOf(t, s)
+		profile := s.CreateProfileAsOlga(t, true)
+		j := requestAndApprove(t, s, p, profile.ID)
+		waitForAttempt(t, s, p, j.ID, 1)
+		disabled := profile.ProfileSpec
+		disabled.Enabled = false
+		if _, err := s.Client(t, "olga").ReplaceProfile(t.Context(), profile.ID, disabled); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			s.Clock.Advance(24 * time.Hour)
+			now := s.Clock.Now()
+			servertest.WaitUntil(t, func() error {
+				if waiting := getJob(t, peopleOf(t, s), j.ID); waiting.ErrorMessage != "the profile is disabled" || waiting.RunAt.Before(now) {
+					return fmt.Errorf("the job is %s and due at %s: %s", waiting.Status, waiting.RunAt, waiting.ErrorMessage)
+				}
+				return nil
+			})
+		}
+		var waiting *client.AwaitingApprovalError
+		if _, err := s.Client(t, "olga").ReplaceProfile(t.Context(), profile.ID, profile.ProfileSpec); !errors.As(err, &waiting) {
+			t.Fatal(err)
+		}
+		if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), waiting.Approval.ID, api.Decision{}); err != nil {
+			t.Fatal(err)
+		}
+		again := waitForAttempt(t, s, peopleOf(t, s), j.ID, 2)
+		s.Clock.Advance(again.RunAt.Sub(s.Clock.Now()))
+		if done := s.WaitUntilFinalAsVera(t, j.ID); done.Status != api.JobCompleted {
+			t.Errorf("the job is %s: %s", done.Status, done.ErrorMessage)
+		}
+	})
 }

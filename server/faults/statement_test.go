@@ -537,7 +537,8 @@ func checkScheduled(t testing.TB, s *servertest.Server, certificate string, time
 
 // If a failure of the issuer cannot be stored, it counts no attempt. Once the lease expires, another worker takes the job.
 func TestFailureWithFailingStatement_CountsOneAttempt(t *testing.T) {
-	const attempts = 5
+	// With pauses that double from two seconds, ten minutes are over after nine attempts.
+	const attempts = 10
 	for _, failure := range []struct {
 		name   string
 		before int // attempts counted before
@@ -561,7 +562,7 @@ func TestFailureWithFailingStatement_CountsOneAttempt(t *testing.T) {
 						return gate.Chain{}, errors.New("no luck")
 					})
 					log := &servertest.LogBuffer{}
-					s := start(t, servertest.Issuer(issuer), servertest.Log(log))
+					s := start(t, servertest.Issuer(issuer), servertest.Log(log), servertest.IssueWithin(10*time.Minute))
 					if fault.commit && s.Store.IsSQLite() {
 						continue
 					}

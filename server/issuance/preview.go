@@ -8,13 +8,14 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // Preview returns what Renew would do for the caller. It locks and writes nothing. An absent certificate is an error;
 // every other refusal is part of the preview.
 func (s *Service) Preview(tx *store.Tx, who identity.Actor, r Request) (api.RenewalPreview, error) {
-	preview := api.RenewalPreview{Outcome: api.RenewalRefused, Subject: json.RawMessage("null"), Excluded: []string{}}
+	preview := api.RenewalPreview{Outcome: api.RenewalRefused, Subject: json.RawMessage("null"), Excluded: []string{}, Warnings: []string{}}
 	if _, err := certificate.Get(tx, r.CertificateID); err != nil {
 		return preview, err
 	}
@@ -50,10 +51,26 @@ func (s *Service) fillPreview(tx *store.Tx, who identity.Actor, preview *api.Ren
 	if p.Profile.RequiresApproval && !s.Approvals.HasBypass() {
 		preview.Outcome = api.RenewalWaits
 	}
-	if p.Profile.RequiresApproval {
-		preview.Excluded, err = listExcluded(tx, who, authorship.Authors, r.Renew)
+	if !p.Profile.RequiresApproval {
+		return nil
 	}
+	if preview.Excluded, err = listExcluded(tx, who, authorship.Authors, r.Renew); err != nil || preview.Outcome != api.RenewalWaits {
+		return err
+	}
+	preview.Warnings, err = warnOfUndecidable(tx, preview.Warnings, preview.Excluded)
 	return err
+}
+
+// warnOfUndecidable adds a warning if nobody can decide a request that excludes these people.
+func warnOfUndecidable(tx *store.Tx, warnings, excluded []string) ([]string, error) {
+	approvers, err := principal.ListApprovers(tx)
+	if err != nil {
+		return warnings, err
+	}
+	if detail := describeUndecidable(approvers, excluded); detail != "" {
+		warnings = append(warnings, detail)
+	}
+	return warnings, nil
 }
 
 // PreviewIssue fills in what ?issue=true would do with a certificate that is to be stored. A refusal of the issuance
@@ -85,8 +102,19 @@ func (s *Service) checkCandidate(tx *store.Tx, who identity.Actor, preview *api.
 		return err
 	}
 	preview.Issuance = api.IssuanceSigns
-	if proposal.Profile.RequiresApproval && !s.Approvals.HasBypass() {
-		preview.Issuance = api.IssuanceWaits
+	if !proposal.Profile.RequiresApproval || s.Approvals.HasBypass() {
+		return nil
 	}
-	return nil
+	preview.Issuance = api.IssuanceWaits
+	authorship, err := gate.FindAuthorship(tx, proposal)
+	if err != nil {
+		return err
+	}
+	// The caller writes what the candidate has, so the caller is excluded as the accountable person already.
+	excluded, err := listExcluded(tx, who, authorship.Authors, r.Renew)
+	if err != nil {
+		return err
+	}
+	preview.Warnings, err = warnOfUndecidable(tx, preview.Warnings, excluded)
+	return err
 }

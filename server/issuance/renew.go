@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -26,6 +27,9 @@ type Service struct {
 	Queue     *job.Queue
 	Metrics   *Metrics
 	Log       *slog.Logger
+
+	checking     sync.Mutex
+	checkedUntil string // the uid up to which CheckRenewals has looked; empty to begin again
 }
 
 // Request is what a caller asks to have issued.
@@ -106,7 +110,11 @@ func (s *Service) enqueueGated(tx *store.Tx, who identity.Actor, j job.Request, 
 		enqueued, err = s.Queue.Enqueue(tx, j)
 		return err
 	})
-	if err != nil || a.State == api.ApprovalPending {
+	if err != nil {
+		return enqueued, err
+	}
+	if a.State == api.ApprovalPending {
+		enqueued.Warnings, err = warnOfUndecidable(tx, nil, request.Excluded)
 		return enqueued, err
 	}
 	return job.Get(tx, enqueued.ID) // the bypass moved it
@@ -174,16 +182,13 @@ func (s *Service) checkRenewable(tx *store.Tx, proposal gate.Proposal, r Request
 	if proposal.Certificate.ArchivedAt != nil {
 		return nil, api.NotFound("certificate", proposal.Certificate.ID)
 	}
-	if !proposal.Profile.Enabled {
+	if !proposal.Profile.Enabled { // before the open job, which may wait for the profile
 		return nil, profileDisabledProblem(proposal.ProfileID)
 	}
 	if overdue, err = checkNoneOpen(tx, proposal.Certificate.UID); err != nil {
 		return nil, err
 	}
-	if faults := proposal.Faults(); len(faults) > 0 {
-		return nil, api.Invalid(faults...)
-	}
-	if err := s.checkApprovable(tx, proposal); err != nil {
+	if err := s.checkRules(tx, proposal); err != nil {
 		return nil, err
 	}
 	if r.Digest != "" && r.Digest != proposal.Subject.Digest {
@@ -191,6 +196,17 @@ func (s *Service) checkRenewable(tx *store.Tx, proposal gate.Proposal, r Request
 			"the digest sent is not the digest of what would be signed for %s: preview it again", proposal.Certificate.ID)
 	}
 	return overdue, asInvalid(s.Gate.Lint(proposal.Subject, tx.Now))
+}
+
+// checkRules refuses what the profile forbids or the ungated names do not list.
+func (s *Service) checkRules(tx *store.Tx, proposal gate.Proposal) error {
+	if !proposal.Profile.Enabled {
+		return profileDisabledProblem(proposal.ProfileID)
+	}
+	if faults := proposal.Faults(); len(faults) > 0 {
+		return api.Invalid(faults...)
+	}
+	return s.checkApprovable(tx, proposal)
 }
 
 // checkNoneOpen refuses if the certificate has an open job. If the job's request is past its deadline, checkNoneOpen

@@ -8,7 +8,6 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
-	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
@@ -21,7 +20,7 @@ const dueAtOnce = 500
 // a transaction of its own, so one certificate that cannot be renewed stops no other. Several replicas may call RenewDue
 // at once: the certificate's lock lets one of them open the job.
 //
-// After a renewal that ended without a certificate, RenewDue requests that certificate no sooner than retryAfter.
+// After a renewal that ended without a certificate, RenewDue waits for retryAfter, or less if the leaf ends soon.
 func (s *Service) RenewDue(ctx context.Context, retryAfter time.Duration) error {
 	var after store.Cursor
 	for {
@@ -62,32 +61,22 @@ func (s *Service) renewDue(ctx context.Context, c certificate.Certificate, retry
 		if err != nil || len(still) == 0 {
 			return err
 		}
-		signed, err := gate.FindLastSigned(tx, c)
-		if err != nil {
-			return err
-		}
-		before, err := job.Get(tx, signed.JobID)
-		if err != nil {
-			return err
-		}
-		accountable, err := principal.FindSuccessor(tx, before.Accountable, before.CreatedAt)
+		accountable, err := findAccountable(tx, c)
 		if err != nil {
 			return err
 		}
 		_, err = s.Renew(tx, identity.Scheduler(accountable), Request{CertificateID: c.ID, Renew: api.Renew{Reason: "due since " + c.RenewAt.Format(time.RFC3339)}})
 		return err
 	})
-	switch {
-	case errors.Is(err, principal.ErrUnauthenticated):
-		return errors.New("the person accountable for it is disabled: someone must renew it, or see certctl principal handover")
-	case api.Is(err, api.CodeJobAlreadyOpen, api.CodeProfileDisabled):
-		return nil // somebody else requested it, or nothing is signed under the profile
+	var refusal *api.Problem
+	if errors.Is(err, principal.ErrUnauthenticated) || errors.As(err, &refusal) {
+		return nil // somebody else requested it, or CheckRenewals stores and logs what is in the way
 	}
 	return err
 }
 
-// filterDue skips certificates with an open job, and those whose last job was rejected, withdrawn, expired or failed less
-// than retryAfter ago. A last job that ended because its subject changed is no reason to wait.
+// filterDue skips certificates with an open job, and those whose last job was rejected, withdrawn, expired or failed a
+// short while ago: see retryPause. A last job that ended because its subject changed is no reason to wait.
 func filterDue(tx *store.Tx, due []certificate.Certificate, retryAfter time.Duration) ([]certificate.Certificate, error) {
 	uids := make([]string, len(due))
 	for i, c := range due {
@@ -103,11 +92,23 @@ func filterDue(tx *store.Tx, due []certificate.Certificate, retryAfter time.Dura
 		if !ever || last.FinishedAt == nil {
 			continue
 		}
-		if !endedWithoutCertificate(last) || !tx.Now.Before(last.FinishedAt.Add(retryAfter)) {
+		if !endedWithoutCertificate(last) || !tx.Now.Before(last.FinishedAt.Add(retryPause(c, *last.FinishedAt, retryAfter))) {
 			filtered = append(filtered, c)
 		}
 	}
 	return filtered, nil
+}
+
+// minRetryPause bounds how often approvers of a short certificate are asked.
+const minRetryPause = time.Minute
+
+// retryPause returns how long the scheduler waits after a request that ended without a certificate: a quarter of what is
+// left of the leaf, at most the configured time. An expired leaf has nothing left to lose.
+func retryPause(c certificate.Certificate, ended time.Time, most time.Duration) time.Duration {
+	if c.NotAfter == nil || !ended.Before(*c.NotAfter) {
+		return most
+	}
+	return min(most, max(c.NotAfter.Sub(ended)/4, minRetryPause))
 }
 
 // endedWithoutCertificate reports whether a person, a deadline or the issuer ended the job.

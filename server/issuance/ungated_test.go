@@ -316,10 +316,11 @@ func TestUngatedNames_BindTheScheduler(t *testing.T) {
 		s.WaitUntilFinalAsVera(t, j.ID)
 		s.SetUngatedNames(t, newUngatedLists())
 		s.Clock.Advance(61 * 24 * time.Hour)
+		checkRenewals(t, s)
 		renewDue(t, s)
 		renewDue(t, s)
 		checkJobs(t, s, 1)
-		if text := log.String(); !strings.Contains(text, "could not request a renewal") || !strings.Contains(text, "approval_required") {
+		if text := log.String(); !strings.Contains(text, "the renewal of a certificate is blocked") || !strings.Contains(text, "approval_required") {
 			t.Errorf("the log: %s", text)
 		}
 		// Once the names are listed, the next tick requests the certificate.

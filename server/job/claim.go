@@ -65,12 +65,24 @@ func (q *Queue) GiveBack(ctx context.Context, c Claim, after time.Duration) erro
 	})
 }
 
-// Postpone is GiveBack for a job that may not run now. reason is for people.
+// Postpone is GiveBack for a job that may not run now. reason is for people. The time since the job was due, and the time
+// until it is due again, do not count against the deadline of its issuer.
 func (q *Queue) Postpone(ctx context.Context, c Claim, after time.Duration, reason string) error {
 	return q.store.Write(ctx, func(tx *store.Tx) error {
 		tx.WakeWorkers() // a worker that waits for the next job must learn when that is
-		return q.move(tx, c, "status = 'Pending', run_at = ?, error_message = ?, lease_until = NULL, updated_at = ?", tx.Now.Add(after), reason, tx.Now)
+		issueBy := q.deadline(tx, c).Add(tx.Now.Sub(c.RunAt) + after)
+		return q.move(tx, c, "status = 'Pending', run_at = ?, issue_by = ?, error_message = ?, lease_until = NULL, updated_at = ?",
+			tx.Now.Add(after), issueBy, reason, tx.Now)
 	})
+}
+
+// deadline returns until when an issuer that fails is tried again. For a job from before jobs had a deadline, the time
+// begins now.
+func (q *Queue) deadline(tx *store.Tx, c Claim) time.Time {
+	if c.IssueBy == nil {
+		return tx.Now.Add(q.issueWithin)
+	}
+	return *c.IssueBy
 }
 
 // RetryDelay is the delay of a job that is given back. It doubles with each claim that led to nothing, from a second to

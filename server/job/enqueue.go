@@ -52,6 +52,9 @@ func (q *Queue) Enqueue(tx *store.Tx, r Request) (Job, error) {
 	}
 	if r.ApprovalID != nil {
 		j.Status = api.JobAwaitingApproval
+	} else {
+		issueBy := tx.Now.Add(q.issueWithin)
+		j.IssueBy = &issueBy
 	}
 	if err := tx.DB.Create(&j).Error; err != nil {
 		return Job{}, fmt.Errorf("store the job: %w", err)

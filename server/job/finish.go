@@ -19,21 +19,19 @@ func (q *Queue) Refuse(tx *store.Tx, c Claim, reason string) error {
 		reason, tx.Now, tx.Now)
 }
 
-// maxAttempts is how many errors of the issuer end a job.
-const maxAttempts = 5
-
-// Fail counts an error of the issuer. The job is tried again later; after the last attempt it has failed. Fail reports
-// whether it has.
+// Fail counts an error of the issuer. The job is tried again later, the last time at its deadline; then it has failed. Fail
+// reports whether it has.
 func (q *Queue) Fail(tx *store.Tx, c Claim, reason string) (final bool, err error) {
-	attempt := c.Attempt + 1
-	if attempt >= maxAttempts {
+	deadline := q.deadline(tx, c)
+	left := deadline.Sub(tx.Now)
+	if left <= 0 {
 		return true, q.finish(tx, c, api.JobFailed,
 			"status = 'Failed', cause = 'issuer_failed', attempt = attempt + 1, error_message = ?, lease_until = NULL, finished_at = ?, updated_at = ?",
 			reason, tx.Now, tx.Now)
 	}
 	tx.WakeWorkers() // a worker that waits for the next job must learn when that is
-	return false, q.move(tx, c, "status = 'Pending', attempt = attempt + 1, error_message = ?, run_at = ?, lease_until = NULL, updated_at = ?",
-		reason, tx.Now.Add(backoff(attempt)), tx.Now)
+	return false, q.move(tx, c, "status = 'Pending', attempt = attempt + 1, error_message = ?, run_at = ?, issue_by = ?, lease_until = NULL, updated_at = ?",
+		reason, tx.Now.Add(min(backoff(c.Attempt+1), left)), deadline, tx.Now)
 }
 
 // backoff doubles from two seconds to five minutes.

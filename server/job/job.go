@@ -32,9 +32,12 @@ type Job struct {
 	RunAt          time.Time
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
+	IssueBy        *time.Time // until then an issuer that fails is tried again
 	SerialNumber   *string
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+
+	Warnings []string `gorm:"-"` // about the request, for the answer to its caller
 }
 
 // TableName implements gorm's Tabler.
@@ -46,7 +49,7 @@ func (j Job) API() api.Job {
 		ID: j.ID, Type: j.Type, CertificateID: j.CertificateID, ApprovalID: j.ApprovalID, Status: j.Status,
 		Attempt: j.Attempt, Cause: j.Cause, ErrorMessage: j.ErrorMessage,
 		RequestedBy: j.RequestedBy, Accountable: j.Accountable, RunAt: j.RunAt, StartedAt: j.StartedAt,
-		FinishedAt: j.FinishedAt, SerialNumber: j.SerialNumber, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt,
+		FinishedAt: j.FinishedAt, SerialNumber: j.SerialNumber, CreatedAt: j.CreatedAt, UpdatedAt: j.UpdatedAt, Warnings: j.Warnings,
 	}
 }
 
@@ -97,6 +100,13 @@ func List(tx *store.Tx, f Filter, page store.Page) ([]Job, error) {
 	var rows []Job
 	err := page.On(chosen, "created_at", "id").Find(&rows).Error
 	return rows, err
+}
+
+// CountRetrying counts the jobs that are not finished and whose issuer failed at least once.
+func CountRetrying(tx *store.Tx) (int64, error) {
+	var n int64
+	err := tx.DB.Raw("SELECT count(*) FROM jobs WHERE status IN ('Pending', 'Running') AND attempt > 0").Scan(&n).Error
+	return n, err
 }
 
 // CountOpen counts the jobs that are not finished, by status.

@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -9,12 +10,15 @@ import (
 
 // Queue is the durable queue.
 type Queue struct {
-	store   *store.Store
-	metrics *Metrics
+	store       *store.Store
+	metrics     *Metrics
+	issueWithin time.Duration
 }
 
-// NewQueue makes a Queue on a store.
-func NewQueue(s *store.Store, m *Metrics) *Queue { return &Queue{store: s, metrics: m} }
+// NewQueue makes a Queue on a store. After issueWithin a job whose issuer fails has failed for good.
+func NewQueue(s *store.Store, m *Metrics, issueWithin time.Duration) *Queue {
+	return &Queue{store: s, metrics: m, issueWithin: issueWithin}
+}
 
 // move sets columns of a claimed job. It adds the guard: the job is running, and nobody has claimed it since. set is a
 // constant of the caller.
@@ -35,8 +39,8 @@ func (q *Queue) move(tx *store.Tx, c Claim, set string, args ...any) error {
 // Release makes a job that awaits its approval pending.
 func (q *Queue) Release(tx *store.Tx, id string) error {
 	var j Job
-	err := tx.Must(&j, `UPDATE jobs SET status = 'Pending', run_at = ?, updated_at = ?
-		WHERE id = ? AND status || '' = 'AwaitingApproval' RETURNING *`, tx.Now, tx.Now, id)
+	err := tx.Must(&j, `UPDATE jobs SET status = 'Pending', run_at = ?, issue_by = ?, updated_at = ?
+		WHERE id = ? AND status || '' = 'AwaitingApproval' RETURNING *`, tx.Now, tx.Now.Add(q.issueWithin), tx.Now, id)
 	if err != nil {
 		return fmt.Errorf("release job %s, which awaits its approval: %w", id, err)
 	}

@@ -107,6 +107,7 @@ func lockOwner(tx *store.Tx, owner string) error {
 // Effects lists the ids of what a command on a principal changed besides the principal.
 type Effects struct {
 	RevokedKeys, StoppedServices, MovedServices, CancelledRequests []string
+	BlockedCertificates                                            []string // the scheduler no longer renews them
 }
 
 // Disable disables a principal and revokes their keys. Services of a disabled owner cannot act, but keep their keys.

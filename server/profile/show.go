@@ -7,10 +7,11 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
-// ShowAll returns profiles as callers see them, each with the approval that its edit waits for. It takes one statement.
+// ShowAll returns profiles as callers see them, each with the approval that its edit waits for. It takes two statements.
 func ShowAll(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 	ids := make([]string, len(rows))
 	for i, p := range rows {
@@ -20,9 +21,13 @@ func ShowAll(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	tooFew, err := hasTooFewPeople(tx)
+	if err != nil {
+		return nil, err
+	}
 	views := make([]api.Profile, len(rows))
 	for i, p := range rows {
-		views[i] = api.Profile{ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt}
+		views[i] = profileRow{Profile: p, TooFew: tooFew}.api()
 		if id, ok := waiting[p.ID]; ok {
 			views[i].PendingApprovalID = &id
 		}
@@ -34,17 +39,26 @@ func ShowAll(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 type profileRow struct {
 	Profile           `gorm:"embedded"`
 	PendingApprovalID *string
+	TooFew            bool
 }
 
 // selectProfiles chooses profileRows in one statement. A profile has at most one waiting edit.
 func selectProfiles(tx *store.Tx) *gorm.DB {
 	return tx.DB.Model(&Profile{}).Select(`profiles.*, (SELECT a.id FROM approvals a
-		WHERE a.profile_id = profiles.id AND a.kind = 'profile_edit' AND a.state = 'pending') AS pending_approval_id`)
+		WHERE a.profile_id = profiles.id AND a.kind = 'profile_edit' AND a.state = 'pending') AS pending_approval_id, ` + principal.TooFewForTwo + ` AS too_few`)
+}
+
+// hasTooFewPeople reports whether there are not two people to request and to decide.
+func hasTooFewPeople(tx *store.Tx) (bool, error) {
+	var row struct{ TooFew bool }
+	err := tx.Must(&row, "SELECT "+principal.TooFewForTwo+" AS too_few")
+	return row.TooFew, err
 }
 
 func (p profileRow) api() api.Profile {
 	return api.Profile{
-		ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, PendingApprovalID: p.PendingApprovalID, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		ID: p.ID, ProfileSpec: p.Spec.V, Version: p.Version, PendingApprovalID: p.PendingApprovalID,
+		Undecidable: p.Spec.V.RequiresApproval && p.TooFew, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
 	}
 }
 

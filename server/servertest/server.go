@@ -57,6 +57,9 @@ func ApprovalTimeout(d time.Duration) Option {
 // Bypass turns the bypass on.
 func Bypass() Option { return func(o *options) { o.config.ApprovalBypass = true } }
 
+// IssueWithin is the time for which an issuer that fails is tried again; a day without it.
+func IssueWithin(d time.Duration) Option { return func(o *options) { o.config.IssueWithin = d } }
+
 // NoWorkers runs a server without workers, reaper and scheduler.
 func NoWorkers() Option { return func(o *options) { o.noWorkers = true } }
 
@@ -136,7 +139,7 @@ func startServer(t testing.TB, o options, opts ...Option) *Server {
 	t.Helper()
 	o.config = app.ServeConfig{
 		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
-		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour,
+		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour, IssueWithin: 24 * time.Hour,
 	}
 	o.log = io.Discard
 	o.issuers = map[string]gate.Issuer{app.LocalIssuerID: CA(t)}
@@ -423,4 +426,27 @@ func CA(t testing.TB) gate.Issuer {
 		t.Fatal(err)
 	}
 	return ca
+}
+
+// Gauge returns the values of a metric by its labels, such as "profile_id=p-1,reason=rules".
+func (s *Server) Gauge(t testing.TB, name string) map[string]float64 {
+	t.Helper()
+	families, err := s.App.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			labels := make([]string, len(m.GetLabel()))
+			for i, l := range m.GetLabel() {
+				labels[i] = l.GetName() + "=" + l.GetValue()
+			}
+			values[strings.Join(labels, ",")] = m.GetGauge().GetValue()
+		}
+	}
+	return values
 }

@@ -31,7 +31,7 @@ var grants = []struct {
 	},
 	{
 		[]string{"SELECT", "INSERT", "UPDATE", "DELETE"},
-		[]string{"profiles", "replays"},
+		[]string{"profiles", "replays", "blocked_renewals"},
 	},
 	{
 		[]string{"SELECT"},

@@ -486,7 +486,7 @@ func fillDatabase(t *testing.T, s *servertest.Server) {
 
 	// Open jobs and requests: a job of a lost worker, a due job, and a request that was rejected before.
 	f.renew("olga", s.CreateCertificateAsOlga(t, plain.ID).ID, api.Renew{})
-	queue := job.NewQueue(s.Store, job.NewMetrics(prometheus.NewRegistry()))
+	queue := job.NewQueue(s.Store, job.NewMetrics(prometheus.NewRegistry()), time.Hour)
 	if _, found, err := queue.Claim(ctx); err != nil || !found {
 		t.Fatalf("claim: %v, %v", found, err)
 	}

@@ -20,7 +20,7 @@ func TestOperations_RefuseCallersWithoutTheRole(t *testing.T) {
 	allowed := map[string][]string{
 		"get-me": readers, "list-profiles": readers, "get-profile": readers, "list-certificates": readers, "get-certificate": readers,
 		"list-certificate-versions": readers, "get-certificate-chain": readers, "list-jobs": readers, "get-job": readers,
-		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "get-ungated-names": readers, "list-audit-events": {"audrey"},
+		"list-approvals": readers, "get-approval": readers, "get-approval-summary": readers, "get-eligibility": readers, "get-ungated-names": readers, "list-audit-events": {"audrey"},
 		"list-principals": {"adam"}, "get-principal": {"adam"}, "preview-renewal": readers, "preview-profile": readers,
 		"preview-certificate": readers,
 		"create-profile":      operators, "replace-profile": operators, "delete-profile": operators,

@@ -99,6 +99,15 @@ func (s *server) getApproval(ctx context.Context, in *PathID) (*bodyAnswer[api.A
 	return &bodyAnswer[api.Approval]{a.API()}, nil
 }
 
+func (s *server) getEligibility(ctx context.Context, in *PathID) (*bodyAnswer[api.Eligibility], error) {
+	who := web.CallerOf(ctx).Actor
+	e, err := web.Read(ctx, s.Store, func(tx *store.Tx) (api.Eligibility, error) { return approval.GetEligibility(tx, who, in.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &bodyAnswer[api.Eligibility]{e}, nil
+}
+
 // endApproval runs the verb that ends an approval, once for each retry key.
 func (s *server) endApproval(ctx context.Context, r web.Retry, verb func(*store.Tx, identity.Actor) (approval.Approval, error)) (*bodyAnswer[api.Approval], error) {
 	a, err := web.WriteOnce(ctx, s.Store, r, func(tx *store.Tx, who identity.Actor) (api.Approval, error) {

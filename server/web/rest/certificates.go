@@ -21,11 +21,12 @@ type listCertificatesInput struct {
 	ProfileID         string                `query:"profile_id" maxLength:"65" doc:"Only certificates under this profile."`
 	CommonName        string                `query:"common_name" maxLength:"64" doc:"Only certificates with exactly this common name."`
 	SAN               string                `query:"san" maxLength:"2048" doc:"Only certificates that have exactly this name among their sans. A wildcard stands for itself alone."`
-	Status            api.CertificateStatus `query:"status" enum:"unissued,awaiting_approval,issuing,issued,rejected,expired,failed,cancelled" doc:"Only certificates with this status."`
+	Status            api.CertificateStatus `query:"status" enum:"unissued,awaiting_approval,issuing,issued,expired,rejected,request_expired,failed,cancelled" doc:"Only certificates with this status."`
 	SerialNumber      string                `query:"serial_number" maxLength:"40" pattern:"^[0-9a-f]+$" doc:"Only the certificate of the leaf with this serial number. The leaf may be the current or an earlier one."`
 	FingerprintSHA256 string                `query:"fingerprint_sha256" pattern:"^[0-9a-f]{64}$" doc:"Only the certificate of the leaf with this SHA-256 fingerprint. The leaf may be the current or an earlier one."`
 	SPKISHA256        string                `query:"spki_sha256" pattern:"^[0-9a-f]{64}$" doc:"Only certificates with this public key: in the CSR, in the current or in an earlier leaf. The value is the SHA-256 of its SubjectPublicKeyInfo."`
 	ExpiresBefore     time.Time             `query:"expires_before" doc:"Only certificates whose current leaf ends before this time."`
+	Renewal           string                `query:"renewal" enum:"blocked" doc:"Only certificates whose renewal is blocked."`
 	Archived          bool                  `query:"archived" doc:"Whether to list the archived certificates instead of the live ones."`
 }
 

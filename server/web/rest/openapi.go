@@ -88,6 +88,8 @@ func describeAccess(a web.Access) string {
 	switch {
 	case a.Public:
 		return "The operation needs no key."
+	case len(roles) == 0:
+		return "Every principal may call the operation."
 	case roles[0] == api.RoleViewer: // every role can read what a viewer can
 		return "Every role may call the operation."
 	default:

@@ -200,10 +200,22 @@ var fields = map[string]field{
 		"- `awaiting_approval`: the newest request waits for a decision.\n" +
 		"- `issuing`: a job is `Pending` or `Running`.\n" +
 		"- `issued`: there is a leaf, and no open job.\n" +
+		"- `expired`: the leaf has ended, and there is no open job.\n" +
 		"- `rejected`: there is no leaf, and an approver rejected the newest request.\n" +
-		"- `expired`: there is no leaf, and the newest request expired.\n" +
+		"- `request_expired`: there is no leaf, and the newest request expired.\n" +
 		"- `failed`: there is no leaf, and the newest job failed.\n" +
 		"- `cancelled`: there is no leaf, and the newest request was cancelled.", string(api.CertificateIssued)},
+	"Renewal": {"The next renewal by the scheduler, and what was in its way when the scheduler looked last.", nil},
+	"Renewal.blocked_by": {"What is in the way; null if nothing is.\n" +
+		"- `person_disabled`: the accountable person is disabled, and there is no successor.\n" +
+		"- `profile_disabled`: nothing is signed under the profile.\n" +
+		"- `rules`: the profile does not allow the certificate any more.\n" +
+		"- `approval_required`: the profile is not gated, and the certificate is not among what may be signed without approval.\n" +
+		"- `issuer`: the CA could not sign it, or clients would refuse it.\n" +
+		"- `undecidable`: nobody could decide the request.", null},
+	"Renewal.detail":         {"", ""},
+	"Renewal.due_at":         {"", "2026-03-06T09:00:00Z"},
+	"Renewal.since":          {"", null},
 	"Certificate.up_to_date": {"Whether the current leaf is what would be signed now, and has not expired. False without a leaf.", nil},
 
 	// Fields that callers write of a certificate.
@@ -289,6 +301,7 @@ var fields = map[string]field{
 
 	"Job":               {"A job that issues one leaf, or ends without one.", nil},
 	"Job.attempt":       {"", 0},
+	"Job.warnings":      {"", []string{"nobody can decide: no enabled person has the role approver"}},
 	"Job.finished_at":   {"", exampleTime},
 	"Job.id":            {"Id of the job.", exampleJobID},
 	"Job.run_at":        {"", exampleTime},
@@ -318,6 +331,14 @@ var fields = map[string]field{
 	"SubjectAttributes.postal_code":         {"Postal codes.", []string{"10115"}},
 	"SubjectAttributes.province":            {"Provinces or states (ST).", []string{"Berlin"}},
 	"SubjectAttributes.street_address":      {"Street addresses.", []string{"1 Main Road"}},
+
+	"Eligibility":          {"Who may decide an approval now.", nil},
+	"Eligibility.may":      {"", []string{"bob"}},
+	"Ineligible":           {"Somebody who may not decide.", nil},
+	"Ineligible.principal": {"Handle of the person.", "alice"},
+	"Ineligible.why":       {"", "is accountable for the request"},
+	"OwnDecision":          {"Whether the caller may decide.", nil},
+	"OwnDecision.why":      {"Why the caller may not decide, for people to read; empty if they may.", ""},
 
 	"KeyAlgorithm":           {"A kind of public key that a profile allows.", nil},
 	"KeyAlgorithm.algorithm": {"", api.AlgorithmRSA},
@@ -404,8 +425,9 @@ var fields = map[string]field{
 	"Renew.digest":     {"Digest that the caller saw in a preview. The request is refused if something else would be signed.", nil},
 	"Renew.stands_for": {"Handles of authors whose changes the caller takes over, so that they may decide. Only humans send them, with `digest`.", nil},
 
-	"RenewalPreview":         {"Outcome that a renewal would have for the caller.", nil},
-	"RenewalPreview.context": {"How the request would differ from the leaf that a human approved last; null without a subject.", nil},
+	"RenewalPreview":          {"Outcome that a renewal would have for the caller.", nil},
+	"RenewalPreview.warnings": {"", []string{}},
+	"RenewalPreview.context":  {"How the request would differ from the leaf that a human approved last; null without a subject.", nil},
 	"RenewalPreview.outcome": {"Outcome of the call.\n" +
 		"- `signs`: the leaf would be signed without approval.\n" +
 		"- `waits`: the request would wait for a second person.\n" +
@@ -421,6 +443,7 @@ var fields = map[string]field{
 	// Parameters.
 	"?after":          {"", exampleCursor},
 	"?expires_before": {"", exampleEnd},
+	"?renewal":        {"", "blocked"},
 	"?kind":           {approvalKinds, string(api.ApprovalIssuance)},
 	"?limit":          {"Largest number of objects in the answer.", 50},
 	"?state":          {approvalStates + "\n\nThe parameter may be repeated.", []string{string(api.ApprovalPending)}},

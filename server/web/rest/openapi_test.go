@@ -266,6 +266,7 @@ func TestOpenAPI_DocumentsEveryAnswer(t *testing.T) {
 		for _, verb := range []struct{ who, id string }{{"bob", "reject-approval"}, {"olga", "withdraw-approval"}, {"bob", "approve-approval"}} {
 			j := decodeSuccess[api.Job](t, call("olga", "renew-certificate", c.ID, `{"reason":"r"}`), 202)
 			call("vera", "get-approval", *j.ApprovalID, "")
+			call("vera", "get-eligibility", *j.ApprovalID, "")
 			call(verb.who, verb.id, *j.ApprovalID, `{"note":"n"}`)
 			call("vera", "get-certificate", c.ID, "")
 			call("vera", "get-job", j.ID, "")

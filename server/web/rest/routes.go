@@ -18,6 +18,8 @@ var (
 	operators = web.Access{Roles: []api.Role{api.RoleOperator}}
 	// Package approval checks who may decide, so that a requester without the role learns of the two-person rule.
 	deciders = web.Access{DeciderRoles: []api.Role{api.RoleApprover}}
+	// Package approval checks who may withdraw: a requester who lost the role still may.
+	withdrawers = web.Access{}
 )
 
 // documentation describes an operation in the OpenAPI document. describeOperation adds who may call the operation, and the
@@ -176,6 +178,11 @@ func (s *server) addApprovalRoutes(h huma.API) {
 		description: "Returns an approval: what was requested, by whom, who may not decide, and the decision.",
 		codes:       []api.Code{api.CodeNotFound},
 	})
+	get(s, h, readers, "/api/v1/approvals/{id}/eligibility", "get-eligibility", s.getEligibility, documentation{
+		tag: tagApprovals, summary: "Show who may decide",
+		description: "Says who may decide a request now, who may not and why, and whether the caller may.",
+		codes:       []api.Code{api.CodeNotFound},
+	})
 	post(s, h, deciders, "/api/v1/approvals/{id}/approve", "approve-approval", http.StatusOK, s.approve, documentation{
 		tag: tagApprovals, summary: "Approve a request",
 		description: "Approves a pending request as the second person. " +
@@ -189,11 +196,10 @@ func (s *server) addApprovalRoutes(h huma.API) {
 			"The caller must be a human whom the approval does not exclude.",
 		codes: addDecisionCodes(),
 	})
-	post(s, h, operators, "/api/v1/approvals/{id}/withdraw", "withdraw-approval", http.StatusOK, s.withdraw, documentation{
+	post(s, h, withdrawers, "/api/v1/approvals/{id}/withdraw", "withdraw-approval", http.StatusOK, s.withdraw, documentation{
 		tag: tagApprovals, summary: "Withdraw a request",
-		description: "Cancels a pending request. The accountable person and their services may withdraw it. " +
-			"If a service or the scheduler made the request, any operator may.",
-		codes: addRetryCodes(api.CodeNotFound, api.CodeAlreadyDecided, api.CodeApprovalExpired),
+		description: "Cancels a pending request. The accountable person, their services, and any operator may withdraw it: nothing is signed by that.",
+		codes:       addRetryCodes(api.CodeNotFound, api.CodeAlreadyDecided, api.CodeApprovalExpired),
 	})
 }
 
