@@ -40,7 +40,7 @@ func (s *server) listCertificates(ctx context.Context, in *listCertificatesInput
 	rows, err := web.Read(ctx, s.Store, func(tx *store.Tx) ([]certificateRow, error) {
 		certificates, err := certificate.List(tx, certificate.Filter{
 			ProfileID: in.ProfileID, CommonName: in.CommonName, SAN: in.SAN, Status: in.Status, ExpiresBefore: in.ExpiresBefore.UTC(), Archived: in.Archived,
-			SerialNumber: in.SerialNumber, FingerprintSHA256: in.FingerprintSHA256, SPKISHA256: in.SPKISHA256,
+			SerialNumber: in.SerialNumber, FingerprintSHA256: in.FingerprintSHA256, SPKISHA256: in.SPKISHA256, Blocked: in.Renewal != "",
 		}, in.page(false))
 		if err != nil {
 			return nil, err
