@@ -299,14 +299,6 @@ func checkLastEvent(t *testing.T, s *servertest.Server, id, action, actor, actor
 	t.Error("the audit trail has no event")
 }
 
-// Only the accountable person and their services can withdraw a person's request.
-func TestWithdraw_RefusesAnotherPerson(t *testing.T) {
-	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		_, err := s.Client(t, "bob").WithdrawApproval(context.Background(), *s.RequestOlgasCertificate(t, "alice").ApprovalID, api.Withdrawal{})
-		servertest.RequireProblem(t, err, api.CodeForbidden)
-	})
-}
-
 // If the profile changed under a waiting request, approving closes the request.
 func TestApprove_ClosesAChangedSubject(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {

@@ -38,12 +38,12 @@ func TestStatus_FollowsTheNewestRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, api.CertificateCancelled, api.CertificateIssued, api.ApprovalCancelled},
-		"expired": {func(t *testing.T, s *servertest.Server, _ api.Job) {
+		"request_expired": {func(t *testing.T, s *servertest.Server, _ api.Job) {
 			s.Clock.Advance(200 * time.Hour)
 			if err := s.App.Expire(ctx); err != nil {
 				t.Fatal(err)
 			}
-		}, api.CertificateExpired, api.CertificateIssued, api.ApprovalExpired},
+		}, api.CertificateRequestExpired, api.CertificateIssued, api.ApprovalExpired},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -63,9 +63,15 @@ func TestFailingIssuer_IsRetriedForTheSameBytes(t *testing.T) {
 						strings.ContainsAny(message, "\x00\n\t") || !utf8.ValidString(message) {
 						t.Errorf("the job says %q", message)
 					}
+					if retrying := s.Gauge(t, "certctl_jobs_retrying"); retrying[""] != 1 {
+						t.Errorf("the gauge of jobs that are tried again is %v", retrying)
+					}
 					s.Clock.Advance(failed.RunAt.Sub(s.Clock.Now()))
 				}
 				j = s.WaitUntilFinalAsVera(t, j.ID)
+				if retrying := s.Gauge(t, "certctl_jobs_retrying"); retrying[""] != 0 {
+					t.Errorf("the gauge of jobs that are tried again is %v after the end", retrying)
+				}
 				if retried := countRows(t, s, "SELECT count(*) FROM audit_events WHERE resource_id = ? AND action = 'issuance_retried'", j.ID); retried != min(failures, attempts-1) {
 					t.Errorf("%d failures in the trail", retried)
 				}
