@@ -37,6 +37,7 @@ func (w *Word) UnmarshalText(text []byte) error {
 
 // ServeConfig holds the settings of the command serve.
 type ServeConfig struct {
+	DatabaseWait               time.Duration `env:"CERTCTL_DATABASE_WAIT" default:"5m" help:"How long the start waits for PostgreSQL to answer; 0 to not wait."`
 	Listen                     string        `env:"CERTCTL_LISTEN" default:"127.0.0.1:8080" help:"The address of the API, as host:port."`
 	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" help:"The TLS certificate of the API."`
 	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"The TLS private key of the API."`
@@ -54,6 +55,8 @@ type ServeConfig struct {
 
 func (c ServeConfig) validate() error {
 	switch {
+	case c.DatabaseWait < 0:
+		return errors.New("CERTCTL_DATABASE_WAIT must not be negative")
 	case c.JobAwaitingApprovalTimeout < time.Second:
 		return errors.New("CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT must be at least 1s")
 	case c.Workers < 1 || c.Workers > 256:
@@ -104,17 +107,17 @@ func (c Config) Open(ctx context.Context, log *slog.Logger) (*store.Store, error
 	if err := c.checkFileExists(); err != nil {
 		return nil, err
 	}
-	return c.Create(ctx, log)
+	return c.Create(ctx, log, 0)
 }
 
-// Create is Open, but makes a missing data directory and SQLite file.
-func (c Config) Create(ctx context.Context, log *slog.Logger) (*store.Store, error) {
+// Create is Open, but makes a missing data directory and SQLite file, and waits for PostgreSQL.
+func (c Config) Create(ctx context.Context, log *slog.Logger, wait time.Duration) (*store.Store, error) {
 	db, err := c.open(log)
 	if err != nil {
 		return nil, err
 	}
 	log.InfoContext(ctx, "using the database", "database", db.Location())
-	if err := c.prepare(ctx, db); err != nil {
+	if err := c.prepare(ctx, db, wait); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -153,9 +156,9 @@ func (c Config) open(log *slog.Logger) (*store.Store, error) {
 	return db, nil
 }
 
-// prepare connects to the database and migrates its schema.
-func (c Config) prepare(ctx context.Context, db *store.Store) error {
-	if err := db.Reach(ctx); err != nil {
+// prepare connects to the database, waits for it if it does not answer yet, and migrates its schema.
+func (c Config) prepare(ctx context.Context, db *store.Store, wait time.Duration) error {
+	if err := db.ReachWithin(ctx, wait); err != nil {
 		return fmt.Errorf("CERTCTL_DATABASE_URL: %w", err)
 	}
 	return db.Migrate(ctx)

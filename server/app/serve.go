@@ -33,7 +33,7 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	}
 	config.warnOfReadableKey(ctx, log)
 	logStart(ctx, log, version, db, authority, config, serving)
-	if err := config.prepare(ctx, db); err != nil {
+	if err := config.prepare(ctx, db, serving.DatabaseWait); err != nil {
 		return err
 	}
 	issuers := map[string]gate.Issuer{LocalIssuerID: authority}

@@ -33,12 +33,14 @@ func (c *serveCommand) Run(ctx context.Context, config *app.Config, version Vers
 }
 
 type migrateCommand struct {
+	DatabaseWait time.Duration `env:"CERTCTL_DATABASE_WAIT" default:"5m" help:"How long to wait for PostgreSQL to answer; 0 to not wait."`
+
 	ServeRole string `placeholder:"ROLE" help:"PostgreSQL: also grant this role the rights to serve, and no others. Give it again at every migration."`
 }
 
 // Run implements the command.
 func (c *migrateCommand) Run(ctx context.Context, config *app.Config) error {
-	db, err := config.Create(ctx, config.NewLogger())
+	db, err := config.Create(ctx, config.NewLogger(), c.DatabaseWait)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 	settings := map[string]struct{ flag, none, other string }{
 		"CERTCTL_DATABASE_URL":                  {"database-url", "", "postgres://db/certctl"},
+		"CERTCTL_DATABASE_WAIT":                 {"database-wait", "5m0s", "0s"},
 		"CERTCTL_DATA_DIR":                      {"data-dir", "certctl-data", "/var/lib/certctl"},
 		"CERTCTL_LISTEN":                        {"listen", "127.0.0.1:8080", "[::1]:8443"},
 		"CERTCTL_TLS_CERT_FILE":                 {"tls-cert-file", "", "tls.pem"},
@@ -127,6 +128,8 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		postgres(func(u *url.URL) { u.Path = "/nothing" }):                             `CERTCTL_DATABASE_URL: there is no database "nothing" at `,
 		postgres(func(u *url.URL) { u.RawQuery = "sslmode=require" }):                  "CERTCTL_DATABASE_URL: no connection to the database at ",
 
+		"CERTCTL_DATABASE_WAIT=-1s": "CERTCTL_DATABASE_WAIT must not be negative",
+
 		"CERTCTL_DATA_DIR=":              "CERTCTL_DATA_DIR must not be empty",
 		"CERTCTL_DATA_DIR=" + f.file:     "CERTCTL_DATA_DIR: mkdir " + f.file + ": not a directory",
 		"CERTCTL_DATA_DIR=" + f.noSQLite: "CERTCTL_DATA_DIR: open database: " + f.noSQLite + "/certctl.db is damaged, or no SQLite file",
@@ -187,7 +190,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	} {
 		t.Run(env, func(t *testing.T) {
 			t.Parallel()
-			set := []string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=", "CERTCTL_LOG_LEVEL=error"}
+			set := []string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=", "CERTCTL_LOG_LEVEL=error", "CERTCTL_DATABASE_WAIT=0s"}
 			if strings.HasPrefix(env, "CERTCTL_DATABASE_URL") {
 				set = append(set, ca...)
 			}

@@ -16,6 +16,9 @@ type Proxy struct {
 	mode   proxyMode
 	conns  map[net.Conn]struct{}
 	held   chan struct{} // is closed when the proxy no longer hangs
+	tried  int           // the connections that the proxy refused
+
+	refused int // after so many refused connections the proxy passes; 0 for never
 }
 
 type proxyMode int
@@ -54,6 +57,19 @@ func (p *Proxy) Hang() { p.setMode(proxyHangs) }
 
 // Refuse closes every connection, and each new one at once.
 func (p *Proxy) Refuse() { p.setMode(proxyRefuses) }
+
+// RefuseFirst refuses the first n connections, and passes the others.
+func (p *Proxy) RefuseFirst(n int) {
+	p.refused = n
+	p.Refuse()
+}
+
+// CountRefused returns how many connections the proxy refused.
+func (p *Proxy) CountRefused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tried
+}
 
 // Pass passes everything on, including what was held back.
 func (p *Proxy) Pass() { p.setMode(proxyPasses) }
@@ -113,6 +129,9 @@ func (p *Proxy) add(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mode == proxyRefuses {
+		if p.tried++; p.tried == p.refused {
+			p.mode = proxyPasses
+		}
 		return false
 	}
 	for _, conn := range conns {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ var migrations embed.FS
 // A schema that is newer than the program is no error, unless the schema requires a newer program: in a rolling upgrade
 // old replicas run, and may be started, beside new ones.
 func (s *Store) Migrate(ctx context.Context) error {
-	provider, err := s.newMigrator()
+	provider, err := s.newMigrator(s.writer.DB())
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	case there.Version < needed && !there.MayChange:
 		return there.behind(needed)
 	case there.Version < needed:
-		return s.up(ctx, provider)
+		return s.up(ctx)
 	}
 	conditions, err := s.readConditions(s.reader.WithContext(ctx))
 	if err != nil {
@@ -49,7 +50,17 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) up(ctx context.Context, provider *goose.Provider) error {
+func (s *Store) up(ctx context.Context) error {
+	pool, err := s.writer.DB()
+	if !s.sqlite {
+		if pool, err = s.openMigrationPool(); err == nil {
+			defer pool.Close()
+		}
+	}
+	provider, err := s.newMigrator(pool, err)
+	if err != nil {
+		return err
+	}
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -147,7 +158,11 @@ func newestVersion(provider *goose.Provider) int64 {
 	return sources[len(sources)-1].Version
 }
 
-func (s *Store) newMigrator() (*goose.Provider, error) {
+// newMigrator takes the results of the function that returns the pool.
+func (s *Store) newMigrator(pool *sql.DB, err error) (*goose.Provider, error) {
+	if err != nil {
+		return nil, err
+	}
 	dialect, folder := goose.DialectPostgres, "migrations/postgres"
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if s.sqlite {
@@ -160,10 +175,6 @@ func (s *Store) newMigrator() (*goose.Provider, error) {
 		options = append(options, goose.WithSessionLocker(locker))
 	}
 	files, err := fs.Sub(migrations, folder)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := s.writer.DB()
 	if err != nil {
 		return nil, err
 	}

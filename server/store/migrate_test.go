@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -8,9 +9,59 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
+
+// The statements of a migration may take longer than those of requests.
+func TestMigrate_HasNoTimeLimit(t *testing.T) {
+	t.Parallel()
+	url := servertest.CreateEmptyDatabase(t)
+	other, watcher := connect(t, url), connect(t, url) // a transaction sees the activity as of its first look
+	// The migration waits for this transaction, because it makes a table of the same name.
+	if _, err := other.Exec(t.Context(), "BEGIN; CREATE TABLE audit_events (id int)"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(store.Options{URL: url + "&statement_timeout=500&lock_timeout=0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	migrated := make(chan error, 1)
+	go func() { migrated <- db.Migrate(t.Context()) }()
+	servertest.WaitUntil(t, func() error {
+		select {
+		case err := <-migrated:
+			t.Fatalf("the migration ended early: %v", err)
+		default:
+		}
+		waits := false
+		err := watcher.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '1.5 s')`).Scan(&waits)
+		if err == nil && !waits {
+			err = errors.New("the migration does not wait")
+		}
+		return err
+	})
+	if _, err := other.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Errorf("the migration failed: %v", err)
+	}
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
 
 // If a database was made by another first migration, the program refuses it with one line of advice.
 func TestMigrate_RefusesAnotherFirstMigration(t *testing.T) {

@@ -41,16 +41,9 @@ func (s *Store) gormConfig() *gorm.Config {
 }
 
 func (s *Store) openPostgres(opts Options) error {
-	config, err := parseURL(opts.URL)
+	config, err := newPostgresConfig(opts.URL)
 	if err != nil {
 		return err
-	}
-	setDefault(config.RuntimeParams, "application_name", "certctl")
-	setDefault(config.RuntimeParams, "statement_timeout", "30000")
-	setDefault(config.RuntimeParams, "lock_timeout", "10000")
-	setDefault(config.RuntimeParams, "idle_in_transaction_session_timeout", "30000")
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = 5 * time.Second
 	}
 	if opts.Trace != nil {
 		config.Tracer = tracer(opts.Trace)
@@ -62,6 +55,32 @@ func (s *Store) openPostgres(opts Options) error {
 	s.writer, err = gorm.Open(gormpostgres.New(gormpostgres.Config{Conn: pool}), s.gormConfig())
 	s.reader = s.writer
 	return err
+}
+
+// openMigrationPool opens connections whose statements have no time limit, because a migration of a large table takes long.
+// The limit for locks stays: all other statements wait behind one that waits for a lock.
+func (s *Store) openMigrationPool() (*sql.DB, error) {
+	config, err := newPostgresConfig(s.url)
+	if err != nil {
+		return nil, err
+	}
+	config.RuntimeParams["statement_timeout"] = "0"
+	return stdlib.OpenDB(*config), nil
+}
+
+func newPostgresConfig(text string) (*pgx.ConnConfig, error) {
+	config, err := parseURL(text)
+	if err != nil {
+		return nil, err
+	}
+	setDefault(config.RuntimeParams, "application_name", "certctl")
+	setDefault(config.RuntimeParams, "statement_timeout", "30000")
+	setDefault(config.RuntimeParams, "lock_timeout", "10000")
+	setDefault(config.RuntimeParams, "idle_in_transaction_session_timeout", "30000")
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 5 * time.Second
+	}
+	return config, nil
 }
 
 // parseURL never repeats a URL that it cannot read. The parser may take a password with a special character for a host, a
@@ -123,7 +142,48 @@ func addressOf(host string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
+// ReachWithin is Reach, but waits for a database that does not answer yet, at most for a limit. It logs that it waits. An
+// error that waiting cannot mend, such as a wrong password, is returned at once.
+func (s *Store) ReachWithin(ctx context.Context, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := s.Reach(ctx)
+		var waiting *UnavailableError
+		if !errors.As(err, &waiting) || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		s.log.WarnContext(ctx, "waiting for the database", "error", err, "until", deadline)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (stopped while waiting: %w)", err, context.Cause(ctx))
+		case <-time.After(pause):
+		}
+	}
+}
+
+// The pauses of ReachWithin.
+const (
+	firstPause   = time.Second
+	longestPause = 15 * time.Second
+)
+
+// explainPostgres says to an operator why there is no connection. The error is an UnavailableError if the database may answer
+// later.
 func explainPostgres(config *pgx.ConnConfig, err error) error {
+	explained := describePostgres(config, err)
+	var refused *pgconn.PgError
+	var name *net.DNSError
+	if errors.As(err, &refused) {
+		if !isUnavailableState(refused.Code) {
+			return explained
+		}
+	} else if !errors.As(err, &name) && !pgconn.Timeout(err) && !isConnectionLost(err) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
+		return explained
+	}
+	return &UnavailableError{&NotReadyError{explained.Error()}}
+}
+
+func describePostgres(config *pgx.ConnConfig, err error) error {
 	where := addressOf(config.Host, config.Port)
 	var refused *pgconn.PgError
 	var name *net.DNSError

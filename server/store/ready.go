@@ -16,7 +16,7 @@ import (
 // program needs, lets this program write, agrees about the time, and commits a write. The error says in an operator's words
 // what is wrong.
 func (s *Store) Ready(ctx context.Context) error {
-	provider, err := s.newMigrator()
+	provider, err := s.newMigrator(s.writer.DB())
 	if err != nil {
 		return err
 	}
