@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certctl/terraform-provider-certctl/server/auditlog"
 	"github.com/certctl/terraform-provider-certctl/server/ca"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -51,6 +52,7 @@ type ServeConfig struct {
 	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"Time between two searches for certificates that are due for renewal."`
 	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"Time between a rejected, withdrawn, expired or failed renewal and the next request."`
 	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"Time between two searches for expired approvals and lost jobs."`
+	AuditLog                   string        `env:"CERTCTL_AUDIT_LOG" placeholder:"stdout|FILE" help:"Where to copy the audit trail, one event as JSON in each line: stdout or a file. If empty, the trail is not copied."`
 }
 
 func (c ServeConfig) validate() error {
@@ -77,6 +79,9 @@ func (c ServeConfig) validate() error {
 		return fmt.Errorf("CERTCTL_METRICS_LISTEN=%s is not an address: write host:port, such as 127.0.0.1:9464, or leave it empty to turn /metrics off", c.MetricsListen)
 	case c.TLSCertFile == "" && !c.BehindTLSProxy && !isLoopback(c.Listen):
 		return fmt.Errorf("CERTCTL_LISTEN=%s is not a loopback address: set the TLS files, or CERTCTL_BEHIND_TLS_PROXY=true if a proxy speaks TLS", c.Listen)
+	}
+	if err := auditlog.Check(c.AuditLog); c.AuditLog != "" && err != nil {
+		return fmt.Errorf("CERTCTL_AUDIT_LOG: %w", err)
 	}
 	_, err := c.openTLSFiles(slog.New(slog.DiscardHandler))
 	return err

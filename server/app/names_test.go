@@ -134,6 +134,7 @@ func TestVariables_KeepTheirNames(t *testing.T) {
 	want := []string{
 		"CERTCTL_API_KEY",
 		"CERTCTL_APPROVAL_BYPASS",
+		"CERTCTL_AUDIT_LOG",
 		"CERTCTL_BEHIND_TLS_PROXY",
 		"CERTCTL_CA_CERT_FILE",
 		"CERTCTL_CA_FILE",

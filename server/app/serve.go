@@ -40,7 +40,7 @@ func Serve(ctx context.Context, config Config, serving ServeConfig, version stri
 	if err := gate.RegisterIssuers(ctx, db, issuers); err != nil {
 		return err
 	}
-	server, err := New(serving, Options{Store: db, Issuers: issuers, Log: log, Version: version, HangUp: hangUp})
+	server, err := New(serving, Options{Store: db, Issuers: issuers, Log: log, Version: version, HangUp: hangUp, DataDir: config.DataDir})
 	if err != nil {
 		return err
 	}

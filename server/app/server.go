@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/certctl/terraform-provider-certctl/server/auditlog"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
@@ -34,6 +35,8 @@ type Options struct {
 	Version string
 	// HangUp receives the hang-up signals of the process. At each of them the server loads the TLS files again.
 	HangUp <-chan os.Signal
+	// DataDir keeps how far the audit log on standard output has come.
+	DataDir string
 }
 
 // Server is a server that is ready to run. Tests use Handler without Run.
@@ -46,6 +49,7 @@ type Server struct {
 	services *services
 	tls      *tlsFiles
 	hangUp   <-chan os.Signal
+	auditLog *auditlog.Log // nil if the audit trail is not copied
 	log      *slog.Logger
 }
 
@@ -59,6 +63,10 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
+	copied, err := openAuditLog(config, opts, registry)
+	if err != nil {
+		return nil, err
+	}
 	all, err := newServices(opts, config, registry)
 	if err != nil {
 		return nil, err
@@ -80,9 +88,51 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	})
 	return &Server{
 		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
-		tls: files, hangUp: opts.HangUp, log: opts.Log,
+		tls: files, hangUp: opts.HangUp, auditLog: copied, log: opts.Log,
 	}, nil
 }
+
+// openAuditLog opens the log that the audit trail is copied to; nil if there is none.
+func openAuditLog(config ServeConfig, opts Options, registry prometheus.Registerer) (*auditlog.Log, error) {
+	if config.AuditLog == "" {
+		return nil, nil //nolint:nilnil // CopyAuditTrail accepts nil
+	}
+	log, err := auditlog.Open(config.AuditLog, opts.DataDir, opts.Store, opts.Log)
+	if err != nil {
+		return nil, fmt.Errorf("CERTCTL_AUDIT_LOG: %w", err)
+	}
+	log.Register(registry)
+	return log, nil
+}
+
+// CopyAuditTrail copies the audit trail to the audit log, if there is one, until ctx ends.
+func (s *Server) CopyAuditTrail(ctx context.Context) {
+	if s.auditLog != nil {
+		s.auditLog.Run(ctx)
+	}
+}
+
+// copyAuditTrail is CopyAuditTrail in the background. The returned function ends it, once nothing is written to the trail
+// any more. It does not wait for a reader of standard output that has stopped reading.
+func (s *Server) copyAuditTrail(ctx context.Context) (end func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		s.CopyAuditTrail(ctx)
+		close(ended)
+	}()
+	return func() {
+		stop()
+		select {
+		case <-ended:
+		case <-time.After(copyGrace):
+			s.log.Warn("the audit log does not take the last events: they are written after the next start")
+		}
+	}
+}
+
+// copyGrace bounds how long the server waits for the audit log when it stops.
+const copyGrace = 5 * time.Second
 
 // checkReady returns an error if the server cannot write, or has another issuer than the database knows.
 func (o Options) checkReady(ctx context.Context) error {
@@ -125,6 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.log.Info("stopping", "reason", context.Cause(asked).Error())
 		}
 	})
+	endCopy := s.copyAuditTrail(ctx)
 	running.Go(func() { s.Work(ctx) })
 	running.Go(func() { s.tls.watch(ctx, s.hangUp, s.log) })
 	if metrics != nil {
@@ -143,6 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 	err = s.serve(ctx, listener, s.Handler)
 	stop()
 	running.Wait()
+	endCopy()
 	s.logStop(asked, err)
 	return err
 }

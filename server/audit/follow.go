@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -27,7 +30,7 @@ func Follow(tx *store.Tx, f Filter, after store.Position, limit int) ([]Row, sto
 		return nil, after, fmt.Errorf("read the audit trail: %w", err)
 	}
 	if len(rows) == limit {
-		return rows, rows[limit-1].position(), nil
+		return rows, rows[limit-1].Place(), nil
 	}
 	// The statement has searched all that is settled, so the next one need not search it again.
 	return rows, store.Position{Number: settled}, nil
@@ -37,4 +40,27 @@ var errNewerThanTrail = api.Invalid(api.Fault{
 	Pointer: "?after", Detail: "is newer than the audit trail, as after a restore of the database: begin again without it, or with since",
 })
 
-func (r Row) position() store.Position { return store.Position{Number: r.Position, ID: r.ID} }
+// Place is the position after the event.
+func (r Row) Place() store.Position { return store.Position{Number: r.Position, ID: r.ID} }
+
+// TimeAfter returns when the next event after a position happened, also if Follow withholds the event; nil if there is none.
+func TimeAfter(tx *store.Tx, after store.Position) (*time.Time, error) {
+	var rows []Row
+	err := tx.DB.Where("(position, id) > (?, ?)", after.Number, after.ID).Order("position, id").Limit(1).Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return &rows[0].OccurredAt, nil
+}
+
+// WriteLines writes events as JSON, each on a line of its own.
+func WriteLines(w io.Writer, rows []Row) error {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	for _, row := range rows {
+		if err := lines.Encode(row.API()); err != nil {
+			return fmt.Errorf("encode audit event %s: %w", row.ID, err)
+		}
+	}
+	return nil
+}

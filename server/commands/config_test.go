@@ -39,6 +39,7 @@ func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 		"CERTCTL_REAPER_INTERVAL":               {"reaper-interval", "15s", "1m0s"},
 		"CERTCTL_RENEWAL_INTERVAL":              {"renewal-interval", "1h0m0s", "5m0s"},
 		"CERTCTL_RENEWAL_RETRY_AFTER":           {"renewal-retry-after", "24h0m0s", "0s"},
+		"CERTCTL_AUDIT_LOG":                     {"audit-log", "", "stdout"},
 		"CERTCTL_LOG_LEVEL":                     {"log-level", "info", "debug"},
 		"CERTCTL_LOG_FORMAT":                    {"log-format", "json", "text"},
 	}
@@ -185,6 +186,9 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_REAPER_INTERVAL=0s":       "CERTCTL_REAPER_INTERVAL must be at least 100ms",
 		"CERTCTL_RENEWAL_INTERVAL=0s":      "CERTCTL_RENEWAL_INTERVAL must be at least 100ms",
 		"CERTCTL_RENEWAL_RETRY_AFTER=-1s":  "CERTCTL_RENEWAL_RETRY_AFTER must not be negative",
+		"CERTCTL_AUDIT_LOG=/dev/null":      "CERTCTL_AUDIT_LOG: /dev/null is no regular file",
+		"CERTCTL_AUDIT_LOG=" + f.noSQLite:  "CERTCTL_AUDIT_LOG: " + f.noSQLite + " is no regular file",
+		"CERTCTL_AUDIT_LOG=absent/log":     "CERTCTL_AUDIT_LOG: absent is no directory",
 		"CERTCTL_LOG_LEVEL=loud":           `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
 		"CERTCTL_LOG_FORMAT=xml":           `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
 	} {

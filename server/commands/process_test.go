@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,7 +83,14 @@ var textForm = regexp.MustCompile(` msg=listening address=(\S+)(?: metrics=(\S+)
 // startServer runs certctl serve on free ports, unless env has others, until the test ends.
 func startServer(t *testing.T, dir string, env ...string) *process {
 	t.Helper()
+	return startServerTo(t, nil, dir, env...)
+}
+
+// startServerTo is startServer with a standard output.
+func startServerTo(t *testing.T, stdout io.Writer, dir string, env ...string) *process {
+	t.Helper()
 	cmd := newCommand(t, context.Background(), dir, append([]string{"CERTCTL_LISTEN=127.0.0.1:0", "CERTCTL_METRICS_LISTEN=127.0.0.1:0"}, env...), "serve")
+	cmd.Stdout = stdout
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

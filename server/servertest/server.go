@@ -93,6 +93,9 @@ func TrustedProxies(prefixes ...string) Option {
 	}
 }
 
+// AuditLog copies the audit trail to a file.
+func AuditLog(path string) Option { return func(o *options) { o.config.AuditLog = path } }
+
 // Log writes the server's log to w, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 
@@ -190,6 +193,7 @@ func (s *Server) serve(t testing.TB) {
 	web := httptest.NewServer(checkProblems(t, server.Handler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
+	working.Go(func() { server.CopyAuditTrail(ctx) })
 	if !s.options.noWorkers {
 		working.Go(func() { server.Work(ctx) })
 	}

@@ -2,12 +2,17 @@ package rest_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +150,58 @@ func TestPages_Operating_HasEveryMetric(t *testing.T) {
 			t.Errorf("the page does not have %s", metric)
 		}
 	}
+}
+
+// The script of the operator's page writes each event, in the order of the trail, and goes on after it was killed.
+func TestPages_Operating_ScriptFollowsTheAuditTrail(t *testing.T) {
+	script := regexp.MustCompile("(?s)```bash\n(#!/usr/bin/env bash\n# follow.sh.*?)```").FindStringSubmatch(readText(t, "../../../docs/server/operating.md"))
+	if script == nil {
+		t.Fatal("the page has no script")
+	}
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		dir := t.TempDir()
+		s.Key(t, "audrey")
+		for range 3 {
+			s.CreateProfileAsOlga(t, false)
+			var trail []string
+			s.Query(t, &trail, "SELECT id FROM audit_events ORDER BY position, id")
+			ctx, stop := context.WithCancel(t.Context())
+			cmd := exec.CommandContext(ctx, "bash", "-c", "sleep() { command sleep 0.05; }\n"+strings.Replace(script[1], "limit=500", "limit=4", 1))
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "URL="+s.URL, "AUDITOR_API_KEY="+s.Key(t, "audrey"))
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with curl and jq
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			servertest.WaitUntil(t, func() error { return compareEvents(t, filepath.Join(dir, "events.ndjson"), trail) })
+			stop()
+			_ = cmd.Wait() // an error, since it was stopped
+		}
+	}, servertest.NoWorkers())
+}
+
+// compareEvents compares the ids in a file of events with the trail. A killed script may repeat events.
+func compareEvents(t *testing.T, path string, trail []string) error {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var ids []string
+	for line := range strings.Lines(string(text)) {
+		var e struct{ ID, Source string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			return fmt.Errorf("%s: %w", line, err) // it is being written
+		}
+		if e.Source == "certctl" && !slices.Contains(ids, e.ID) {
+			ids = append(ids, e.ID)
+		}
+	}
+	if !slices.Equal(ids, trail) {
+		return fmt.Errorf("the script wrote %v of %v", ids, trail)
+	}
+	return nil
 }
 
 // page is a Markdown text. Its examples are blocks of bash. A block of output may follow an example.
