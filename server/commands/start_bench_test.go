@@ -53,7 +53,7 @@ func startOnce(b *testing.B, dir, program string) (time.Duration, memory) {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	defer cmd.Wait() //nolint:errcheck // the process is killed
+	defer cmd.Wait()
 	for !isReady(ctx, address) {
 		time.Sleep(time.Millisecond)
 	}
@@ -83,7 +83,7 @@ func freeAddress(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // it only finds a free port
+	defer listener.Close()
 	return listener.Addr().String()
 }
 
@@ -96,6 +96,6 @@ func isReady(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
-	defer answer.Body.Close() //nolint:errcheck // the body is not read
+	defer answer.Body.Close()
 	return answer.StatusCode == http.StatusOK
 }
