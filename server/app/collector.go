@@ -10,6 +10,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/series"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -23,6 +24,7 @@ var (
 	jobsDesc    = prometheus.NewDesc("certctl_jobs", "Jobs that are not finished.", []string{"status"}, nil)
 	upDesc      = prometheus.NewDesc("certctl_up", "1 while a part that the server needs answers.", []string{"part"}, nil)
 	readyDesc   = prometheus.NewDesc("certctl_ready", "1 while /readyz answers 200.", nil, nil)
+	keysDesc    = prometheus.NewDesc("certctl_keys_expiring", "API keys in use that expire within a time.", []string{"within"}, nil)
 	clockDesc   = prometheus.NewDesc("certctl_clock_offset_seconds", "How far this machine's clock is ahead of the database's.", nil, nil)
 )
 
@@ -45,11 +47,15 @@ type state struct {
 	unlimited   bool // whether any name may be signed without approval
 	jobs        map[api.JobStatus]int64
 	clockOffset time.Duration
+	keys        map[string]int64 // that expire, by horizon
 }
+
+// keyHorizons are the values of the label within.
+var keyHorizons = map[string]time.Duration{"7d": 7 * day, "30d": 30 * day}
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{pendingDesc, oldestDesc, bypassDesc, ungatedDesc, jobsDesc, upDesc, readyDesc, clockDesc} {
+	for _, desc := range []*prometheus.Desc{pendingDesc, oldestDesc, bypassDesc, ungatedDesc, jobsDesc, upDesc, readyDesc, clockDesc, keysDesc} {
 		out <- desc
 	}
 }
@@ -90,10 +96,25 @@ func (c *stateCollector) read(ctx context.Context) (found state, _ error) {
 		if found.jobs, err = job.CountOpen(tx); err != nil {
 			return err
 		}
+		if found.keys, err = countExpiringKeys(tx); err != nil {
+			return err
+		}
 		found.clockOffset, err = tx.ClockOffset()
 		return err
 	})
 	return found, err
+}
+
+func countExpiringKeys(tx *store.Tx) (map[string]int64, error) {
+	counts := map[string]int64{}
+	for label, within := range keyHorizons {
+		n, err := principal.CountExpiringKeys(tx, within)
+		if err != nil {
+			return nil, err
+		}
+		counts[label] = n
+	}
+	return counts, nil
 }
 
 func (c *stateCollector) sendState(found state, send func(*prometheus.Desc, float64, ...string)) {
@@ -106,6 +127,9 @@ func (c *stateCollector) sendState(found state, send func(*prometheus.Desc, floa
 	}
 	for profileID, n := range bounded {
 		send(pendingDesc, float64(n), profileID)
+	}
+	for within, n := range found.keys {
+		send(keysDesc, float64(n), within)
 	}
 	for status, n := range found.jobs {
 		send(jobsDesc, float64(n), string(status))

@@ -64,6 +64,7 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		"certctl_approvals_cancelled_total":       "profile_id,cause",
 		"certctl_approvals_pending":               "profile_id",
 		"certctl_build_info":                      "version,revision,go_version",
+		"certctl_ca_not_after_timestamp_seconds":  "issuer_id,subject",
 		"certctl_clock_offset_seconds":            "",
 		"certctl_approvals_undecidable":           "profile_id",
 		"certctl_certificates_expiring":           "profile_id,within",
@@ -74,9 +75,11 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		"certctl_job_duration_seconds":            "",
 		"certctl_jobs":                            "status",
 		"certctl_jobs_finished_total":             "status",
+		"certctl_keys_expiring":                   "within",
 		"certctl_ready":                           "",
 		"certctl_ungated_names_unrestricted":      "",
 		"certctl_tls_reload_failed":               "",
+		"certctl_tls_not_after_timestamp_seconds": "",
 		"certctl_up":                              "part",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -47,6 +47,7 @@ type Server struct {
 
 	config   ServeConfig
 	services *services
+	expiry   *expiryWatch
 	tls      *tlsFiles
 	hangUp   <-chan os.Signal
 	auditLog *auditlog.Log // nil if the audit trail is not copied
@@ -75,6 +76,8 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	registry.MustRegister(&stateCollector{store: opts.Store, approvals: all.approvals, ready: ready, log: opts.Log})
 	registry.MustRegister(&silenceCollector{store: opts.Store, log: opts.Log})
 	registerRuntime(registry, opts.Version)
+	chains := listChains(opts.Issuers)
+	registry.MustRegister(&expiryCollector{chains: chains, tls: files})
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "certctl_tls_reload_failed", Help: "1 while the TLS files on disk cannot be loaded; the API keeps the certificate that it has.",
 	}, func() float64 { return boolValue(files.hasFailed()) }))
@@ -88,7 +91,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	})
 	return &Server{
 		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
-		tls: files, hangUp: opts.HangUp, auditLog: copied, log: opts.Log,
+		expiry: &expiryWatch{chains: chains, tls: files, log: opts.Log}, tls: files, hangUp: opts.HangUp, auditLog: copied, log: opts.Log,
 	}, nil
 }
 

@@ -27,9 +27,8 @@ type tlsFiles struct {
 
 	mu       sync.Mutex
 	current  *tls.Certificate
-	chain    []*x509.Certificate // of current, the leaf first
-	loaded   filesState          // of current
-	suspect  filesState          // of files that could not be loaded at the last look
+	loaded   filesState // of current
+	suspect  filesState // of files that could not be loaded at the last look
 	isFailed bool
 }
 
@@ -70,6 +69,16 @@ func (f *tlsFiles) hasFailed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.isFailed
+}
+
+// leaf returns the certificate of the API; nil without TLS.
+func (f *tlsFiles) leaf() *x509.Certificate {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.current.Leaf
 }
 
 // watch loads the files again after they changed, and at each hang-up signal, until ctx ends.
@@ -118,14 +127,14 @@ func (f *tlsFiles) succeed(message string) {
 	f.suspect = filesState{}
 	if f.isFailed {
 		f.isFailed = false
-		f.log.Info(message, "subject", f.chain[0].Subject.String(), "not_after", f.chain[0].NotAfter) //nolint:sloglint // one of two constants
+		f.log.Info(message, "subject", f.current.Leaf.Subject.String(), "not_after", f.current.Leaf.NotAfter) //nolint:sloglint // one of two constants
 	}
 }
 
 // fail logs the error once, and again if somebody asked.
 func (f *tlsFiles) fail(err error, asked bool) {
 	if !f.isFailed || asked {
-		f.log.Warn("the TLS files cannot be loaded: the API keeps the certificate that it has", "error", err, "not_after", f.chain[0].NotAfter)
+		f.log.Warn("the TLS files cannot be loaded: the API keeps the certificate that it has", "error", err, "not_after", f.current.Leaf.NotAfter)
 	}
 	f.isFailed = true
 }
@@ -163,7 +172,7 @@ func (f *tlsFiles) load(cert, key []byte, err error) (filesState, error) {
 	for _, c := range chain {
 		certificate.Certificate = append(certificate.Certificate, c.Raw)
 	}
-	f.current, f.chain = certificate, chain
+	f.current = certificate
 	return state, nil
 }
 

@@ -96,6 +96,11 @@ func TrustedProxies(prefixes ...string) Option {
 // AuditLog copies the audit trail to a file.
 func AuditLog(path string) Option { return func(o *options) { o.config.AuditLog = path } }
 
+// TLSFiles are the files of the TLS certificate. The test server itself listens without TLS.
+func TLSFiles(certFile, keyFile string) Option {
+	return func(o *options) { o.config.TLSCertFile, o.config.TLSKeyFile = certFile, keyFile }
+}
+
 // Log writes the server's log to w, as JSON.
 func Log(w io.Writer) Option { return func(o *options) { o.log = w } }
 
