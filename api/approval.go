@@ -60,6 +60,7 @@ type Approval struct {
 	Subject            json.RawMessage  `json:"subject"`
 	Digest             string           `json:"digest"`
 	Context            *IssuanceContext `json:"context"`
+	Effects            *EditEffects     `json:"effects" doc:"What a profile edit would do to jobs and certificates, counted when it was requested; null for an issuance."`
 	CSRIgnored         []Ignored        `json:"csr_ignored" doc:"Parts of the CSR that will not be signed."`
 	ExpiresAt          time.Time        `json:"expires_at" doc:"Deadline: a pending request expires at this time."`
 	DecidedBy          *string          `json:"decided_by" doc:"Principal that decided; null for a pending or cancelled request."`

@@ -33,7 +33,8 @@ type Approval struct {
 	Rejections         store.JSON[[]api.Rejection]
 	Context            *store.JSON[api.IssuanceContext]
 	CSRIgnored         store.JSON[[]api.Ignored] `gorm:"column:csr_ignored"`
-	Subject            string                    // RFC 8785 JSON
+	Effects            *store.JSON[api.EditEffects]
+	Subject            string // RFC 8785 JSON
 	Digest             string
 	ExpiresAt          time.Time
 	DecidedBy          *string
@@ -59,7 +60,7 @@ func (a Approval) API() api.Approval {
 		CertificateID: a.CertificateID, JobID: a.JobID, RequestedBy: a.RequestedBy, Accountable: a.Accountable,
 		Excluded: a.Excluded.V, AlsoExcluded: a.AlsoExcluded.V, StandsFor: a.StandsFor.V,
 		Reason: a.Reason, PreviousApprovalID: a.PreviousApprovalID, Previous: store.Value(a.Previous), Rejections: a.Rejections.V,
-		Subject: json.RawMessage(a.Subject), Digest: a.Digest, Context: store.Value(a.Context), CSRIgnored: a.CSRIgnored.V,
+		Subject: json.RawMessage(a.Subject), Digest: a.Digest, Context: store.Value(a.Context), Effects: store.Value(a.Effects), CSRIgnored: a.CSRIgnored.V,
 		ExpiresAt: a.ExpiresAt, DecidedBy: a.DecidedBy, DecidedAt: a.DecidedAt, Note: a.Note,
 		Cause: a.Cause, ClosedBy: a.ClosedBy, ClosedAt: a.ClosedAt, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, Undecidable: a.Undecidable,
 	}

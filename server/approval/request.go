@@ -28,6 +28,7 @@ type Request struct {
 	Names          []string // later requests find this one's rejection by these names
 	Context        *api.IssuanceContext
 	CSRIgnored     []api.Ignored
+	Effects        *api.EditEffects // of an edit
 	Reason         string
 	Subject        string // everything the decision covers, as RFC 8785 JSON
 	Digest         string // of Subject
@@ -76,7 +77,7 @@ func (s *Service) newApproval(tx *store.Tx, who identity.Actor, r Request) Appro
 		ProfileID: r.ProfileID, ProfileName: r.ProfileName, CertificateID: r.CertificateID, CertificateUID: r.CertificateUID, JobID: r.JobID,
 		RequestedBy: who.ID, Accountable: r.Accountable,
 		Excluded: jsonList(r.Excluded), AlsoExcluded: jsonList(r.AlsoExcluded), StandsFor: jsonList(r.StandsFor),
-		Rejections: jsonList(r.Rejections), Context: store.Nullable(r.Context), CSRIgnored: jsonList(r.CSRIgnored),
+		Rejections: jsonList(r.Rejections), Context: store.Nullable(r.Context), Effects: store.Nullable(r.Effects), CSRIgnored: jsonList(r.CSRIgnored),
 		Reason: r.Reason, Subject: r.Subject, Digest: r.Digest, ExpiresAt: tx.Now.Add(s.timeout), CreatedAt: tx.Now, UpdatedAt: tx.Now,
 	}
 	if p := r.Previous; p != nil {

@@ -394,3 +394,25 @@ func TestEdit_WaitsWithAClockBehind(t *testing.T) {
 		}
 	})
 }
+
+// The approver of an edit sees how many live certificates it would keep from being renewed, and how many jobs it would end. The
+// count does not move under the approver.
+func TestEdit_ShowsItsEffectsToTheApprover(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		p := s.CreateProfileAsOlga(t, true)
+		s.CreateCertificateAsOlga(t, p.ID)
+		spec := p.ProfileSpec
+		spec.AllowedDNSNames = []string{"**.example.org"}
+		a := putWaitingEdit(t, s, "alice", p.ID, spec)
+		s.CreateCertificateAsOlga(t, p.ID)
+		seen, err := s.Client(t, "bob").GetApproval(t.Context(), a.ID)
+		if want := (api.EditEffects{RenewalsBlocked: 1}); err != nil || seen.Effects == nil || *seen.Effects != want || a.Effects == nil || *a.Effects != want {
+			t.Errorf("the effects are %+v and %+v, %v", a.Effects, seen.Effects, err)
+		}
+		if issuance := s.RequestOlgasCertificate(t, "alice"); issuance.ApprovalID != nil {
+			if seen, err = s.Client(t, "bob").GetApproval(t.Context(), *issuance.ApprovalID); err != nil || seen.Effects != nil {
+				t.Errorf("an issuance has the effects %+v, %v", seen.Effects, err)
+			}
+		}
+	})
+}

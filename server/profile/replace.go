@@ -88,14 +88,14 @@ func (s *Service) request(tx *store.Tx, who identity.Actor, p plan) (Result, err
 			return Result{}, err
 		}
 	}
-	effects, err := s.countBypassed(tx, p)
+	effects, _, err := s.CountEffects(tx, p.stored, p.edit.Spec)
 	if err != nil {
 		return Result{}, err
 	}
 	a, err := s.Approvals.Open(tx, who, approval.Request{
 		Kind: api.ApprovalProfileEdit, ProfileID: &p.stored.ID, ProfileName: p.stored.Spec.V.Name,
 		Accountable: who.Accountable(), Excluded: []string{who.Accountable()}, Previous: p.previous,
-		Reason: p.edit.Reason, Subject: p.subject, Digest: p.digest,
+		Effects: &effects, Reason: p.edit.Reason, Subject: p.subject, Digest: p.digest,
 	}, func(a approval.Approval) error {
 		return storeWaitingEdit(tx, a.ID, 1, p.edit.Spec, p.stored.Spec.V)
 	})
@@ -106,19 +106,10 @@ func (s *Service) request(tx *store.Tx, who identity.Actor, p plan) (Result, err
 		return Result{Profile: p.stored, Waiting: &a}, nil
 	}
 	after, err := Get(tx, p.stored.ID) // the bypass approved it
-	return Result{Profile: after, Effects: effects}, err
-}
-
-// countBypassed counts the effects of an edit that the bypass approves at once; nil if there are none or the edit waits.
-func (s *Service) countBypassed(tx *store.Tx, p plan) (*api.EditEffects, error) {
-	if !s.Approvals.HasBypass() {
-		return nil, nil //nolint:nilnil // the edit waits
-	}
-	effects, _, err := s.CountEffects(tx, p.stored, p.edit.Spec)
 	if effects == (api.EditEffects{}) {
-		return nil, err
+		return Result{Profile: after}, err
 	}
-	return &effects, err
+	return Result{Profile: after, Effects: &effects}, err
 }
 
 // updateNotes stores the description and labels with which the requester sent the waiting edit again. No approval covers

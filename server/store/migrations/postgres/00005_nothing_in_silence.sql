@@ -11,3 +11,13 @@ CREATE TABLE blocked_renewals (
     since           timestamptz NOT NULL
 );
 CREATE INDEX blocked_renewals_profile ON blocked_renewals (profile_id, reason);
+
+-- What an edit would do to jobs and certificates, counted when it was requested.
+ALTER TABLE approvals ADD COLUMN effects text;
+-- +goose StatementBegin
+CREATE FUNCTION guard_approval_effects() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER approvals_effects BEFORE UPDATE ON approvals FOR EACH ROW WHEN (NEW.effects IS DISTINCT FROM OLD.effects) EXECUTE FUNCTION guard_approval_effects();

@@ -11,3 +11,12 @@ CREATE TABLE blocked_renewals (
     since           timestamp NOT NULL
 );
 CREATE INDEX blocked_renewals_profile ON blocked_renewals (profile_id, reason);
+
+-- What an edit would do to jobs and certificates, counted when it was requested.
+ALTER TABLE approvals ADD COLUMN effects text;
+-- +goose StatementBegin
+CREATE TRIGGER approvals_effects BEFORE UPDATE ON approvals WHEN NEW.effects IS NOT OLD.effects
+BEGIN
+    SELECT RAISE(ABORT, 'what an approval is about cannot change');
+END;
+-- +goose StatementEnd
