@@ -385,7 +385,7 @@ var fields = map[string]field{
 	// Fields that callers write of a profile.
 	"allow_wildcard_names": {"Whether names such as `*.example.com` may be signed, if a pattern that begins with `*` or `**` allows them.", nil},
 	"allow_underscores":    {"Whether DNS names may have underscores. Many programs, Java among them, refuse such a host name.", nil},
-	"allowed_common_names": {"Patterns of common names that are no `sans`; `*` is any run of characters. Such a name has only ASCII letters, digits, spaces and `-._:@`. " +
+	"allowed_common_names": {"Patterns of common names that are no `sans`; `*` is any run of characters, dots included, so `*` also allows the names of hosts. Such a name has only ASCII letters, digits, spaces and `-._:@`. " +
 		"Only a profile without `serverAuth` may have patterns. With them `sans` may be empty.", []string{}},
 	"allowed_dns_names": {"Patterns of the DNS names that may be signed. An empty list allows none. " +
 		"`*` as the first label is exactly one label, `**` is one or more labels, and `**` alone is any name.", []string{"**.shop.example.com"}},
