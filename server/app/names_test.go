@@ -63,6 +63,7 @@ func TestMetrics_KeepTheirNames(t *testing.T) {
 		"certctl_approval_pending_age_seconds":    "",
 		"certctl_approvals_cancelled_total":       "profile_id,cause",
 		"certctl_approvals_pending":               "profile_id",
+		"certctl_background_failed":               "step",
 		"certctl_build_info":                      "version,revision,go_version",
 		"certctl_ca_not_after_timestamp_seconds":  "issuer_id,subject",
 		"certctl_clock_offset_seconds":            "",

@@ -51,6 +51,7 @@ type Server struct {
 	tls      *tlsFiles
 	hangUp   <-chan os.Signal
 	auditLog *auditlog.Log // nil if the audit trail is not copied
+	steps    *prometheus.GaugeVec
 	log      *slog.Logger
 }
 
@@ -91,7 +92,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	})
 	return &Server{
 		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
-		expiry: &expiryWatch{chains: chains, tls: files, log: opts.Log}, tls: files, hangUp: opts.HangUp, auditLog: copied, log: opts.Log,
+		expiry: &expiryWatch{chains: chains, tls: files, log: opts.Log}, tls: files, hangUp: opts.HangUp, auditLog: copied, steps: newStepGauge(registry), log: opts.Log,
 	}, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 	"github.com/certctl/terraform-provider-certctl/server/web"
@@ -112,14 +114,28 @@ func (s *Server) CheckRenewals(ctx context.Context) error {
 	return s.services.issuance.CheckRenewals(ctx)
 }
 
-// runStep runs one step of a tick, and logs an error or a panic. The next tick tries again.
+// newStepGauge makes the gauge of the steps of ticks and registers it.
+func newStepGauge(r prometheus.Registerer) *prometheus.GaugeVec {
+	failed := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "certctl_background_failed", Help: "1 while the last run of a step of the server's background work failed.",
+	}, []string{"step"})
+	r.MustRegister(failed)
+	return failed
+}
+
+// runStep runs one step of a tick, and logs an error or a panic. The gauge says so until the step succeeds. The next tick
+// tries again.
 func (s *Server) runStep(ctx context.Context, name string, run func(context.Context) error) {
+	s.steps.WithLabelValues(name).Set(1)
 	defer func() {
 		if failure := recover(); failure != nil {
 			s.log.ErrorContext(ctx, "panic in a tick; trying again", "what", name, "panic", failure, "stack", string(debug.Stack()))
 		}
 	}()
-	if err := run(ctx); err != nil && ctx.Err() == nil {
+	err := run(ctx)
+	if err == nil {
+		s.steps.WithLabelValues(name).Set(0)
+	} else if ctx.Err() == nil {
 		s.log.WarnContext(ctx, "a step of a tick failed; trying again", "what", name, "error", err)
 	}
 }

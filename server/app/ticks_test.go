@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A step that fails or panics is logged and stops no other step.
@@ -24,13 +26,31 @@ func TestStep_StopsNoOtherStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			s := &Server{log: slog.New(slog.NewJSONHandler(&log, nil))}
+			registry := prometheus.NewRegistry()
+			s := &Server{log: slog.New(slog.NewJSONHandler(&log, nil)), steps: newStepGauge(registry)}
 			s.runStep(t.Context(), "count", c.run)
+			if failed := readGauge(t, registry); (failed == 1) != (c.logs != "") {
+				t.Errorf("the gauge is %v", failed)
+			}
+			s.runStep(t.Context(), "count", func(context.Context) error { return nil })
+			if failed := readGauge(t, registry); failed != 0 {
+				t.Errorf("the gauge is %v after a success", failed)
+			}
 			if got := log.String(); !strings.Contains(got, c.logs) || (c.logs == "") != (got == "") {
 				t.Errorf("the log does not say %q: %s", c.logs, got)
 			}
 		})
 	}
+}
+
+// readGauge returns the only value of a registry.
+func readGauge(t *testing.T, registry *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 {
+		t.Fatalf("%v, %v", families, err)
+	}
+	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
 
 func TestSearchPause(t *testing.T) {

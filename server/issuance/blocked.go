@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,26 +42,34 @@ func (s *Service) CheckRenewals(ctx context.Context) error {
 	})
 }
 
-// checkAll checks certificates in pages until a page is not full, or until more returns false.
+// checkAll checks certificates in pages until a page is not full, or until more returns false. A certificate that cannot be
+// checked stops no other; its error is returned at the end of its page.
 func (s *Service) checkAll(ctx context.Context, list func(*store.Tx, string, int) ([]certificate.Checked, error), after string, more func([]certificate.Checked) bool) error {
 	for ctx.Err() == nil {
 		var page []certificate.Checked
-		var blocks []certificate.Block
+		found := map[string]certificate.Block{} // by uid
 		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
-			page, err = list(tx, after, checkedPage)
-			blocks = make([]certificate.Block, len(page))
-			for i := 0; i < len(page) && err == nil; i++ {
-				blocks[i], err = s.findBlock(tx, page[i])
-			}
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("check which certificates can be renewed: %w", err)
-		}
-		for i, c := range page {
-			if err := s.recordBlock(ctx, c, blocks[i]); err != nil {
+			if page, err = list(tx, after, checkedPage); err != nil {
 				return err
 			}
+			var failed error
+			for _, c := range page {
+				block, err := s.tryFindBlock(tx, c)
+				if err != nil {
+					failed = cmp.Or(failed, fmt.Errorf("check whether certificate %s can be renewed: %w", c.ID, err))
+					continue
+				}
+				found[c.UID] = block
+			}
+			return failed
+		})
+		for _, c := range page {
+			if block, checked := found[c.UID]; checked {
+				err = cmp.Or(err, s.recordBlock(ctx, c, block))
+			}
+		}
+		if err != nil {
+			return err
 		}
 		if goOn := more == nil || more(page); !goOn || len(page) < checkedPage {
 			return nil
@@ -68,6 +77,12 @@ func (s *Service) checkAll(ctx context.Context, list func(*store.Tx, string, int
 		after = page[len(page)-1].UID
 	}
 	return nil
+}
+
+// tryFindBlock is findBlock. A panic becomes an error.
+func (s *Service) tryFindBlock(tx *store.Tx, c certificate.Checked) (block certificate.Block, err error) {
+	defer s.recoverAs(tx.Context(), &err, "certificate_id", c.ID)
+	return s.findBlock(tx, c)
 }
 
 // recordBlock stores a block that differs from the one found before.
