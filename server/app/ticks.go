@@ -126,16 +126,19 @@ func newStepGauge(r prometheus.Registerer) *prometheus.GaugeVec {
 // runStep runs one step of a tick, and logs an error or a panic. The gauge says so until the step succeeds. The next tick
 // tries again.
 func (s *Server) runStep(ctx context.Context, name string, run func(context.Context) error) {
-	s.steps.WithLabelValues(name).Set(1)
+	failed := s.steps.WithLabelValues(name)
 	defer func() {
 		if failure := recover(); failure != nil {
+			failed.Set(1)
 			s.log.ErrorContext(ctx, "panic in a tick; trying again", "what", name, "panic", failure, "stack", string(debug.Stack()))
 		}
 	}()
 	err := run(ctx)
-	if err == nil {
-		s.steps.WithLabelValues(name).Set(0)
-	} else if ctx.Err() == nil {
+	switch {
+	case err == nil:
+		failed.Set(0)
+	case ctx.Err() == nil:
+		failed.Set(1)
 		s.log.WarnContext(ctx, "a step of a tick failed; trying again", "what", name, "error", err)
 	}
 }
