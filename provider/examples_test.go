@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
@@ -84,10 +85,20 @@ func exampleServer(t *testing.T) *servertest.Server {
 	t.Helper()
 	s := servertest.New(t)
 	payments := api.DefaultProfileSpec()
-	payments.Name, payments.RequiresApproval = "Payments", true
-	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: payments}); err != nil {
+	payments.Name, payments.RequiresApproval, payments.AllowedDNSNames = "Payments", true, []string{"payments.example.com"}
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ID: "p-payments", ProfileSpec: payments}); err != nil {
 		t.Fatal(err)
 	}
+	spec := api.DefaultCertificateSpec()
+	spec.ProfileID, spec.SANs, spec.CSRPEM = "p-payments", payments.AllowedDNSNames, servertest.CSR(t)
+	c, err := s.Client(t, "olga").CreateCertificate(t.Context(), api.CreateCertificate{ID: "mc-payments", CertificateSpec: spec}, client.IssueOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), *c.ApprovalID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	nothingOpen(t, s)
 	return s
 }
 
@@ -165,10 +176,17 @@ func TestExamples_MatchTheSchemas(t *testing.T) {
 			}
 			used = slices.Collect(maps.Keys(block.Body.Blocks[0].Body.Attributes))
 		case "list":
-			for typeName := range schemas.ListResourceSchemas {
+			kind := block.Labels[0]
+			for typeName, schema := range schemas.ListResourceSchemas {
 				known = append(known, typeName)
+				if typeName == kind {
+					known = append(known, attributeNames(schema)...)
+				}
 			}
-			used = block.Labels[:1]
+			used = append(used, kind)
+			for _, config := range block.Body.Blocks {
+				used = slices.AppendSeq(used, maps.Keys(config.Body.Attributes))
+			}
 		}
 		for _, name := range used {
 			if !slices.Contains(known, name) {
@@ -176,6 +194,13 @@ func TestExamples_MatchTheSchemas(t *testing.T) {
 			}
 		}
 	}
+}
+
+func attributeNames(schema *tfprotov6.Schema) (names []string) {
+	for _, a := range schema.Block.Attributes {
+		names = append(names, a.Name)
+	}
+	return names
 }
 
 func onlyBlock(t *testing.T, file string) *hclsyntax.Block {

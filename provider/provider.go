@@ -102,12 +102,15 @@ func (p *certctlProvider) Resources(context.Context) []func() resource.Resource 
 }
 
 func (p *certctlProvider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newApprovalDataSource, newPendingApprovalsDataSource, newCertificateProfileDataSource, newCertificateProfilesDataSource}
+	return []func() datasource.DataSource{
+		newApprovalDataSource, newPendingApprovalsDataSource, newCertificateProfileDataSource, newCertificateProfilesDataSource,
+		newCertificateDataSource, newCertificatesDataSource,
+	}
 }
 
 // ListResources are for the command terraform query of Terraform 1.14 and later.
 func (p *certctlProvider) ListResources(context.Context) []func() list.ListResource {
-	return []func() list.ListResource{newCertificateProfileList}
+	return []func() list.ListResource{newCertificateProfileList, newCertificateList}
 }
 
 // connectionOf returns the connection that Configure made. It is empty while Terraform only validates.

@@ -1,0 +1,7 @@
+package provider
+
+type certificatesModel struct {
+	certificateFilter
+	IDs          []string               `tfsdk:"ids"`
+	Certificates []certificateDataModel `tfsdk:"certificates"`
+}
