@@ -27,56 +27,57 @@ const (
 // CheckRenewals finds out which certificates could not be renewed now, and stores that: for every certificate that was
 // blocked, and for the next thousand of the others. It logs only what changed.
 func (s *Service) CheckRenewals(ctx context.Context) error {
-	if err := s.checkAll(ctx, certificate.ListBlocked, "", nil); err != nil {
-		return err
-	}
-	checked := 0
 	s.checking.Lock()
 	defer s.checking.Unlock()
-	return s.checkAll(ctx, certificate.ListUnblocked, s.checkedUntil, func(page []certificate.Checked) bool {
+	failed := s.checkAll(ctx, certificate.ListBlocked, "", func([]certificate.Checked) bool { return true })
+	checked := 0
+	return cmp.Or(failed, s.checkAll(ctx, certificate.ListUnblocked, s.checkedUntil, func(page []certificate.Checked) bool {
 		if s.checkedUntil = ""; len(page) == checkedPage {
 			s.checkedUntil = page[len(page)-1].UID
 		}
 		checked += len(page)
 		return checked < maxChecked
-	})
+	}))
 }
 
 // checkAll checks certificates in pages until a page is not full, or until more returns false. A certificate that cannot be
-// checked stops no other; its error is returned at the end of its page.
+// checked stops no other; checkAll returns the first such error at its end.
 func (s *Service) checkAll(ctx context.Context, list func(*store.Tx, string, int) ([]certificate.Checked, error), after string, more func([]certificate.Checked) bool) error {
+	var failed error
 	for ctx.Err() == nil {
-		var page []certificate.Checked
-		found := map[string]certificate.Block{} // by uid
-		err := s.Store.Read(ctx, func(tx *store.Tx) (err error) {
-			if page, err = list(tx, after, checkedPage); err != nil {
-				return err
-			}
-			var failed error
-			for _, c := range page {
-				block, err := s.tryFindBlock(tx, c)
-				if err != nil {
-					failed = cmp.Or(failed, fmt.Errorf("check whether certificate %s can be renewed: %w", c.ID, err))
-					continue
-				}
-				found[c.UID] = block
-			}
+		page, err := s.checkPage(ctx, func(tx *store.Tx) ([]certificate.Checked, error) { return list(tx, after, checkedPage) })
+		failed = cmp.Or(failed, err)
+		if goOn := more(page); !goOn || len(page) < checkedPage {
 			return failed
-		})
-		for _, c := range page {
-			if block, checked := found[c.UID]; checked {
-				err = cmp.Or(err, s.recordBlock(ctx, c, block))
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if goOn := more == nil || more(page); !goOn || len(page) < checkedPage {
-			return nil
 		}
 		after = page[len(page)-1].UID
 	}
-	return nil
+	return failed
+}
+
+// checkPage checks a page of certificates and stores what blocks them. It returns the first error with the page.
+func (s *Service) checkPage(ctx context.Context, list func(*store.Tx) ([]certificate.Checked, error)) (page []certificate.Checked, failed error) {
+	found := map[string]certificate.Block{} // by uid
+	failed = s.Store.Read(ctx, func(tx *store.Tx) (err error) {
+		if page, err = list(tx); err != nil {
+			return err
+		}
+		for _, c := range page {
+			block, one := s.tryFindBlock(tx, c)
+			if one != nil {
+				err = cmp.Or(err, fmt.Errorf("check whether certificate %s can be renewed: %w", c.ID, one))
+				continue
+			}
+			found[c.UID] = block
+		}
+		return err
+	})
+	for _, c := range page {
+		if block, checked := found[c.UID]; checked {
+			failed = cmp.Or(failed, s.recordBlock(ctx, c, block))
+		}
+	}
+	return page, failed
 }
 
 // tryFindBlock is findBlock. A panic becomes an error.

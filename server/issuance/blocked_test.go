@@ -392,3 +392,24 @@ func TestDisable_ListsWhatNobodyRenews(t *testing.T) {
 		}
 	})
 }
+
+// A certificate that cannot be checked is told as an error, and stops the check of no other.
+func TestCheckRenewals_GoesOnAfterABrokenCertificate(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		one, two := issueCertificate(t, s, false), issueCertificate(t, s, false)
+		for _, broken := range []api.Certificate{one, two} { // the order of the uids is random
+			s.Exec(t, "UPDATE certificates SET current_serial = 'none' WHERE id = ?", broken.ID)
+			sound := map[string]api.Certificate{one.ID: two, two.ID: one}[broken.ID]
+			editProfile(t, s, sound.ProfileID, func(p *api.ProfileSpec) { p.Enabled = false })
+			if err := s.App.CheckRenewals(t.Context()); err == nil || !strings.Contains(err.Error(), broken.ID) {
+				t.Errorf("the error is %v", err)
+			}
+			if view := getCertificate(t, s, sound.ID); view.Renewal.BlockedBy == nil || *view.Renewal.BlockedBy != api.BlockedByProfile {
+				t.Errorf("the other certificate tells %+v", view.Renewal)
+			}
+			s.Exec(t, "UPDATE certificates SET current_serial = (SELECT serial_number FROM leaves l WHERE l.certificate_uid = uid) WHERE id = ?", broken.ID)
+			editProfile(t, s, sound.ProfileID, func(p *api.ProfileSpec) { p.Enabled = true })
+			checkRenewals(t, s)
+		}
+	})
+}
