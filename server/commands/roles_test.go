@@ -50,10 +50,15 @@ func TestServeRole_CanServeAndNoMore(t *testing.T) {
 	checkRefusal(env, nothing, "migrate")
 	checkRefusal(env, nothing, "principal", "list")
 
+	// As in a database that was hardened: the grant has to name the functions.
+	db.exec(t, db.ownerURL, "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
 	runOK(owner, "migrate")
 	checkRefusal(env, fmt.Sprintf("the role %q lacks rights (INSERT on approval_names, SELECT on approval_names, INSERT on audit_events, and more): %s owns the tables", db.role, again), "serve")
 	checkRefusal(owner, `there is no role "nobody" in the database: CREATE ROLE makes one`, "migrate", "--serve-role", "nobody")
 	checkRefusal(owner, fmt.Sprintf("the role %q owns the tables, belongs to the role that does, or is a superuser: make a role of its own for serving", db.ownerRole), "migrate", "--serve-role", db.ownerRole)
+	runOK(owner, "migrate", "--serve-role", db.role)
+	db.exec(t, db.ownerURL, "REVOKE EXECUTE ON FUNCTION audit_generation() FROM "+db.quoted)
+	checkRefusal(env, fmt.Sprintf("the role %q lacks rights (EXECUTE on audit_generation): %s owns the tables", db.role, again), "serve")
 	runOK(owner, "migrate", "--serve-role", db.role)
 	// With too many rights: migrate revokes those that it can, and names the others.
 	db.exec(t, db.superURL, "GRANT ALL ON audit_events, intents TO "+db.quoted)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,6 +107,8 @@ func grant(tx *Tx, role string) error {
 	for _, g := range columnGrants {
 		statements = append(statements, fmt.Sprintf("GRANT UPDATE (%s) ON %s TO %s", strings.Join(g.columns, ", "), g.table, to))
 	}
+	// Everyone may call functions by default; a hardened database revokes that.
+	statements = append(statements, fmt.Sprintf("GRANT EXECUTE ON FUNCTION audit_generation() TO %s", to))
 	for _, statement := range statements {
 		if err := tx.DB.Exec(statement).Error; err != nil {
 			return fmt.Errorf("grant: %w", err)
@@ -154,8 +157,13 @@ func compareRights(db *gorm.DB, role string) (lacking, excess []string, err erro
 		}
 		compare(rights, func(r right) bool { return slices.Contains(g.columns, r.Column) })
 	}
-	more, err := listRightsBeyondTables(db, role)
-	return lacking, append(excess, more...), err
+	var callable []bool // none before the function exists
+	err = db.Raw("SELECT has_function_privilege(?, f, 'EXECUTE') FROM to_regprocedure('audit_generation()') f WHERE f IS NOT NULL", role).Scan(&callable).Error
+	if err == nil && slices.Contains(callable, false) {
+		lacking = append(lacking, "EXECUTE on audit_generation")
+	}
+	more, moreErr := listRightsBeyondTables(db, role)
+	return lacking, append(excess, more...), errors.Join(err, moreErr)
 }
 
 // right is one that a role may hold on a table, or on a column of it.
