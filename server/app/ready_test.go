@@ -3,7 +3,9 @@ package app_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,7 +20,7 @@ import (
 )
 
 // A server is ready while it can write: its schema is not old, its clock is the database's, and the database is not
-// read-only. The answer says what to fix. Package faults tests a server without a database.
+// read-only. The answer and the metrics say what to fix, until it is fixed. Package faults tests a server without a database.
 func TestReady_FollowsTheDatabase(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"sqlite": servertest.New, "postgres": servertest.NewPostgres} {
@@ -59,7 +61,8 @@ func TestReady_FollowsTheDatabase(t *testing.T) {
 				step.change()
 				log.reset()
 				servertest.WaitUntil(t, func() error {
-					if err := checkReadyAnswer(s.URL, step.text); err != nil {
+					err := errors.Join(checkReadyAnswer(s.URL, step.text), checkReadyGauges(t, s, step.text))
+					if err != nil {
 						return fmt.Errorf("%s: %w", step.name, err)
 					}
 					return nil
@@ -92,6 +95,19 @@ func checkReadyAnswer(url, text string) error {
 	if resp.StatusCode != http.StatusServiceUnavailable || problem.Code() != api.CodeUnavailable || resp.Header.Get("Retry-After") == "" ||
 		!strings.Contains(problem.Detail, text) {
 		return fmt.Errorf("%d %v %q, want %q", resp.StatusCode, resp.Header, problem.Detail, text)
+	}
+	return nil
+}
+
+// checkReadyGauges returns an error unless the metrics tell what /readyz tells.
+func checkReadyGauges(t *testing.T, s *servertest.Server, text string) error {
+	t.Helper()
+	ready, offset := s.Gauge(t, "certctl_ready")[""], s.Gauge(t, "certctl_clock_offset_seconds")[""]
+	if (ready == 1) != (text == "") {
+		return fmt.Errorf("certctl_ready is %g", ready)
+	}
+	if isOff := math.Abs(offset) > 2; isOff != strings.HasPrefix(text, "clock") {
+		return fmt.Errorf("certctl_clock_offset_seconds is %g", offset)
 	}
 	return nil
 }
