@@ -82,7 +82,7 @@ func (c *Client) RejectApproval(ctx context.Context, id string, d api.Decision) 
 	return c.decide(ctx, id, "reject", d)
 }
 
-// WithdrawApproval withdraws a request of the caller.
+// WithdrawApproval withdraws a request. The caller is an operator, or accountable for the request.
 func (c *Client) WithdrawApproval(ctx context.Context, id string, w api.Withdrawal) (api.Approval, error) {
 	return c.decide(ctx, id, "withdraw", w)
 }
