@@ -60,6 +60,11 @@ func Bypass() Option { return func(o *options) { o.config.ApprovalBypass = true 
 // IssueWithin is the time for which an issuer that fails is tried again; a day without it.
 func IssueWithin(d time.Duration) Option { return func(o *options) { o.config.IssueWithin = d } }
 
+// RenewalInterval is the time between two searches for renewals; an hour without it.
+func RenewalInterval(d time.Duration) Option {
+	return func(o *options) { o.config.RenewalInterval = d }
+}
+
 // NoWorkers runs a server without workers, reaper and scheduler.
 func NoWorkers() Option { return func(o *options) { o.noWorkers = true } }
 
