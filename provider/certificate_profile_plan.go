@@ -2,14 +2,18 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
@@ -18,23 +22,97 @@ import (
 // previewTimeout bounds the preview of an edit. The plan is right without the preview.
 const previewTimeout = 10 * time.Second
 
-// ModifyPlan changes no plan. It warns of an edit that would wait or be refused. It also warns of a pending edit that the
-// configuration no longer has. Only an update costs a request: Read left the id of the pending edit in private state.
+// ModifyPlan changes no plan. It warns of an edit that would wait or be refused, and of a replaced profile. It also warns of a
+// pending edit that the configuration no longer has. Only an update costs a request: Read left the id of the pending edit in
+// private state.
 func (r *certificateProfileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() || !req.Plan.Raw.IsFullyKnown() || len(resp.RequiresReplace) > 0 {
+	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() {
 		return
 	}
-	var plan certificateProfileModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
-		return
+	var state certificateProfileModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	var id types.String
+	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, path.Root("id"), &id)...)
+	switch {
+	case resp.Diagnostics.HasError():
+	case !id.Equal(state.ID):
+		resp.Diagnostics.Append(r.warnOfReplacement(ctx, state)...)
+	case !req.Plan.Raw.IsFullyKnown():
+		resp.Diagnostics.Append(warnOfUnknownEdit(state, unknownAttributes(req.Plan))...)
+	case req.Plan.Raw.Equal(req.State.Raw):
+		resp.Diagnostics.Append(r.warnOfPendingEdit(ctx, state.ID.ValueString(), req.Private)...)
+	default:
+		var plan certificateProfileModel
+		resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+		if resp.Diagnostics.HasError() {
+			return
+		}
+		a := attempt{body: plan.spec(), schema: req.Plan.Schema}
+		resp.Diagnostics.Append(r.previewEdit(ctx, a, plan, req.Private)...)
 	}
-	if req.Plan.Raw.Equal(req.State.Raw) {
-		resp.Diagnostics.Append(r.warnOfPendingEdit(ctx, plan.ID.ValueString(), req.Private)...)
-		return
+}
+
+// maxNamedUsers is the number of certificates that the warning of a replacement names.
+const maxNamedUsers = 5
+
+// warnOfReplacement warns if a replaced profile is gated or in use. The server refuses to delete a profile in use.
+func (r *certificateProfileResource) warnOfReplacement(ctx context.Context, state certificateProfileModel) diag.Diagnostics {
+	id := state.ID.ValueString()
+	var detail []string
+	if state.RequiresApproval {
+		detail = append(detail, "The profile requires approval. Its replacement is a new profile, and no second person approves its rules.")
 	}
-	a := attempt{body: plan.spec(), schema: req.Plan.Schema}
-	resp.Diagnostics.Append(r.previewEdit(ctx, a, plan, req.Private)...)
+	if users := r.certificatesUnder(ctx, id); len(users) > 0 {
+		named := strings.Join(users[:min(len(users), maxNamedUsers)], ", ")
+		if len(users) > maxNamedUsers {
+			named += " and others"
+		}
+		detail = append(detail, "The server refuses to delete a profile that certificates use. These use it: "+named+".")
+	}
+	if len(detail) == 0 {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("id"), fmt.Sprintf("The new id replaces certificate profile %s", id), strings.Join(detail, "\n\n"))}
+}
+
+// certificatesUnder returns ids of certificates under a profile, at most one more than a warning names. If the server does
+// not answer, it returns none: the apply asks the server again.
+func (r *certificateProfileResource) certificatesUnder(ctx context.Context, profile string) (ids []string) {
+	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	defer cancel()
+	for c, err := range r.client.ListCertificates(ctx, client.ListCertificatesOptions{ProfileID: profile}) {
+		if err != nil || len(ids) > maxNamedUsers {
+			break
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// unknownAttributes returns the names of the attributes that have unknown parts.
+func unknownAttributes(plan tfsdk.Plan) (names []string) {
+	var members map[string]tftypes.Value
+	if plan.Raw.As(&members) != nil {
+		return nil
+	}
+	for name, value := range members {
+		if !value.IsFullyKnown() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// warnOfUnknownEdit warns of an edit of a gated profile whose values are not all known. The server cannot preview such an edit.
+func warnOfUnknownEdit(state certificateProfileModel, unknown []string) diag.Diagnostics {
+	if !state.RequiresApproval {
+		return nil
+	}
+	return diag.Diagnostics{diag.NewWarningDiagnostic(
+		fmt.Sprintf("This edit of certificate profile %s may need an approval", state.ID.ValueString()),
+		fmt.Sprintf("The profile requires approval, and these attributes are known only during the apply: %s. If the edit needs an approval, the apply changes nothing, and ends with an error that names the approval.",
+			strings.Join(unknown, ", ")))}
 }
 
 // previewEdit asks the server what it would do with the edit. The plan never fails because of this preview. The apply asks
@@ -92,7 +170,7 @@ func warnOfRefusal(ctx context.Context, a attempt, id string, p *api.Problem) di
 	return asWarnings(fmt.Sprintf("The server would refuse this edit of certificate profile %s", id), a.explainProblem(ctx, p))
 }
 
-// warnOfApproval shows the changes that a second person must approve, and says that the apply ends before that.
+// warnOfApproval names the changes that a second person must approve, and says that the apply ends before that.
 func warnOfApproval(id string, p api.EditPreview) diag.Diagnostics {
 	detail := "The profile requires approval. An apply changes nothing yet. It asks for an approval of this edit, and ends with an error that names the approval."
 	switch {
@@ -101,24 +179,22 @@ func warnOfApproval(id string, p api.EditPreview) diag.Diagnostics {
 	case p.PreviousApprovalID != nil:
 		detail += fmt.Sprintf(" The same edit was requested before: approval %s was not approved.", *p.PreviousApprovalID)
 	}
-	detail += "\n\nThe edit changes:\n"
-	for _, c := range p.Changes {
-		detail += fmt.Sprintf("\n  %s: %s -> %s", c.Pointer, shorten(c.Before), shorten(c.After))
-	}
+	detail += "\n\nThe edit changes: " + strings.Join(changedAttributes(p.Changes), ", ") + "."
 	if effects := describeEffects(p); effects != "" {
 		detail += "\n\n" + effects
 	}
 	return diag.Diagnostics{diag.NewWarningDiagnostic(fmt.Sprintf("This edit of certificate profile %s needs an approval", id), detail)}
 }
 
-// maxShownValue is the number of characters of a value that a warning shows. The plan shows the whole value.
-const maxShownValue = 200
-
-func shorten(value json.RawMessage) string {
-	if text := []rune(string(value)); len(text) > maxShownValue {
-		return string(text[:maxShownValue]) + "..."
+// changedAttributes returns the names of the attributes that an edit changes. It returns no value, because the plan masks
+// sensitive values and the provider cannot know which are sensitive.
+func changedAttributes(changes []api.Change) (names []string) {
+	for _, c := range changes {
+		if parts := splitPointer(c.Pointer); len(parts) > 0 && !slices.Contains(names, parts[0]) {
+			names = append(names, parts[0])
+		}
 	}
-	return string(value)
+	return names
 }
 
 // warnOfPendingEdit warns of an edit that awaits approval although the configuration equals the stored profile. Terraform

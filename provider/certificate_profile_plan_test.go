@@ -143,8 +143,7 @@ func mustSay(t *testing.T, warnings string, words ...string) {
 func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.NoWorkers())
-	open, profile := s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, true)
-	gated := profile.ID
+	open, gated := s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, true).ID
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	alice, bob := s.Client(t, "alice"), s.Client(t, "bob")
 	edit := func(c *client.Client, name string) string {
@@ -162,7 +161,7 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
 	mustSay(t, w.plan(t, w.refresh(t, gated), nil))
 	mustSay(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
-		"/requires_approval: true -> false", "ends with an error that names the approval")
+		"The edit changes: requires_approval.", "ends with an error that names the approval")
 	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
 		"The server would refuse this edit", "issuer_id")
 
@@ -176,7 +175,7 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	mustSay(t, w.plan(t, w.refresh(t, open), disabled), "affects jobs or renewals", "would prevent the renewal of 1 certificate.")
 
 	first := edit(alice, "new")
-	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "already awaits approval "+first, `/name: "`+profile.Name+`" -> "new"`)
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "already awaits approval "+first, "The edit changes: name.")
 	mustSay(t, w.plan(t, w.refresh(t, gated), nil), "still pending", s.URL+"/api/v1/approvals/"+first+"/withdraw")
 	if _, err := bob.RejectApproval(t.Context(), first, api.Decision{Note: "no"}); err != nil {
 		t.Fatal(err)
@@ -190,6 +189,60 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 
 	second := edit(bob, "of bob")
 	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("newer")), "The server would refuse this edit", "until approval "+second+" is decided")
+}
+
+// The warning of a waiting edit has no value, because the plan masks sensitive values.
+func TestCertificateProfile_PlanWarningHasNoValue(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
+	const secret = "tok-SECRET-1"
+	warnings := w.plan(t, w.refresh(t, s.CreateProfileAsOlga(t, true).ID), map[string]tftypes.Value{
+		"name": tftypes.NewValue(tftypes.String, secret), "description": tftypes.NewValue(tftypes.String, secret+"-2"),
+	})
+	mustSay(t, warnings, "needs an approval", "The edit changes: description, name.")
+	if strings.Contains(warnings, secret) || strings.Contains(warnings, "/name") {
+		t.Errorf("the warning has a value or a pointer: %s", warnings)
+	}
+}
+
+// A plan of a new id is no edit. It warns if the replaced profile is gated or in use.
+func TestCertificateProfile_PlanWarnsOfReplacement(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.NoWorkers())
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
+	open, gated := s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, true).ID
+	for name, newID := range map[string]tftypes.Value{
+		"known": tftypes.NewValue(tftypes.String, "p-new"), "unknown": tftypes.NewValue(tftypes.String, tftypes.UnknownValue),
+	} {
+		t.Run(name, func(t *testing.T) {
+			renumbered := map[string]tftypes.Value{"id": newID}
+			mustSay(t, w.plan(t, w.refresh(t, open), renumbered))
+			warnings := w.plan(t, w.refresh(t, gated), renumbered)
+			mustSay(t, warnings, "The new id replaces certificate profile "+gated, "no second person approves its rules")
+			if strings.Contains(warnings, "certificates use") || strings.Contains(warnings, "Could not") {
+				t.Errorf("there is nothing else to warn of: %s", warnings)
+			}
+		})
+	}
+	certificate := s.CreateCertificateAsOlga(t, open)
+	mustSay(t, w.plan(t, w.refresh(t, open), map[string]tftypes.Value{"id": tftypes.NewValue(tftypes.String, "p-new")}),
+		"The new id replaces certificate profile "+open, "refuses to delete", "These use it: "+certificate.ID+".")
+}
+
+// A plan of a gated profile with an unknown value warns that the edit may wait. The server cannot preview the edit.
+func TestCertificateProfile_PlanWarnsOfUnknownEdit(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
+	open, gated := s.CreateProfileAsOlga(t, false).ID, s.CreateProfileAsOlga(t, true).ID
+	texts := tftypes.Map{ElementType: tftypes.String}
+	change := map[string]tftypes.Value{
+		"max_sans": tftypes.NewValue(tftypes.Number, 50),
+		"labels":   tftypes.NewValue(texts, map[string]tftypes.Value{"team": tftypes.NewValue(tftypes.String, tftypes.UnknownValue)}),
+	}
+	mustSay(t, w.plan(t, w.refresh(t, open), change))
+	mustSay(t, w.plan(t, w.refresh(t, gated), change), "This edit of certificate profile "+gated+" may need an approval", "known only during the apply: labels.")
 }
 
 // A plan succeeds if the preview fails.
