@@ -49,7 +49,7 @@ func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	if strings.ContainsFunc(apiKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, fmt.Errorf("the API key contains a space, a line break or another character that no key has")
+		return nil, newSettingError(SettingAPIKey, "the API key contains a space, a line break or another character that no key has")
 	}
 	s := settings{timeout: 30 * time.Second, retries: 3, userAgent: "certctl-go-client"}
 	for _, opt := range opts {
@@ -208,7 +208,7 @@ func decode[T any](c *Client, r request, a response) (T, error) {
 
 // send returns a response with an expected status, or an error.
 func (c *Client) send(ctx context.Context, r request) (response, error) {
-	ctx, cancel := context.WithTimeout(withAttemptCount(ctx), c.timeout)
+	ctx, cancel := context.WithTimeout(withAttemptNumber(withAttemptCount(ctx)), c.timeout)
 	defer cancel()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -21,6 +22,35 @@ type settings struct {
 	userAgent  string
 	retries    int
 	timeout    time.Duration
+	observer   func(context.Context, Attempt)
+}
+
+// Setting is a setting of a client that can be wrong.
+type Setting string
+
+// The settings that New checks.
+const (
+	SettingEndpoint Setting = "endpoint"
+	SettingAPIKey   Setting = "api_key"
+	SettingCAFile   Setting = "ca_file"
+	SettingRetries  Setting = "retries"
+	SettingTimeout  Setting = "timeout"
+)
+
+// SettingError is the error of a wrong setting.
+type SettingError struct {
+	Setting Setting
+	Err     error
+}
+
+// Error says what is wrong with the setting.
+func (e *SettingError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SettingError) Unwrap() error { return e.Err }
+
+func newSettingError(s Setting, format string, args ...any) error {
+	return &SettingError{Setting: s, Err: fmt.Errorf(format, args...)}
 }
 
 // WithCAFile trusts the CAs in a PEM file for the server's certificate, instead of the CAs of the system.
@@ -28,11 +58,11 @@ func WithCAFile(path string) Option {
 	return func(s *settings) error {
 		pem, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("CA file: %w", err)
+			return newSettingError(SettingCAFile, "the CA file cannot be read: %w", err)
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("CA file: %s holds no PEM certificate", path)
+			return newSettingError(SettingCAFile, "the CA file %s holds no PEM certificate", path)
 		}
 		s.roots = pool
 		return nil
@@ -53,7 +83,7 @@ func WithUserAgent(ua string) Option {
 func WithRetries(most int) Option {
 	return func(s *settings) error {
 		if most < 0 {
-			return fmt.Errorf("the number of retries is negative")
+			return newSettingError(SettingRetries, "the number of retries is negative")
 		}
 		s.retries = most
 		return nil
@@ -64,7 +94,7 @@ func WithRetries(most int) Option {
 func WithTimeout(d time.Duration) Option {
 	return func(s *settings) error {
 		if d <= 0 {
-			return fmt.Errorf("the request timeout is not positive")
+			return newSettingError(SettingTimeout, "the request timeout is not positive")
 		}
 		s.timeout = d
 		return nil
@@ -83,6 +113,9 @@ func (s settings) newHTTPClient() *http.Client {
 		h.Transport = http.DefaultTransport
 	}
 	h.Transport = fullAnswers{h.Transport}
+	if s.observer != nil {
+		h.Transport = observed{h.Transport, s.observer}
+	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &h
 }
@@ -99,25 +132,25 @@ func newTransport(roots *x509.CertPool) http.RoundTripper {
 // may hold a password.
 func parseEndpoint(endpoint string) (string, error) {
 	if endpoint == "" {
-		return "", fmt.Errorf("the endpoint is empty")
+		return "", newSettingError(SettingEndpoint, "the endpoint is empty")
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" {
-		return "", fmt.Errorf("the endpoint is not a URL like https://certctl.example.com")
+		return "", newSettingError(SettingEndpoint, "the endpoint is not a URL: it begins with https://, like https://certctl.example.com")
 	}
 	switch {
 	case u.Scheme != "https" && u.Scheme != "http":
-		return "", fmt.Errorf("the endpoint must begin with https:// (or http:// on this machine)")
+		return "", newSettingError(SettingEndpoint, "the endpoint must begin with https:// (or http:// on this machine)")
 	case u.User != nil:
-		return "", fmt.Errorf("the endpoint must not hold a user or password: the API key is the only credential")
+		return "", newSettingError(SettingEndpoint, "the endpoint must not hold a user or password: the API key is the only credential")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", fmt.Errorf("the endpoint must not have a query or fragment")
+		return "", newSettingError(SettingEndpoint, "the endpoint must not have a query or fragment")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "", fmt.Errorf("the endpoint must begin with https://: over http:// others on the network could read the API key on its way to %s", u.Hostname())
+		return "", newSettingError(SettingEndpoint, "the endpoint must begin with https://: over http:// others on the network could read the API key on its way to %s", u.Hostname())
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	if strings.HasSuffix(path, basePath) {
-		return "", fmt.Errorf("the endpoint must not end in %s: leave that off", basePath)
+		return "", newSettingError(SettingEndpoint, "the endpoint must not end in %s: leave that off", basePath)
 	}
 	return u.Scheme + "://" + u.Host + path, nil
 }

@@ -231,12 +231,19 @@ type refusal struct {
 	problem api.Problem
 	words   []string
 	summary string // the summary, if it does not name the attempt
+	dropped string // a text that the detail must not have
 }
 
 const serverDetail = "so says the server"
 
 func newRefusal(status int, code string, words ...string) refusal {
 	return refusal{status: status, problem: *api.Refuse(api.Code(code), serverDetail), words: append(words, "So says the server.")}
+}
+
+// explained removes the server's sentence: the advice says it better.
+func (r refusal) explained() refusal {
+	r.words, r.dropped = r.words[:len(r.words)-1], serverDetail
+	return r
 }
 
 func (r refusal) withMembers(f func(*api.Problem)) refusal {
@@ -258,10 +265,10 @@ func refusals() map[string]refusal {
 	at := time.UnixMicro(1)
 	return map[string]refusal{
 		"malformed":       newRefusal(400, "malformed_request"),
-		"unauthenticated": newRefusal(401, "unauthenticated", "CERTCTL_API_KEY", "revoked"),
+		"unauthenticated": newRefusal(401, "unauthenticated", "CERTCTL_API_KEY", "revoked").explained(),
 		"forbidden": newRefusal(403, "forbidden", "CERTCTL_API_KEY", `principal "terraform"`, "operator").withMembers(func(p *api.Problem) {
 			p.Principal, p.RequiredRoles = "terraform", []api.Role{api.RoleOperator}
-		}),
+		}).explained(),
 		"two people":     newRefusal(403, "two_person_integrity"),
 		"human required": newRefusal(403, "human_required"),
 		"not found": newRefusal(404, "not_found").withMembers(func(p *api.Problem) {
@@ -278,14 +285,14 @@ func refusals() map[string]refusal {
 		"edit pending": newRefusal(409, "edit_already_pending", "until approval ar-other is decided").withMembers(func(p *api.Problem) { p.ApprovalID = "ar-other" }),
 		"edit rejected": {409, api.Problem{
 			Type: "urn:certctl:problem:edit_rejected", Detail: serverDetail, ApprovalID: "ar-other", DecidedBy: "bob", DecidedAt: &at, Note: "not on a Friday",
-		}, []string{"bob rejected", "ar-other", "not on a Friday", "CERTCTL_RESUBMIT_REJECTED"}, "Edit rejected by bob"},
+		}, []string{"bob rejected", "ar-other", "not on a Friday", "CERTCTL_RESUBMIT_REJECTED"}, "Edit rejected by bob", ""},
 		"profile disabled": newRefusal(409, "profile_disabled"),
 		"approval required": {409, api.Problem{
 			Type: "urn:certctl:problem:approval_required", Detail: "errors lists what needs it",
 			Errors: []api.Fault{{Pointer: "/sans/0", Detail: serverDetail}, {Pointer: "/extended_key_usages/0", Detail: serverDetail}},
-		}, []string{serverDetail, "requires_approval = true", "ungated-names"}, ""},
+		}, []string{serverDetail, "requires_approval = true", "ungated-names"}, "", ""},
 		"a newer server's": newRefusal(409, "not_known_yet"),
-		"stale":            newRefusal(412, "precondition_failed", "Somebody else changed the object"),
+		"stale":            newRefusal(412, "precondition_failed", "Somebody else changed the object").explained(),
 		"too large":        newRefusal(413, "body_too_large"),
 		"media type":       newRefusal(415, "unsupported_media_type"),
 		"key reused":       newRefusal(422, "idempotency_key_reused"),
@@ -355,6 +362,9 @@ func (r refusal) check(t *testing.T, v operation, d *tfprotov6.Diagnostic) {
 	mustSay(t, d.Detail, append(r.words, "Request id: req-7")...)
 	if exists := r.problem.ID; exists != "" && v.makes != "" {
 		mustSay(t, d.Detail, "Nothing was adopted", "import {", fmt.Sprintf("id = %q", exists))
+	}
+	if r.dropped != "" && strings.Contains(strings.ToLower(d.Detail), r.dropped) {
+		t.Errorf("the server's sentence is for callers of the API: %s", d.Detail)
 	}
 	if strings.Contains(d.Detail, "may exist") {
 		t.Errorf("a refusal leaves nothing open: %s", d.Detail)

@@ -87,7 +87,7 @@ resource "certctl_certificate_profile" "this" {
 	runSteps(t,
 		resource.TestStep{
 			Config:      with("de"),
-			ExpectError: regexp.MustCompile(`subject_attributes\.country, element\s+"de":\s+"de"\s+is\s+not\s+a\s+country\s+code`),
+			ExpectError: regexp.MustCompile(`subject_attributes\.country:\s+"de"\s+is\s+not\s+a\s+country\s+code`),
 		},
 		resource.TestStep{Config: with("DE")},
 	)

@@ -55,7 +55,7 @@ func (d *certificateProfileDataSource) Read(ctx context.Context, req datasource.
 
 func (c connection) profileByIDOrName(ctx context.Context, schema attributeTypes, id, name string) (api.Profile, diag.Diagnostics) {
 	if id == "" {
-		return c.profileByName(ctx, attempt{action: "read the certificate profile by its name", schema: schema}, name)
+		return c.profileByName(ctx, attempt{action: fmt.Sprintf("read certificate profile %q", name), schema: schema}, name)
 	}
 	a := attempt{action: "read certificate profile " + id, schema: schema}
 	p, err := c.client.GetProfile(ctx, id)

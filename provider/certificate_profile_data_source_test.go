@@ -91,7 +91,7 @@ func TestCertificateProfileData_Errors(t *testing.T) {
 	s := servertest.New(t)
 	for arguments, words := range map[string]string{
 		`id = "p-none"`:                    `(?s)Could not read certificate profile p-none.*no\s+certificate\s+profile\s+with\s+this\s+id`,
-		`name = "none"`:                    `(?s)no\s+certificate\s+profile\s+with\s+the\s+name\s+"none"`,
+		`name = "none"`:                    `(?s)Could not read certificate profile "none".*no\s+certificate\s+profile\s+with\s+the\s+name\s+"none"`,
 		``:                                 `Exactly one of these attributes must be configured: \[id,name\]`,
 		"id = \"p-none\"\nname = \"none\"": `Exactly one of these attributes must be configured: \[id,name\]`,
 		`name = ""`:                        `string length must be at least 1`,

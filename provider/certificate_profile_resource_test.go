@@ -20,6 +20,23 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
+// A name that another profile has is an error on the name.
+func TestCertificateProfile_TakenNameIsMarked(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	p := s.CreateProfileAsOlga(t, false)
+	runSteps(t,
+		resource.TestStep{
+			Config:      configurationAs(t, s, "terraform", minimalProfile(p.Name)),
+			ExpectError: regexp.MustCompile(fmt.Sprintf(`(?s)name +=  *"%s".*Nothing was adopted.*id = "%s".*create_before_destroy`, p.Name, p.ID)),
+		},
+		resource.TestStep{
+			Config:      configurationAs(t, s, "terraform", strings.Replace(minimalProfile("other"), "p-cdn", p.ID, 1)),
+			ExpectError: regexp.MustCompile(fmt.Sprintf(`(?s)id +=  *"%s".*Nothing was adopted`, p.ID)),
+		},
+	)
+}
+
 const profileAddress = "certctl_certificate_profile.this"
 
 func minimalProfile(name string) string {
@@ -216,7 +233,7 @@ resource "certctl_certificate_profile" "this" {
 		Config: configuration,
 		ExpectError: regexp.MustCompile(`(?s)Could not create certificate profile "CDN".*` +
 			`allowed_dns_names = \["ok.example.com", "WWW.example.com"\].*` +
-			`allowed_dns_names,\s+element\s+"WWW.example.com":.*Request id: \S`),
+			`allowed_dns_names:\s+"WWW.example.com".*Request id: \S`),
 	})
 }
 
@@ -357,7 +374,7 @@ func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
 		`name = "a"` + "\nallowed_ekus = []" + requiresApproval:                                  `allowed_ekus set must contain at least 1`,
 		`name = "a"` + "\nmax_ttl_seconds = 60" + requiresApproval:                               `max_ttl_seconds value must be between 3600`,
 		`name = "a"` + "\nallowed_key_algorithms = [{ algorithm = \"DSA\" }]" + requiresApproval: `value must be one of`,
-		`name = "a"` + "\nsubject_attributes = { country = [\"de\"] }" + requiresApproval:        `subject_attributes.country, element "de": "de" is not a country code`,
+		`name = "a"` + "\nsubject_attributes = { country = [\"de\"] }" + requiresApproval:        `subject_attributes.country: "de" is not a country code`,
 		`name = "a"` + "\nallowed_common_names = [\"a\"]" + requiresApproval:                     `allowed_common_names: a profile with serverAuth allows only`,
 		`name = "a"` + "\nkey_usages = []" + requiresApproval:                                    `key_usages: the list is empty; leave it out`,
 		`name = "a"` + "\nkey_usages = [\"cRLSign\"]" + requiresApproval:                         `key_usages, element "cRLSign": cRLSign is for CA certificates`,

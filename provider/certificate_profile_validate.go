@@ -32,7 +32,7 @@ func (r *certificateProfileResource) ValidateConfig(ctx context.Context, req res
 	a := attempt{body: spec, schema: req.Config.Schema}
 	for _, f := range rules.CheckDescription(spec) {
 		at, place, _ := a.locate(ctx, f.Pointer)
-		resp.Diagnostics.AddAttributeError(at, "The server would refuse this certificate profile", place+": "+f.Detail+".")
+		resp.Diagnostics.AddAttributeError(at, "The server would refuse this certificate profile", joinFault(place, f.Detail))
 	}
 }
 

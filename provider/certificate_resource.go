@@ -176,7 +176,7 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 }
 
 func (r *certificateResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	resource.ImportStatePassthroughWithIdentity(ctx, path.Root("id"), path.Root("id"), req, resp)
+	importable{name: "certificate", prefix: "mc-"}.importByID(ctx, req, resp)
 }
 
 // ValidateConfig refuses a certificate that has neither SANs nor a common name.

@@ -246,7 +246,7 @@ func TestCertificate_Refusals(t *testing.T) {
 		"key behind the CSR": {certificate(profile, servertest.CSR(t)+key, www, ""), `(?s)Not a certificate request.*private key`},
 		"two requests":       {certificate(profile, servertest.CSR(t)+servertest.CSR(t), www, ""), `more than one PEM block`},
 		"not PEM":            {certificate(profile, "x", www, ""), `There is no PEM block`},
-		"a name":             {certificate(profile, servertest.CSR(t), []string{"www.example.net"}, ""), `(?s)Could not create certificate mc-www.*sans, element\s+"www.example.net"`},
+		"a name":             {certificate(profile, servertest.CSR(t), []string{"www.example.net"}, ""), `(?s)Could not create certificate mc-www.*sans:\s+the\s+DNS\s+name\s+"www.example.net"`},
 		"no such profile":    {certificate("p-absent", servertest.CSR(t), www, ""), `(?s)Could not create certificate mc-www.*profile_id`},
 	} {
 		t.Run(name, func(t *testing.T) {

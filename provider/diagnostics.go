@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -89,7 +90,7 @@ func (a attempt) summary() string { return "Could not " + a.action }
 func (a attempt) explainProblem(ctx context.Context, p *api.Problem) (diags diag.Diagnostics) {
 	for _, f := range p.Errors {
 		at, place, ok := a.locate(ctx, f.Pointer)
-		detail := fmt.Sprintf("%s: %s.", place, strings.TrimSuffix(f.Detail, "."))
+		detail := joinFault(place, f.Detail)
 		if advice := a.advise(p); advice != "" {
 			detail += "\n\n" + advice
 		}
@@ -106,11 +107,47 @@ func (a attempt) explainProblem(ctx context.Context, p *api.Problem) (diags diag
 	if p.Code() == api.CodeEditRejected {
 		return explainRejectedEdit(p)
 	}
-	detail := capitalize(strings.TrimSuffix(p.Detail, ".")) + "."
-	if advice := a.advise(p); advice != "" {
-		detail += "\n\n" + advice
+	if p.Code() == api.CodeAlreadyExists {
+		return a.explainExisting(p)
 	}
-	return a.fail(detail + "\n\nRequest id: " + p.RequestID)
+	return a.fail(a.describe(p))
+}
+
+// describe returns the server's reason, the advice and the request id.
+func (a attempt) describe(p *api.Problem) string {
+	var parts []string
+	if !isAdviceEnough(p) {
+		parts = append(parts, capitalize(strings.TrimSuffix(p.Detail, "."))+".")
+	}
+	if advice := a.advise(p); advice != "" {
+		parts = append(parts, advice)
+	}
+	return strings.Join(append(parts, "Request id: "+p.RequestID), "\n\n")
+}
+
+// isAdviceEnough reports whether the advice says everything that the server's sentence says. That sentence is for callers of
+// the API: it names headers and versions.
+func isAdviceEnough(p *api.Problem) bool {
+	switch p.Code() {
+	case api.CodeUnauthenticated, api.CodePreconditionFailed:
+		return true
+	case api.CodeForbidden:
+		return p.Principal != "" && len(p.RequiredRoles) > 0
+	default:
+		return false
+	}
+}
+
+// explainExisting returns the error of an id or a name that another object has, on the attribute.
+func (a attempt) explainExisting(p *api.Problem) diag.Diagnostics {
+	at := path.Root("name")
+	if _, id := a.createdObject(); id == p.ID {
+		at = path.Root("id")
+	}
+	if _, diags := a.schema.TypeAtPath(context.Background(), at); diags.HasError() {
+		return a.fail(a.describe(p))
+	}
+	return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(at, a.summary(), a.describe(p))}
 }
 
 // advise returns what to do about a problem; empty if the server's words are enough.
@@ -130,11 +167,7 @@ func (a attempt) advise(p *api.Problem) string {
 	case api.CodeNotFound:
 		return "The object was deleted after Terraform had read it. Run terraform plan again."
 	case api.CodeAlreadyExists:
-		kind, _ := a.createdObject()
-		if kind == "" {
-			return "" // an edit to a name that is taken: there is nothing to import
-		}
-		return "Nothing was adopted. To manage the existing object, " + importAdvice(kind, p.ID)
+		return a.adviseExisting(p)
 	case api.CodeInUse:
 		return fmt.Sprintf("In use by %s (%d in all).", joinRefs(p.UsedBy), p.UsedByCount)
 	case api.CodeUnavailable, api.CodeRateLimited:
@@ -144,6 +177,19 @@ func (a attempt) advise(p *api.Problem) string {
 	default:
 		return ""
 	}
+}
+
+// adviseExisting says what to do about an object that has the id or the name of a new one.
+func (a attempt) adviseExisting(p *api.Problem) string {
+	kind, id := a.createdObject()
+	if kind == "" {
+		return "" // an edit to a name that is taken: there is nothing to import
+	}
+	advice := "Nothing was adopted. To manage the existing object, " + importAdvice(kind, p.ID)
+	if kind == "certificate_profile" && id != p.ID {
+		advice += "\n\nIf this resource is being replaced with create_before_destroy, the existing object is the replaced one: give the new profile another name."
+	}
+	return advice
 }
 
 // importAdvice says how to import an existing object, for example after an apply was killed before it saved its state.
@@ -230,6 +276,9 @@ func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, plac
 	if len(tokens) == 0 {
 		return path.Empty(), "The request", false
 	}
+	if setting := parameterSettings[pointer]; setting != "" {
+		return path.Empty(), setting, false
+	}
 	at, depth := path.Root(tokens[0]), 1
 	kind, diags := a.schema.TypeAtPath(ctx, at)
 	if diags.HasError() {
@@ -258,6 +307,13 @@ func (a attempt) locate(ctx context.Context, pointer string) (at path.Path, plac
 		place += ", " + strings.Join(rest[1:], ".")
 	}
 	return at, place, true
+}
+
+// parameterSettings has the settings of the provider that are sent as query parameters.
+var parameterSettings = map[string]string{
+	"?reason":        "change_reason (" + reasonVariable + ")",
+	"?resubmit":      "resubmit_rejected (" + resubmitVariable + ")",
+	"?also_excluded": authorsVariable,
 }
 
 // splitPointer splits a JSON pointer into its parts. A pointer to a query parameter has one part, the name.
@@ -296,6 +352,18 @@ func sentElement(body any, array []string, index string) string {
 		return index
 	}
 	return string(elements[n])
+}
+
+// elementIndex is the part of a fault that names another element of an array. Terraform sorts sets, so the index says nothing.
+var elementIndex = regexp.MustCompile(`, as element \d+$`)
+
+// joinFault returns the place and the detail of a fault as one sentence. An element that the detail has is not said twice.
+func joinFault(place, detail string) string {
+	detail = elementIndex.ReplaceAllString(strings.TrimSuffix(detail, "."), ", in another element")
+	if attribute, element, ok := strings.Cut(place, ", element "); ok && strings.Contains(detail, element) {
+		place = attribute
+	}
+	return place + ": " + detail + "."
 }
 
 func capitalize(s string) string {

@@ -11,6 +11,31 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
+// The words of a fault say each element once, and name no index of a set.
+func TestAttempt_FaultsSayElementsOnce(t *testing.T) {
+	sent := api.DefaultProfileSpec()
+	sent.AllowedDNSNames = []string{"*.*.example.com"}
+	a := attempt{action: "try", body: sent, schema: certificateProfileSchema()}
+	for _, tc := range []struct {
+		fault api.Fault
+		want  string
+	}{
+		{api.Fault{Pointer: "/allowed_dns_names/0", Detail: `"*.*.example.com" has two wildcards`}, `allowed_dns_names: "*.*.example.com" has two wildcards.`},
+		{api.Fault{Pointer: "/allowed_dns_names/0", Detail: "is too long"}, `allowed_dns_names, element "*.*.example.com": is too long.`},
+		{
+			api.Fault{Pointer: "/allowed_key_algorithms/0", Detail: `"ECDSA" is there already, as element 1`},
+			`allowed_key_algorithms, element {"algorithm":"ECDSA","min_size":256}: "ECDSA" is there already, in another element.`,
+		},
+		{api.Fault{Pointer: "?reason", Detail: "has a control character"}, "change_reason (CERTCTL_CHANGE_REASON): has a control character."},
+		{api.Fault{Pointer: "?also_excluded", Detail: "has too many"}, "CERTCTL_CHANGE_AUTHORS: has too many."},
+	} {
+		diags := a.explain(t.Context(), &api.Problem{RequestID: "r-7", Errors: []api.Fault{tc.fault}})
+		if got, _, _ := strings.Cut(diags[0].Detail(), "\n"); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
 // Every fault is an error on its attribute, with the place in words. A fault without an attribute is an error, too.
 func TestAttempt_FaultsLandOnAttributes(t *testing.T) {
 	s := certificateProfileSchema()

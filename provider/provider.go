@@ -79,9 +79,9 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c, err := client.New(settingOf(m.Endpoint, endpointVariable), settingOf(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent))...)
+	c, err := client.New(settingOf(m.Endpoint, endpointVariable), settingOf(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent), client.WithObserver(logAttempt))...)
 	if err != nil {
-		resp.Diagnostics.AddError("Invalid configuration of the certctl provider", capitalize(err.Error())+".")
+		resp.Diagnostics.Append(explainSetting(err))
 		return
 	}
 	conn := connection{client: c}

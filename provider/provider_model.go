@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -42,10 +43,14 @@ func (m providerModel) checkSettings() (diags diag.Diagnostics) {
 		}
 	}
 	required := func(name string, v types.String, variable string) {
-		if !v.IsUnknown() && settingOf(v, variable) == "" {
-			diags.AddAttributeError(path.Root(name), "The certctl provider has no "+name,
-				fmt.Sprintf("Set the environment variable %s, or %s in the provider block.", variable, name))
+		if v.IsUnknown() || settingOf(v, variable) != "" {
+			return
 		}
+		detail := fmt.Sprintf("Set the environment variable %s, or %s in the provider block.", variable, name)
+		if !v.IsNull() {
+			detail = fmt.Sprintf("The value in the provider block is empty. Set %s there, or leave it out: then the environment variable %s counts.", name, variable)
+		}
+		diags.AddAttributeError(path.Root(name), "The certctl provider has no "+name, detail)
 	}
 	required("endpoint", m.Endpoint, endpointVariable)
 	required("api_key", m.APIKey, apiKeyVariable)
@@ -66,11 +71,35 @@ func (m providerModel) clientOptions() (opts []client.Option, diags diag.Diagnos
 	return opts, nil
 }
 
+// settingAttributes has the attribute of each setting of the client, and the variable that replaces the attribute.
+var settingAttributes = map[client.Setting]struct{ name, variable string }{
+	client.SettingEndpoint: {"endpoint", endpointVariable},
+	client.SettingAPIKey:   {"api_key", apiKeyVariable},
+	client.SettingCAFile:   {"ca_file", caFileVariable},
+	client.SettingRetries:  {"max_retries", ""},
+	client.SettingTimeout:  {"request_timeout", ""},
+}
+
+// explainSetting returns the error of a setting that the client refuses, on its attribute and with its variable.
+func explainSetting(err error) diag.Diagnostic {
+	detail := capitalize(err.Error()) + "."
+	wrong, ok := errors.AsType[*client.SettingError](err)
+	if !ok {
+		return diag.NewErrorDiagnostic("Invalid configuration of the certctl provider", detail)
+	}
+	at := settingAttributes[wrong.Setting]
+	name := at.name
+	if at.variable != "" {
+		name += " (" + at.variable + ")"
+	}
+	return diag.NewAttributeErrorDiagnostic(path.Root(at.name), "Invalid "+name+" of the certctl provider", detail)
+}
+
 // readReason returns the reason of changes. The schema checks the length of the attribute, but not of the variable.
 func (m providerModel) readReason() (reason string, diags diag.Diagnostics) {
 	reason = settingOf(m.ChangeReason, reasonVariable)
 	if utf8.RuneCountInString(reason) > maxReason {
-		diags.AddError("Invalid value of "+reasonVariable, fmt.Sprintf("The value has more than %d characters.", maxReason))
+		diags.AddAttributeError(path.Root("change_reason"), "Invalid value of change_reason ("+reasonVariable+")", fmt.Sprintf("The value has more than %d characters.", maxReason))
 	}
 	return reason, diags
 }
@@ -83,7 +112,7 @@ func (m providerModel) readResubmit() (resubmit bool, diags diag.Diagnostics) {
 	}
 	resubmit, err := strconv.ParseBool(text)
 	if err != nil {
-		diags.AddError("Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
+		diags.AddAttributeError(path.Root("resubmit_rejected"), "Invalid value of "+resubmitVariable, fmt.Sprintf("%q is neither true nor false.", text))
 	}
 	return resubmit, diags
 }

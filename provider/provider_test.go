@@ -65,6 +65,30 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 			providerBlock("http://certctl.test", "ctl_a_b") + readPending,
 			`could\s+read\s+the\s+API\s+key`,
 		},
+		"no scheme": {
+			providerBlock("localhost:8080", "ctl_a_b") + readPending,
+			`(?s)Invalid endpoint \(CERTCTL_ENDPOINT\).*endpoint += "localhost:8080".*it\s+begins\s+with\s+https://`,
+		},
+		"address without a scheme": {
+			providerBlock("127.0.0.1:8080", "ctl_a_b") + readPending,
+			`(?s)Invalid endpoint \(CERTCTL_ENDPOINT\).*endpoint += "127.0.0.1:8080".*it\s+begins\s+with\s+https://`,
+		},
+		"key with a space": {
+			providerBlock("https://certctl.test", "ctl a b") + readPending,
+			`(?s)Invalid api_key \(CERTCTL_API_KEY\).*api_key +=.*contains\s+a\s+space`,
+		},
+		"missing CA file": {
+			"provider \"certctl\" {\n  endpoint = \"https://certctl.test\"\n  api_key = \"ctl_a_b\"\n  ca_file = \"/nope\"\n}\n" + readPending,
+			`(?s)Invalid ca_file \(CERTCTL_CA_FILE\).*ca_file = "/nope".*no\s+such\s+file`,
+		},
+		"negative timeout": {
+			"provider \"certctl\" {\n  endpoint = \"https://certctl.test\"\n  api_key = \"ctl_a_b\"\n  request_timeout = \"-1s\"\n}\n" + readPending,
+			`(?s)Invalid request_timeout.*request_timeout = "-1s".*not\s+positive`,
+		},
+		"empty endpoint": {
+			providerBlock("", "ctl_a_b") + readPending,
+			`(?s)has no endpoint.*empty.*leave\s+it\s+out`,
+		},
 		"no settings": {
 			"provider \"certctl\" {}\n" + readPending,
 			`(?s)has no (endpoint|api_key).*has no (endpoint|api_key)`,
@@ -106,7 +130,7 @@ func TestProvider_ReadsReasonAndResubmitFromTheEnvironment(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 501)) },
-			Config:    edited, ExpectError: regexp.MustCompile(`more than 500 characters`),
+			Config:    edited, ExpectError: regexp.MustCompile(`change_reason \(CERTCTL_CHANGE_REASON\)(?s).*more than 500 characters`),
 		},
 		resource.TestStep{PreConfig: func() { t.Setenv("CERTCTL_CHANGE_REASON", strings.Repeat("ä", 500)) }, Config: edited, ExpectError: regexp.MustCompile(`Awaiting approval`)},
 		resource.TestStep{Config: configurationAs(t, s, "terraform", gated)},
