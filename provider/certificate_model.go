@@ -23,16 +23,22 @@ type certificateModel struct {
 	issuanceOutputs
 }
 
-// issuanceOutputs are the attributes that issuance changes. They are known or unknown together.
+// issuanceOutputs are the attributes that issuance changes: those of the newest request, and those of the current leaf.
 type issuanceOutputs struct {
-	Status          types.String      `tfsdk:"status"`
-	JobID           types.String      `tfsdk:"job_id"`
-	ApprovalID      types.String      `tfsdk:"approval_id"`
-	ApprovalState   types.String      `tfsdk:"approval_state"`
+	requestOutputs
 	SerialNumber    types.String      `tfsdk:"serial_number"`
 	NotAfter        timetypes.RFC3339 `tfsdk:"not_after"`
 	RenewAt         timetypes.RFC3339 `tfsdk:"renew_at"`
 	ReadyForRenewal types.Bool        `tfsdk:"ready_for_renewal"`
 	CertificatePEM  types.String      `tfsdk:"certificate_pem"`
 	ChainPEM        types.String      `tfsdk:"chain_pem"`
+}
+
+// requestOutputs are the attributes that a request changes before anything is signed.
+type requestOutputs struct {
+	Status        types.String `tfsdk:"status"`
+	JobID         types.String `tfsdk:"job_id"`
+	ApprovalID    types.String `tfsdk:"approval_id"`
+	ApprovalState types.String `tfsdk:"approval_state"`
+	UpToDate      types.Bool   `tfsdk:"up_to_date"`
 }

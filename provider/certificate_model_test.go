@@ -68,11 +68,11 @@ func importedCertificate(t *rapid.T, id string) (m certificateModel) {
 type outputValues struct {
 	Status                                                               string
 	Job, Approval, ApprovalState, Serial, NotAfter, RenewAt, Leaf, Chain *string
-	Ready                                                                bool
+	Ready, UpToDate                                                      bool
 }
 
 func expectedOutputs(c api.Certificate, now time.Time) outputValues {
-	out := outputValues{Status: string(c.Status), Approval: c.ApprovalID, ApprovalState: (*string)(c.ApprovalState)}
+	out := outputValues{Status: string(c.Status), Approval: c.ApprovalID, ApprovalState: (*string)(c.ApprovalState), UpToDate: c.UpToDate}
 	if c.Job != nil {
 		out.Job = &c.Job.ID
 	}
@@ -90,7 +90,7 @@ func actualOutputs(o issuanceOutputs) outputValues {
 		Status: o.Status.ValueString(), Job: o.JobID.ValueStringPointer(), Approval: o.ApprovalID.ValueStringPointer(),
 		ApprovalState: o.ApprovalState.ValueStringPointer(), Serial: o.SerialNumber.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),
 		RenewAt: o.RenewAt.ValueStringPointer(), Leaf: o.CertificatePEM.ValueStringPointer(), Chain: o.ChainPEM.ValueStringPointer(),
-		Ready: o.ReadyForRenewal.ValueBool(),
+		Ready: o.ReadyForRenewal.ValueBool(), UpToDate: o.UpToDate.ValueBool(),
 	}
 }
 
@@ -105,6 +105,7 @@ func certificates() *rapid.Generator[api.Certificate] {
 			ID: word.Draw(t, "id"), CertificateSpec: certificateSpecs().Draw(t, "spec"),
 			RenewAt:       rapid.Ptr(times(), true).Draw(t, "renew_at"),
 			Status:        api.CertificateStatus(word.Draw(t, "status")),
+			UpToDate:      rapid.Bool().Draw(t, "up_to_date"),
 			Current:       rapid.Ptr(leaves(), true).Draw(t, "current"),
 			Job:           rapid.Ptr(rapid.Map(word, func(id string) api.JobSummary { return api.JobSummary{ID: id} }), true).Draw(t, "job"),
 			CSRIgnored:    rapid.SliceOf(ignored()).Draw(t, "csr_ignored"),

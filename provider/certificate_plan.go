@@ -13,94 +13,213 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// ModifyPlan makes the outputs unknown in a plan that asks for issuance, or that goes on waiting for it. csr_ignored is
-// unknown only with other names or another CSR. In any other plan the outputs keep their values until the next Read, so
-// that one changed attribute is one changed line.
+// ModifyPlan makes an output unknown only if this apply can change it. In any other plan the outputs keep their values until
+// the next Read, so that one changed attribute is one changed line, and nothing that depends on the leaf is replaced for
+// nothing. It also warns of what the plan does not show.
 func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
-		return // a create or a destroy
+	if req.State.Raw.IsNull() {
+		return // a create
 	}
 	var plan, state certificateModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(warnOfLoss(state, "destroyed")...)
+		return
+	}
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	last, diags := readCertificateState(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
-	if resp.Diagnostics.HasError() || !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
-		return // a replacement: every value is new
+	if resp.Diagnostics.HasError() {
+		return
 	}
-	mayWait := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
-	asks := !plan.hasSameContent(state) || !plan.hasSameTriggers(state)
-	switch {
-	case asks, last == stateUnmet, last == stateWaiting && mayWait:
-		plan.issuanceOutputs = unknownOutputs()
-	default:
-		plan.issuanceOutputs = state.issuanceOutputs
-		if !plan.RenewBeforeSeconds.Equal(state.RenewBeforeSeconds) {
-			plan.RenewAt, plan.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
-		}
+	if !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
+		resp.Diagnostics.Append(warnOfLoss(state, "replaced")...)
+		return // every value is new
 	}
-	plan.CSRIgnored = state.CSRIgnored
-	if !plan.hasSameContent(state) {
-		plan.CSRIgnored = unknownIgnored()
-	}
-	if last == stateRejected && !asks {
-		resp.Diagnostics.Append(r.warnOfRejection(ctx, state)...)
-	}
+	effect, diags := r.planIssuance(ctx, plan, state, last)
+	resp.Diagnostics.Append(diags...)
+	plan.planOutputs(state, effect)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// issuanceEffect is what an apply can do to the outputs.
+type issuanceEffect int
+
+const (
+	changesNothing issuanceEffect = iota
+	changesRequest                // the request, and not the leaf: the apply ends before a person has decided
+	changesLeaf                   // the apply can end with another leaf
+)
+
+// planIssuance returns what an apply of the plan can do to the outputs. It warns if the plan does not show why.
+func (r *certificateResource) planIssuance(ctx context.Context, plan, state certificateModel, last certificateState) (issuanceEffect, diag.Diagnostics) {
+	waits := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
+	switch {
+	case !plan.hasSameContent(state):
+		if plan.isOnLeaf(state.CertificatePEM.ValueString()) {
+			return changesRequest, nil
+		}
+		return r.effectOfEdit(ctx, plan, waits), nil
+	case !plan.hasSameTriggers(state, last):
+		return r.planRenewal(ctx, plan, waits), nil
+	case last == stateUnmet:
+		return r.planUnmet(ctx, plan, waits)
+	case last == stateWaiting && waits:
+		return changesLeaf, nil
+	case last == stateRejected:
+		return changesNothing, r.warnOfRejection(ctx, state)
+	default:
+		return changesNothing, nil
+	}
+}
+
+// effectOfEdit returns what a request for other names or another key can do.
+func (r *certificateResource) effectOfEdit(ctx context.Context, plan certificateModel, waits bool) issuanceEffect {
+	if waits {
+		return changesLeaf
+	}
+	if plan.CSRPEM.IsUnknown() || plan.CommonName.IsUnknown() || !isKnownSet(plan.SANs) || !isKnownMap(plan.Labels) {
+		return r.effectUnderProfile(ctx, plan)
+	}
+	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	defer cancel()
+	preview, err := r.client.PreviewCertificate(ctx, api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}, r.issueOptions())
+	switch {
+	case err == nil && preview.Issuance == api.IssuanceSigns:
+		return changesLeaf
+	case err == nil && preview.Issuance == api.IssuanceWaits:
+		return changesRequest
+	default:
+		return r.effectUnderProfile(ctx, plan)
+	}
+}
+
+// planRenewal returns what a renewal can do.
+func (r *certificateResource) planRenewal(ctx context.Context, plan certificateModel, waits bool) issuanceEffect {
+	if waits {
+		return changesLeaf
+	}
+	preview, err := r.previewRenewal(ctx, plan)
+	return r.effectOfRenewal(ctx, plan, preview, err)
+}
+
+func (r *certificateResource) effectOfRenewal(ctx context.Context, plan certificateModel, preview api.RenewalPreview, err error) issuanceEffect {
+	switch {
+	case err == nil && preview.Outcome == api.RenewalSigns:
+		return changesLeaf
+	case err == nil && preview.Outcome == api.RenewalWaits:
+		return changesRequest
+	default:
+		return r.effectUnderProfile(ctx, plan)
+	}
+}
+
+// effectUnderProfile returns what a request can do if the server gave no preview of the request.
+func (r *certificateResource) effectUnderProfile(ctx context.Context, plan certificateModel) issuanceEffect {
+	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	defer cancel()
+	if p, err := r.client.GetProfile(ctx, plan.ProfileID.ValueString()); err == nil && p.RequiresApproval {
+		return changesRequest
+	}
+	return changesLeaf
+}
+
+func (r *certificateResource) previewRenewal(ctx context.Context, plan certificateModel) (api.RenewalPreview, error) {
+	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	defer cancel()
+	return r.client.PreviewRenewal(ctx, plan.ID.ValueString(), api.Renew{Reason: r.reason, AlsoExcluded: r.authors})
+}
+
+// planUnmet requests again what the newest request did not bring, and says why. Under a disabled profile the server would
+// refuse every such request. So the plan only warns, and other changes can apply.
+func (r *certificateResource) planUnmet(ctx context.Context, plan certificateModel, waits bool) (effect issuanceEffect, diags diag.Diagnostics) {
+	id := plan.ID.ValueString()
+	why := r.explainUnmet(ctx, id)
+	preview, err := r.previewRenewal(ctx, plan)
+	if err == nil && preview.Problem != nil && preview.Problem.Code() == api.CodeProfileDisabled {
+		diags.AddWarning("Certificate "+id+" cannot be requested now",
+			why+"\n\n"+capitalize(preview.Problem.Detail)+". Terraform requests the certificate again when the profile is enabled.")
+		return changesNothing, diags
+	}
+	diags.AddWarning("Certificate "+id+" is requested again", why+"\n\nThis apply requests the certificate again.")
+	if waits {
+		return changesLeaf, diags
+	}
+	return r.effectOfRenewal(ctx, plan, preview, err), diags
+}
+
+// planOutputs leaves unknown what the apply can change. csr_ignored follows the text of names and CSR: a renewal does not
+// change it.
+func (m *certificateModel) planOutputs(state certificateModel, effect issuanceEffect) {
+	switch effect {
+	case changesLeaf:
+		m.issuanceOutputs = unknownOutputs()
+	case changesRequest:
+		m.issuanceOutputs = state.issuanceOutputs
+		m.requestOutputs = unknownOutputs().requestOutputs
+		if m.hasSameContent(state) {
+			m.UpToDate = state.UpToDate
+		}
+	default:
+		m.issuanceOutputs = state.issuanceOutputs
+	}
+	if !m.RenewBeforeSeconds.Equal(state.RenewBeforeSeconds) {
+		m.RenewAt, m.ReadyForRenewal = timetypes.NewRFC3339Unknown(), types.BoolUnknown()
+	}
+	m.CSRIgnored = state.CSRIgnored
+	if !m.hasSameText(state) {
+		m.CSRIgnored = unknownIgnored()
+	}
+}
+
+// warnOfLoss warns that a valid leaf is lost with its certificate.
+func warnOfLoss(state certificateModel, how string) (diags diag.Diagnostics) {
+	if state.CertificatePEM.ValueString() == "" {
+		return nil
+	}
+	diags.AddWarning("An issued certificate is "+how, fmt.Sprintf(
+		`Certificate %s has a leaf that is valid until %s. The certificate is archived, and its leaf is not renewed any more. Under a gated profile a new certificate needs a new approval.
+
+If only the address in the configuration changed, add a moved block. It keeps the certificate:
+
+  moved {
+    from = <the old address>
+    to   = <the new address>
+  }
+
+To have a new certificate before the old one is archived, leave out id and set create_before_destroy.`,
+		state.ID.ValueString(), state.NotAfter.ValueString()))
+	return diags
 }
 
 // readCertificateState returns the state that Read left, empty if it left none.
 func readCertificateState(ctx context.Context, private privateState) (certificateState, diag.Diagnostics) {
-	text, diags := private.GetKey(ctx, stateKey)
+	return readPrivate[certificateState](ctx, private, stateKey)
+}
+
+// readPrivate returns a text of private state, empty if there is none.
+func readPrivate[T ~string](ctx context.Context, private privateState, key string) (T, diag.Diagnostics) {
+	text, diags := private.GetKey(ctx, key)
 	if text == nil {
 		return "", diags
 	}
-	var last certificateState
-	if err := json.Unmarshal(text, &last); err != nil {
+	var value T
+	if err := json.Unmarshal(text, &value); err != nil {
 		diags.AddError("The state cannot be read", fmt.Sprintf("The private part of the state is %q. Run terraform apply -refresh-only, then try again.", text))
 	}
-	return last, diags
+	return value, diags
 }
 
-// warnOfRejection warns that a person rejected the newest request. Terraform does not ask again by itself.
-func (r *certificateResource) warnOfRejection(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
-	id := state.ApprovalID.ValueString()
-	detail := "Approval " + id + " was rejected."
-	if a, err := r.client.GetApproval(ctx, id); err == nil && a.DecidedBy != nil {
-		detail = fmt.Sprintf("%s rejected approval %s.", *a.DecidedBy, id)
-		if a.Note != "" {
-			detail += fmt.Sprintf("\n\nThe note of %s: %s", *a.DecidedBy, a.Note)
-		}
-	}
-	diags.AddWarning("Certificate "+state.ID.ValueString()+" was rejected",
-		detail+"\n\nTerraform does not ask again by itself. To ask again, change the names, the CSR or a value of renewal_triggers.")
-	return diags
-}
-
-// unknownOutputs returns the outputs of a plan that asks for issuance.
+// unknownOutputs returns the outputs of a plan that can end with another leaf.
 func unknownOutputs() issuanceOutputs {
 	return issuanceOutputs{
-		Status: types.StringUnknown(), JobID: types.StringUnknown(), ApprovalID: types.StringUnknown(), ApprovalState: types.StringUnknown(),
+		requestOutputs: requestOutputs{
+			Status: types.StringUnknown(), JobID: types.StringUnknown(), ApprovalID: types.StringUnknown(), ApprovalState: types.StringUnknown(),
+			UpToDate: types.BoolUnknown(),
+		},
 		SerialNumber: types.StringUnknown(), NotAfter: timetypes.NewRFC3339Unknown(), RenewAt: timetypes.NewRFC3339Unknown(),
 		ReadyForRenewal: types.BoolUnknown(), CertificatePEM: types.StringUnknown(), ChainPEM: types.StringUnknown(),
 	}
-}
-
-// hasSameContent reports whether the names and the CSR are the same. An unknown value differs from any other.
-func (m certificateModel) hasSameContent(other certificateModel) bool {
-	return m.CommonName.Equal(other.CommonName) && m.SANs.Equal(other.SANs) && m.CSRPEM.Equal(other.CSRPEM)
-}
-
-// hasSameTriggers reports whether no trigger asks for a renewal. Null and an empty map are the same.
-func (m certificateModel) hasSameTriggers(other certificateModel) bool {
-	isEmpty := func(triggers types.Map) bool { return !triggers.IsUnknown() && len(triggers.Elements()) == 0 }
-	return m.RenewalTriggers.Equal(other.RenewalTriggers) || isEmpty(m.RenewalTriggers) && isEmpty(other.RenewalTriggers)
-}
-
-// hasSameSpec reports whether there is nothing to write.
-func (m certificateModel) hasSameSpec(other certificateModel) bool {
-	return m.hasSameContent(other) && m.AutoRenew.Equal(other.AutoRenew) &&
-		m.RenewBeforeSeconds.Equal(other.RenewBeforeSeconds) && m.Labels.Equal(other.Labels)
 }
 
 // certificateState is the part of a certificate and its newest request that decides what a plan does.
@@ -110,18 +229,28 @@ const (
 	stateIssued   certificateState = "issued"   // the current leaf is up to date
 	stateWaiting  certificateState = "waiting"  // a job is open
 	stateRejected certificateState = "rejected" // only a person may ask again
-	stateUnmet    certificateState = "unmet"    // there is no request, or the newest one ended without an up-to-date leaf
+	stateUnmet    certificateState = "unmet"    // there is no request, or the newest one ended without the leaf that was requested
 )
 
-func certificateStateOf(c api.Certificate) certificateState {
+// certificateStateOf returns the state of a certificate. renewalJob is the job of a renewal that a trigger requested, if that
+// job has not brought a leaf: an up-to-date leaf does not answer that request.
+func certificateStateOf(c api.Certificate, renewalJob string) certificateState {
 	switch {
 	case c.OpenJobID != nil:
 		return stateWaiting
-	case c.UpToDate:
+	case c.UpToDate && owedRenewal(c, renewalJob) == "":
 		return stateIssued
 	case c.ApprovalState != nil && *c.ApprovalState == api.ApprovalRejected:
 		return stateRejected
 	default:
 		return stateUnmet
 	}
+}
+
+// owedRenewal returns renewalJob if that job is the newest and has not brought a leaf. Otherwise it returns nothing.
+func owedRenewal(c api.Certificate, renewalJob string) string {
+	if c.Job == nil || c.Job.ID != renewalJob || c.Job.Status == api.JobCompleted {
+		return ""
+	}
+	return renewalJob
 }

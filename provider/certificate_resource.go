@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -59,18 +60,25 @@ func (r *certificateResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	body := api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}
-	a := attempt{action: "create certificate " + body.ID, body: body, schema: req.Plan.Schema}
+	a := attempt{action: "create certificate " + describeCertificate(body), body: body, schema: req.Plan.Schema}
 	c, err := r.client.CreateCertificate(uninterruptible(ctx), body, r.issueOptions())
 	if err != nil {
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
 	}
 	resp.Diagnostics.Append(warnOfIgnored(c)...)
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
+	to := target{&resp.State, resp.Identity, resp.Private}
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, "", to)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.followRequest(ctx, plan, c, wait, target{&resp.State, resp.Identity, resp.Private})...)
+	_, diags = r.followRequest(ctx, plan, c, "", wait, to)
+	resp.Diagnostics.Append(diags...)
+}
+
+// describeCertificate returns the id of a new certificate, or its first name if the server makes the id.
+func describeCertificate(c api.CreateCertificate) string {
+	return cmp.Or(c.ID, "of "+cmp.Or(append([]string{c.CommonName}, c.SANs...)...))
 }
 
 func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -93,10 +101,14 @@ func (r *certificateResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	state.issuanceOutputs, state.CSRIgnored = unknownOutputs(), unknownIgnored() // any of them may have changed
-	resp.Diagnostics.Append(r.save(ctx, a, state, c, target{&resp.State, resp.Identity, resp.Private})...)
+	renewalJob, diags := readPrivate[string](ctx, req.Private, renewalJobKey)
+	resp.Diagnostics.Append(diags...)
+	resp.Diagnostics.Append(r.save(ctx, a, state, c, renewalJob, target{&resp.State, resp.Identity, resp.Private})...)
 }
 
-// Update writes the changes, asks for issuance if the plan says so, and waits if the configuration says so.
+// Update writes the changes, and requests the certificate if the plan says so. If the configuration says to wait, a request
+// that brings no certificate is an error, so that nothing that depends on the certificate goes on. In an update an error
+// taints nothing.
 func (r *certificateResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state certificateModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -104,13 +116,18 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 	resp.Diagnostics.Append(checkCSR(plan)...)
 	match, diags := ifMatch(ctx, req.Private)
 	resp.Diagnostics.Append(diags...)
+	last, diags := readCertificateState(ctx, req.Private)
+	resp.Diagnostics.Append(diags...)
+	renewalJob, diags := readPrivate[string](ctx, req.Private, renewalJobKey)
+	resp.Diagnostics.Append(diags...)
 	wait, diags := plan.Timeouts.Update(ctx, defaultIssuanceTimeout)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	a := attempt{action: "update certificate " + plan.ID.ValueString(), body: plan.spec(), schema: req.Plan.Schema}
-	c, err := r.update(uninterruptible(ctx), plan, state, match)
+	u := update{plan: plan, state: state, renews: !plan.hasSameTriggers(state, last), renewalJob: renewalJob}
+	c, err := r.apply(uninterruptible(ctx), &u, match)
 	if err != nil {
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
 		return
@@ -118,35 +135,68 @@ func (r *certificateResource) Update(ctx context.Context, req resource.UpdateReq
 	if !plan.CSRPEM.Equal(state.CSRPEM) {
 		resp.Diagnostics.Append(warnOfIgnored(c)...)
 	}
-	resp.Diagnostics.Append(r.save(ctx, a, plan, c, target{&resp.State, resp.Identity, resp.Private})...)
+	to := target{&resp.State, resp.Identity, resp.Private}
+	resp.Diagnostics.Append(r.save(ctx, a, plan, c, u.renewalJob, to)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.Diagnostics.Append(r.followRequest(ctx, plan, c, wait, target{&resp.State, resp.Identity, resp.Private})...)
+	mustIssue := plan.WaitForIssuance.ValueBool() && plan.Status.IsUnknown()
+	isIssued, diags := r.followRequest(ctx, plan, c, u.renewalJob, wait, to)
+	if mustIssue && !isIssued {
+		diags = asErrors(diags)
+	}
+	resp.Diagnostics.Append(diags...)
 }
 
-func (r *certificateResource) update(ctx context.Context, plan, state certificateModel, match client.RequestOption) (api.Certificate, error) {
-	id := plan.ID.ValueString()
-	if !plan.hasSameContent(state) {
-		return r.client.ReplaceCertificate(ctx, id, plan.spec(), r.issueOptions(), match)
-	}
-	if !plan.hasSameSpec(state) {
-		if _, err := r.client.ReplaceCertificate(ctx, id, plan.spec(), match); err != nil {
-			return api.Certificate{}, err
+// update is one apply of a changed plan.
+type update struct {
+	plan, state certificateModel
+	renews      bool   // a trigger changed
+	renewalJob  string // the job of a renewal that a trigger requested, if that job has not brought a leaf
+}
+
+// apply writes the changes and requests the certificate. The write requests the certificate in the same call if the leaf has
+// other names or another key. If the leaf has them, the write requests nothing: people would decide on what is issued already.
+func (r *certificateResource) apply(ctx context.Context, u *update, match client.RequestOption) (c api.Certificate, err error) {
+	id, owes := u.plan.ID.ValueString(), u.renews || u.renewalJob != ""
+	switch isChanged := !u.plan.hasSameContent(u.state); {
+	case isChanged && !u.plan.isOnLeaf(u.state.CertificatePEM.ValueString()):
+		c, err = r.client.ReplaceCertificate(ctx, id, u.plan.spec(), r.issueOptions(), match)
+		if err == nil && owes && c.Job != nil {
+			u.renewalJob = c.Job.ID
 		}
-	}
-	c, err := r.client.GetCertificate(ctx, id)
-	if err != nil {
 		return c, err
+	case !u.plan.hasSameSpec(u.state):
+		c, err = r.client.ReplaceCertificate(ctx, id, u.plan.spec(), match)
+	default:
+		c, err = r.client.GetCertificate(ctx, id)
 	}
-	if plan.hasSameTriggers(state) && certificateStateOf(c) != stateUnmet {
-		return c, nil
+	if err != nil || !u.mustRequest(c) {
+		return c, err
 	}
 	// An open job counts as the renewal.
 	if _, err := r.client.RenewCertificate(ctx, id, api.Renew{Reason: r.reason, AlsoExcluded: r.authors}); err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
 		return c, err
 	}
-	return r.client.GetCertificate(ctx, id)
+	if c, err = r.client.GetCertificate(ctx, id); err == nil && owes && c.Job != nil {
+		u.renewalJob = c.Job.ID
+	}
+	return c, err
+}
+
+// mustRequest reports whether the certificate is to be requested after the write. The plan decides: if it keeps the outputs,
+// the state could not have the request.
+func (u *update) mustRequest(c api.Certificate) bool {
+	switch {
+	case u.renews:
+		return true
+	case !u.plan.Status.IsUnknown() || c.OpenJobID != nil:
+		return false
+	case !u.plan.hasSameContent(u.state):
+		return !c.UpToDate || certificateStateOf(c, u.renewalJob) == stateUnmet
+	default:
+		return certificateStateOf(c, u.renewalJob) == stateUnmet
+	}
 }
 
 // Delete archives the certificate. If a job is running, Delete tries again until the job has ended.
@@ -161,13 +211,13 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 		return
 	}
 	id := state.ID.ValueString()
-	deadline := time.Now().Add(timeout)
+	p := newPoll(timeout)
 	for {
 		err := r.client.DeleteCertificate(uninterruptible(ctx), id, match)
 		if err == nil || isGone(err, typeCertificate, id) {
 			return
 		}
-		if !api.Is(err, api.CodeInUse) || !pause(ctx, deadline) {
+		if !api.Is(err, api.CodeInUse) || !p.pause(ctx) {
 			a := attempt{action: "delete certificate " + id, schema: req.State.Schema}
 			resp.Diagnostics.Append(a.explain(ctx, err)...)
 			return
@@ -200,42 +250,59 @@ func checkCSR(plan certificateModel) (diags diag.Diagnostics) {
 	return diags
 }
 
-// stateKey is the key of the certificateState in private state. Read sets it for the next plan.
-const stateKey = "certificate_state"
+// Keys of private state. Read sets the state for the next plan. An update sets the job of a renewal that a trigger requested.
+const (
+	stateKey      = "certificate_state"
+	renewalJobKey = "renewal_job"
+)
 
 // save stores the certificate, its version and its state.
-func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, to target) diag.Diagnostics {
-	if c.ID != m.ID.ValueString() {
+func (r *certificateResource) save(ctx context.Context, a attempt, m certificateModel, c api.Certificate, renewalJob string, to target) diag.Diagnostics {
+	if !m.ID.IsUnknown() && c.ID != m.ID.ValueString() {
 		return a.wrongObject(typeCertificate, c.ID)
 	}
 	diags := to.state.Set(ctx, m.withCertificate(c, time.Now()))
 	diags.Append(setIdentity(ctx, to.identity, c.ID)...)
-	diags.Append(to.setPrivate(ctx, map[string]any{versionKey: c.Version, stateKey: certificateStateOf(c)})...)
+	diags.Append(to.setPrivate(ctx, map[string]any{
+		versionKey: c.Version, stateKey: certificateStateOf(c, renewalJob), renewalJobKey: owedRenewal(c, renewalJob),
+	})...)
 	return diags
 }
 
-// followRequest waits for the open job if the configuration says so, saves the outcome, and warns of it. It returns no
-// error: the certificate is in the state, and the next apply goes on.
-func (r *certificateResource) followRequest(ctx context.Context, m certificateModel, c api.Certificate, timeout time.Duration, to target) (diags diag.Diagnostics) {
-	if m.WaitForIssuance.ValueBool() && c.OpenJobID != nil {
-		ended, err := r.waitForJob(ctx, c, time.Now().Add(timeout))
-		switch c = ended; {
-		case err != nil:
-			diags.AddWarning("Stopped waiting for certificate "+c.ID, capitalize(err.Error())+". The next apply goes on waiting.")
-		case c.Status == api.CertificateIssuing:
-			diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+c.Job.ID+" is running. The next apply goes on waiting.")
+// followRequest follows the open job, saves the outcome, and warns if there is no certificate. It reports whether the
+// certificate is issued. It returns no error: the certificate is in the state, and the next apply goes on.
+func (r *certificateResource) followRequest(ctx context.Context, m certificateModel, c api.Certificate, renewalJob string, timeout time.Duration, to target) (isIssued bool, diags diag.Diagnostics) {
+	waits := m.WaitForIssuance.ValueBool()
+	if !waits {
+		timeout = min(timeout, issuingTimeout)
+	}
+	if m.needsFollowing(c) {
+		ended, err := r.waitForJob(ctx, c, waits, newPoll(timeout))
+		c = ended
+		if err != nil {
+			diags.AddWarning("Stopped waiting for certificate "+c.ID, capitalize(err.Error())+". The request goes on by itself. A later apply reads its outcome.")
 		}
 		a := attempt{action: "wait for certificate " + c.ID}
-		diags.Append(r.save(ctx, a, m, c, to)...)
+		m.ID = types.StringValue(c.ID)
+		diags.Append(r.save(ctx, a, m, c, renewalJob, to)...)
 	}
-	diags.Append(r.warnOfOutcome(ctx, c)...)
-	return diags
+	state := certificateStateOf(c, renewalJob)
+	diags.Append(r.warnOfOutcome(ctx, c, state)...)
+	return state == stateIssued, diags
 }
 
-// waitForJob polls until the open job has ended, and returns the last answer.
-func (r *certificateResource) waitForJob(ctx context.Context, c api.Certificate, deadline time.Time) (api.Certificate, error) {
-	for c.OpenJobID != nil {
-		if !pause(ctx, deadline) {
+// issuingTimeout bounds how long an apply follows a job that waits for no person.
+const issuingTimeout = 30 * time.Second
+
+// needsFollowing reports whether an apply can show how the open job ends. If the plan keeps the leaf, it cannot.
+func (m certificateModel) needsFollowing(c api.Certificate) bool {
+	return c.OpenJobID != nil && m.CertificatePEM.IsUnknown()
+}
+
+// waitForJob polls until the open job has ended, and returns the last answer. It waits for a person only if waits is true.
+func (r *certificateResource) waitForJob(ctx context.Context, c api.Certificate, waits bool, p poll) (api.Certificate, error) {
+	for c.OpenJobID != nil && (waits || c.Status != api.CertificateAwaitingApproval) {
+		if !p.pause(ctx) {
 			return c, nil
 		}
 		next, err := r.client.GetCertificate(ctx, c.ID)
@@ -248,19 +315,4 @@ func (r *certificateResource) waitForJob(ctx context.Context, c api.Certificate,
 		c = next
 	}
 	return c, nil
-}
-
-// warnOfOutcome says what a person has to do, or why there is no certificate.
-func (r *certificateResource) warnOfOutcome(ctx context.Context, c api.Certificate) (diags diag.Diagnostics) {
-	switch state := certificateStateOf(c); {
-	case c.Status == api.CertificateAwaitingApproval && c.ApprovalID != nil:
-		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.howToDecideOn(ctx, *c.ApprovalID))
-	case state == stateRejected || state == stateUnmet:
-		reason := string(c.Status)
-		if c.Job != nil && c.Job.ErrorMessage != "" {
-			reason = c.Job.ErrorMessage
-		}
-		diags.AddWarning("Certificate "+c.ID+" was not issued", capitalize(reason)+". The next plan says what to do.")
-	}
-	return diags
 }

@@ -104,9 +104,12 @@ func TestCertificate_WaitsForApproval(t *testing.T) {
 			},
 			Config: renamed,
 			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plancheck.ExpectUnknownValue(certificateAddress, tfjsonpath.New("certificate_pem")),
+				plancheck.ExpectUnknownValue(certificateAddress, tfjsonpath.New("approval_id")),
+				plancheck.ExpectKnownValue(certificateAddress, tfjsonpath.New("certificate_pem"), knownvalue.NotNull()),
 			}},
-			ConfigStateChecks: []statecheck.StateCheck{checkAttribute("status", exactString("awaiting_approval")), checkAttribute("serial_number", knownvalue.NotNull())},
+			ConfigStateChecks: []statecheck.StateCheck{
+				checkAttribute("status", exactString("awaiting_approval")), checkAttribute("serial_number", knownvalue.NotNull()), checkAttribute("up_to_date", knownvalue.Bool(false)),
+			},
 		},
 		resource.TestStep{
 			ResourceName: certificateAddress, ImportState: true, ImportStateId: "mc-www", ImportStateVerify: true,
@@ -276,7 +279,7 @@ func TestCertificate_DestroyedWhileSigning(t *testing.T) {
 	p := newProxy(t, s)
 	profile, key := s.CreateProfileAsOlga(t, false).ID, servertest.CSR(t)
 	with := func(patience string) string {
-		return providerBlock(p.URL, s.Key(t, "terraform")) + certificate(profile, key, www, "timeouts = { delete = \""+patience+"\" }")
+		return providerBlock(p.URL, s.Key(t, "terraform")) + certificate(profile, key, www, "timeouts = { create = \"1ms\", update = \"1ms\", delete = \""+patience+"\" }")
 	}
 	releaseWhenRefused := duringPlan(func(context.Context) error {
 		p.onAnswer("DELETE /api/v1/certificates/mc-www", release)

@@ -15,7 +15,9 @@ import (
 
 func newOutputs(c api.Certificate, now time.Time) issuanceOutputs {
 	o := issuanceOutputs{
-		Status: types.StringValue(string(c.Status)), ApprovalID: types.StringPointerValue(c.ApprovalID),
+		requestOutputs: requestOutputs{
+			Status: types.StringValue(string(c.Status)), ApprovalID: types.StringPointerValue(c.ApprovalID), UpToDate: types.BoolValue(c.UpToDate),
+		},
 		NotAfter: timetypes.NewRFC3339Null(), RenewAt: timetypes.NewRFC3339Null(),
 		ReadyForRenewal: types.BoolValue(c.RenewAt != nil && !c.RenewAt.After(now)),
 	}
@@ -36,10 +38,21 @@ func newOutputs(c api.Certificate, now time.Time) issuanceOutputs {
 }
 
 // withUnknownFrom takes from the server the outputs that the plan leaves unknown. Terraform refuses an apply that changes a
-// planned value, so a known output keeps its value until the next Read.
+// planned value, so a known output keeps its value until the next Read. If another leaf was issued meanwhile, up_to_date is
+// false: the leaf in the state is not the leaf that was requested.
 func (o issuanceOutputs) withUnknownFrom(server issuanceOutputs) issuanceOutputs {
-	if o.Status.IsUnknown() {
+	if o.CertificatePEM.IsUnknown() {
 		return server
+	}
+	if !o.CertificatePEM.Equal(server.CertificatePEM) {
+		server.UpToDate = types.BoolValue(false)
+	}
+	if o.Status.IsUnknown() {
+		upToDate := o.UpToDate
+		o.requestOutputs = server.requestOutputs
+		if !upToDate.IsUnknown() {
+			o.UpToDate = upToDate
+		}
 	}
 	if o.RenewAt.IsUnknown() {
 		o.RenewAt, o.ReadyForRenewal = server.RenewAt, server.ReadyForRenewal

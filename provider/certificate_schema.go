@@ -22,20 +22,20 @@ import (
 
 func certificateSchema(ctx context.Context) schema.Schema {
 	defaults := api.DefaultCertificateSpec()
-	replaces := []planmodifier.String{stringplanmodifier.RequiresReplace()}
 	return schema.Schema{
 		MarkdownDescription: "A certificate and its issuance: names, public key, profile. Under a gated profile every issuance waits for a second person.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
-				Required:            true,
-				MarkdownDescription: "`mc-` and a name of your choice, like `mc-www`. Changing it replaces the certificate.",
-				PlanModifiers:       replaces,
+				Optional:            true,
+				Computed:            true,
+				MarkdownDescription: "`mc-` and a name of your choice, like `mc-www`. Without it the server makes one, and `create_before_destroy` is possible. Changing it replaces the certificate.",
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // for an empty id the server would make one
 			},
 			"profile_id": schema.StringAttribute{
 				Required:            true,
 				MarkdownDescription: "The certificate profile. Changing it replaces the certificate.",
-				PlanModifiers:       replaces,
+				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
 			"common_name": schema.StringAttribute{
@@ -62,12 +62,12 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			"renewal_triggers": schema.MapAttribute{
 				ElementType:         types.StringType,
 				Optional:            true,
-				MarkdownDescription: "Any values. A changed value asks for a renewal; an open request counts as that renewal.",
+				MarkdownDescription: "Any values. A changed value requests a renewal; an open request counts as that renewal. The first values of a certificate request nothing.",
 				Validators:          []validator.Map{mapvalidator.NoNullValues()},
 			},
 			"wait_for_issuance": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether an apply waits until the request has ended, for at most the time in `timeouts`. After that time the apply ends with a warning, and the next apply goes on waiting for the same request. Defaults to `false`.",
+				MarkdownDescription: "Whether an apply also waits for the decision of a person, for at most the time in `timeouts`. If there is no certificate then, a create ends with a warning, and an update with an error. The next apply goes on waiting for the same request. Defaults to `false`.",
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, Update: true, Delete: true,
@@ -75,11 +75,14 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				UpdateDescription: "How long to wait for issuance, like `1h`. Defaults to `10m`.",
 				DeleteDescription: "How long to try while a job of the certificate is running. Defaults to `2m`.",
 			}),
-			"status":         outputString("`unissued`, `awaiting_approval`, `issuing`, `issued`, `rejected`, `expired`, `failed` or `cancelled`."),
+			"status":         outputString("`unissued`, `awaiting_approval`, `issuing`, `issued`, `rejected`, `expired`, `request_expired`, `failed` or `cancelled`. `issued` says nothing about the newest request: see `up_to_date`."),
 			"job_id":         outputString("The newest job."),
 			"approval_id":    outputString("The approval of the newest job; null if the job needed none."),
 			"approval_state": outputString("`pending`, `approved`, `rejected`, `expired` or `cancelled`."),
-			"serial_number":  outputString("Serial number of the current certificate, in lower-case hexadecimal; null without one."),
+			"up_to_date": schema.BoolAttribute{
+				Computed: true, MarkdownDescription: "Whether the current certificate is what would be signed now: its names, its key, the signed rules of the profile and the CA are the same, and it has not expired. `false` without a certificate.",
+			},
+			"serial_number": outputString("Serial number of the current certificate, in lower-case hexadecimal; null without one."),
 			"not_after": schema.StringAttribute{
 				Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: "When the current certificate ends.",
 			},

@@ -77,6 +77,9 @@ func (a attempt) adviseAfterSend() string {
 	if kind == "" {
 		return ""
 	}
+	if id == "" {
+		return "\n\nThe request was sent, so the certificate may exist, with an id that the server made. Another apply makes another certificate. Look for the first by its names before."
+	}
 	return "\n\nThe request was sent, so the object may exist. Another apply makes no second object: the server refuses that. If the object exists, " + importAdvice(kind, id)
 }
 
@@ -188,6 +191,9 @@ func (a attempt) adviseExisting(p *api.Problem) string {
 	advice := "Nothing was adopted. To manage the existing object, " + importAdvice(kind, p.ID)
 	if kind == "certificate_profile" && id != p.ID {
 		advice += "\n\nIf this resource is being replaced with create_before_destroy, the existing object is the replaced one: give the new profile another name."
+	}
+	if kind == "certificate" {
+		advice += "\n\nIf this resource is being replaced with create_before_destroy, the existing object is the replaced one: leave out its id."
 	}
 	return advice
 }

@@ -62,7 +62,7 @@ func (r *renewCertificateAction) renew(ctx context.Context, a attempt, m renewCe
 	if err != nil {
 		return a.explain(ctx, err)
 	}
-	for deadline := time.Now().Add(timeout); ; {
+	for p := newPoll(timeout); ; {
 		report("Job %s is %s", j.ID, j.Status)
 		switch {
 		case j.Status == api.JobAwaitingApproval:
@@ -72,7 +72,7 @@ func (r *renewCertificateAction) renew(ctx context.Context, a attempt, m renewCe
 			return diags
 		case j.FinishedAt != nil:
 			return a.fail(fmt.Sprintf("Job %s ended as %s: %s.", j.ID, j.Status, j.ErrorMessage))
-		case !pause(ctx, deadline):
+		case !p.pause(ctx):
 			diags.AddWarning("Stopped following job "+j.ID, fmt.Sprintf("The job is %s, and goes on by itself.", j.Status))
 			return diags
 		}

@@ -86,7 +86,7 @@ func textValue(s string) tftypes.Value { return tftypes.NewValue(tftypes.String,
 func TestCertificateSchema_MatchesTheAPI(t *testing.T) {
 	own := []string{
 		"id", "renewal_triggers", "wait_for_issuance", "timeouts", "status", "job_id", "approval_id", "approval_state", "serial_number",
-		"not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem", "csr_ignored",
+		"not_after", "renew_at", "ready_for_renewal", "up_to_date", "certificate_pem", "chain_pem", "csr_ignored",
 	}
 	checkSchema(t, certificateSchema(t.Context()), append(own, fieldsOf[api.CertificateSpec]()...))
 }

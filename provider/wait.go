@@ -14,18 +14,32 @@ func jobAlreadyOpen(err error) (*api.Problem, bool) {
 	return p, ok && p.Code() == api.CodeJobAlreadyOpen
 }
 
-// pollInterval is the time between two reads of an apply that waits.
-const pollInterval = time.Second
+// The first and the longest time between two reads of an apply that waits.
+const (
+	firstPollInterval = 100 * time.Millisecond
+	lastPollInterval  = time.Second
+)
 
-// pause sleeps for pollInterval. It returns false if the deadline or Ctrl-C comes first.
-func pause(ctx context.Context, deadline time.Time) bool {
-	if !time.Now().Add(pollInterval).Before(deadline) {
+// poll paces the reads of an apply that waits, until a deadline.
+type poll struct {
+	deadline time.Time
+	interval *time.Duration
+}
+
+func newPoll(timeout time.Duration) poll {
+	return poll{time.Now().Add(timeout), new(firstPollInterval)}
+}
+
+// pause sleeps, longer each time. It returns false if the deadline or Ctrl-C comes first.
+func (p poll) pause(ctx context.Context) bool {
+	if !time.Now().Add(*p.interval).Before(p.deadline) {
 		return false
 	}
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(pollInterval):
+	case <-time.After(*p.interval):
+		*p.interval = min(2**p.interval, lastPollInterval)
 		return true
 	}
 }
