@@ -114,7 +114,7 @@ func saysNoParameters(out string) bool {
 // mustParameters are the names that the message has to have.
 var mustParameters = map[string]bool{
 	"endpoints": true, "max_pending_hours": true, "ungated_profiles": true, "max_pending": true, "max_minutes_apart": true,
-	"allowed_filters": true, "provider_addresses": true, "accept_unknown_completeness": true,
+	"allowed_filters": true, "provider_addresses": true, "removable_profiles": true, "root_modules_with_reading": true, "accept_unknown_completeness": true,
 }
 
 // No plan gets past policies that have no parameters.

@@ -18,6 +18,7 @@ type builder struct {
 	resources []object // of the prior state
 	modules   []object
 	changes   []object
+	workspace string
 	wrapped   bool // as HCP Terraform gives a plan to a policy
 }
 
@@ -45,7 +46,7 @@ func build(t testing.TB, engine string, parts []part) json.RawMessage {
 		}
 	}
 	if b.wrapped {
-		plan = object{"plan": plan, "run": object{"id": "run-1"}}
+		plan = object{"plan": plan, "run": object{"id": "run-1", "workspace": object{"name": b.workspace}}}
 	}
 	text, err := json.Marshal(plan)
 	if err != nil {
@@ -166,6 +167,11 @@ func reads(values object, approvals ...object) part {
 
 // wrap makes it a plan as HCP Terraform gives it to a policy.
 func wrap(b *builder) { b.wrapped = true }
+
+// named makes it a plan of this workspace in HCP Terraform.
+func named(workspace string) part {
+	return func(b *builder) { b.wrapped, b.workspace = true, workspace }
+}
 
 // from gives all resources so far another provider.
 func from(provider string) part {

@@ -222,6 +222,22 @@ func TestPolicies_Conftest(t *testing.T) {
 	}
 }
 
+// Older programs read the policies, too: Conftest before 0.60 and OPA before 1.0 read Rego v0, in which "if" is no keyword.
+func TestPolicies_RegoV0(t *testing.T) {
+	t.Parallel()
+	output(t, exec.CommandContext(t.Context(), tool(t, "opa"), "check", "--strict", "--v0-compatible", "opa"))
+	const plan = "testdata/terraform/gate-off.json"
+	for _, args := range [][]string{
+		{"opa", "eval", "--v0-compatible", "--data", "opa", "--input", plan, "data.certctl.deny"},
+		{"conftest", "test", "--rego-version", "v0", "--policy", "opa", "--data", "opa/data.json", "--namespace", "certctl", plan},
+	} {
+		out, _ := exitCode(t, exec.CommandContext(t.Context(), tool(t, args[0]), args[1:]...))
+		if !strings.Contains(out, "turns requires_approval off") {
+			t.Errorf("%s: %s", args, out)
+		}
+	}
+}
+
 // The policies are well-formed, and their own tests reach every line.
 func TestPolicies_Clean(t *testing.T) {
 	t.Parallel()

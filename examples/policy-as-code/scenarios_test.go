@@ -74,6 +74,16 @@ func request(id string, since time.Duration) func(testing.TB, *scene) {
 	}
 }
 
+// ungatedProfile makes p-web without Terraform, and without a gate.
+func ungatedProfile(t testing.TB, s *scene) {
+	t.Helper()
+	spec := api.DefaultProfileSpec()
+	spec.Name, spec.AllowedDNSNames = "Web", []string{"*.example.com"}
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ID: "p-web", ProfileSpec: spec}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func all(steps ...func(testing.TB, *scene)) func(testing.TB, *scene) {
 	return func(t testing.TB, s *scene) {
 		t.Helper()
@@ -143,10 +153,24 @@ func planned() map[string]scenario {
 		},
 		"truncated-and-many": {
 			first: web(), waits: all(request("mc-www", long), request("mc-api", fresh)), then: web("max_sans = 5") + "data \"certctl_pending_approvals\" \"all\" {\n  limit = 1\n}\n",
-			parameters: map[string]any{"max_pending": 1}, denied: []string{"lists 1 of 2", "2 approvals await", "waited 30 hours", "while 2 approvals"}, warned: []string{"this edit"},
+			parameters: map[string]any{"max_pending": 1}, denied: []string{"2 approvals await", "waited 30 hours", "while 2 approvals"}, warned: []string{"this edit"},
 		},
 
+		// What waits does not hold up what the server applies at once, or replaces.
+		"disabled-at-once":   {first: web(), waits: request("mc-www", long), then: web("enabled = false", "description = \"x\"") + reading, warned: []string{"waited 30 hours"}},
+		"corrects-an-edit":   {first: web(), waits: all(edit, request("mc-www", fresh)), then: web("max_sans = 5") + reading, warned: []string{"this edit"}},
+		"edits-what-waits":   {first: web(), waits: request("mc-www", fresh), then: web("max_sans = 5") + reading, denied: []string{"while 1 approvals"}, warned: []string{"this edit"}},
+		"narrower-in-a-plan": {first: web(), then: web(`allowed_dns_names = ["www.example.com"]`) + reading, warned: []string{"this edit"}},
+
 		// Plans that change profiles.
+		"imported": {
+			waits: ungatedProfile, denied: []string{"is not gated"},
+			then: web("requires_approval = false") + "import {\n  to = certctl_certificate_profile.web\n  id = \"p-web\"\n}\n" + reading,
+		},
+		"removed": {
+			first: web(), denied: []string{"leaves the state, and the gated profile p-web stays on the server (forget)"},
+			then: "removed {\n  from = certctl_certificate_profile.web\n  lifecycle {\n    destroy = false\n  }\n}\n" + reading,
+		},
 		"gate-off":  {kept: []string{"terraform", "opentofu"}, first: web(), then: web("requires_approval = false") + reading, denied: []string{"turns requires_approval off"}, warned: []string{"this edit"}},
 		"destroyed": {first: web(), then: reading, denied: []string{"destroys the gated profile p-web"}},
 		"replaced":  {first: web(), then: web(`id = "p-other"`) + reading, denied: []string{"destroys the gated profile p-web"}},

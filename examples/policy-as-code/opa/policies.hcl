@@ -4,3 +4,9 @@ policy "certctl" {
   query             = "data.certctl.deny"
   enforcement_level = "mandatory"
 }
+
+policy "certctl-warnings" {
+  description       = "Lists changes that will wait for a second person."
+  query             = "data.certctl.warn"
+  enforcement_level = "advisory"
+}

@@ -1,7 +1,9 @@
 # Certificates that would leave the gate: a second person approved their names, and the server would sign the names without one.
 package certctl
 
+import data.certctl.parameters
 import data.certctl.plan
+import rego.v1
 
 deny contains sprintf("%s moves from %s to %s. Nobody would approve the certificate. %s", [change.address, described_before(before), described_after(after), how_to_stay]) if {
 	some change in plan.certificate_changes
@@ -13,7 +15,7 @@ deny contains sprintf("%s moves from %s to %s. Nobody would approve the certific
 }
 
 deny contains sprintf("%s asks for %s under %s. %s holds %s under %s, and nobody would approve the certificate. %s", [change.address, name, described_after(after), holder.address, held, described_before(before), how_to_stay]) if {
-	some change in plan.certificate_changes
+	some change in plan.judged_certificates
 	is_object(change.change.after)
 	some holder in plan.certificates
 	holder.address != change.address
@@ -36,6 +38,14 @@ deny contains sprintf("%s has names that are not known yet, under %s. They may b
 	leaves_gate(before, after)
 }
 
+deny contains sprintf("%s is under profile %s of another configuration. That profile is not gated, and its id is not among ungated_profiles.", [change.address, id]) if {
+	some change in plan.judged_certificates
+	is_object(change.change.after)
+	id := profile_of(change.change.after)
+	id in foreign_ungated_profiles
+	not id in parameters.ungated_profiles
+}
+
 how_to_stay := "Choose a profile that is gated before this plan. If the plan does not show a profile, read it with data \"certctl_certificate_profile\"."
 
 # A profile that the plan does not show counts as the worst case: the old profile as gated, the new profile as ungated.
@@ -55,7 +65,15 @@ names(certificate) := {name | some name in object.get(certificate, "sans", [])} 
 
 new_names(change) := names(change.after) if change.before == null
 
-new_names(change) := names(change.after) - names(change.before) if is_object(change.before)
+# An imported certificate is new to the configuration, with all its names.
+new_names(change) := names(change.after) if is_imported(change)
+
+new_names(change) := names(change.after) - names(change.before) if {
+	is_object(change.before)
+	not is_imported(change)
+}
+
+is_imported(change) if is_object(object.get(change, "importing", null))
 
 overlap(name, name)
 
@@ -85,6 +103,14 @@ described_after(id) := sprintf("profile %s (not in the plan)", [id]) if {
 
 # The gate of each profile before the plan. Two servers may use one id, and a failed reading has null.
 gates[profile.values.id] contains object.get(profile.values, "requires_approval", null) if some profile in plan.profiles
+
+# Profiles that the plan only reads. Managed profiles are judged themselves.
+foreign_ungated_profiles contains profile.values.id if {
+	some profile in plan.profiles
+	profile.mode == "data"
+	profile.values.requires_approval == false
+	not is_disabled(profile.values)
+}
 
 is_shown_ungated(id) if {
 	id != null

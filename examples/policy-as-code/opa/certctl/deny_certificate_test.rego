@@ -1,14 +1,18 @@
 package certctl_test
 
+import rego.v1
+
 # Profiles before the plan: two gated ones, an ungated one, and one that is gated on one server and ungated on another.
 profiles_before := [
 	named("gated", "p-gated", true), named("other", "p-other", true), named("open", "p-open", false),
 	named("here", "p-both", true), named("there", "p-both", false),
 	# Readings that failed in a check block.
-	named("failed", "p-failed", null), named("failed", null, null), named("failed", "p-half", null), named("half", "p-half", true),
+	failed("p-failed"), failed(null), failed("p-half"), named("half", "p-half", true),
 ]
 
 named(name, id, is_gated) := with_values(in_state("certctl_certificate_profile", profile_with({"id": id, "requires_approval": is_gated})), {"address": name})
+
+failed(id) := with_values(named("failed", id, null), {"mode": "data"})
 
 certificate_in_state(address, profile_id, sans) := with_values(in_state("certctl_certificate", {"id": "mc-www", "profile_id": profile_id, "common_name": "", "sans": sans}), {"address": address})
 
@@ -92,12 +96,41 @@ test_leaves_gate_for_what_the_plan_makes[name] if {
 		"replaced by one with a gate": [{"actions": ["delete", "create"], "before": {"id": "p-old", "requires_approval": false}}, [], []],
 		"created without a gate": [{"actions": ["create"], "before": null, "after": ungated}, [], ["to profile p-web (not gated)", "is not gated, and"]],
 		"created with a gate that is not known yet": [{"actions": ["create"], "before": null, "unknown": {"requires_approval": true}}, [], array.concat(gone, ["is not gated, and"])],
-		"turned on": [{"before": ungated}, [named("web", "p-web", false)], gone],
-		"replaced in place": [{"actions": ["delete", "create"], "before": ungated}, [named("web", "p-web", false)], gone],
-		"destroyed": [{"actions": ["delete"], "before": ungated, "after": null}, [named("web", "p-web", false)], gone],
+		"turned on": [{"before": ungated}, [named("certctl_certificate_profile.web", "p-web", false)], gone],
+		"replaced in place": [{"actions": ["delete", "create"], "before": ungated}, [named("certctl_certificate_profile.web", "p-web", false)], gone],
+		"destroyed": [{"actions": ["delete"], "before": ungated, "after": null}, [named("certctl_certificate_profile.web", "p-web", false)], gone],
 	}
 	change := certificate_change({"before": ["p-gated", www], "after": ["p-web", www]})
 	judged(plan_of(array.concat(array.concat([reading], profiles_before), c[1]), [change, change_of(c[0])]), defaults, c[2], [])
+}
+
+# A certificate under a profile that the plan only reads.
+test_foreign_profile[name] if {
+	theirs := with_values(named("theirs", "p-theirs", false), {"mode": "data"})
+	unlisted := ["certctl_certificate.www is under profile p-theirs of another configuration. That profile is not gated"]
+	some name, c in {
+		"created": [theirs, ["create"], null, ["p-theirs", www], unlisted],
+		"imported or untouched": [theirs, ["no-op"], ["p-theirs", www], ["p-theirs", www], unlisted],
+		"destroyed": [theirs, ["delete"], ["p-theirs", www], null, []],
+		"gated": [with_values(theirs, {"values": with_values(profile, {"id": "p-theirs"})}), ["create"], null, ["p-theirs", www], []],
+		"disabled": [with_values(theirs, {"values": with_values(theirs.values, {"enabled": false})}), ["create"], null, ["p-theirs", www], []],
+		"on the list": [with_values(theirs, {"values": with_values(theirs.values, {"id": "p-dev"})}), ["create"], null, ["p-dev", www], []],
+	}
+	judged(plan_of([reading, c[0]], [certificate_change({"actions": c[1], "before": c[2], "after": c[3]})]), defaults, c[4], [])
+}
+
+# An imported certificate is judged like a new one.
+test_imported[name] if {
+	held := certificate_in_state("certctl_certificate.held", "p-gated", www)
+	some name, c in {
+		"imported": [["no-op"], "p-open", {"id": "mc-www"}, ["certctl_certificate.www asks for www.example.com under profile p-open (not gated)"]],
+		"imported and edited": [["update"], "p-open", {"id": "mc-www"}, ["certctl_certificate.www asks for www.example.com"]],
+		"imported under a gate": [["no-op"], "p-other", {"id": "mc-www"}, []],
+		"not imported": [["no-op"], "p-open", null, []],
+	}
+	change := certificate_change({"actions": c[0], "before": [c[1], www], "after": [c[1], www]})
+	imported := json.patch(change, [{"op": "add", "path": "/change/importing", "value": c[2]}])
+	judged(plan_of(array.concat([reading, held], profiles_before), [imported]), defaults, c[3], [])
 }
 
 # Another block takes the name over.

@@ -1,5 +1,7 @@
 package certctl_test
 
+import rego.v1
+
 ungated := {"requires_approval": false}
 
 # A profile that its authors made look like an exception.
@@ -17,15 +19,30 @@ test_gate[name] if {
 		"turned off where it may be off": {"before": gated_permitted, "after": ungated_permitted, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
 		"turned off with looks": {"after": object.union(ungated, looks_permitted), "denied": ["turns requires_approval off"], "warned": ["this edit"]},
 		"unknown": {"unknown": {"requires_approval": true}, "denied": ["or may (it is not known yet)"], "warned": ["this edit"]},
-		"forgotten": {"actions": ["forget"], "after": null, "denied": ["no second person"], "warned": []},
+		"forgotten": {"actions": ["forget"], "after": null, "denied": ["leaves the state, and the gated profile p-web stays on the server (forget)"], "warned": []},
+		"forgotten and created": {"actions": ["forget", "create"], "after": {"id": "p-new"}, "denied": ["leaves the state, and the gated profile p-web"], "warned": []},
+		"forgotten and created without": {"actions": ["forget", "create"], "after": object.union(ungated, {"id": "p-new"}), "denied": ["leaves the state", "is not gated"], "warned": []},
+		"removable, destroyed": {"actions": ["delete"], "before": {"id": "p-old"}, "after": null, "denied": [], "warned": []},
+		"removable, forgotten": {"actions": ["forget"], "before": {"id": "p-old"}, "after": null, "denied": [], "warned": []},
+		"removable, replaced": {"actions": ["delete", "create"], "before": {"id": "p-old"}, "denied": [], "warned": []},
+		"removable, replaced by one without": {"actions": ["delete", "create"], "before": {"id": "p-old"}, "after": ungated, "denied": ["is not gated"], "warned": []},
+		"removable, forgotten and created without": {"actions": ["forget", "create"], "before": {"id": "p-old"}, "after": {"id": "p-old", "requires_approval": false}, "denied": ["is not gated"], "warned": []},
+		"removable, turned off": {"before": {"id": "p-old"}, "after": {"id": "p-old", "requires_approval": false}, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
+		"removable, widened": {"before": {"id": "p-old"}, "after": {"id": "p-old", "max_sans": 11}, "denied": ["widens max_sans"], "warned": ["this edit"]},
 		"destroyed": {"actions": ["delete"], "after": null, "denied": ["destroys the gated profile p-web"], "warned": []},
 		"replaced": {"actions": ["delete", "create"], "after": {"id": "p-new"}, "denied": ["destroys the gated profile p-web"], "warned": []},
 		"replaced, created first": {"actions": ["create", "delete"], "after": {"id": "p-new"}, "denied": ["destroys"], "warned": []},
-		"replaced by one without": {"actions": ["delete", "create"], "after": ungated, "denied": ["destroys"], "warned": []},
+		"replaced by one without": {"actions": ["delete", "create"], "after": ungated, "denied": ["destroys", "is not gated"], "warned": []},
 		"untouched": {"actions": ["no-op"], "denied": [], "warned": []},
 		# A profile that is not gated, or not yet.
 		"turned on": {"before": ungated, "denied": [], "warned": []},
 		"turned on, perhaps": {"before": ungated, "unknown": {"requires_approval": true}, "denied": ["is not gated"], "warned": []},
+		"imported or untouched without": {"actions": ["no-op"], "before": ungated, "after": ungated, "denied": ["is not gated"], "warned": []},
+		"untouched, permitted": {"actions": ["no-op"], "before": ungated_permitted, "after": ungated_permitted, "denied": [], "warned": []},
+		"disabled without": {"before": ungated, "after": {"requires_approval": false, "enabled": false}, "denied": [], "warned": []},
+		"disabled, perhaps": {"before": ungated, "after": ungated, "unknown": {"enabled": true}, "denied": ["is not gated", "widens enabled"], "warned": []},
+		"enabled without": {"before": {"requires_approval": false, "enabled": false}, "after": ungated, "denied": ["is not gated", "widens enabled"], "warned": []},
+		"turned off and disabled": {"after": {"requires_approval": false, "enabled": false}, "denied": ["turns requires_approval off"], "warned": ["this edit"]},
 		"never on": {"before": ungated, "after": ungated, "denied": ["certctl_certificate_profile.web is not gated, and its id is not among ungated_profiles"], "warned": []},
 		"stays with looks": {"before": object.union(ungated, looks_permitted), "after": object.union(ungated, looks_permitted), "denied": ["is not gated"], "warned": []},
 		"is permitted": {"before": ungated_permitted, "after": ungated_permitted, "denied": [], "warned": []},
@@ -57,6 +74,20 @@ test_deposed if {
 	judged(plan_of([reading], [old]), defaults, ["destroys the gated profile p-web"], [])
 }
 
+# A plan for a part of the configuration does not list all profiles as changes.
+test_ungated_in_state[name] if {
+	open := in_state("certctl_certificate_profile", with_values(profile, ungated))
+	some name, c in {
+		"not listed": [open, [], ["certctl_certificate_profile.web is not gated"]],
+		"listed, and gated by the plan": [open, [change_of({"before": ungated})], []],
+		"listed, and destroyed": [open, [change_of({"actions": ["delete"], "before": ungated, "after": null})], []],
+		"read as data": [with_values(open, {"mode": "data"}), [], []],
+		"something else": [with_values(open, {"type": "certctl_certificate"}), [], []],
+		"permitted": [with_values(open, {"values": with_values(profile, ungated_permitted)}), [], []],
+	}
+	judged(plan_of([reading, c[0]], c[1]), defaults, c[2], [])
+}
+
 # Each of these edits widens a profile. The message names the fields.
 test_wider[name] if {
 	some name, c in {
@@ -70,6 +101,9 @@ test_wider[name] if {
 		"validity": [{"max_ttl_seconds": 86401}, "widens max_ttl_seconds:"],
 		"wildcards": [{"allow_wildcard_names": true}, "widens allow_wildcard_names:"],
 		"issuer": [{"issuer_id": "iss-other"}, "widens issuer_id:"],
+		"narrower and more": [{"allowed_dns_names": ["www.example.com", "www.example.org"]}, "widens allowed_dns_names:"],
+		"wider IP range": [{"allowed_ip_ranges": ["10.0.0.0/8"]}, "widens allowed_ip_ranges:"],
+		"wider URI": [{"allowed_uris": ["spiffe://example.com/**"]}, "widens allowed_uris:"],
 		"several": [{"max_sans": 11, "issuer_id": "iss-other", "allowed_uris": ["spiffe://a/*"]}, "widens allowed_uris, issuer_id, max_sans:"],
 	}
 	judged_wider(c[0], c[1])
@@ -141,6 +175,7 @@ test_not_wider[name] if {
 	some name, values in {
 		"fewer": {"allowed_dns_names": ["example.com"]},
 		"none": {"allowed_dns_names": [], "allowed_ip_ranges": [], "allowed_uris": [], "allowed_email_domains": []},
+		"narrower": {"allowed_dns_names": ["www.example.com"], "allowed_ip_ranges": ["10.0.1.0/24"], "allowed_uris": ["spiffe://example.com/a"], "allowed_common_names": ["node-1"]},
 		"another order": {"allowed_dns_names": ["example.com", "*.example.com"]},
 		"fewer names": {"max_sans": 9},
 		"shorter": {"max_ttl_seconds": 86399},

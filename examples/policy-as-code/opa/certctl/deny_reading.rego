@@ -4,6 +4,7 @@ package certctl
 import data.certctl.parameters
 import data.certctl.plan
 import data.certctl.readings
+import rego.v1
 
 # METADATA
 # entrypoint: true
@@ -14,15 +15,18 @@ deny contains "The input is no plan: it has no time. Use the output of terraform
 is_plan if is_number(plan.timestamp)
 
 deny contains "The plan failed half way and is not complete. Read the output of terraform plan." if {
+	plan.is_judged
 	plan.document.errored == true
 }
 
 deny contains "The plan may cover a part of the configuration only (complete is not true). Plan without -target, -exclude and deferred actions." if {
 	is_plan
+	plan.is_judged
 	not plan.is_complete
 }
 
 deny contains sprintf("No reading of the pending approvals of %s. Add data \"certctl_pending_approvals\" with literal arguments, outside check blocks, on this server.", [endpoint]) if {
+	plan.is_judged
 	some endpoint in parameters.endpoints
 	count({reading | some reading in readings.sound; reading.values.endpoint == endpoint}) == 0
 }
@@ -61,17 +65,27 @@ deny contains sprintf("%s approves every request by itself (CERTCTL_APPROVAL_BYP
 	reading.values.approval_bypass == true
 }
 
-deny contains sprintf("%d approvals await a second person on %s, and %v are allowed. Oldest first: %s.", [reading.values.total_count, reading.values.endpoint, parameters.max_pending, concat(", ", reading.values.ids)]) if {
+deny contains delay if {
+	not is_nothing_held_up
+	some delay in delays
+}
+
+# Delays are pending approvals that stop everything, except a plan in which nothing is held up.
+delays contains sprintf("%d approvals await a second person on %s, and %v are allowed. Oldest first: %s.", [reading.values.total_count, reading.values.endpoint, parameters.max_pending, concat(", ", reading.values.ids)]) if {
 	some reading in readings.sound
 	reading.values.total_count > parameters.max_pending
 }
 
-deny contains sprintf("%s lists %d of %d approvals. Set limit higher, or have some decided.", [reading.address, count(reading.values.approvals), reading.values.total_count]) if {
+delays contains sprintf("%s lists %d of %d approvals. Set limit = %d.", [reading.address, count(reading.values.approvals), reading.values.total_count, most_listed]) if {
 	some reading in readings.sound
 	reading.values.truncated == true
+	count(reading.values.approvals) < most_listed
 }
 
-deny contains sprintf("The oldest approval on %s has waited %d hours, and %v are allowed: %s.", [reading.values.endpoint, floor(reading.values.oldest_age_seconds / 3600), parameters.max_pending_hours, overdue(reading)]) if {
+# A reading lists at most 500 approvals. Its counts and ages cover all approvals, listed or not.
+most_listed := min([500, parameters.max_pending])
+
+delays contains sprintf("The oldest approval on %s has waited %d hours, and %v are allowed: %s.", [reading.values.endpoint, floor(reading.values.oldest_age_seconds / 3600), parameters.max_pending_hours, overdue(reading)]) if {
 	some reading in readings.sound
 	reading.values.oldest_age_seconds > parameters.max_pending_hours * 3600
 }
@@ -92,6 +106,7 @@ subject(approval) := sprintf("certificate %s", [approval.certificate_id]) if {
 
 deny contains sprintf("%s changes profile %s while %d approvals under it await a second person. Have them decided first, so that approvers decide on what they saw.", [change.address, change.change.before.id, waiting]) if {
 	some change in plan.profile_changes
+	not is_never_held_up(change)
 	some reading in readings.sound
 	waiting := reading.values.count_by_profile[change.change.before.id]
 	waiting > 0

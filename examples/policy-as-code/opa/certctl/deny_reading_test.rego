@@ -1,5 +1,8 @@
 package certctl_test
 
+import data.certctl
+import rego.v1
+
 test_reading[name] if {
 	some name, c in {
 		"nothing waits": [{}, []],
@@ -115,7 +118,11 @@ test_waiting[name] if {
 		"none waits": [{"p-web": 0}, {"after": {"max_sans": 9}}, [], ["this edit"]],
 		"under another": [{"p-api": 1}, {"after": {"max_sans": 9}}, [], ["this edit"]],
 		"nothing changes": [{"p-web": 1}, {"actions": ["no-op"]}, [], []],
-		"disabled": [{"p-web": 1}, {"after": {"enabled": false}}, ["while 1 approvals"], []],
+		"disabled": [{"p-web": 1}, {"after": {"enabled": false}}, [], []],
+		"disabled and more": [{"p-web": 1}, {"after": {"enabled": false, "max_sans": 9}}, ["while 1 approvals"], ["this edit"]],
+		"described": [{"p-web": 1}, {"after": {"description": "x", "labels": {}}}, [], []],
+		"gate turned on": [{"p-web": 1}, {"before": {"requires_approval": false}}, [], []],
+		"gate turned on and more": [{"p-web": 1}, {"before": {"requires_approval": false}, "after": {"max_sans": 9}}, ["while 1 approvals"], []],
 		"destroyed": [{"p-web": 2}, {"actions": ["delete"], "before": {"requires_approval": false}, "after": null}, ["while 2 approvals"], []],
 		"replaced": [{"p-web": 2, "p-new": 3}, {"actions": ["create", "delete"], "before": {"requires_approval": false}, "after": {"id": "p-new"}}, ["while 2 approvals"], []],
 		"created": [{"p-web": 1}, {"actions": ["create"], "before": null}, [], []],
@@ -158,4 +165,85 @@ test_modules[name] if {
 		"no resources": [{}, ["No reading"]],
 	}
 	judged(with_values(plan_of([], []), {"prior_state": {"values": {"root_module": c[0]}}}), defaults, c[1], [])
+}
+
+# An edit of the profile waits: its author may correct it, and the server refuses everyone else.
+test_corrects_edit[name] if {
+	edit := {"id": "ar-1", "kind": "profile_edit", "profile_id": "p-web", "age_seconds": 60}
+	some name, c in {
+		"an edit waits": [[edit], {"after": {"max_sans": 9}}, [], ["this edit"]],
+		"an edit and a certificate wait": [[edit, object.union(edit, {"kind": "issuance"})], {"after": {"max_sans": 9}}, [], ["this edit"]],
+		"a certificate waits": [[object.union(edit, {"kind": "issuance"})], {"after": {"max_sans": 9}}, ["while 1 approvals"], ["this edit"]],
+		"an edit of another profile waits": [[object.union(edit, {"profile_id": "p-api"})], {"after": {"max_sans": 9}}, ["while 1 approvals"], ["this edit"]],
+		"an edit that is not listed waits": [[], {"after": {"max_sans": 9}}, ["while 1 approvals"], ["this edit"]],
+		"destroyed while an edit waits": [[edit], {"actions": ["delete"], "before": {"id": "p-web", "requires_approval": false}, "after": null}, ["while 1 approvals"], []],
+		"not gated": [[edit], {"before": {"requires_approval": false}, "after": {"max_sans": 9}}, ["while 1 approvals"], []],
+		"widened while an edit waits": [[edit], {"after": {"max_sans": 11}}, ["widens max_sans"], ["this edit"]],
+	}
+	judged(plan_of([reading_with({"count_by_profile": {"p-web": 1}, "approvals": c[0]})], [change_of(c[1])]), defaults, c[2], c[3])
+}
+
+# Nothing that waits holds up an emergency: the plan is allowed, and warns.
+test_emergency[name] if {
+	edit := {"id": "ar-1", "kind": "profile_edit", "profile_id": "p-web", "age_seconds": 60}
+	late := reading_with({"total_count": 21, "oldest_age_seconds": 90000, "truncated": true, "count_by_profile": {"p-web": 21}, "approvals": [edit]})
+	delays := ["21 approvals await", "has waited 25 hours", "lists 1 of 21"]
+	untouched := change_of({"actions": ["no-op"]})
+	release := with_values(untouched, {"address": "terraform_data.release", "type": "terraform_data", "change": {"actions": ["update"], "before": {}, "after": {}}})
+	some name, c in {
+		"disabled": [[change_of({"after": {"enabled": false}})], [], delays],
+		"disabled, beside an untouched one": [[change_of({"after": {"enabled": false}}), with_values(untouched, {"address": "other"})], [], delays],
+		"corrected": [[change_of({"after": {"max_sans": 9}})], [], array.concat(delays, ["this edit"])],
+		"disabled, and a release": [[change_of({"after": {"enabled": false}}), release], delays, []],
+		"a release": [[release], delays, []],
+		"nothing": [[untouched], delays, []],
+		"created": [[change_of({"actions": ["create"], "before": null, "after": {"id": "p-new"}})], delays, []],
+		"disabled and created": [[change_of({"after": {"enabled": false}}), with_values(change_of({"actions": ["create"], "before": null}), {"address": "other"})], delays, []],
+	}
+	judged(plan_of([late], c[0]), defaults, c[1], c[2])
+}
+
+# More approvals wait than a reading can list.
+test_more_than_listed[name] if {
+	some name, c in {
+		"as many as can be": [500, 1000, []],
+		"fewer than can be": [499, 1000, ["lists 499 of 600 approvals. Set limit = 500."]],
+		"as many as may wait": [100, 100, ["600 approvals await"]],
+		"fewer than may wait": [99, 100, ["600 approvals await", "lists 99 of 600 approvals. Set limit = 100."]],
+	}
+	listed := [{"id": "ar"} | some _ in numbers.range(1, c[0])]
+	judged(plan_of([reading_with({"truncated": true, "total_count": 600, "approvals": listed})], []), with_values(defaults, {"max_pending": c[1]}), c[2], [])
+}
+
+# Root modules that need no reading, unless they have something of certctl.
+test_root_modules[name] if {
+	empty := plan_of([], [])
+	missing := ["No reading"]
+	with_provider := with_values(empty, {"configuration": {"provider_config": {"certctl": {"full_name": "registry.terraform.io/certctl/certctl"}}}})
+	other_provider := with_values(empty, {"configuration": {"provider_config": {"aws": {"full_name": "registry.terraform.io/hashicorp/aws"}}}})
+	some name, c in {
+		"all must": [["*"], "network", empty, missing],
+		"named": [["payments", "edge"], "edge", empty, missing],
+		"not named": [["payments"], "network", empty, []],
+		"not named, incomplete and failed": [["payments"], "network", with_values(empty, {"complete": false, "errored": true}), []],
+		"named, incomplete and failed": [["network"], "network", with_values(empty, {"complete": false, "errored": true}), ["No reading", "may cover a part", "failed half way"]],
+		"no name": [["payments"], null, empty, missing],
+		"none must": [[], "network", empty, []],
+		"none must, no name": [[], null, empty, missing],
+		"not named, with a profile": [["payments"], "network", plan_of([], [change_of({"after": {"max_sans": 9}})]), missing],
+		"not named, with a profile in the state": [["payments"], "network", plan_of([in_state("certctl_certificate_profile", profile)], []), missing],
+		"not named, with the provider": [["payments"], "network", with_provider, missing],
+		"not named, with another provider": [["payments"], "network", other_provider, []],
+		"not named, with a reading": [["payments"], "network", plan_of([reading], []), []],
+		"not named, no plan": [["payments"], "network", {}, ["The input is no plan"]],
+	}
+	parameters := with_values(defaults, {"root_modules_with_reading": c[0]})
+	denied_as(c[2], parameters, c[1], c[3])
+	wrapped := {"plan": c[2], "run": {"workspace": {"name": c[1]}}}
+	denied_as(wrapped, parameters, null, c[3])
+}
+
+denied_as(document, parameters, root_module, words) if {
+	deny := certctl.deny with input as document with data.certctl.parameters as parameters with data.certctl.root_module as root_module
+	says(deny, words)
 }

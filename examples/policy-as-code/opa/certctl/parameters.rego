@@ -3,6 +3,7 @@
 package certctl
 
 import data.certctl.parameters
+import rego.v1
 
 deny contains sprintf("The policies have no parameters: %s are missing below data.certctl.parameters. Without them every plan is denied. Set them in data.json as {\"certctl\": {\"parameters\": {...}}}, at the root of the bundle, or load that file with --data.", [concat(", ", sort(object.keys(kinds)))]) if {
 	supplied == {}
@@ -19,8 +20,10 @@ supplied := parameters if is_object(parameters)
 
 kinds := {
 	"endpoints": "array",
+	"root_modules_with_reading": "array",
 	"max_pending_hours": "number",
 	"ungated_profiles": "array",
+	"removable_profiles": "array",
 	"max_pending": "number",
 	"max_minutes_apart": "number",
 	"allowed_filters": "object",

@@ -1,6 +1,7 @@
 package certctl_test
 
 import data.certctl
+import rego.v1
 
 test_parameters[name] if {
 	some parameter, value in defaults
@@ -28,5 +29,5 @@ test_parameters_deny[name] if {
 # Parameters that are somewhere else, or nowhere. The test of the folder tries the same with files.
 test_no_parameters[name] if {
 	some name, parameters in {"empty": {}, "null": null, "a list": [defaults], "text": "24"}
-	judged(plan_of([reading], []), parameters, ["accept_unknown_completeness, allowed_filters, endpoints, max_minutes_apart, max_pending, max_pending_hours, provider_addresses, ungated_profiles are missing below data.certctl.parameters"], [])
+	judged(plan_of([reading], []), parameters, ["accept_unknown_completeness, allowed_filters, endpoints, max_minutes_apart, max_pending, max_pending_hours, provider_addresses, removable_profiles, root_modules_with_reading, ungated_profiles are missing below data.certctl.parameters"], [])
 }

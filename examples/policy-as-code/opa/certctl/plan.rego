@@ -2,11 +2,37 @@
 package certctl.plan
 
 import data.certctl.parameters
+import rego.v1
 
 # HCP Terraform passes the plan to a policy beside data of the run.
 document := input.plan if {
 	is_object(input.plan)
 } else := input
+
+# The name of the root module: its workspace in HCP Terraform. Elsewhere the pipeline passes the name as data. The authors of
+# the configuration choose neither.
+root_module := input.run.workspace.name if {
+	is_object(input.plan)
+} else := data.certctl.root_module
+
+# Plans that must hold a reading. A plan without a name counts as named.
+must_hold_reading if "*" in parameters.root_modules_with_reading
+
+must_hold_reading if root_module in parameters.root_modules_with_reading
+
+must_hold_reading if not is_named
+
+is_named if is_string(root_module)
+
+# Elsewhere a plan is judged if it has anything of certctl.
+is_judged if must_hold_reading
+
+is_judged if count(of_certctl) > 0
+
+is_judged if {
+	some provider in document.configuration.provider_config
+	endswith(provider.full_name, "/certctl")
+}
 
 timestamp := time.parse_rfc3339_ns(document.timestamp)
 
@@ -46,6 +72,27 @@ certificates contains resource if {
 	resource.type == "certctl_certificate"
 }
 
+# Managed profiles after the plan: those that the plan changes, imports or leaves as they are. A plan for a part of the
+# configuration does not list all of them as changes.
+managed_profiles contains {"address": change.address, "values": change.change.after} if {
+	some change in resource_changes
+	is_managed_profile(change)
+	is_object(change.change.after)
+}
+
+managed_profiles contains {"address": resource.address, "values": resource.values} if {
+	some resource in resources
+	is_managed_profile(resource)
+	not resource.address in listed
+}
+
+listed contains change.address if some change in resource_changes
+
+is_managed_profile(resource) if {
+	resource.mode == "managed"
+	resource.type == "certctl_certificate_profile"
+}
+
 changes contains change if {
 	some change in resource_changes
 	not change.change.actions in [["no-op"], ["read"]]
@@ -53,14 +100,23 @@ changes contains change if {
 
 profile_changes contains change if {
 	some change in changes
-	change.mode == "managed"
-	change.type == "certctl_certificate_profile"
+	is_managed_profile(change)
 }
 
 certificate_changes contains change if {
 	some change in changes
-	change.mode == "managed"
-	change.type == "certctl_certificate"
+	is_managed_certificate(change)
+}
+
+# Managed certificates in the plan, also those that are imported or untouched.
+judged_certificates contains change if {
+	some change in resource_changes
+	is_managed_certificate(change)
+}
+
+is_managed_certificate(resource) if {
+	resource.mode == "managed"
+	resource.type == "certctl_certificate"
 }
 
 # All resources of certctl in the plan, with the address of their provider.

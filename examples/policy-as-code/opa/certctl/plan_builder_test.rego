@@ -2,13 +2,16 @@
 package certctl_test
 
 import data.certctl
+import rego.v1
 
 defaults := {
 	"endpoints": ["https://certctl.example.com"],
 	"max_pending_hours": 24,
 	"max_pending": 20,
 	"max_minutes_apart": 10,
-	"ungated_profiles": ["p-dev", "p-sandbox"],
+	"ungated_profiles": ["p-dev", "p-sandbox", "p-open", "p-both"],
+	"removable_profiles": ["p-old"],
+	"root_modules_with_reading": ["*"],
 	"provider_addresses": ["registry.terraform.io/certctl/certctl"],
 	"allowed_filters": {},
 	"accept_unknown_completeness": false,

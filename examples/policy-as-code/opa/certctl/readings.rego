@@ -3,6 +3,7 @@ package certctl.readings
 
 import data.certctl.parameters
 import data.certctl.plan
+import rego.v1
 
 found contains reading if {
 	some reading in plan.resources

@@ -3,6 +3,7 @@
 package certctl
 
 import data.certctl.plan
+import rego.v1
 
 # METADATA
 # entrypoint: true
@@ -11,6 +12,11 @@ warn contains sprintf("%s: this edit of the gated profile %s will wait for a sec
 	is_gated(change.change.before)
 	"update" in change.change.actions
 	not never_waits(change)
+}
+
+warn contains delay if {
+	is_nothing_held_up
+	some delay in delays
 }
 
 warn contains sprintf("%s: this certificate will wait for a second person.", [change.address]) if {
@@ -24,25 +30,6 @@ warn contains sprintf("%s: this certificate will wait for a second person if its
 	asks_for_issuance(change)
 	not object.get(change.change.after, "profile_id", null) in known_profiles
 }
-
-# Labels, the description, and disabling the profile never wait. Any other field makes the whole edit wait, even an unknown
-# one.
-never_waits(change) if {
-	fields := edited_fields(change)
-	count(fields) > 0
-	every field in fields {
-		applies_at_once(field, change.change.after)
-	}
-}
-
-edited_fields(change) := {field | some field, value in change.change.after; value != change.change.before[field]} | {field |
-	some field in (rules | {"requires_approval", "name", "labels", "description"})
-	plan.is_unknown(change, field)
-}
-
-applies_at_once(field, _) if field in {"labels", "description"}
-
-applies_at_once("enabled", after) if after.enabled == false
 
 # The outputs of a certificate are unknown in a plan that requests it, and in no other plan.
 asks_for_issuance(change) if plan.is_unknown(change, "status")

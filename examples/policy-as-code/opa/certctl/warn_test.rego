@@ -1,5 +1,7 @@
 package certctl_test
 
+import rego.v1
+
 # Disabling a profile never waits, and neither do labels and a description; other edits of a gated one do.
 test_edit[name] if {
 	some name, c in {
@@ -28,7 +30,7 @@ test_edit_unknown[name] if {
 
 test_certificate[name] if {
 	gated := in_state("certctl_certificate_profile", profile)
-	open := in_state("certctl_certificate_profile", with_values(profile, {"requires_approval": false}))
+	open := in_state("certctl_certificate_profile", with_values(profile, {"id": "p-dev", "requires_approval": false}))
 	will := ["certctl_certificate.www: this certificate will wait for a second person."]
 	may := ["certctl_certificate.www: this certificate will wait for a second person if its profile is gated."]
 	some name, c in {
@@ -39,7 +41,7 @@ test_certificate[name] if {
 		"gated, asks for nothing": [gated, ["update"], "p-web", {"renew_at": true}, []],
 		"gated, untouched": [gated, ["no-op"], "p-web", {}, []],
 		"gated, destroyed": [gated, ["delete"], null, {}, []],
-		"not gated": [open, ["create"], "p-web", {"status": true}, []],
+		"not gated": [open, ["create"], "p-dev", {"status": true}, []],
 		"another profile": [gated, ["create"], "p-api", {"status": true}, may],
 		"unknown profile": [gated, ["create"], null, {"status": true, "profile_id": true}, may],
 		"another resource of that name": [in_state("certctl_certificate", {"id": "p-web", "requires_approval": true}), ["create"], "p-web", {"status": true}, may],
