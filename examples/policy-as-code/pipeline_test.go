@@ -156,7 +156,11 @@ func TestPipeline_FailsClosed(t *testing.T) {
 		"no server":               {broken: environment("CERTCTL_ENDPOINT=http://127.0.0.1:1"), says: "plan"},
 		"bad key":                 {broken: environment("CERTCTL_API_KEY=ctl_no_key"), says: "plan"},
 		"provider of the authors": {broken: configured("terraform.d/plugins/x"), says: "terraform.d may hold another provider"},
-		"other arguments":         {args: []string{"-target=x"}, says: "usage: plan.sh"},
+		"a target":                {args: []string{"-target=x"}, says: "usage: plan.sh"},
+		"a target behind a file":  {args: []string{"-var-file=x", "-target=x"}, says: "usage: plan.sh"},
+		"an option without value": {args: []string{"-var-file=", "x"}, says: "usage: plan.sh"},
+		"a file that is missing":  {args: []string{"-var-file=x"}, says: "variables file x does not exist"},
+		"two folders":             {args: []string{"x"}, says: "usage: plan.sh"},
 		"summary cannot be written": {
 			broken: environment("GITHUB_STEP_SUMMARY=/nowhere/summary.md"), says: "could not write the summary",
 		},
@@ -197,6 +201,36 @@ func TestPipeline_WithoutParameters(t *testing.T) {
 				t.Error("the plan was applied")
 			}
 		})
+	}
+}
+
+// One configuration serves several environments: each has a file of variables and a backend of its own.
+func TestPipeline_Environments(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	p := newPipeline(t, "terraform {\n  backend \"local\" {}\n}\nvariable \"name\" {}\nvariable \"id\" {}\n"+web("id = var.id", "name = var.name")+reading)
+	write(t, filepath.Join(p.workspace.Dir, "staging.tfvars"), []byte(`id = "p-staging"`))
+	write(t, filepath.Join(p.workspace.Dir, "names", "my names.tfvars"), []byte(`name = "Staging"`))
+	write(t, filepath.Join(p.workspace.Dir, "staging.backend"), []byte(`path = "staging.tfstate"`))
+	p.run(t, 0, "--apply", "-var-file=staging.tfvars", "-var-file=names/my names.tfvars", "-backend-config=staging.backend", "-lock-timeout=5s")
+	if !p.has(t, "p-staging") {
+		t.Error("the plan was not applied")
+	}
+	if _, err := os.Stat(filepath.Join(p.workspace.Dir, "staging.tfstate")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A root module that is named needs a reading, and a root module without certctl needs none.
+func TestPipeline_RootModule(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	p := newPipeline(t, "")
+	p.workspace.Write(t, "main.tf", "resource \"terraform_data\" \"x\" {}\n")
+	p.parameters(t, map[string]any{"endpoints": []string{p.URL}, "accept_unknown_completeness": true, "root_modules_with_reading": []string{"payments/certificates"}})
+	for name, code := range map[string]int{"network": 0, "payments/certificates": 2, "": 2} {
+		p.env = append(p.env, "ROOT_MODULE="+name)
+		p.run(t, code)
 	}
 }
 

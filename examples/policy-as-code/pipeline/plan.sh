@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# plan.sh [--apply] [DIRECTORY]
+# plan.sh [--apply] [-var-file=FILE]... [-backend-config=FILE|NAME=VALUE]... [-lock-timeout=DURATION] [DIRECTORY]
 #
 # Plans the configuration in DIRECTORY (default: the current one), checks the plan with the policies, and writes a Markdown
 # summary with the denials and the pending approvals: to the file that GITHUB_STEP_SUMMARY names, else to standard output.
 # With --apply it applies exactly that plan, unless it is denied.
+#
+# terraform gets the options that begin with one -. It gets no others, because -target, for example, would hide a part of the
+# configuration. A FILE is relative to DIRECTORY.
 #
 #   exit code 0   the plan may be applied; with --apply it has been applied
 #             1   a step failed: no plan was checked, or the apply failed
@@ -11,6 +14,7 @@
 #
 #   POLICY_DIR    the folder opa/, where the authors of the configuration cannot write (default: ../opa beside this script)
 #   PARAMETERS    the parameters of the policies (default: $POLICY_DIR/data.json)
+#   ROOT_MODULE   the name of the configuration, as the parameter root_modules_with_reading has it (default: none)
 #   TERRAFORM     terraform (default) or tofu
 #
 # Needs terraform or tofu, conftest and jq.
@@ -28,12 +32,23 @@ absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
 doing="start"
 trap 'fail "could not $doing"' ERR
 
+usage() { fail "usage: plan.sh [--apply] [-var-file=FILE]... [-backend-config=FILE|NAME=VALUE]... [-lock-timeout=DURATION] [DIRECTORY]"; }
+
 apply=false
-if [[ ${1:-} == --apply ]]; then
-	apply=true
+init_options=()
+plan_options=()
+lock_options=()
+while [[ ${1:-} == -* ]]; do
+	case $1 in
+	--apply) apply=true ;;
+	-backend-config=?*) init_options+=("$1") ;;
+	-var-file=?*) plan_options+=("$1") ;;
+	-lock-timeout=?*) lock_options=("$1") ;;
+	*) usage ;;
+	esac
 	shift
-fi
-[[ $# -le 1 && ${1:-} != -* ]] || fail "usage: plan.sh [--apply] [DIRECTORY]"
+done
+[[ $# -le 1 ]] || usage
 directory=${1:-.}
 here=$(unset CDPATH && cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 policy=$(absolute "${POLICY_DIR:-$here/../opa}")
@@ -60,15 +75,18 @@ run() {
 	doing="$terraform $1"
 	"$terraform" -chdir="$directory" "$@" >&2
 }
-run init -input=false -no-color
-run plan -input=false -no-color -out="$work/plan"
+run init -input=false -no-color ${init_options[@]+"${init_options[@]}"} ${lock_options[@]+"${lock_options[@]}"}
+run plan -input=false -no-color -out="$work/plan" ${plan_options[@]+"${plan_options[@]}"} ${lock_options[@]+"${lock_options[@]}"}
 doing="show the plan"
 "$terraform" -chdir="$directory" show -json "$work/plan" >"$work/plan.json"
+
+doing="name the root module"
+jq -n '{certctl: ($ENV.ROOT_MODULE // "" | if . == "" then {} else {root_module: .} end)}' >"$work/root_module.json"
 
 # Conftest ends with 1 if it denies and if it fails, so its output decides. Exactly one result, of policies that exist, is a
 # verdict. Conftest runs in a directory without a conftest.toml of the authors, which could add other policies.
 doing="judge the plan with the policies in $policy"
-(cd "$work" && conftest test --policy "$policy" --data "$parameters" --namespace certctl --output json plan.json) >"$work/verdict.json" || true
+(cd "$work" && conftest test --policy "$policy" --data "$parameters" --data root_module.json --namespace certctl --output json plan.json) >"$work/verdict.json" || true
 verdict=$(jq -rs 'if length == 1 and (.[0] | length) == 1 then .[0][0] else error("no verdict") end
 	| if .namespace != "certctl" then error("another verdict")
 	  elif (.failures | length) > 0 then "denied"
@@ -85,5 +103,5 @@ if [[ $verdict != "go on" ]]; then
 	exit 2
 fi
 if $apply; then
-	run apply -input=false -no-color "$work/plan"
+	run apply -input=false -no-color ${lock_options[@]+"${lock_options[@]}"} "$work/plan"
 fi
