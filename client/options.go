@@ -19,6 +19,7 @@ type Option func(*settings) error
 type settings struct {
 	httpClient *http.Client
 	roots      *x509.CertPool
+	identity   []tls.Certificate
 	userAgent  string
 	retries    int
 	timeout    time.Duration
@@ -33,8 +34,11 @@ const (
 	SettingEndpoint Setting = "endpoint"
 	SettingAPIKey   Setting = "api_key"
 	SettingCAFile   Setting = "ca_file"
+	SettingCAPEM    Setting = "ca_pem"
 	SettingRetries  Setting = "retries"
 	SettingTimeout  Setting = "timeout"
+
+	SettingClientCertificate Setting = "client_certificate"
 )
 
 // SettingError is the error of a wrong setting.
@@ -60,16 +64,46 @@ func WithCAFile(path string) Option {
 		if err != nil {
 			return newSettingError(SettingCAFile, "the CA file cannot be read: %w", err)
 		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
+		if s.roots = newPool(pem); s.roots == nil {
 			return newSettingError(SettingCAFile, "the CA file %s holds no PEM certificate", path)
 		}
-		s.roots = pool
 		return nil
 	}
 }
 
-// WithHTTPClient replaces the HTTP client. WithCAFile has no effect on the replacement.
+// WithCAPEM trusts the CAs in PEM text for the server's certificate, instead of the CAs of the system.
+func WithCAPEM(pem string) Option {
+	return func(s *settings) error {
+		if s.roots = newPool([]byte(pem)); s.roots == nil {
+			return newSettingError(SettingCAPEM, "the text holds no PEM certificate")
+		}
+		return nil
+	}
+}
+
+// newPool returns the certificates in PEM text, or nil if there are none.
+func newPool(pem []byte) *x509.CertPool {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil
+	}
+	return pool
+}
+
+// WithClientCertificate shows a certificate to a server or proxy that asks for one. Both arguments are PEM text. Further
+// certificates of the chain follow the first.
+func WithClientCertificate(certificate, key string) Option {
+	return func(s *settings) error {
+		pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
+		if err != nil {
+			return newSettingError(SettingClientCertificate, "the client certificate and its key cannot be used: %w", err)
+		}
+		s.identity = []tls.Certificate{pair}
+		return nil
+	}
+}
+
+// WithHTTPClient replaces the HTTP client. The options of TLS have no effect on the replacement.
 func WithHTTPClient(h *http.Client) Option {
 	return func(s *settings) error { s.httpClient = h; return nil }
 }
@@ -107,7 +141,7 @@ func (s settings) newHTTPClient() *http.Client {
 	if s.httpClient != nil {
 		h = *s.httpClient
 	} else {
-		h.Transport = newTransport(s.roots)
+		h.Transport = newTransport(s.roots, s.identity)
 	}
 	if h.Transport == nil {
 		h.Transport = http.DefaultTransport
@@ -120,11 +154,11 @@ func (s settings) newHTTPClient() *http.Client {
 	return &h
 }
 
-func newTransport(roots *x509.CertPool) http.RoundTripper {
+func newTransport(roots *x509.CertPool, identity []tls.Certificate) http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	t.MaxIdleConnsPerHost = 32 // Terraform runs at least ten requests at once
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: identity}
 	return t
 }
 

@@ -44,8 +44,8 @@ func (a attempt) explain(ctx context.Context, err error) diag.Diagnostics {
 		if down.Again {
 			return a.fail(fmt.Sprintf("No answer from %s. The error of an earlier call says what to check.", down.Endpoint))
 		}
-		detail := fmt.Sprintf("No answer from %s: %v.\n\nCheck that endpoint (%s) is right, that the server runs, and that this machine can reach it. For a private CA set ca_file (%s).",
-			down.Endpoint, down.Err, endpointVariable, caFileVariable)
+		detail := fmt.Sprintf("No answer from %s: %v.\n\nCheck that endpoint (%s) is right, that the server runs, and that this machine can reach it. For a private CA set ca_file (%s) or ca_pem (%s). If a client certificate is required, set client_certificate (%s) and client_key (%s).",
+			down.Endpoint, down.Err, endpointVariable, caFileVariable, caPEMVariable, clientCertificateVariable, clientKeyVariable)
 		if down.Sent {
 			detail += a.adviseAfterSend()
 		}

@@ -18,8 +18,12 @@ const (
 	endpointVariable = "CERTCTL_ENDPOINT"
 	apiKeyVariable   = "CERTCTL_API_KEY" //nolint:gosec // the name of a variable, not a key
 	caFileVariable   = "CERTCTL_CA_FILE"
+	caPEMVariable    = "CERTCTL_CA_PEM"
 	reasonVariable   = "CERTCTL_CHANGE_REASON"
 	resubmitVariable = "CERTCTL_RESUBMIT_REJECTED"
+
+	clientCertificateVariable = "CERTCTL_CLIENT_CERTIFICATE"
+	clientKeyVariable         = "CERTCTL_CLIENT_KEY"
 )
 
 // authorsVariable holds the handles of the authors of a change. They may not approve the certificates that it asks for. It

@@ -24,6 +24,9 @@ type providerModel struct {
 	Endpoint         types.String         `tfsdk:"endpoint"`
 	APIKey           types.String         `tfsdk:"api_key"`
 	CAFile           types.String         `tfsdk:"ca_file"`
+	CAPEM            types.String         `tfsdk:"ca_pem"`
+	ClientCert       types.String         `tfsdk:"client_certificate"`
+	ClientKey        types.String         `tfsdk:"client_key"`
 	ChangeReason     types.String         `tfsdk:"change_reason"`
 	ResubmitRejected types.Bool           `tfsdk:"resubmit_rejected"`
 	RequestTimeout   timetypes.GoDuration `tfsdk:"request_timeout"`
@@ -33,7 +36,8 @@ type providerModel struct {
 // checkSettings returns an error for every setting that is missing or unknown.
 func (m providerModel) checkSettings() (diags diag.Diagnostics) {
 	for name, v := range map[string]attr.Value{
-		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile,
+		"endpoint": m.Endpoint, "api_key": m.APIKey, "ca_file": m.CAFile, "ca_pem": m.CAPEM,
+		"client_certificate": m.ClientCert, "client_key": m.ClientKey,
 		"request_timeout": m.RequestTimeout, "max_retries": m.MaxRetries,
 		"change_reason": m.ChangeReason, "resubmit_rejected": m.ResubmitRejected,
 	} {
@@ -57,9 +61,37 @@ func (m providerModel) checkSettings() (diags diag.Diagnostics) {
 	return diags
 }
 
-func (m providerModel) clientOptions() (opts []client.Option, diags diag.Diagnostics) {
-	if file := settingOf(m.CAFile, caFileVariable); file != "" {
+// tlsOptions returns the trusted CAs and the client certificate. An attribute for CAs replaces the variables of both.
+func (m providerModel) tlsOptions() (opts []client.Option, diags diag.Diagnostics) {
+	file, text := settingOf(m.CAFile, caFileVariable), settingOf(m.CAPEM, caPEMVariable)
+	if m.CAFile.IsNull() != m.CAPEM.IsNull() {
+		file, text = m.CAFile.ValueString(), m.CAPEM.ValueString()
+	}
+	switch {
+	case file != "" && text != "":
+		diags.AddAttributeError(path.Root("ca_pem"), "The certctl provider has CAs twice",
+			fmt.Sprintf("Set either ca_file (%s) or ca_pem (%s).", caFileVariable, caPEMVariable))
+	case file != "":
 		opts = append(opts, client.WithCAFile(file))
+	case text != "":
+		opts = append(opts, client.WithCAPEM(text))
+	}
+	certificate, key := settingOf(m.ClientCert, clientCertificateVariable), settingOf(m.ClientKey, clientKeyVariable)
+	switch {
+	case certificate != "" && key != "":
+		opts = append(opts, client.WithClientCertificate(certificate, key))
+	case certificate != "":
+		diags.AddAttributeError(path.Root("client_certificate"), "The client certificate has no key", fmt.Sprintf("Set client_key (%s).", clientKeyVariable))
+	case key != "":
+		diags.AddAttributeError(path.Root("client_key"), "The client key has no certificate", fmt.Sprintf("Set client_certificate (%s).", clientCertificateVariable))
+	}
+	return opts, diags
+}
+
+func (m providerModel) clientOptions() (opts []client.Option, diags diag.Diagnostics) {
+	opts, diags = m.tlsOptions()
+	if diags.HasError() {
+		return nil, diags
 	}
 	if !m.MaxRetries.IsNull() {
 		opts = append(opts, client.WithRetries(int(m.MaxRetries.ValueInt64())))
@@ -76,8 +108,11 @@ var settingAttributes = map[client.Setting]struct{ name, variable string }{
 	client.SettingEndpoint: {"endpoint", endpointVariable},
 	client.SettingAPIKey:   {"api_key", apiKeyVariable},
 	client.SettingCAFile:   {"ca_file", caFileVariable},
+	client.SettingCAPEM:    {"ca_pem", caPEMVariable},
 	client.SettingRetries:  {"max_retries", ""},
 	client.SettingTimeout:  {"request_timeout", ""},
+
+	client.SettingClientCertificate: {"client_certificate", clientCertificateVariable},
 }
 
 // explainSetting returns the error of a setting that the client refuses, on its attribute and with its variable.

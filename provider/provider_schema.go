@@ -25,6 +25,19 @@ func providerSchema() schema.Schema {
 				Optional:            true,
 				MarkdownDescription: "PEM file with the CAs to trust for the server's certificate, instead of the system's. Environment: `" + caFileVariable + "`.",
 			},
+			"ca_pem": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "The same CAs as PEM text, for runners without files. Not with `ca_file`. Environment: `" + caPEMVariable + "`.",
+			},
+			"client_certificate": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Client certificate as PEM text, for a server or proxy that asks for one (mTLS). Certificates of its chain may follow. Needs `client_key`. Environment: `" + clientCertificateVariable + "`.",
+			},
+			"client_key": schema.StringAttribute{
+				Optional:            true,
+				Sensitive:           true,
+				MarkdownDescription: "Private key of `client_certificate` as PEM text. The environment is safer than a file: `" + clientKeyVariable + "`.",
+			},
 			"change_reason": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Reason of the changes, such as a ticket or the URL of a pull request; at most 500 characters. Approvers read it on the approval. Environment: `" + reasonVariable + "`.",
