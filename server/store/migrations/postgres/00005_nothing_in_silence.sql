@@ -1,4 +1,6 @@
 -- +goose Up
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 -- Until when an issuer that fails is tried again. NULL before the job is pending, and for jobs from before this migration.
 ALTER TABLE jobs ADD COLUMN issue_by timestamptz;
 
@@ -15,7 +17,7 @@ CREATE INDEX blocked_renewals_profile ON blocked_renewals (profile_id, reason);
 -- What an edit would do to jobs and certificates, counted when it was requested.
 ALTER TABLE approvals ADD COLUMN effects text;
 -- +goose StatementBegin
-CREATE FUNCTION guard_approval_effects() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION guard_approval_effects() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION 'what approval % is about cannot change', OLD.id;
 END $$;
