@@ -49,7 +49,7 @@ func (d *certificateProfileDataSource) Read(ctx context.Context, req datasource.
 	p, diags := d.profileByIDOrName(ctx, req.Config.Schema, id.ValueString(), name.ValueString())
 	resp.Diagnostics.Append(diags...)
 	if !resp.Diagnostics.HasError() {
-		resp.Diagnostics.Append(resp.State.Set(ctx, newCertificateProfileModel(p))...)
+		resp.Diagnostics.Append(resp.State.Set(ctx, newCertificateProfileDataModel(p))...)
 	}
 }
 

@@ -3,10 +3,14 @@ package provider_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
@@ -54,17 +58,54 @@ func TestCertificateProfileData_IsTheResources(t *testing.T) {
 	)
 }
 
+// sameAttributes compares all attributes but those that only data sources have.
 func sameAttributes(a, b string) resource.TestCheckFunc {
 	return func(state *terraform.State) error {
 		var checks []resource.TestCheckFunc
 		for _, address := range []string{a, b} {
 			for name := range state.RootModule().Resources[address].Primary.Attributes {
-				if name != "%" {
+				if !slices.Contains([]string{"%", "undecidable"}, name) {
 					checks = append(checks, resource.TestCheckResourceAttrPair(a, name, b, name))
 				}
 			}
 		}
 		return resource.ComposeAggregateTestCheckFunc(checks...)(state)
+	}
+}
+
+// The data sources show the edit that waits, and whether anybody could decide.
+func TestCertificateProfileData_ShowsTheWaitingEdit(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	profile := s.CreateProfileAsOlga(t, true)
+	configuration := configurationAs(t, s, "vera", fmt.Sprintf(`
+data "certctl_certificate_profile" "this" {
+  id = %q
+}
+data "certctl_certificate_profiles" "all" {}
+`, profile.ID))
+	shows := func(pending knownvalue.Check, undecidable bool) (checks []statecheck.StateCheck) {
+		for name, check := range map[string]knownvalue.Check{"pending_approval_id": pending, "undecidable": knownvalue.Bool(undecidable)} {
+			checks = append(checks,
+				statecheck.ExpectKnownValue("data.certctl_certificate_profile.this", tfjsonpath.New(name), check),
+				statecheck.ExpectKnownValue("data.certctl_certificate_profiles.all", tfjsonpath.New("profiles").AtSliceIndex(0).AtMapKey(name), check))
+		}
+		return checks
+	}
+	runSteps(t, resource.TestStep{Config: configuration, ConfigStateChecks: shows(knownvalue.Null(), false)})
+	wider := profile.ProfileSpec
+	wider.MaxSANs++
+	waiting := edit(t, s.Client(t, "olga"), profile.ID, wider)
+	runSteps(t, resource.TestStep{Config: configuration, ConfigStateChecks: shows(knownvalue.StringExact(waiting.ID), false)})
+	disableApprovers(t, s)
+	runSteps(t, resource.TestStep{Config: configuration, ConfigStateChecks: shows(knownvalue.StringExact(waiting.ID), true)})
+}
+
+// disableApprovers leaves nobody who could decide.
+func disableApprovers(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for _, id := range []string{"alice", "bob", "carol"} {
+		s.Disable(t, id)
 	}
 }
 

@@ -177,7 +177,7 @@ func computedSubjectAttributes() datasourceschema.SingleNestedAttribute {
 }
 
 func certificateProfileDataSourceSchema() datasourceschema.Schema {
-	attributes := certificateProfileAttributes()
+	attributes := certificateProfileDataAttributes()
 	attributes["id"] = lookupArgument("Id of the profile, like `p-prod-cdn`. Give this or `name`.")
 	attributes["name"] = lookupArgument("Name of the profile. Give this or `id`.")
 	return datasourceschema.Schema{

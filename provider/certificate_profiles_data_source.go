@@ -30,7 +30,7 @@ func (d *certificateProfilesDataSource) Configure(_ context.Context, req datasou
 }
 
 func (d *certificateProfilesDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
-	m := certificateProfilesModel{IDs: []string{}, Profiles: []certificateProfileModel{}}
+	m := certificateProfilesModel{IDs: []string{}, Profiles: []certificateProfileDataModel{}}
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &m.Name)...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -43,7 +43,7 @@ func (d *certificateProfilesDataSource) Read(ctx context.Context, req datasource
 			return
 		}
 		m.IDs = append(m.IDs, p.ID)
-		m.Profiles = append(m.Profiles, newCertificateProfileModel(p))
+		m.Profiles = append(m.Profiles, newCertificateProfileDataModel(p))
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }

@@ -5,7 +5,7 @@ import (
 )
 
 type certificateProfilesModel struct {
-	Name     types.String              `tfsdk:"name"`
-	IDs      []string                  `tfsdk:"ids"`
-	Profiles []certificateProfileModel `tfsdk:"profiles"`
+	Name     types.String                  `tfsdk:"name"`
+	IDs      []string                      `tfsdk:"ids"`
+	Profiles []certificateProfileDataModel `tfsdk:"profiles"`
 }

@@ -13,7 +13,7 @@ func certificateProfilesSchema() schema.Schema {
 			"ids":  schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Ids of the profiles listed."},
 			"profiles": schema.ListNestedAttribute{
 				Computed:            true,
-				NestedObject:        schema.NestedAttributeObject{Attributes: certificateProfileAttributes()},
+				NestedObject:        schema.NestedAttributeObject{Attributes: certificateProfileDataAttributes()},
 				MarkdownDescription: "The profiles, in the order of `ids`.",
 			},
 		},
