@@ -1,8 +1,10 @@
 package provider_test
 
 import (
+	"crypto/x509/pkix"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -47,7 +49,12 @@ func TestApproval_ShowsItsOutcome(t *testing.T) {
 		"reason":               knownvalue.StringExact(""),
 		"also_excluded":        knownvalue.SetExact(nil),
 		"stands_for":           knownvalue.SetExact(nil),
-		"context_json":         knownvalue.StringRegexp(regexp.MustCompile(`"request":"first"`)),
+		"undecidable":          knownvalue.Bool(false),
+		"context":              firstContext("a.example.com"),
+		"effects":              knownvalue.Null(),
+		"csr_ignored":          knownvalue.ListExact(nil),
+		"previous":             knownvalue.Null(),
+		"rejections":           knownvalue.ListExact(nil),
 		"cause":                knownvalue.Null(),
 		"closed_by":            knownvalue.Null(),
 		"closed_at":            knownvalue.Null(),
@@ -100,8 +107,14 @@ func TestApproval_OfAnEdit(t *testing.T) {
 	}, resource.TestStep{
 		Config: configurationAs(t, s, "vera", readApproval(second.ID)),
 		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
-			"kind":                 knownvalue.StringExact("profile_edit"),
-			"context_json":         knownvalue.Null(),
+			"kind":        knownvalue.StringExact("profile_edit"),
+			"context":     knownvalue.Null(),
+			"csr_ignored": knownvalue.ListExact(nil),
+			"rejections":  knownvalue.ListExact(nil),
+			"effects":     knownvalue.ObjectExact(map[string]knownvalue.Check{"jobs_cancelled": knownvalue.Int64Exact(0), "renewals_blocked": knownvalue.Int64Exact(0)}),
+			"previous": knownvalue.ObjectExact(map[string]knownvalue.Check{
+				"state": knownvalue.StringExact("cancelled"), "decided_by": knownvalue.Null(), "decided_at": knownvalue.Null(), "note": knownvalue.StringExact(""),
+			}),
 			"certificate_id":       knownvalue.Null(),
 			"common_name":          knownvalue.Null(),
 			"job_id":               knownvalue.Null(),
@@ -109,6 +122,128 @@ func TestApproval_OfAnEdit(t *testing.T) {
 			"previous_approval_id": knownvalue.StringExact(first.ID),
 			"subject_json":         knownvalue.StringExact(compact(t, second.Subject)),
 		}),
+	})
+}
+
+// The approval of another certificate for approved names shows each difference, its author, and what was rejected before.
+func TestApproval_ShowsTheContext(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	bob, olga, terraform := s.Client(t, "bob"), s.Client(t, "olga"), s.Client(t, "terraform")
+	first := openRenewal(t, s, "mc-a", "a.example.com")
+	if _, err := bob.ApproveApproval(t.Context(), first.ID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	nothingOpen(t, s)
+	leaf := changeAsOlga(t, s, "mc-a", func(spec *api.CertificateSpec) {
+		spec.CommonName, spec.SANs, spec.CSRPEM = "b.example.com", []string{"b.example.com"}, csrOf(t, pkix.Name{Organization: []string{"Example"}})
+	}).Current
+	rejected, err := olga.RenewCertificate(t.Context(), "mc-a", api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bob.RejectApproval(t.Context(), *rejected.ApprovalID, api.Decision{Note: "wrong team"}); err != nil {
+		t.Fatal(err)
+	}
+	same := api.DefaultCertificateSpec()
+	same.SANs, same.ProfileID, same.CSRPEM = []string{"b.example.com"}, "p-cdn", csr(t)
+	if _, err := olga.CreateCertificate(t.Context(), api.CreateCertificate{ID: "mc-same", CertificateSpec: same}); err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := terraform.RenewCertificate(t.Context(), "mc-a", api.Renew{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := knownvalue.StringExact
+	decided := map[string]knownvalue.Check{"decided_by": text("bob"), "decided_at": knownvalue.NotNull(), "note": text("wrong team")}
+	runSteps(t, resource.TestStep{
+		Config: configurationAs(t, s, "vera", readApproval(*waiting.ApprovalID)),
+		ConfigStateChecks: expectApproval(map[string]knownvalue.Check{
+			"context": knownvalue.ObjectExact(map[string]knownvalue.Check{
+				"request": text("reissue"),
+				"current": knownvalue.ObjectExact(map[string]knownvalue.Check{
+					"serial_number": text(leaf.SerialNumber), "not_after": text(timeText(leaf.NotAfter)), "sans": knownvalue.SetExact(exactStrings("a.example.com")),
+					"key": knownvalue.ObjectExact(map[string]knownvalue.Check{
+						"algorithm": text("ECDSA"), "size": knownvalue.Int64Exact(256), "spki_sha256": text(leaf.SPKISHA256),
+					}),
+					"approved": knownvalue.Bool(true),
+				}),
+				"names_added":   knownvalue.SetExact(exactStrings("b.example.com")),
+				"names_removed": knownvalue.SetExact(exactStrings("a.example.com")),
+				"key_changed":   knownvalue.Bool(true),
+				"other_changes": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectExact(map[string]knownvalue.Check{
+					"pointer": text("/common_name"), "before_json": text(`"a.example.com"`), "after_json": text(`"b.example.com"`),
+				})}),
+				"changed_by": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectExact(map[string]knownvalue.Check{
+					"by": text("olga"), "accountable": text("olga"), "at": knownvalue.NotNull(),
+					"fields": knownvalue.SetExact(exactStrings("common_name", "key", "sans")), "seen_by": knownvalue.Null(),
+				})}),
+				"other_certificates": knownvalue.ObjectExact(map[string]knownvalue.Check{
+					"count": knownvalue.Int64Exact(1), "ids": knownvalue.ListExact(exactStrings("mc-same")),
+				}),
+			}),
+			"csr_ignored": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectExact(map[string]knownvalue.Check{
+				"what": text("organizationName (2.5.4.10)"), "value": text("Example"),
+			})}),
+			"previous_approval_id": text(*rejected.ApprovalID),
+			"previous":             knownvalue.ObjectExact(with(decided, "state", text("rejected"))),
+			"rejections": knownvalue.ListExact([]knownvalue.Check{
+				knownvalue.ObjectExact(with(with(decided, "approval_id", text(*rejected.ApprovalID)), "certificate_id", text("mc-a"))),
+			}),
+		}),
+	})
+}
+
+// A request that nobody can decide says so, also in the list of those that wait.
+func TestApproval_ShowsThatNobodyCanDecide(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	waiting := openRenewal(t, s, "mc-a", "a.example.com")
+	for _, id := range []string{"bob", "carol"} {
+		s.Disable(t, id)
+	}
+	runSteps(t, resource.TestStep{
+		Config: configurationAs(t, s, "vera", readApproval(waiting.ID)+"data \"certctl_pending_approvals\" \"all\" {}\n"),
+		ConfigStateChecks: append(expectApproval(map[string]knownvalue.Check{"undecidable": knownvalue.Bool(true)}),
+			statecheck.ExpectKnownValue("data.certctl_pending_approvals.all", tfjsonpath.New("approvals").AtSliceIndex(0).AtMapKey("undecidable"), knownvalue.Bool(true))),
+	})
+}
+
+// changeAsOlga changes a certificate without a request.
+func changeAsOlga(t *testing.T, s *servertest.Server, id string, change func(*api.CertificateSpec)) api.Certificate {
+	t.Helper()
+	olga := s.Client(t, "olga")
+	c, err := olga.GetCertificate(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&c.CertificateSpec)
+	if c, err = olga.ReplaceCertificate(t.Context(), id, c.CertificateSpec); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// with returns the checks and one more.
+func with(checks map[string]knownvalue.Check, name string, check knownvalue.Check) map[string]knownvalue.Check {
+	all := maps.Clone(checks)
+	all[name] = check
+	return all
+}
+
+// firstContext is the context of the first request for a certificate with one name, which the service terraform made.
+func firstContext(name string) knownvalue.Check {
+	return knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"request":       knownvalue.StringExact("first"),
+		"current":       knownvalue.Null(),
+		"names_added":   knownvalue.SetExact(exactStrings(name)),
+		"names_removed": knownvalue.SetExact(nil),
+		"key_changed":   knownvalue.Bool(true),
+		"other_changes": knownvalue.NotNull(),
+		"changed_by": knownvalue.ListPartial(map[int]knownvalue.Check{0: knownvalue.ObjectPartial(map[string]knownvalue.Check{
+			"by": knownvalue.StringExact("terraform"), "accountable": knownvalue.StringExact("alice"), "seen_by": knownvalue.Null(),
+		})}),
+		"other_certificates": knownvalue.ObjectExact(map[string]knownvalue.Check{"count": knownvalue.Int64Exact(0), "ids": knownvalue.ListExact(nil)}),
 	})
 }
 

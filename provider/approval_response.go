@@ -4,23 +4,33 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
-
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
 func newApprovalModel(a api.Approval) (approvalModel, error) {
 	m := approvalModel{
-		ID:            a.ID,
-		Kind:          string(a.Kind),
-		ProfileID:     a.ProfileID,
-		ProfileName:   a.ProfileName,
-		CertificateID: a.CertificateID,
-		RequestedBy:   a.RequestedBy,
-		Accountable:   a.Accountable,
-		CreatedAt:     newTimestamp(a.CreatedAt),
-		ExpiresAt:     newTimestamp(a.ExpiresAt),
-		Digest:        a.Digest,
+		ID:                 a.ID,
+		Kind:               string(a.Kind),
+		ProfileID:          a.ProfileID,
+		ProfileName:        a.ProfileName,
+		CertificateID:      a.CertificateID,
+		JobID:              a.JobID,
+		RequestedBy:        a.RequestedBy,
+		Accountable:        a.Accountable,
+		Excluded:           a.Excluded,
+		AlsoExcluded:       a.AlsoExcluded,
+		StandsFor:          a.StandsFor,
+		Undecidable:        a.Undecidable,
+		Reason:             a.Reason,
+		CreatedAt:          newTimestamp(a.CreatedAt),
+		ExpiresAt:          newTimestamp(a.ExpiresAt),
+		Digest:             a.Digest,
+		Context:            newContextModel(a.Context),
+		Effects:            (*effectsModel)(a.Effects),
+		CSRIgnored:         newIgnoredModels(a.CSRIgnored),
+		PreviousApprovalID: a.PreviousApprovalID,
+		Previous:           newPreviousModel(a.Previous),
+		Rejections:         newRejectionModels(a.Rejections),
 	}
 	var subject bytes.Buffer
 	if err := json.Compact(&subject, a.Subject); err != nil {
@@ -38,33 +48,82 @@ func newApprovalModel(a api.Approval) (approvalModel, error) {
 
 func newFullApprovalModel(a api.Approval) (fullApprovalModel, error) {
 	shared, err := newApprovalModel(a)
-	m := fullApprovalModel{
-		approvalModel:      shared,
-		State:              string(a.State),
-		JobID:              a.JobID,
-		Excluded:           a.Excluded,
-		Reason:             a.Reason,
-		PreviousApprovalID: a.PreviousApprovalID,
-		DecidedBy:          a.DecidedBy,
-		DecidedAt:          timetypes.NewRFC3339Null(),
-		Note:               a.Note,
-		Cause:              (*string)(a.Cause),
-		ClosedBy:           a.ClosedBy,
-		ClosedAt:           timetypes.NewRFC3339Null(),
-		AlsoExcluded:       a.AlsoExcluded,
-		StandsFor:          a.StandsFor,
-		UpdatedAt:          newTimestamp(a.UpdatedAt),
+	return fullApprovalModel{
+		approvalModel: shared,
+		State:         string(a.State),
+		DecidedBy:     a.DecidedBy,
+		DecidedAt:     newOptionalTimestamp(a.DecidedAt),
+		Note:          a.Note,
+		Cause:         (*string)(a.Cause),
+		ClosedBy:      a.ClosedBy,
+		ClosedAt:      newOptionalTimestamp(a.ClosedAt),
+		UpdatedAt:     newTimestamp(a.UpdatedAt),
+	}, err
+}
+
+// newContextModel returns nil for an approval that has no context, such as that of an edit.
+func newContextModel(c *api.IssuanceContext) *contextModel {
+	if c == nil {
+		return nil
 	}
-	if a.DecidedAt != nil {
-		m.DecidedAt = newTimestamp(*a.DecidedAt)
+	return &contextModel{
+		Request:           string(c.Request),
+		Current:           newCurrentLeafModel(c.Current),
+		NamesAdded:        c.NamesAdded,
+		NamesRemoved:      c.NamesRemoved,
+		KeyChanged:        c.KeyChanged,
+		OtherChanges:      newChangeModels(c.OtherChanges),
+		ChangedBy:         newAuthoredChangeModels(c.ChangedBy),
+		OtherCertificates: otherCertificatesModel(c.OtherCertificates),
 	}
-	if a.ClosedAt != nil {
-		m.ClosedAt = newTimestamp(*a.ClosedAt)
+}
+
+func newCurrentLeafModel(leaf *api.CurrentLeaf) *currentLeafModel {
+	if leaf == nil {
+		return nil
 	}
-	if a.Context == nil || err != nil {
-		return m, err
+	return &currentLeafModel{
+		SerialNumber: leaf.SerialNumber, NotAfter: newTimestamp(leaf.NotAfter), SANs: leaf.SANs, Key: keyModel(leaf.Key), Approved: leaf.Approved,
 	}
-	text, err := json.Marshal(a.Context)
-	m.ContextJSON = new(string(text))
-	return m, err
+}
+
+func newChangeModels(changes []api.Change) []changeModel {
+	out := make([]changeModel, len(changes))
+	for i, c := range changes {
+		out[i] = changeModel{Pointer: c.Pointer, BeforeJSON: jsonText(c.Before), AfterJSON: jsonText(c.After)}
+	}
+	return out
+}
+
+// jsonText returns nil for JSON's null, which stands for a value that is not there.
+func jsonText(value json.RawMessage) *string {
+	if len(value) == 0 || string(value) == "null" {
+		return nil
+	}
+	return new(string(value))
+}
+
+func newAuthoredChangeModels(changes []api.AuthoredChange) []authoredChangeModel {
+	out := make([]authoredChangeModel, len(changes))
+	for i, c := range changes {
+		out[i] = authoredChangeModel{By: c.By, Accountable: c.Accountable, At: newTimestamp(c.At), Fields: c.Fields, SeenBy: c.SeenBy}
+	}
+	return out
+}
+
+func newPreviousModel(p *api.PreviousRequest) *previousModel {
+	if p == nil {
+		return nil
+	}
+	return &previousModel{State: string(p.State), DecidedBy: p.DecidedBy, DecidedAt: newOptionalTimestamp(p.DecidedAt), Note: p.Note}
+}
+
+func newRejectionModels(rejections []api.Rejection) []rejectionModel {
+	out := make([]rejectionModel, len(rejections))
+	for i, r := range rejections {
+		out[i] = rejectionModel{
+			ApprovalID: r.ApprovalID, CertificateID: r.CertificateID, DecidedBy: r.DecidedBy, DecidedAt: newTimestamp(r.DecidedAt), Note: r.Note,
+		}
+	}
+	return out
 }

@@ -22,8 +22,9 @@ output "approved" {
   value = {
     for a in data.certctl_approval.release :
     a.id => {
-      people  = [a.accountable, a.decided_by]
-      subject = jsondecode(a.subject_json)
+      people      = [a.accountable, a.decided_by]
+      subject     = jsondecode(a.subject_json)
+      names_added = try(a.context.names_added, [])
     }
   }
 }
