@@ -466,10 +466,13 @@ func TestScanWithFailingStatement_RequestsTheOthers(t *testing.T) {
 			profile, scans := s.CreateProfileAsOlga(t, gated).ID, 0
 			issue := func(certificate string) {
 				t.Helper()
-				var j api.Job
+				var j struct {
+					ID         string
+					ApprovalID *string
+				}
 				s.Query(t, &j, "SELECT id, approval_id FROM jobs WHERE certificate_id = ? ORDER BY created_at DESC LIMIT 1", certificate)
 				if gated {
-					if err := (fixture{people: p, job: j}).approve(); err != nil {
+					if err := (fixture{people: p, job: api.Job{ID: j.ID, ApprovalID: j.ApprovalID}}).approve(); err != nil {
 						t.Fatal(err)
 					}
 				}
