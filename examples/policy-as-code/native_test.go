@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,28 @@ func TestNative(t *testing.T) {
 				t.Errorf("warned for nothing:\n%s", out)
 			}
 		})
+	}
+}
+
+// A precondition stops every plan, also one that disables a profile. The guide says how to disable the profile all the same.
+func TestNative_Emergency(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	s := newScene(t, scenario{})
+	w := native(t, s)
+	copyFolder(t, w)
+	w.Run(t, 0, terraformtest.Apply...)
+	request("mc-www", long)(t, s)
+	copyFolder(t, w, "= var.requires_approval", "= var.requires_approval\n  enabled = false")
+	w.Run(t, 1, "plan", "-no-color")
+	guide := firstPage(t, "docs/guides/policy-as-code.md")
+	if command := "terraform apply -target=certctl_certificate_profile.web"; !strings.Contains(guide, command) {
+		t.Errorf("the guide does not have: %s", command)
+	}
+	w.Run(t, 0, append(slices.Clone(terraformtest.Apply), "-target=certctl_certificate_profile.web")...)
+	p, err := s.Client(t, "vera").GetProfile(t.Context(), "p-web")
+	if err != nil || p.Enabled {
+		t.Errorf("the profile is enabled: %v", err)
 	}
 }
 
