@@ -214,7 +214,7 @@ func moves(from, to any) part {
 func TestBuilder(t *testing.T) {
 	t.Parallel()
 	gone, later := aProfile(object{"requires_approval": false}), aProfile(object{"max_sans": unknownValue{}})
-	approvals := []object{waiting("1", long), waiting("2", fresh)}
+	approvals := []object{waiting("1", long), waiting("3", fresh)} // job-2 is of ar-1
 	approvals[0]["certificate_id"], approvals[1]["certificate_id"] = "mc-www", "mc-api"
 	for name, parts := range map[string][]part{
 		"waits-too-long": {reads(nil, approvals...), keeps(aProfile())},
