@@ -39,6 +39,9 @@ type Client struct {
 
 	// isAway is set if the last operation found no server. Until a server answers, each operation tries once.
 	isAway atomic.Bool
+
+	// isRefused is set while the server refuses the key. It then also limits the caller's requests, and waiting does not help.
+	isRefused atomic.Bool
 }
 
 // New makes a client. The endpoint is the server's address without /api/v1. Without an API key only GetHealth and GetReady
@@ -225,6 +228,7 @@ func (c *Client) send(ctx context.Context, r request) (response, error) {
 		return response{}, c.newUnreachableError(r, err, sent.Load())
 	}
 	c.isAway.Store(false)
+	c.isRefused.Store(resp.StatusCode == http.StatusUnauthorized || isRateLimited(resp) && c.isRefused.Load())
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -58,5 +60,38 @@ func TestPost_HasItsEffectOnce(t *testing.T) {
 	approvals, err := client.Collect(c.ListApprovals(t.Context(), client.ListApprovalsOptions{}))
 	if err != nil || len(approvals) != 1 || approvals[0].ID != *job.ApprovalID {
 		t.Errorf("the approvals are %+v, %v", approvals, err)
+	}
+}
+
+// A limit on requests with a refused key is final. Another limit is retried, also after the server has accepted the key again.
+func TestRetry_NotWhileTheKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	var status atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sent.Add(1)
+		w.WriteHeader(int(status.Load()))
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(server.URL, "ctl_a_b", client.WithRetries(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ status, sent int64 }{
+		{http.StatusTooManyRequests, 2},
+		{http.StatusUnauthorized, 1},
+		{http.StatusTooManyRequests, 1},
+		{http.StatusTooManyRequests, 1},
+		{http.StatusForbidden, 1},
+		{http.StatusTooManyRequests, 2},
+	} {
+		sent.Store(0)
+		status.Store(step.status)
+		if _, err := c.GetMe(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		if got := sent.Load(); got != step.sent {
+			t.Errorf("%d: sent %d times, want %d", step.status, got, step.sent)
+		}
 	}
 }

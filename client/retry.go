@@ -35,15 +35,20 @@ func newRetryClient(h *http.Client, most int, again retryablehttp.CheckRetry) *r
 }
 
 // retryUnlessAway does not retry if an earlier operation found no server after all its retries. Otherwise each of many
-// operations would take that long to fail.
+// operations would take that long to fail. It does not retry either if the limit is on requests with a refused key.
 func (c *Client) retryUnlessAway(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if err != nil && c.isAway.Load() {
 			return false, nil
 		}
+		if err == nil && isRateLimited(resp) && c.isRefused.Load() {
+			return false, nil
+		}
 		return again(ctx, resp, err)
 	}
 }
+
+func isRateLimited(resp *http.Response) bool { return resp.StatusCode == http.StatusTooManyRequests }
 
 // backoff returns a wait with a random part, so that clients which failed together do not retry together. The library reads
 // Retry-After with two statuses only. This function reads it with every status.

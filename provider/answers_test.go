@@ -71,6 +71,7 @@ func newFakeServer(t *testing.T) fakeServer {
 	st := fakeServer{answer: new(atomic.Pointer[http.HandlerFunc])}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*st.answer.Load())(w, r) }))
 	t.Cleanup(server.Close)
+	st.answerWith(status(http.StatusNotFound)) // to the check of the key
 	st.wire = configuredProvider(t, server.URL, "ctl_a_b", nil)
 	var err error
 	if st.schemas, err = st.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
@@ -274,8 +275,8 @@ func refusals() map[string]refusal {
 		"not found": newRefusal(404, "not_found").withMembers(func(p *api.Problem) {
 			p.ResourceType, p.ResourceID = "job", "job-a"
 		}),
-		"no such route":      newRefusal(404, "no_such_route"),
-		"method not allowed": newRefusal(405, "method_not_allowed"),
+		"no such route":      newRefusal(404, "no_such_route", "may be older than this provider", "CERTCTL_ENDPOINT"),
+		"method not allowed": newRefusal(405, "method_not_allowed", "may be older than this provider"),
 		"in progress":        newRefusal(409, "request_in_progress"),
 		"already exists":     newRefusal(409, "already_exists").withMembers(func(p *api.Problem) { p.ID = "x-other" }),
 		"in use": newRefusal(409, "in_use", "certificate mc-a", "12 in all").withMembers(func(p *api.Problem) {
@@ -459,6 +460,9 @@ func TestAnswers_Broken(t *testing.T) {
 				d := o.diags[0]
 				if d.Summary != v.summary {
 					t.Errorf("%q, want %q", d.Summary, v.summary)
+				}
+				if name == "a gateway's" {
+					mustSay(t, d.Detail, "A proxy answers, and the server behind it does not. Try again later.")
 				}
 				if v.makes != "" && !certainlyRefused[name] {
 					mustSay(t, d.Detail, "may exist", fmt.Sprintf("id = %q", v.makes))

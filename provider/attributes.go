@@ -45,7 +45,7 @@ func optionalBool(value bool, description string) schema.BoolAttribute {
 
 func optionalInt64(value int64, description string, v validator.Int64) schema.Int64Attribute {
 	return schema.Int64Attribute{
-		Optional: true, Computed: true, Default: int64default.StaticInt64(value),
+		Optional: true, Computed: true, Default: int64default.StaticInt64(value), CustomType: wholeNumberType{},
 		MarkdownDescription: description, Validators: []validator.Int64{v},
 	}
 }

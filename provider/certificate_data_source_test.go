@@ -252,7 +252,7 @@ func TestCertificates_Errors(t *testing.T) {
 		runSteps(t, resource.TestStep{Config: configurationAs(t, s, "vera", readCertificates(arguments)), ExpectError: regexp.MustCompile(words)})
 	}
 	runSteps(t, resource.TestStep{
-		Config:      providerBlock(s.URL, "ctl_a_b") + readCertificates(""),
+		Config:      providerBlock("http://127.0.0.1:9", "ctl_a_b") + readCertificates(""),
 		ExpectError: regexp.MustCompile(`Could not read the certificates`),
 	})
 }

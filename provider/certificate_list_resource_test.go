@@ -43,10 +43,10 @@ func TestCertificate_List(t *testing.T) {
 		t.Errorf("no renewal is blocked, and the list has %v", blocked)
 	}
 
-	stranger := configuredProvider(t, s.URL, "ctl_a_b", nil)
-	refused := stranger.listCertificates(t, nil, 0, false)
+	away := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	refused := away.listCertificates(t, nil, 0, false)
 	if len(refused) != 1 || len(refused[0].Diagnostics) != 1 || refused[0].Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityError {
-		t.Errorf("a refusal reads as %v", refused)
+		t.Errorf("a missing answer reads as %v", refused)
 	}
 }
 

@@ -40,10 +40,10 @@ func TestCertificateProfile_List(t *testing.T) {
 		t.Errorf("named %q: %v", two.Name, named)
 	}
 
-	stranger := configuredProvider(t, s.URL, "ctl_a_b", nil)
-	refused := stranger.list(t, name(one.Name), 0, false)
+	away := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
+	refused := away.list(t, name(one.Name), 0, false)
 	if len(refused) != 1 || len(refused[0].Diagnostics) != 1 || refused[0].Diagnostics[0].Severity != tfprotov6.DiagnosticSeverityError {
-		t.Errorf("a refusal reads as %v", refused)
+		t.Errorf("a missing answer reads as %v", refused)
 	}
 }
 

@@ -377,6 +377,7 @@ func TestCertificateProfile_PlanTimeErrors(t *testing.T) {
 		`name = "a"` + "\nsubject_attributes = { country = [\"de\"] }" + requiresApproval:        `subject_attributes.country: "de" is not a country code`,
 		`name = "a"` + "\nallowed_common_names = [\"a\"]" + requiresApproval:                     `allowed_common_names: a profile with serverAuth allows only`,
 		`name = "a"` + "\nkey_usages = []" + requiresApproval:                                    `key_usages: the list is empty; leave it out`,
+		`name = "a"` + "\nmax_ttl_seconds = 90*24*3600/7" + requiresApproval:                     `max_ttl_seconds must be a whole number`,
 		`name = "a"` + "\nkey_usages = [\"cRLSign\"]" + requiresApproval:                         `key_usages, element "cRLSign": cRLSign is for CA certificates`,
 		`name = "a"` + "\nkey_usages = [null]" + requiresApproval:                                `contains a null value`,
 		`name = "a"` + "\ncsr_extras = \"ignore\"" + requiresApproval:                            `csr_extras: "ignore" is neither list nor refuse`,

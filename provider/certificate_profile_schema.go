@@ -71,7 +71,7 @@ func certificateProfileSchema() schema.Schema {
 			"allowed_uris": optionalStringSet(defaults.AllowedURIs,
 				"Patterns of URIs. Scheme and host are literal; in the path `*` is one whole segment, and `**` at the end is one or more. Defaults to none."),
 			"allowed_email_domains": optionalStringSet(defaults.AllowedEmailDomains, "Domains of e-mail addresses: the part after the `@`. Defaults to none."),
-			"max_sans":              optionalInt64(int64(defaults.MaxSANs), "The largest number of names in one certificate. Defaults to `100`.", int64validator.Between(1, rules.MaxListLength)),
+			"max_sans":              optionalInt64(int64(defaults.MaxSANs), "The largest number of names in one certificate, 1 to 1000. Defaults to `100`.", int64validator.Between(1, rules.MaxListLength)),
 			"max_ttl_seconds": optionalInt64(defaults.MaxTTLSeconds, "Validity of every certificate in seconds, one hour to ten years. Defaults to `7776000`, 90 days.",
 				int64validator.Between(rules.MinTTLSeconds, rules.MaxTTLSeconds)),
 			"subject_attributes": subjectAttributesAttribute(),

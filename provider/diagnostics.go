@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,12 +53,27 @@ func (a attempt) explain(ctx context.Context, err error) diag.Diagnostics {
 		}
 		return a.fail(detail)
 	}
-	detail := fmt.Sprintf("%s.\n\nCheck that endpoint (%s) is the address of a certctl server.", capitalize(err.Error()), endpointVariable)
-	if other, ok := errors.AsType[*client.ForeignAnswerError](err); ok && (other.Status < 300 || other.Status >= 500) {
-		detail += a.adviseAfterSend()
-	}
-	return a.fail(detail)
+	return a.fail(capitalize(err.Error()) + ".\n\n" + a.adviseForeignAnswer(err))
 }
+
+// adviseForeignAnswer says what to do about an answer that certctl did not write.
+func (a attempt) adviseForeignAnswer(err error) string {
+	advice := fmt.Sprintf("Check that endpoint (%s) is the address of a certctl server.", endpointVariable)
+	other, ok := errors.AsType[*client.ForeignAnswerError](err)
+	if !ok {
+		return advice
+	}
+	if slices.Contains(proxyStatuses, other.Status) {
+		advice = "A proxy answers, and the server behind it does not. Try again later."
+	}
+	if other.Status < 300 || other.Status >= 500 {
+		advice += a.adviseAfterSend()
+	}
+	return advice
+}
+
+// proxyStatuses are the statuses with which a proxy says that the server behind it is away.
+var proxyStatuses = []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
 // createdObject returns the type of the object that a create makes, and the id that an import takes. Both are empty for any
 // other attempt.
@@ -94,7 +111,7 @@ func (a attempt) explainProblem(ctx context.Context, p *api.Problem) (diags diag
 	for _, f := range p.Errors {
 		at, place, ok := a.locate(ctx, f.Pointer)
 		detail := joinFault(place, f.Detail)
-		if advice := a.advise(p); advice != "" {
+		if advice := cmp.Or(a.advise(p), adviseUnknownPart(f)); advice != "" {
 			detail += "\n\n" + advice
 		}
 		detail += "\n\nRequest id: " + p.RequestID
@@ -173,6 +190,8 @@ func (a attempt) advise(p *api.Problem) string {
 		return a.adviseExisting(p)
 	case api.CodeInUse:
 		return fmt.Sprintf("In use by %s (%d in all).", joinRefs(p.UsedBy), p.UsedByCount)
+	case api.CodeNoSuchRoute, api.CodeMethodNotAllowed:
+		return fmt.Sprintf("%s Check also that endpoint (%s) is right.", olderServer, endpointVariable)
 	case api.CodeUnavailable, api.CodeRateLimited:
 		return "Try again later."
 	case api.CodeInternal:
@@ -196,6 +215,17 @@ func (a attempt) adviseExisting(p *api.Problem) string {
 		advice += "\n\nIf this resource is being replaced with create_before_destroy, the existing object is the replaced one: leave out its id."
 	}
 	return advice
+}
+
+// olderServer is the advice for a request of which the server knows only a part.
+const olderServer = "The server may be older than this provider. Upgrade the server first, or use an older version of the provider."
+
+// adviseUnknownPart returns the advice for a field or a query parameter that the server does not know.
+func adviseUnknownPart(f api.Fault) string {
+	if f.Detail == "unknown query parameter" || f.Detail == "unexpected property" {
+		return olderServer
+	}
+	return ""
 }
 
 // importAdvice says how to import an existing object, for example after an apply was killed before it saved its state.
@@ -242,7 +272,7 @@ func explainAwaitingEdit(w *client.AwaitingApprovalError) diag.Diagnostics {
 Approval:      %s
 %s
 
-After the approval, terraform apply has nothing left to do. Before it, terraform apply finds the same approval.`,
+After the approval, the next terraform apply finds the profile changed, and applies what depends on it. Before the approval, terraform apply finds the same approval.`,
 		w.Approval.ID, howToDecide(w.Approval, w.Endpoint))
 	return diag.Diagnostics{diag.NewErrorDiagnostic("Awaiting approval "+w.Approval.ID, detail)}
 }

@@ -26,12 +26,17 @@ func TestAttempt_FaultsSayElementsOnce(t *testing.T) {
 			api.Fault{Pointer: "/allowed_key_algorithms/0", Detail: `"ECDSA" is there already, as element 1`},
 			`allowed_key_algorithms, element {"algorithm":"ECDSA","min_size":256}: "ECDSA" is there already, in another element.`,
 		},
+		{api.Fault{Pointer: "?new", Detail: "unknown query parameter"}, "?new: unknown query parameter."},
 		{api.Fault{Pointer: "?reason", Detail: "has a control character"}, "change_reason (CERTCTL_CHANGE_REASON): has a control character."},
+		{api.Fault{Pointer: "/name", Detail: "unexpected property"}, "name: unexpected property."},
 		{api.Fault{Pointer: "?also_excluded", Detail: "has too many"}, "CERTCTL_CHANGE_AUTHORS: has too many."},
 	} {
 		diags := a.explain(t.Context(), &api.Problem{RequestID: "r-7", Errors: []api.Fault{tc.fault}})
 		if got, _, _ := strings.Cut(diags[0].Detail(), "\n"); got != tc.want {
 			t.Errorf("got %q, want %q", got, tc.want)
+		}
+		if unknown := strings.HasPrefix(tc.fault.Detail, "un"); unknown != strings.Contains(diags[0].Detail(), "may be older than this provider") {
+			t.Errorf("%v: %s", tc.fault, diags[0].Detail())
 		}
 	}
 }

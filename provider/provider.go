@@ -83,11 +83,13 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c, err := client.New(settingOf(m.Endpoint, endpointVariable), settingOf(m.APIKey, apiKeyVariable), append(opts, client.WithUserAgent(userAgent), client.WithObserver(logAttempt))...)
+	opts = append(opts, client.WithUserAgent(userAgent), client.WithObserver(logAttempt))
+	c, err := m.newClient(opts...)
 	if err != nil {
 		resp.Diagnostics.Append(explainSetting(err))
 		return
 	}
+	resp.Diagnostics.Append(m.checkKey(ctx, opts)...)
 	conn := connection{client: c}
 	conn.reason, diags = m.readReason()
 	resp.Diagnostics.Append(diags...)

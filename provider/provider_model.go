@@ -1,36 +1,38 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 type providerModel struct {
-	Endpoint         types.String         `tfsdk:"endpoint"`
-	APIKey           types.String         `tfsdk:"api_key"`
-	CAFile           types.String         `tfsdk:"ca_file"`
-	CAPEM            types.String         `tfsdk:"ca_pem"`
-	ClientCert       types.String         `tfsdk:"client_certificate"`
-	ClientKey        types.String         `tfsdk:"client_key"`
-	ChangeReason     types.String         `tfsdk:"change_reason"`
-	ResubmitRejected types.Bool           `tfsdk:"resubmit_rejected"`
-	RequestTimeout   timetypes.GoDuration `tfsdk:"request_timeout"`
-	MaxRetries       types.Int64          `tfsdk:"max_retries"`
+	Endpoint         types.String `tfsdk:"endpoint"`
+	APIKey           types.String `tfsdk:"api_key"`
+	CAFile           types.String `tfsdk:"ca_file"`
+	CAPEM            types.String `tfsdk:"ca_pem"`
+	ClientCert       types.String `tfsdk:"client_certificate"`
+	ClientKey        types.String `tfsdk:"client_key"`
+	ChangeReason     types.String `tfsdk:"change_reason"`
+	ResubmitRejected types.Bool   `tfsdk:"resubmit_rejected"`
+	RequestTimeout   types.String `tfsdk:"request_timeout"`
+	MaxRetries       types.Int64  `tfsdk:"max_retries"`
 }
 
 // checkSettings returns an error for every setting that is missing or unknown.
@@ -97,8 +99,11 @@ func (m providerModel) clientOptions() (opts []client.Option, diags diag.Diagnos
 		opts = append(opts, client.WithRetries(int(m.MaxRetries.ValueInt64())))
 	}
 	if !m.RequestTimeout.IsNull() {
-		timeout, diags := m.RequestTimeout.ValueGoDuration()
-		return append(opts, client.WithTimeout(timeout)), diags
+		timeout, err := time.ParseDuration(m.RequestTimeout.ValueString())
+		if err != nil {
+			return opts, nil // positiveDuration has refused the value
+		}
+		opts = append(opts, client.WithTimeout(timeout))
 	}
 	return opts, nil
 }
@@ -128,6 +133,28 @@ func explainSetting(err error) diag.Diagnostic {
 		name += " (" + at.variable + ")"
 	}
 	return diag.NewAttributeErrorDiagnostic(path.Root(at.name), "Invalid "+name+" of the certctl provider", detail)
+}
+
+func (m providerModel) newClient(opts ...client.Option) (*client.Client, error) {
+	return client.New(settingOf(m.Endpoint, endpointVariable), settingOf(m.APIKey, apiKeyVariable), opts...)
+}
+
+// keyCheckTimeout bounds the check of the key.
+const keyCheckTimeout = 5 * time.Second
+
+// checkKey returns an error if the server refuses the key. Without this check each resource would have that error. Any other
+// answer is no error here, because the plan may not need the server. The check has a client of its own, which does not retry
+// and whose failure hides no later error.
+func (m providerModel) checkKey(ctx context.Context, opts []client.Option) diag.Diagnostics {
+	c, err := m.newClient(append(slices.Clone(opts), client.WithRetries(0), client.WithTimeout(keyCheckTimeout))...)
+	if err != nil {
+		return nil // Configure explains it
+	}
+	_, err = c.GetMe(ctx)
+	if p, ok := errors.AsType[*api.Problem](err); ok && p.Code() == api.CodeUnauthenticated {
+		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("api_key"), "The certctl server refuses the key", attempt{}.describe(p))}
+	}
+	return nil
 }
 
 // readReason returns the reason of changes. The schema checks the length of the attribute, but not of the variable.

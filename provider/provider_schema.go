@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -49,8 +48,8 @@ func providerSchema() schema.Schema {
 			},
 			"request_timeout": schema.StringAttribute{
 				Optional:            true,
-				CustomType:          timetypes.GoDurationType{},
 				MarkdownDescription: "How long one operation may take, retries included, like `45s`. Defaults to `30s`.",
+				Validators:          []validator.String{positiveDuration{}},
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,

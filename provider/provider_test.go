@@ -47,7 +47,7 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 		},
 		"bad key": {
 			providerBlock(s.URL, "ctl_a_b") + readPending,
-			`(?s)Could not read the pending approvals.*CERTCTL_API_KEY.*Request id: \S`,
+			`(?s)server refuses the key.*api_key += .*CERTCTL_API_KEY.*Request id: \S`,
 		},
 		"missing role": {
 			configurationAs(t, s, "vera", minimalProfile("CDN")),
@@ -83,7 +83,11 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 		},
 		"negative timeout": {
 			"provider \"certctl\" {\n  endpoint = \"https://certctl.test\"\n  api_key = \"ctl_a_b\"\n  request_timeout = \"-1s\"\n}\n" + readPending,
-			`(?s)Invalid request_timeout.*request_timeout = "-1s".*not\s+positive`,
+			`(?s)Invalid request_timeout.*request_timeout = "-1s".*not\s+a\s+positive\s+duration`,
+		},
+		"no timeout": {
+			"provider \"certctl\" {\n  endpoint = \"https://certctl.test\"\n  api_key = \"ctl_a_b\"\n  request_timeout = \"soon\"\n}\n" + readPending,
+			`(?s)Invalid request_timeout.*request_timeout = "soon".*"soon"\s+is\s+not\s+a\s+positive\s+duration,\s+like\s+45s\s+or\s+2m\.`,
 		},
 		"empty endpoint": {
 			providerBlock("", "ctl_a_b") + readPending,
@@ -102,6 +106,17 @@ func TestProvider_ErrorsSayWhatToCheck(t *testing.T) {
 			runSteps(t, resource.TestStep{Config: tc.configuration, ExpectError: regexp.MustCompile(tc.want)})
 		})
 	}
+}
+
+// A wrong key is one error in all, also in a plan that only creates.
+func TestProvider_WrongKeyIsOneError(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	many := "resource \"certctl_certificate_profile\" \"many\" {\n  count = 20\n  name = \"p${count.index}\"\n  requires_approval = true\n}\n"
+	runSteps(t, resource.TestStep{
+		Config: providerBlock(s.URL, "ctl_a_b") + many, PlanOnly: true,
+		ExpectError: regexp.MustCompile(`Error: The certctl server refuses the key(?:[^E]|E[^r])*$`), // no second "Error"
+	})
 }
 
 // The environment can set the reason and whether to ask again.
