@@ -18,6 +18,7 @@ func TestValues(t *testing.T) {
 		"":              "urn:certctl:problem: ECDSA RSA Ed25519",
 		"ApprovalKind":  "issuance profile_edit",
 		"ApprovalOrder": "oldest newest expires_at",
+		"AuditOrder":    "oldest newest",
 		"ApprovalState": "pending approved rejected expired cancelled",
 		"Cause": "approval_rejected approval_withdrawn approval_expired subject_changed certificate_archived edit_replaced " +
 			"profile_deleted person_disabled owner_changed gate_refused issuer_failed",
