@@ -398,6 +398,7 @@ func correctSchemas(doc *huma.OpenAPI) {
 		{"Certificate", "job"},
 		{"EditPreview", "problem"},
 		{"Approval", "context"},
+		{"Approval", "effects"},
 		{"Approval", "previous"},
 		{"IssuanceContext", "current"},
 		{"CertificatePreview", "problem"},
