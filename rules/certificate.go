@@ -71,6 +71,8 @@ func checkSANs(spec api.CertificateSpec, p api.ProfileSpec) []api.Fault {
 	switch {
 	case len(sans) == 0 && spec.CommonName != "" && len(p.AllowedCommonNames) > 0:
 		return nil
+	case len(sans) == 0 && len(p.AllowedCommonNames) > 0:
+		return []api.Fault{newFault("/sans", "a certificate needs at least one name: one of the sans, or a common name that matches the profile's allowed_common_names")}
 	case len(sans) == 0:
 		return []api.Fault{newFault("/sans", "a certificate needs at least one name")}
 	case len(sans) > p.MaxSANs:
