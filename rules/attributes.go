@@ -1,10 +1,9 @@
 package rules
 
 import (
+	"cmp"
 	"encoding/asn1"
-	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/api"
@@ -82,16 +81,8 @@ func (a attribute) check(value string) error {
 
 // checkLine refuses a value that programs or people could take for another one.
 func checkLine(value string) error {
-	if fault := LineFault(value); fault != "" {
+	if fault := cmp.Or(LineFault(value), spacingFault(value)); fault != "" {
 		return fmt.Errorf("the value %s", fault)
-	}
-	switch trimmed := strings.TrimSpace(value); {
-	case trimmed == "":
-		return errors.New("the value is blank")
-	case trimmed != value:
-		return errors.New("the value begins or ends with white space")
-	case strings.Contains(value, "  "):
-		return errors.New("the value has two spaces in a row")
 	}
 	return nil
 }

@@ -135,14 +135,8 @@ func elementPointer(pointer string, i int) string { return pointer + "/" + strco
 
 // checkName refuses names that people cannot tell apart. The server checks the length when it reads the body.
 func checkName(name string) []api.Fault {
-	trimmed := strings.TrimSpace(name)
-	switch {
-	case trimmed == "":
-		return []api.Fault{newFault("/name", "the name is blank")}
-	case trimmed != name:
-		return []api.Fault{newFault("/name", "the name begins or ends with white space")}
-	case strings.Contains(name, "  "):
-		return []api.Fault{newFault("/name", "the name has two spaces in a row")}
+	if fault := spacingFault(name); fault != "" {
+		return []api.Fault{newFault("/name", "the name %s", fault)}
 	}
 	return nil
 }

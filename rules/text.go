@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -13,6 +14,19 @@ func TextFault(s string) string { return checkText(s, faultOf) }
 // LineFault returns why certctl refuses a text of one line, such as a name; empty if it does not. It refuses everything
 // that TextFault refuses, and every invisible character but the plain space. So two different lines never look the same.
 func LineFault(s string) string { return checkText(s, lineFaultOf) }
+
+// spacingFault returns why a text of one line looks like another one that differs in its spaces; empty if it does not.
+func spacingFault(s string) string {
+	switch trimmed := strings.TrimSpace(s); {
+	case trimmed == "":
+		return "is blank"
+	case trimmed != s:
+		return "begins or ends with white space"
+	case strings.Contains(s, "  "):
+		return "has two spaces in a row"
+	}
+	return ""
+}
 
 func checkText(s string, faultOf func(rune) string) string {
 	if !utf8.ValidString(s) {

@@ -113,7 +113,7 @@ func CountBlocks(tx *store.Tx) ([]BlockCount, error) {
 	return counts, err
 }
 
-// ExpiryCount is how many live certificates of a profile end within each of Horizons. Each count includes those before it.
+// ExpiryCount is how many live certificates of a profile end within a time. Each count includes those before it.
 type ExpiryCount struct {
 	ProfileID                     string
 	Expired, Day, Week, ThirtyDay int64

@@ -175,7 +175,7 @@ func TestContext_FindsACommonNameOutsideTheSANs(t *testing.T) {
 	})
 }
 
-// Without a gate nothing is signed under such a profile, whatever its names: not asked for by a person, nor at the gate.
+// Such a profile signs nothing without a gate, also if its names are listed.
 func TestUngatedNames_StopIdentities(t *testing.T) {
 	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
 		ctx, olga := t.Context(), s.Client(t, "olga")
