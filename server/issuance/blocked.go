@@ -59,11 +59,15 @@ func (s *Service) checkAll(ctx context.Context, list func(*store.Tx, string, int
 func (s *Service) checkPage(ctx context.Context, list func(*store.Tx) ([]certificate.Checked, error)) (page []certificate.Checked, failed error) {
 	found := map[string]certificate.Block{} // by uid
 	failed = s.Store.Read(ctx, func(tx *store.Tx) (err error) {
-		if page, err = list(tx); err != nil {
+		if page, err = list(tx); err != nil || len(page) == 0 {
+			return err
+		}
+		approvers, err := principal.ListApprovers(tx)
+		if err != nil {
 			return err
 		}
 		for _, c := range page {
-			block, one := s.tryFindBlock(tx, c)
+			block, one := s.tryFindBlock(tx, c, approvers)
 			if one != nil {
 				err = cmp.Or(err, fmt.Errorf("check whether certificate %s can be renewed: %w", c.ID, one))
 				continue
@@ -81,9 +85,9 @@ func (s *Service) checkPage(ctx context.Context, list func(*store.Tx) ([]certifi
 }
 
 // tryFindBlock is findBlock. A panic becomes an error.
-func (s *Service) tryFindBlock(tx *store.Tx, c certificate.Checked) (block certificate.Block, err error) {
+func (s *Service) tryFindBlock(tx *store.Tx, c certificate.Checked, approvers []string) (block certificate.Block, err error) {
 	defer s.recoverAs(tx.Context(), &err, "certificate_id", c.ID)
-	return s.findBlock(tx, c)
+	return s.findBlock(tx, c, approvers)
 }
 
 // recordBlock stores a block that differs from the one found before.
@@ -108,7 +112,8 @@ func (s *Service) recordBlock(ctx context.Context, c certificate.Checked, b cert
 }
 
 // findBlock returns what would keep the scheduler from having a certificate signed now; the zero Block if nothing would.
-func (s *Service) findBlock(tx *store.Tx, c certificate.Checked) (certificate.Block, error) {
+// approvers are the people who can decide.
+func (s *Service) findBlock(tx *store.Tx, c certificate.Checked, approvers []string) (certificate.Block, error) {
 	if !c.Renewable() {
 		return certificate.Block{}, nil
 	}
@@ -128,29 +133,19 @@ func (s *Service) findBlock(tx *store.Tx, c certificate.Checked) (certificate.Bl
 	if err != nil {
 		return asBlock(err, api.BlockedByRules)
 	}
+	if !p.Profile.Enabled {
+		return asBlock(profileDisabledProblem(p.ProfileID), api.BlockedByProfile)
+	}
 	if err := s.checkRules(tx, p); err != nil {
 		return asBlock(err, api.BlockedByRules)
 	}
 	if err := asInvalid(s.Gate.Lint(p.Subject, tx.Now)); err != nil {
 		return asBlock(err, api.BlockedByIssuer)
 	}
-	return s.findUndecidable(tx, identity.Scheduler(accountable), p)
-}
-
-// findUndecidable returns a block if nobody could decide the request.
-func (s *Service) findUndecidable(tx *store.Tx, who identity.Actor, p gate.Proposal) (certificate.Block, error) {
 	if !p.Profile.RequiresApproval || s.Approvals.HasBypass() {
 		return certificate.Block{}, nil
 	}
-	authorship, err := gate.FindAuthorship(tx, p)
-	if err != nil {
-		return certificate.Block{}, err
-	}
-	excluded, err := listExcluded(tx, who, authorship.Authors, api.Renew{})
-	if err != nil {
-		return certificate.Block{}, err
-	}
-	approvers, err := principal.ListApprovers(tx)
+	excluded, err := findExcluded(tx, identity.Scheduler(accountable), p, api.Renew{})
 	if err != nil {
 		return certificate.Block{}, err
 	}
@@ -181,10 +176,7 @@ func asBlock(err error, reason api.RenewalBlock) (certificate.Block, error) {
 	case !errors.As(err, &refusal):
 		return certificate.Block{}, err
 	}
-	switch refusal.Code() {
-	case api.CodeProfileDisabled:
-		reason = api.BlockedByProfile
-	case api.CodeApprovalRequired:
+	if refusal.Code() == api.CodeApprovalRequired {
 		reason = api.BlockedByApproval
 	}
 	return certificate.Block{Reason: reason, Detail: describeRefusal(refusal)}, nil
@@ -209,8 +201,8 @@ func describeRefusal(refusal *api.Problem) string {
 	return detail
 }
 
-// findAccountable returns who is accountable for the next scheduled renewal: whoever was for the current leaf, or the
-// successor.
+// findAccountable returns who is accountable for the next scheduled renewal: the person accountable for the current leaf, or
+// the successor of that person.
 func findAccountable(tx *store.Tx, c certificate.Certificate) (string, error) {
 	signed, err := gate.FindLastSigned(tx, c)
 	if err != nil {

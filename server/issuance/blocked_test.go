@@ -97,7 +97,7 @@ func obstacles() map[string]obstacle {
 	}
 }
 
-// Whatever keeps a certificate from being renewed is told by the certificate, the list and a gauge long before it is due.
+// The certificate, the list and a gauge tell what keeps a certificate from being renewed, long before it is due.
 // The log tells it once. All of them stop once it is mended.
 func TestCheckRenewals_TellsWhatIsBlocked(t *testing.T) {
 	t.Parallel()
@@ -198,15 +198,18 @@ func TestRenewDue_WaitsHalfTheLifetime(t *testing.T) {
 		renewDue(t, s)
 		s.Clock.Advance(11 * time.Hour)
 		renewDue(t, s)
-		if jobs := listJobs(t, s, c.ID); len(jobs) != 2 {
-			t.Errorf("%d jobs before half of the day has passed", len(jobs))
-		}
+		checkJobCount(t, s, c.ID, 2, "before half of the day has passed")
 		s.Clock.Advance(2 * time.Hour)
 		renewDue(t, s)
-		if jobs := listJobs(t, s, c.ID); len(jobs) != 3 {
-			t.Errorf("%d jobs after half of the day", len(jobs))
-		}
+		checkJobCount(t, s, c.ID, 3, "after half of the day")
 	})
+}
+
+func checkJobCount(t *testing.T, s *servertest.Server, id string, want int, when string) {
+	t.Helper()
+	if jobs := listJobs(t, s, id); len(jobs) != want {
+		t.Errorf("%d jobs %s", len(jobs), when)
+	}
 }
 
 // A rejection of a short certificate is not its end: the scheduler asks again after a quarter of what is left.
@@ -230,14 +233,10 @@ func TestRenewDue_AsksAgainInTime(t *testing.T) {
 		}
 		s.Clock.Advance(110 * time.Minute)
 		renewDue(t, s)
-		if jobs := listJobs(t, s, c.ID); len(jobs) != 2 {
-			t.Errorf("%d jobs before two hours", len(jobs))
-		}
+		checkJobCount(t, s, c.ID, 2, "before two hours")
 		s.Clock.Advance(10 * time.Minute)
 		renewDue(t, s)
-		if jobs := listJobs(t, s, c.ID); len(jobs) != 3 {
-			t.Errorf("%d jobs after two hours", len(jobs))
-		}
+		checkJobCount(t, s, c.ID, 3, "after two hours")
 	})
 }
 

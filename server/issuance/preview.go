@@ -57,20 +57,26 @@ func (s *Service) fillPreview(tx *store.Tx, who identity.Actor, preview *api.Ren
 	if preview.Excluded, err = listExcluded(tx, who, authorship.Authors, r.Renew); err != nil || preview.Outcome != api.RenewalWaits {
 		return err
 	}
-	preview.Warnings, err = warnOfUndecidable(tx, preview.Warnings, preview.Excluded)
+	approvers, err := principal.ListApprovers(tx)
+	preview.Warnings = warnOfUndecidable(preview.Warnings, approvers, preview.Excluded)
 	return err
 }
 
-// warnOfUndecidable adds a warning if nobody can decide a request that excludes these people.
-func warnOfUndecidable(tx *store.Tx, warnings, excluded []string) ([]string, error) {
-	approvers, err := principal.ListApprovers(tx)
-	if err != nil {
-		return warnings, err
-	}
+// warnOfUndecidable adds a warning if none of the approvers can decide a request that excludes these people.
+func warnOfUndecidable(warnings, approvers, excluded []string) []string {
 	if detail := describeUndecidable(approvers, excluded); detail != "" {
-		warnings = append(warnings, detail)
+		return append(warnings, detail)
 	}
-	return warnings, nil
+	return warnings
+}
+
+// findExcluded is listExcluded for the authors of what a proposal would sign.
+func findExcluded(tx *store.Tx, who identity.Actor, p gate.Proposal, r api.Renew) ([]string, error) {
+	authorship, err := gate.FindAuthorship(tx, p)
+	if err != nil {
+		return nil, err
+	}
+	return listExcluded(tx, who, authorship.Authors, r)
 }
 
 // PreviewIssue fills in what ?issue=true would do with a certificate that is to be stored. A refusal of the issuance
@@ -106,15 +112,12 @@ func (s *Service) checkCandidate(tx *store.Tx, who identity.Actor, preview *api.
 		return nil
 	}
 	preview.Issuance = api.IssuanceWaits
-	authorship, err := gate.FindAuthorship(tx, proposal)
-	if err != nil {
-		return err
-	}
 	// The caller writes what the candidate has, so the caller is excluded as the accountable person already.
-	excluded, err := listExcluded(tx, who, authorship.Authors, r.Renew)
+	excluded, err := findExcluded(tx, who, proposal, r.Renew)
 	if err != nil {
 		return err
 	}
-	preview.Warnings, err = warnOfUndecidable(tx, preview.Warnings, excluded)
+	approvers, err := principal.ListApprovers(tx)
+	preview.Warnings = warnOfUndecidable(preview.Warnings, approvers, excluded)
 	return err
 }

@@ -114,7 +114,8 @@ func (s *Service) enqueueGated(tx *store.Tx, who identity.Actor, j job.Request, 
 		return enqueued, err
 	}
 	if a.State == api.ApprovalPending {
-		enqueued.Warnings, err = warnOfUndecidable(tx, nil, request.Excluded)
+		approvers, err := principal.ListApprovers(tx)
+		enqueued.Warnings = warnOfUndecidable(nil, approvers, request.Excluded)
 		return enqueued, err
 	}
 	return job.Get(tx, enqueued.ID) // the bypass moved it
@@ -182,7 +183,7 @@ func (s *Service) checkRenewable(tx *store.Tx, proposal gate.Proposal, r Request
 	if proposal.Certificate.ArchivedAt != nil {
 		return nil, api.NotFound("certificate", proposal.Certificate.ID)
 	}
-	if !proposal.Profile.Enabled { // before the open job, which may wait for the profile
+	if !proposal.Profile.Enabled {
 		return nil, profileDisabledProblem(proposal.ProfileID)
 	}
 	if overdue, err = checkNoneOpen(tx, proposal.Certificate.UID); err != nil {
@@ -200,9 +201,6 @@ func (s *Service) checkRenewable(tx *store.Tx, proposal gate.Proposal, r Request
 
 // checkRules refuses what the profile forbids or the ungated names do not list.
 func (s *Service) checkRules(tx *store.Tx, proposal gate.Proposal) error {
-	if !proposal.Profile.Enabled {
-		return profileDisabledProblem(proposal.ProfileID)
-	}
 	if faults := proposal.Faults(); len(faults) > 0 {
 		return api.Invalid(faults...)
 	}
