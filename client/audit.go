@@ -87,7 +87,10 @@ func (c *Client) FollowAuditEvents(ctx context.Context, o FollowAuditEventsOptio
 				return
 			}
 			if n := len(page.Events); n == 0 || n < limitOf(next) {
-				wait(ctx, pause)
+				select {
+				case <-ctx.Done():
+				case <-time.After(pause):
+				}
 			}
 		}
 	}
@@ -105,14 +108,4 @@ func (c *Client) getAuditPage(ctx context.Context, q url.Values) (AuditPage, url
 		return AuditPage{}, nil, c.newForeignAnswerError(r, http.StatusOK, "it does not link to the next page")
 	}
 	return AuditPage{Events: events, Cursor: next.Get("after")}, next, nil
-}
-
-// wait waits for a time, or until ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

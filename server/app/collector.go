@@ -76,7 +76,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		c.log.WarnContext(ctx, "could not read the state for the metrics", "error", err)
 		return
 	}
-	c.sendState(found, send)
+	c.sendState(found, send, newGauges(out))
 }
 
 func (c *stateCollector) read(ctx context.Context) (found state, _ error) {
@@ -117,17 +117,14 @@ func countExpiringKeys(tx *store.Tx) (map[string]int64, error) {
 	return counts, nil
 }
 
-func (c *stateCollector) sendState(found state, send func(*prometheus.Desc, float64, ...string)) {
+func (c *stateCollector) sendState(found state, send func(*prometheus.Desc, float64, ...string), pending *gauges) {
 	send(ungatedDesc, boolValue(found.unlimited))
 	send(oldestDesc, found.oldest.Seconds())
 	send(clockDesc, found.clockOffset.Seconds())
-	bounded := map[string]int64{}
 	for profileID, n := range found.pending {
-		bounded[c.profiles.Label(profileID)] += n
+		pending.add(pendingDesc, n, c.profiles.Label(profileID))
 	}
-	for profileID, n := range bounded {
-		send(pendingDesc, float64(n), profileID)
-	}
+	pending.send()
 	for within, n := range found.keys {
 		send(keysDesc, float64(n), within)
 	}
