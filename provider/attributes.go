@@ -74,3 +74,7 @@ func optionalStringSet(value []string, description string, more ...validator.Set
 func outputString(description string) schema.StringAttribute {
 	return schema.StringAttribute{Computed: true, MarkdownDescription: description}
 }
+
+func outputTime(description string) schema.StringAttribute {
+	return schema.StringAttribute{Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: description}
+}

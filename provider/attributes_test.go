@@ -153,8 +153,11 @@ func newCertificateCase(t *testing.T, start newServer) (*servertest.Server, reso
 
 // The outputs of a plan that can end with another leaf.
 var (
-	requestOutputs  = []string{"status", "job_id", "approval_id", "approval_state", "up_to_date"}
-	leafOutputs     = []string{"serial_number", "not_after", "renew_at", "ready_for_renewal", "certificate_pem", "chain_pem"}
+	requestOutputs = []string{"status", "job_id", "approval_id", "approval_state", "up_to_date"}
+	leafOutputs    = []string{
+		"serial_number", "not_before", "not_after", "fingerprint_sha256", "spki_sha256", "signed_sans", "issuer_id",
+		"certificate_pem", "chain_pem", "full_chain_pem", "renew_at", "ready_for_renewal",
+	}
 	issuanceOutputs = slices.Concat(requestOutputs, leafOutputs)
 )
 

@@ -26,12 +26,23 @@ type certificateModel struct {
 // issuanceOutputs are the attributes that issuance changes: those of the newest request, and those of the current leaf.
 type issuanceOutputs struct {
 	requestOutputs
-	SerialNumber    types.String      `tfsdk:"serial_number"`
-	NotAfter        timetypes.RFC3339 `tfsdk:"not_after"`
+	leafOutputs
 	RenewAt         timetypes.RFC3339 `tfsdk:"renew_at"`
 	ReadyForRenewal types.Bool        `tfsdk:"ready_for_renewal"`
-	CertificatePEM  types.String      `tfsdk:"certificate_pem"`
-	ChainPEM        types.String      `tfsdk:"chain_pem"`
+}
+
+// leafOutputs are the attributes of the current leaf. Without a leaf each is null.
+type leafOutputs struct {
+	SerialNumber      types.String      `tfsdk:"serial_number"`
+	NotBefore         timetypes.RFC3339 `tfsdk:"not_before"`
+	NotAfter          timetypes.RFC3339 `tfsdk:"not_after"`
+	FingerprintSHA256 types.String      `tfsdk:"fingerprint_sha256"`
+	SPKISHA256        types.String      `tfsdk:"spki_sha256"`
+	SignedSANs        types.Set         `tfsdk:"signed_sans"`
+	IssuerID          types.String      `tfsdk:"issuer_id"`
+	CertificatePEM    types.String      `tfsdk:"certificate_pem"`
+	ChainPEM          types.String      `tfsdk:"chain_pem"`
+	FullChainPEM      types.String      `tfsdk:"full_chain_pem"`
 }
 
 // requestOutputs are the attributes that a request changes before anything is signed.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,9 +67,11 @@ func importedCertificate(t *rapid.T, id string) (m certificateModel) {
 
 // outputValues are the outputs of a certificate; nil is null.
 type outputValues struct {
-	Status                                                               string
-	Job, Approval, ApprovalState, Serial, NotAfter, RenewAt, Leaf, Chain *string
-	Ready, UpToDate                                                      bool
+	Status                                                                         string
+	Job, Approval, ApprovalState, RenewAt                                          *string
+	Serial, NotBefore, NotAfter, Fingerprint, SPKI, Issuer, Leaf, Chain, FullChain *string
+	SANs                                                                           []string // sorted
+	Ready, UpToDate                                                                bool
 }
 
 func expectedOutputs(c api.Certificate, now time.Time) outputValues {
@@ -80,7 +83,8 @@ func expectedOutputs(c api.Certificate, now time.Time) outputValues {
 		out.RenewAt, out.Ready = utc(*c.RenewAt), now.Equal(*c.RenewAt) || now.After(*c.RenewAt)
 	}
 	if l := c.Current; l != nil {
-		out.Serial, out.NotAfter, out.Leaf, out.Chain = &l.SerialNumber, utc(l.NotAfter), &l.CertificatePEM, &l.ChainPEM
+		out.Serial, out.NotBefore, out.NotAfter, out.Fingerprint, out.SPKI = &l.SerialNumber, utc(l.NotBefore), utc(l.NotAfter), &l.FingerprintSHA256, &l.SPKISHA256
+		out.SANs, out.Issuer, out.Leaf, out.Chain, out.FullChain = slices.Sorted(slices.Values(l.SANs)), &l.IssuerID, &l.CertificatePEM, &l.ChainPEM, new(l.CertificatePEM+l.ChainPEM)
 	}
 	return out
 }
@@ -88,8 +92,11 @@ func expectedOutputs(c api.Certificate, now time.Time) outputValues {
 func actualOutputs(o issuanceOutputs) outputValues {
 	return outputValues{
 		Status: o.Status.ValueString(), Job: o.JobID.ValueStringPointer(), Approval: o.ApprovalID.ValueStringPointer(),
-		ApprovalState: o.ApprovalState.ValueStringPointer(), Serial: o.SerialNumber.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),
-		RenewAt: o.RenewAt.ValueStringPointer(), Leaf: o.CertificatePEM.ValueStringPointer(), Chain: o.ChainPEM.ValueStringPointer(),
+		ApprovalState: o.ApprovalState.ValueStringPointer(), RenewAt: o.RenewAt.ValueStringPointer(),
+		Serial: o.SerialNumber.ValueStringPointer(), NotBefore: o.NotBefore.ValueStringPointer(), NotAfter: o.NotAfter.ValueStringPointer(),
+		Fingerprint: o.FingerprintSHA256.ValueStringPointer(), SPKI: o.SPKISHA256.ValueStringPointer(), Issuer: o.IssuerID.ValueStringPointer(),
+		SANs: slices.Sorted(slices.Values(stringsOf(o.SignedSANs.Elements()))),
+		Leaf: o.CertificatePEM.ValueStringPointer(), Chain: o.ChainPEM.ValueStringPointer(), FullChain: o.FullChainPEM.ValueStringPointer(),
 		Ready: o.ReadyForRenewal.ValueBool(), UpToDate: o.UpToDate.ValueBool(),
 	}
 }
@@ -138,8 +145,10 @@ func certificateSpecs() *rapid.Generator[api.CertificateSpec] {
 func leaves() *rapid.Generator[api.Leaf] {
 	return rapid.Custom(func(t *rapid.T) api.Leaf {
 		return api.Leaf{
-			SerialNumber: rapid.String().Draw(t, "serial"), NotAfter: times().Draw(t, "not_after"),
-			CertificatePEM: rapid.String().Draw(t, "leaf"), ChainPEM: rapid.String().Draw(t, "chain"),
+			SerialNumber: rapid.String().Draw(t, "serial"), NotBefore: times().Draw(t, "not_before"), NotAfter: times().Draw(t, "not_after"),
+			FingerprintSHA256: rapid.String().Draw(t, "fingerprint"), SPKISHA256: rapid.String().Draw(t, "spki"), IssuerID: rapid.String().Draw(t, "issuer"),
+			SANs:           rapid.SliceOfDistinct(rapid.String(), rapid.ID[string]).Draw(t, "signed_sans"),
+			CertificatePEM: rapid.String().Draw(t, "leaf") + "\n", ChainPEM: rapid.String().Draw(t, "chain"),
 		}
 	})
 }

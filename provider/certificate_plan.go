@@ -217,8 +217,12 @@ func unknownOutputs() issuanceOutputs {
 			Status: types.StringUnknown(), JobID: types.StringUnknown(), ApprovalID: types.StringUnknown(), ApprovalState: types.StringUnknown(),
 			UpToDate: types.BoolUnknown(),
 		},
-		SerialNumber: types.StringUnknown(), NotAfter: timetypes.NewRFC3339Unknown(), RenewAt: timetypes.NewRFC3339Unknown(),
-		ReadyForRenewal: types.BoolUnknown(), CertificatePEM: types.StringUnknown(), ChainPEM: types.StringUnknown(),
+		leafOutputs: leafOutputs{
+			SerialNumber: types.StringUnknown(), NotBefore: timetypes.NewRFC3339Unknown(), NotAfter: timetypes.NewRFC3339Unknown(),
+			FingerprintSHA256: types.StringUnknown(), SPKISHA256: types.StringUnknown(), SignedSANs: types.SetUnknown(types.StringType),
+			IssuerID: types.StringUnknown(), CertificatePEM: types.StringUnknown(), ChainPEM: types.StringUnknown(), FullChainPEM: types.StringUnknown(),
+		},
+		RenewAt: timetypes.NewRFC3339Unknown(), ReadyForRenewal: types.BoolUnknown(),
 	}
 }
 

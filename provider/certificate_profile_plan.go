@@ -29,8 +29,9 @@ func (r *certificateProfileResource) ModifyPlan(ctx context.Context, req resourc
 	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() {
 		return
 	}
-	var state certificateProfileModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	var state certificateProfileModel // in part: the state of an older provider lacks newer attributes
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &state.ID)...)
+	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("requires_approval"), &state.RequiresApproval)...)
 	var id types.String
 	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, path.Root("id"), &id)...)
 	switch {

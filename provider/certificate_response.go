@@ -18,7 +18,8 @@ func newOutputs(c api.Certificate, now time.Time) issuanceOutputs {
 		requestOutputs: requestOutputs{
 			Status: types.StringValue(string(c.Status)), ApprovalID: types.StringPointerValue(c.ApprovalID), UpToDate: types.BoolValue(c.UpToDate),
 		},
-		NotAfter: timetypes.NewRFC3339Null(), RenewAt: timetypes.NewRFC3339Null(),
+		leafOutputs:     newLeafOutputs(c.Current),
+		RenewAt:         timetypes.NewRFC3339Null(),
 		ReadyForRenewal: types.BoolValue(c.RenewAt != nil && !c.RenewAt.After(now)),
 	}
 	if c.ApprovalState != nil {
@@ -30,11 +31,21 @@ func newOutputs(c api.Certificate, now time.Time) issuanceOutputs {
 	if c.RenewAt != nil {
 		o.RenewAt = newTimestamp(*c.RenewAt)
 	}
-	if c.Current != nil {
-		o.SerialNumber, o.NotAfter = types.StringValue(c.Current.SerialNumber), newTimestamp(c.Current.NotAfter)
-		o.CertificatePEM, o.ChainPEM = types.StringValue(c.Current.CertificatePEM), types.StringValue(c.Current.ChainPEM)
-	}
 	return o
+}
+
+func newLeafOutputs(leaf *api.Leaf) leafOutputs {
+	if leaf == nil {
+		return leafOutputs{NotBefore: timetypes.NewRFC3339Null(), NotAfter: timetypes.NewRFC3339Null(), SignedSANs: types.SetNull(types.StringType)}
+	}
+	return leafOutputs{
+		SerialNumber: types.StringValue(leaf.SerialNumber),
+		NotBefore:    newTimestamp(leaf.NotBefore), NotAfter: newTimestamp(leaf.NotAfter),
+		FingerprintSHA256: types.StringValue(leaf.FingerprintSHA256), SPKISHA256: types.StringValue(leaf.SPKISHA256),
+		SignedSANs: newStringSet(leaf.SANs), IssuerID: types.StringValue(leaf.IssuerID),
+		CertificatePEM: types.StringValue(leaf.CertificatePEM), ChainPEM: types.StringValue(leaf.ChainPEM),
+		FullChainPEM: types.StringValue(joinPEM(leaf.CertificatePEM, leaf.ChainPEM)),
+	}
 }
 
 // withUnknownFrom takes from the server the outputs that the plan leaves unknown. Terraform refuses an apply that changes a

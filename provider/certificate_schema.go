@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -83,17 +82,22 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Computed: true, MarkdownDescription: "Whether the current certificate is what would be signed now: its names, its key, the signed rules of the profile and the CA are the same, and it has not expired. `false` without a certificate.",
 			},
 			"serial_number": outputString("Serial number of the current certificate, in lower-case hexadecimal; null without one."),
-			"not_after": schema.StringAttribute{
-				Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: "When the current certificate ends.",
-			},
-			"renew_at": schema.StringAttribute{
-				Computed: true, CustomType: timetypes.RFC3339Type{}, MarkdownDescription: "When the current certificate is due for renewal.",
-			},
+			"not_before":    outputTime("When the current certificate begins."),
+			"not_after":     outputTime("When the current certificate ends."),
+			"renew_at":      outputTime("When the current certificate is due for renewal."),
 			"ready_for_renewal": schema.BoolAttribute{
 				Computed: true, MarkdownDescription: "Whether `renew_at` had come at the last read.",
 			},
-			"certificate_pem": outputString("The current certificate."),
-			"chain_pem":       outputString("The issuers of the current certificate, without the certificate itself."),
+			"fingerprint_sha256": outputString("SHA-256 of the current certificate in DER, in lower-case hexadecimal; null without one."),
+			"spki_sha256":        outputString("SHA-256 of the public key of the current certificate, in lower-case hexadecimal; null without one."),
+			"signed_sans": schema.SetAttribute{
+				Computed: true, ElementType: types.StringType,
+				MarkdownDescription: "The names in the current certificate; null without one. They differ from `sans` until a change of `sans` has been issued.",
+			},
+			"issuer_id":       outputString("The issuer that signed the current certificate; null without one."),
+			"certificate_pem": outputString("The current certificate; null without one."),
+			"chain_pem":       outputString("The issuers of the current certificate, without the certificate itself; null without one."),
+			"full_chain_pem":  outputString("The current certificate, then its issuers, as many servers need them in one file; null without one."),
 			"csr_ignored": schema.ListNestedAttribute{
 				Computed:            true,
 				MarkdownDescription: "Parts of the CSR that are not signed under the profile's current rules. Other names or another CSR change it at once; an edit of the profile shows at the next refresh.",

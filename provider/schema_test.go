@@ -86,7 +86,8 @@ func textValue(s string) tftypes.Value { return tftypes.NewValue(tftypes.String,
 func TestCertificateSchema_MatchesTheAPI(t *testing.T) {
 	own := []string{
 		"id", "renewal_triggers", "wait_for_issuance", "timeouts", "status", "job_id", "approval_id", "approval_state", "serial_number",
-		"not_after", "renew_at", "ready_for_renewal", "up_to_date", "certificate_pem", "chain_pem", "csr_ignored",
+		"not_before", "not_after", "fingerprint_sha256", "spki_sha256", "signed_sans", "issuer_id", "certificate_pem", "chain_pem",
+		"full_chain_pem", "renew_at", "ready_for_renewal", "up_to_date", "csr_ignored",
 	}
 	checkSchema(t, certificateSchema(t.Context()), append(own, fieldsOf[api.CertificateSpec]()...))
 }

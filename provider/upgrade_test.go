@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,17 @@ func TestUpgrade_PlansNothing(t *testing.T) {
 	}
 	s.WaitUntilFinalAsVera(t, waits["job_id"].(string))
 	w.ExpectNoChanges(t)
+
+	// The state of the older provider has the certificate, and lacks the newer outputs.
+	older.Run(t, 0, append(slices.Clone(terraformtest.Apply), "-refresh-only")...)
+	w.ExpectNoChanges(t)
+	direct := w
+	direct.Dir = t.TempDir()
+	if err := os.CopyFS(direct.Dir, os.DirFS(w.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	direct.Run(t, 0, append(slices.Clone(terraformtest.Apply), "-refresh=false")...)
+	direct.ExpectNoChanges(t)
 	w.Configure(t, strings.Replace(before, "line two", "another line", 1))
 	w.Run(t, 0, terraformtest.Apply...)
 	w.ExpectNoChanges(t)
