@@ -1,3 +1,5 @@
+// cspell:ignore examp paymetns rnail vvww nsole
+
 package review
 
 import "testing"

@@ -1,3 +1,5 @@
+// cspell:ignore examp paymetns
+
 package review_test
 
 import (
