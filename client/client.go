@@ -32,13 +32,17 @@ type Client struct {
 	apiKey    string
 	userAgent string
 	timeout   time.Duration
+	retries   int // of one operation, while the server answers
 
 	// Both clients share one pool of connections. They differ in the requests that they send again.
 	repeatableSender *retryablehttp.Client
 	onceSender       *retryablehttp.Client
 
-	// isAway is set if the last operation found no server. Until a server answers, each operation tries once.
+	// isAway is set if an operation found no server in all its time. Until a server answers, each operation tries once.
 	isAway atomic.Bool
+
+	// hasAnswered is set once the server has answered.
+	hasAnswered atomic.Bool
 
 	// isRefused is set while the server refuses the key. It then also limits the caller's requests, and waiting does not help.
 	isRefused atomic.Bool
@@ -61,9 +65,9 @@ func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 		}
 	}
 	httpClient := s.newHTTPClient()
-	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout}
-	c.repeatableSender = newRetryClient(httpClient, s.retries, c.retryUnlessAway(retryRepeatable))
-	c.onceSender = newRetryClient(httpClient, s.retries, c.retryUnlessAway(retryUnsent))
+	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout, retries: s.retries}
+	c.repeatableSender = c.newRetryClient(httpClient, retryRepeatable)
+	c.onceSender = c.newRetryClient(httpClient, retryUnsent)
 	return c, nil
 }
 
@@ -211,6 +215,7 @@ func decode[T any](c *Client, r request, a response) (T, error) {
 
 // send returns a response with an expected status, or an error.
 func (c *Client) send(ctx context.Context, r request) (response, error) {
+	_, isHurried := ctx.Deadline() // the caller may not wait as long as other operations
 	ctx, cancel := context.WithTimeout(withAttemptNumber(withAttemptCount(ctx)), c.timeout)
 	defer cancel()
 	var sent atomic.Bool
@@ -225,19 +230,31 @@ func (c *Client) send(ctx context.Context, r request) (response, error) {
 	}
 	resp, err := sender.Do(req)
 	if err != nil {
-		return response{}, c.newUnreachableError(r, err, sent.Load())
+		return response{}, c.newUnreachableError(r, err, sent.Load(), isHurried)
 	}
-	c.isAway.Store(false)
+	c.recordAnswer(resp, r.isRepeatable() && !isHurried)
 	c.isRefused.Store(resp.StatusCode == http.StatusUnauthorized || isRateLimited(resp) && c.isRefused.Load())
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return response{}, c.newUnreachableError(r, err, sent.Load())
+		return response{}, c.newUnreachableError(r, err, sent.Load(), isHurried)
 	}
 	if resp.StatusCode != r.want && (r.also == 0 || resp.StatusCode != r.also) || r.media != "" && mediaType(resp) != r.media {
 		return response{}, c.newAnswerError(r, resp, body)
 	}
 	return response{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// recordAnswer records whether the server answers. An answer that the server is away counts only if the operation was
+// retried for as long as a restart may take.
+func (c *Client) recordAnswer(resp *http.Response, hadTime bool) {
+	switch {
+	case !isAwayStatus(resp):
+		c.isAway.Store(false)
+		c.hasAnswered.Store(true)
+	case c.hasAnswered.Load() && hadTime:
+		c.isAway.Store(true)
+	}
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {
@@ -268,7 +285,7 @@ func (c *Client) setHeader(h http.Header, r request) {
 	if r.body != nil {
 		h.Set("Content-Type", "application/json")
 	}
-	if r.method == http.MethodPost && h.Get(idempotencyKey) == "" && c.repeatableSender.RetryMax > 0 {
+	if r.method == http.MethodPost && h.Get(idempotencyKey) == "" && c.retries > 0 {
 		h.Set(idempotencyKey, rand.Text()) // 130 random bits
 	}
 	if c.apiKey != "" {

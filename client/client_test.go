@@ -317,19 +317,85 @@ func TestRetry_StopsWhenCancelled(t *testing.T) {
 	})
 }
 
-// After an operation found no server, each later operation tries once, until a server answers.
+// After an operation found no server, each later operation tries once, until a server answers. A server that has answered is
+// given the whole timeout before that.
 func TestRetry_LaterOperationsTryOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{err: refused}, {err: refused}, {err: refused}, profileStep(200), {err: refused}}}
-		c := s.client(t, client.WithRetries(1))
+		c := s.client(t, client.WithRetries(1), client.WithTimeout(time.Second))
 		for i, want := range []struct {
 			calls     int
 			away, too bool
-		}{{2, true, false}, {3, true, true}, {4, false, false}, {6, true, false}} {
+		}{{2, true, false}, {3, true, true}, {4, false, false}, {6, true, false}, {7, true, true}} {
 			_, err := c.GetProfile(t.Context(), "p-a")
 			down, away := errors.AsType[*client.UnreachableError](err)
 			if len(s.calls) != want.calls || away != want.away || away && down.Again != want.too {
 				t.Errorf("operation %d: %d calls in all, %+v", i, len(s.calls), err)
+			}
+		}
+	})
+}
+
+// A server that has answered and is away now is waited for until the timeout, as a restart takes longer than three retries.
+func TestRetry_WaitsForARestart(t *testing.T) {
+	away, proxied := step{err: refused}, step{status: 503, media: "text/html", body: "<h1>down"}
+	get := func(ctx context.Context, c *client.Client) error { _, err := c.GetProfile(ctx, "p-a"); return err }
+	create := func(ctx context.Context, c *client.Client) error {
+		_, err := c.CreateProfile(ctx, api.CreateProfile{})
+		return err
+	}
+	replace := func(ctx context.Context, c *client.Client) error {
+		_, err := c.ReplaceProfile(ctx, "p-a", api.ProfileSpec{})
+		return err
+	}
+	for name, tc := range map[string]struct {
+		do     func(context.Context, *client.Client) error
+		away   step
+		status int
+		opts   []client.Option
+		fails  bool
+		next   int // calls of an operation after a failure
+	}{
+		"read":                        {do: get, away: away, status: 200},
+		"read, through a proxy":       {do: get, away: proxied, status: 200},
+		"create":                      {do: create, away: away, status: 201},
+		"create, through a proxy":     {do: create, away: proxied, status: 201},
+		"replace without a condition": {do: replace, away: away, status: 200},
+		"replace, may have arrived":   {do: replace, away: proxied, status: 200, fails: true, next: 6},
+		"without retries":             {do: get, away: away, status: 200, opts: []client.Option{client.WithRetries(0)}, fails: true, next: 1},
+		"away for longer":             {do: get, away: away, status: 200, opts: []client.Option{client.WithTimeout(3 * time.Second)}, fails: true, next: 1},
+		"away for longer, by a proxy": {do: get, away: proxied, status: 200, opts: []client.Option{client.WithTimeout(3 * time.Second)}, fails: true, next: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: slices.Concat([]step{profileStep(200)}, slices.Repeat([]step{tc.away}, 6), []step{profileStep(tc.status)})}
+				c := s.client(t, tc.opts...)
+				if err := get(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+				if err := tc.do(t.Context(), c); (err != nil) != tc.fails {
+					t.Errorf("after %d calls: %v", len(s.calls), err)
+				}
+				before := len(s.calls)
+				_ = get(t.Context(), c)
+				if tc.fails && len(s.calls) != before+tc.next {
+					t.Errorf("the next operation made %d calls", len(s.calls)-before)
+				}
+			})
+		})
+	}
+}
+
+// The deadline of one caller says nothing about the time that other operations have.
+func TestRetry_ADeadlineOfTheCallerStopsNoOtherOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: slices.Concat([]step{profileStep(200)}, slices.Repeat([]step{{err: refused}}, 6), []step{profileStep(200)})}
+		c := s.client(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		for i, ctx := range []context.Context{t.Context(), ctx, t.Context()} {
+			if _, err := c.GetProfile(ctx, "p-a"); (err != nil) != (i == 1) {
+				t.Errorf("operation %d: %v", i, err)
 			}
 		}
 	})

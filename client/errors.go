@@ -55,11 +55,14 @@ func (e *ForeignAnswerError) Error() string {
 		e.Request, e.Endpoint, e.Status, http.StatusText(e.Status), e.Why)
 }
 
-func (c *Client) newUnreachableError(r request, err error, sent bool) error {
+func (c *Client) newUnreachableError(r request, err error, sent, isHurried bool) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the method and the URL are in the new error
 	}
-	again := !sent && !errors.Is(err, context.Canceled) && c.isAway.Swap(true)
+	again := !sent && c.isAway.Load()
+	if !sent && !isHurried && !errors.Is(err, context.Canceled) {
+		again = c.isAway.Swap(true)
+	}
 	return &UnreachableError{Request: r.String(), Endpoint: c.endpoint, Err: err, Sent: sent, Again: again}
 }
 

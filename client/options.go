@@ -113,7 +113,8 @@ func WithUserAgent(ua string) Option {
 	return func(s *settings) error { s.userAgent = ua; return nil }
 }
 
-// WithRetries sets how often a request is sent again. The default is 3; 0 turns retries off.
+// WithRetries sets how often a request is sent again. The default is 3; 0 turns retries off. If a server has answered before
+// and is away now, a request is sent again until the timeout.
 func WithRetries(most int) Option {
 	return func(s *settings) error {
 		if most < 0 {

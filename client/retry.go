@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -16,44 +17,85 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 )
 
-// The shortest and the longest wait before a retry. The longest also bounds Retry-After.
+// The shortest and the longest wait before a retry. The longest also bounds Retry-After. The longest wait for a server that
+// takes no connection is shorter, because a restart takes seconds.
 const (
-	minWait = 250 * time.Millisecond
-	maxWait = 20 * time.Second
+	minWait     = 250 * time.Millisecond
+	maxWait     = 20 * time.Second
+	maxDialWait = 2 * time.Second
 )
 
-func newRetryClient(h *http.Client, most int, again retryablehttp.CheckRetry) *retryablehttp.Client {
+// newRetryClient returns a client that retries as long as again says so. again bounds the number of retries.
+func (c *Client) newRetryClient(h *http.Client, again retryablehttp.CheckRetry) *retryablehttp.Client {
+	most := math.MaxInt
+	if c.retries == 0 {
+		most = 0
+	}
 	return &retryablehttp.Client{
 		HTTPClient:   h,
 		RetryMax:     most,
 		RetryWaitMin: minWait,
 		RetryWaitMax: maxWait,
-		CheckRetry:   again,
+		CheckRetry:   c.limitRetries(again),
 		Backoff:      backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 }
 
-// retryUnlessAway does not retry if an earlier operation found no server after all its retries. Otherwise each of many
-// operations would take that long to fail. It does not retry either if the limit is on requests with a refused key.
-func (c *Client) retryUnlessAway(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
+// limitRetries bounds the retries of an operation by the setting. A server that has answered before and is away now may be
+// restarting, so the operation waits for it until its timeout.
+//
+// If an earlier operation found no server after all its retries, the operation is not retried: otherwise each of many
+// operations would take that long to fail. It is not retried either if the limit is on requests with a refused key.
+func (c *Client) limitRetries(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if err != nil && c.isAway.Load() {
+		if (err != nil || isAwayStatus(resp)) && c.isAway.Load() {
 			return false, nil
 		}
 		if err == nil && isRateLimited(resp) && c.isRefused.Load() {
+			return false, nil
+		}
+		if countAttempt(ctx) > c.retries && !c.mayBeRestarting(resp, err) {
 			return false, nil
 		}
 		return again(ctx, resp, err)
 	}
 }
 
+// mayBeRestarting reports whether a server that has answered before takes no connection, or a proxy says so.
+func (c *Client) mayBeRestarting(resp *http.Response, err error) bool {
+	if !c.hasAnswered.Load() {
+		return false
+	}
+	if err != nil {
+		return isDialError(err)
+	}
+	return isAwayStatus(resp)
+}
+
 func isRateLimited(resp *http.Response) bool { return resp.StatusCode == http.StatusTooManyRequests }
+
+// isAwayStatus reports whether a server or its proxy answers that the server cannot serve now.
+func isAwayStatus(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+func isDialError(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
 
 // backoff returns a wait with a random part, so that clients which failed together do not retry together. The library reads
 // Retry-After with two statuses only. This function reads it with every status.
 func backoff(shortest, longest time.Duration, attempt int, resp *http.Response) time.Duration {
-	if resp != nil {
+	if resp == nil {
+		longest = min(longest, maxDialWait)
+	} else {
 		resp = &http.Response{StatusCode: http.StatusServiceUnavailable, Header: resp.Header}
 	}
 	wait := retryablehttp.DefaultBackoff(shortest, longest, attempt, resp)
@@ -68,15 +110,11 @@ func retryRepeatable(ctx context.Context, resp *http.Response, err error) (bool,
 	if err != nil {
 		return retryablehttp.DefaultRetryPolicy(ctx, nil, err)
 	}
-	switch resp.StatusCode {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	if isAwayStatus(resp) || isRateLimited(resp) {
 		return true, nil
-	case http.StatusConflict:
-		return isInProgress(resp), nil
-	default:
-		// A 500 is a fault of certctl, and a retry would meet the same fault.
-		return false, nil
 	}
+	// A 500 is a fault of certctl, and a retry would meet the same fault.
+	return resp.StatusCode == http.StatusConflict && isInProgress(resp), nil
 }
 
 // isInProgress reports whether the server still handles an earlier attempt of the same request. Any other conflict is final.
@@ -89,8 +127,7 @@ func isInProgress(resp *http.Response) bool {
 
 // retryUnsent is the policy of requests that must not arrive twice. It retries only if there was no connection.
 func retryUnsent(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	var op *net.OpError
-	return ctx.Err() == nil && errors.As(err, &op) && op.Op == "dial", nil
+	return ctx.Err() == nil && err != nil && isDialError(err) && hasTimeLeft(ctx, nil), nil
 }
 
 // attemptsKey is the context key of the number of attempts, which the library does not pass to CheckRetry.
@@ -100,16 +137,22 @@ func withAttemptCount(ctx context.Context) context.Context {
 	return context.WithValue(ctx, attemptsKey{}, new(int))
 }
 
+// countAttempt counts one more failed attempt of an operation, and returns their number.
+func countAttempt(ctx context.Context) int {
+	attempts := ctx.Value(attemptsKey{}).(*int)
+	*attempts++
+	return *attempts
+}
+
 // hasTimeLeft reports whether the next wait ends before the deadline. If it does not, the error of this attempt is
 // returned at once, because it says more than a timeout.
 func hasTimeLeft(ctx context.Context, resp *http.Response) bool {
-	attempts, counted := ctx.Value(attemptsKey{}).(*int)
-	deadline, bounded := ctx.Deadline()
-	if !counted || !bounded {
+	deadline, isBounded := ctx.Deadline()
+	if !isBounded {
 		return true
 	}
-	wait := backoff(minWait, maxWait, *attempts, resp) + minWait // the real wait has another random part
-	*attempts++
+	attempts := *ctx.Value(attemptsKey{}).(*int)
+	wait := backoff(minWait, maxWait, attempts-1, resp) + minWait // the real wait has another random part
 	return time.Until(deadline) > wait
 }
 

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -185,6 +186,33 @@ func TestInterrupted_ManyByKill(t *testing.T) {
 	}
 	w.Write(t, "import.tf", joinBlocks(blocks))
 	w.Run(t, 0, applyMany...)
+	mustHaveMany(t, w, s)
+}
+
+// An apply goes on after a restart of the server that takes longer than all of max_retries.
+func TestInterrupted_ServerRestarts(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	p := newProxy(t, s)
+	w := newWorkspace(t, s, p.URL, profiles(manyProfiles))
+	log := filepath.Join(t.TempDir(), "log")
+	w.Env = append(w.Env, "TF_LOG_PROVIDER=DEBUG", "TF_LOG_PATH="+log)
+	answers := p.hold(postProfile, early)
+	apply := w.Start(t, applyMany...)
+	answers.wait(t, width)
+	p.stop()
+	close(answers.open)
+	servertest.WaitUntil(t, func() error {
+		if lines, err := os.ReadFile(log); err != nil || !bytes.Contains(lines, []byte("attempt=6")) {
+			return errors.New("no request was sent more than five times")
+		}
+		return nil
+	})
+	p.restart(t)
+	if out, code := apply.Wait(t); code != 0 {
+		t.Fatal(out)
+	}
 	mustHaveMany(t, w, s)
 }
 

@@ -53,7 +53,7 @@ func providerSchema() schema.Schema {
 			},
 			"max_retries": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "How often a request without an answer is sent again. Defaults to `3`; `0` turns retries off. A retried write has one effect.",
+				MarkdownDescription: "How often a request without an answer is sent again. Defaults to `3`; `0` turns retries off. A server that has answered before and is away now, as in a restart, is waited for during `request_timeout`. A retried write has one effect.",
 				Validators:          []validator.Int64{int64validator.Between(0, 100)},
 			},
 		},

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -53,6 +54,8 @@ func joinBlocks(blocks map[string]string) string {
 type proxy struct {
 	URL string
 
+	server *httptest.Server
+
 	mu      sync.Mutex
 	done    map[string]int                       // by method and address
 	answers func(r *http.Request, nth int) error // before the answer goes on; an error breaks the connection
@@ -65,18 +68,38 @@ func newProxy(t testing.TB, s *servertest.Server) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{done: map[string]int{}}
-	server := httptest.NewServer(&httputil.ReverseProxy{
+	p.server = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:      &http.Transport{MaxIdleConnsPerHost: 100},
 		ModifyResponse: func(resp *http.Response) error { return p.answer(resp.Request) },
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	})
 	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
+		p.stop()
+		p.server.Close()
 	})
-	p.URL = server.URL
+	p.URL = p.server.URL
 	return p
+}
+
+// stop breaks all connections and accepts no others, like a server that restarts.
+func (p *proxy) stop() {
+	_ = p.server.Listener.Close()
+	p.server.CloseClientConnections()
+}
+
+// restart accepts connections again, at the same address.
+func (p *proxy) restart(t testing.TB) {
+	t.Helper()
+	listener, err := net.Listen("tcp", p.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := httptest.NewUnstartedServer(p.server.Config.Handler)
+	_ = next.Listener.Close()
+	next.Listener = listener
+	next.Start()
+	p.server = next
 }
 
 func (p *proxy) answer(r *http.Request) error {
