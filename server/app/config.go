@@ -20,6 +20,7 @@ import (
 // Config holds the settings of every command. The flags, the environment variables and the help come from its tags.
 type Config struct {
 	DatabaseURL string `env:"CERTCTL_DATABASE_URL" secret:"true" help:"The PostgreSQL database, as postgres://... If empty, a SQLite file in the data directory."`
+	PgBouncer   bool   `name:"pgbouncer" env:"CERTCTL_PGBOUNCER" help:"The URL of the database leads to PgBouncer, or to another pooler, in transaction mode."`
 	DataDir     string `env:"CERTCTL_DATA_DIR" default:"certctl-data" help:"The directory of the SQLite file and the local CA."`
 	CACertFile  string `name:"ca-cert-file" env:"CERTCTL_CA_CERT_FILE" help:"The CA's certificate. Required on PostgreSQL. If empty on SQLite, a CA is made in the data directory."`
 	CAKeyFile   string `name:"ca-key-file" env:"CERTCTL_CA_KEY_FILE" help:"The CA's private key."`
@@ -147,7 +148,10 @@ func (c Config) checkFileExists() error {
 
 // open opens the configured database without a migration.
 func (c Config) open(log *slog.Logger) (*store.Store, error) {
-	opts, setting := store.Options{URL: c.DatabaseURL, Logger: log}, "CERTCTL_DATABASE_URL"
+	opts, setting := store.Options{URL: c.DatabaseURL, Pooled: c.PgBouncer, Logger: log}, "CERTCTL_DATABASE_URL"
+	if opts.URL == "" && c.PgBouncer {
+		return nil, errors.New("CERTCTL_PGBOUNCER is for PostgreSQL: set CERTCTL_DATABASE_URL")
+	}
 	if opts.URL == "" {
 		if err := c.makeDataDir(); err != nil {
 			return nil, err

@@ -23,6 +23,7 @@ func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 	settings := map[string]struct{ flag, none, other string }{
 		"CERTCTL_DATABASE_URL":                  {"database-url", "", "postgres://db/certctl"},
 		"CERTCTL_DATABASE_WAIT":                 {"database-wait", "5m0s", "0s"},
+		"CERTCTL_PGBOUNCER":                     {"pgbouncer", "false", "true"},
 		"CERTCTL_DATA_DIR":                      {"data-dir", "certctl-data", "/var/lib/certctl"},
 		"CERTCTL_LISTEN":                        {"listen", "127.0.0.1:8080", "[::1]:8443"},
 		"CERTCTL_TLS_CERT_FILE":                 {"tls-cert-file", "", "tls.pem"},

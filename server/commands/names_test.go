@@ -11,7 +11,7 @@ import (
 // Scripts call these commands with these arguments and flags.
 func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 	want := map[string]string{
-		"":                        "--help --database-url --data-dir --ca-cert-file --ca-key-file --log-level --log-format",
+		"":                        "--help --database-url --pgbouncer --data-dir --ca-cert-file --ca-key-file --log-level --log-format",
 		"ca init":                 "--key --name --days",
 		"ca replace":              "",
 		"key create":              "principal --name --expires-in",

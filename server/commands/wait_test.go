@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +40,26 @@ func TestStart_WaitsForTheDatabase(t *testing.T) {
 				t.Errorf("the log: %s", log)
 			}
 		})
+	}
+}
+
+// A URL may name several hosts, and the password may be in a file of libpq.
+func TestDatabaseURL_SeveralHostsAndPasswordFile(t *testing.T) {
+	t.Parallel()
+	parsed, err := url.Parse(newRoles(t).ownerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := parsed.User.Password()
+	file := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(file, []byte("*:*:*:"+parsed.User.Username()+":"+password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parsed.User = url.User(parsed.User.Username())
+	parsed.Host = "127.0.0.1:1," + parsed.Host
+	got := runCertctl(t, t.TempDir(), []string{"PGPASSFILE=" + file, "CERTCTL_DATABASE_URL=" + parsed.String() + "&target_session_attrs=read-write"}, "migrate")
+	if got.failed {
+		t.Error(got.stderr)
 	}
 }
 

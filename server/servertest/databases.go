@@ -8,6 +8,9 @@ import (
 // databaseVariable names the only database of a run: sqlite or postgres. If it is not set, a run has both.
 const databaseVariable = "CERTCTL_TEST_DATABASE"
 
+// pgBouncerVariable makes a run in which every server on PostgreSQL connects through a PgBouncer.
+const pgBouncerVariable = "CERTCTL_TEST_PGBOUNCER"
+
 // NeedSQLite skips a test in a run without SQLite.
 func NeedSQLite(t testing.TB) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type Server struct {
 
 type options struct {
 	database       string // a PostgreSQL URL; empty for SQLite
+	pooledDatabase string // the URL through PgBouncer, in a run that uses one
 	path           string // of the SQLite file
 	issuers        map[string]gate.Issuer
 	trace          func(string)
@@ -163,6 +165,9 @@ func startServer(t testing.TB, o options, opts ...Option) *Server {
 	if !o.startTime.IsZero() {
 		s.Clock.offset = time.Until(o.startTime)
 	}
+	if o.database != "" && os.Getenv(pgBouncerVariable) != "" {
+		s.options.pooledDatabase = NewPgBouncer(t, "", o.database).Through(t, o.database)
+	}
 	s.serve(t)
 	if !o.hasPeople {
 		s.createPeople(t)
@@ -181,7 +186,7 @@ func (s *Server) serve(t testing.TB) {
 	t.Helper()
 	log := app.Config{LogLevel: "info", LogFormat: "json"}.NewLoggerTo(s.options.log)
 	opts := store.Options{
-		URL: s.options.database, Path: s.options.path, Clock: s.Clock.Now, DatabaseClock: s.Clock.Now, Logger: log, Trace: s.options.trace,
+		URL: cmp.Or(s.options.pooledDatabase, s.options.database), Pooled: s.options.pooledDatabase != "", Path: s.options.path, Clock: s.Clock.Now, DatabaseClock: s.Clock.Now, Logger: log, Trace: s.options.trace,
 	}
 	if s.options.databaseClock {
 		opts.DatabaseClock = nil

@@ -118,8 +118,8 @@ func grant(tx *Tx, role string) error {
 }
 
 // checkRights returns an error if the role lacks a right that the program needs: a grant may be older than a table.
-func (s *Store) checkRights(ctx context.Context, role string) error {
-	lacking, _, err := compareRights(s.reader.WithContext(ctx), role)
+func checkRights(db *gorm.DB, role string) error {
+	lacking, _, err := compareRights(db, role)
 	if err != nil || len(lacking) == 0 {
 		return err
 	}

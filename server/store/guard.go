@@ -59,7 +59,7 @@ func (s *Store) MayWrite(ctx context.Context) error {
 	if s.guard.allowsWrite(s.Now()) {
 		return nil
 	}
-	return asUnavailable(s.measure(s.reader.WithContext(ctx)))
+	return s.Read(ctx, func(tx *Tx) error { return s.measure(tx.DB) })
 }
 
 // checkWrite is MayWrite inside the transaction that writes.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
 )
 
@@ -26,7 +25,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	there, err := s.readSchema(ctx)
+	var there schema
+	err = s.Read(ctx, func(tx *Tx) error {
+		there, err = s.readSchema(tx.DB)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -37,11 +40,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	case there.Version < needed:
 		return s.up(ctx)
 	}
-	conditions, err := s.readConditions(s.reader.WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("look up the lowest program version: %w", err)
-	}
-	if err := conditions.checkProgram(); err != nil {
+	if err := s.Read(ctx, func(tx *Tx) error { return tx.CheckProgram() }); err != nil {
 		return err
 	}
 	if there.Version > needed {
@@ -94,13 +93,13 @@ const (
 		FROM (VALUES (1)) one LEFT JOIN pg_class c ON c.oid = to_regclass('goose_db_version')`
 )
 
-func (s *Store) readSchema(ctx context.Context) (schema, error) {
+func (s *Store) readSchema(db *gorm.DB) (schema, error) {
 	query := postgresSchema
 	if s.sqlite {
 		query = sqliteSchema
 	}
 	var there schema
-	if err := s.reader.WithContext(ctx).Raw(query).Scan(&there).Error; err != nil {
+	if err := db.Raw(query).Scan(&there).Error; err != nil {
 		return there, fmt.Errorf("look for the schema: %w", err)
 	}
 	if !there.Made {
@@ -110,16 +109,16 @@ func (s *Store) readSchema(ctx context.Context) (schema, error) {
 		return there, errOldInit
 	}
 	if !there.MayChange {
-		if err := s.checkRights(ctx, there.Role); err != nil {
+		if err := checkRights(db, there.Role); err != nil {
 			return there, err
 		}
 	}
 	var err error
-	if there.Version, err = readSchemaVersion(s.reader.WithContext(ctx)); err != nil || !there.HasTables {
+	if there.Version, err = readSchemaVersion(db); err != nil || !there.HasTables {
 		return there, err
 	}
 	var init int
-	if err := s.reader.WithContext(ctx).Raw("SELECT init FROM schema_requirements").Scan(&init).Error; err != nil {
+	if err := db.Raw("SELECT init FROM schema_requirements").Scan(&init).Error; err != nil {
 		return there, fmt.Errorf("read which program made the schema: %w", err)
 	}
 	if init != initVersion {
@@ -135,8 +134,9 @@ const initVersion = 1
 var errOldInit = errors.New("the database was made by a development version of certctl, and its tables cannot be upgraded: " +
 	"start with an empty database, by another CERTCTL_DATABASE_URL or CERTCTL_DATA_DIR")
 
+// readSchemaVersion returns 0 for a schema that another process just begins to make.
 func readSchemaVersion(db *gorm.DB) (version int64, _ error) {
-	err := db.Raw("SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&version).Error
+	err := db.Raw("SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version).Error
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
@@ -168,11 +168,7 @@ func (s *Store) newMigrator(pool *sql.DB, err error) (*goose.Provider, error) {
 	if s.sqlite {
 		dialect, folder = goose.DialectSQLite3, "migrations/sqlite"
 	} else {
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
+		options = append(options, goose.WithLocker(&migrationLock{}))
 	}
 	files, err := fs.Sub(migrations, folder)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/stdlib"
 	gormpostgres "gorm.io/driver/postgres"
 	gormsqlite "gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -48,7 +47,7 @@ func (s *Store) openPostgres(opts Options) error {
 	if opts.Trace != nil {
 		config.Tracer = tracer(opts.Trace)
 	}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(readTimesInUTC))
+	pool := s.openPool(config)
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -65,7 +64,7 @@ func (s *Store) openMigrationPool() (*sql.DB, error) {
 		return nil, err
 	}
 	config.RuntimeParams["statement_timeout"] = "0"
-	return stdlib.OpenDB(*config), nil
+	return s.openPool(config), nil
 }
 
 func newPostgresConfig(text string) (*pgx.ConnConfig, error) {
@@ -107,7 +106,11 @@ func (s *Store) Reach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = pool.PingContext(ctx); err == nil || ctx.Err() != nil {
+	hasLimits, err := readHasLimits(ctx, pool)
+	switch {
+	case err == nil && !hasLimits && !s.pooled:
+		return errors.New("a pooler drops the time limits of the connection: " + adviceForPooler)
+	case err == nil || ctx.Err() != nil:
 		return err
 	}
 	config, parseErr := parseURL(s.url)
@@ -174,7 +177,7 @@ func explainPostgres(config *pgx.ConnConfig, err error) error {
 	var refused *pgconn.PgError
 	var name *net.DNSError
 	if errors.As(err, &refused) {
-		if !isUnavailableState(refused.Code) {
+		if !isUnavailableState(refused.Code) || isPoolerRefusal(refused.Message) {
 			return explained
 		}
 	} else if !errors.As(err, &name) && !pgconn.Timeout(err) && !isConnectionLost(err) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
@@ -192,6 +195,8 @@ func describePostgres(config *pgx.ConnConfig, err error) error {
 		return fmt.Errorf("the database at %s does not let the user %q in: the password is wrong or pg_hba.conf does not admit this user", where, config.User)
 	case errors.As(err, &refused) && refused.Code == "3D000":
 		return fmt.Errorf("there is no database %q at %s", config.Database, where)
+	case errors.As(err, &refused) && isPoolerRefusal(refused.Message):
+		return fmt.Errorf("the pooler at %s refuses the time limits of the connection: %s", where, adviceForPooler)
 	case errors.As(err, &refused):
 		return fmt.Errorf("the database at %s takes no connection: %s", where, refused.Message)
 	case errors.As(err, &name):

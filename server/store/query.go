@@ -13,7 +13,12 @@ import (
 // Query runs f, which makes one SELECT, without a transaction around it: one statement sees one snapshot by itself, and
 // saves the round trips of BEGIN and COMMIT. A second statement, and one that is no SELECT, fails. f may run again when a
 // connection was lost, so it must have no effect outside tx.
+//
+// Through a pooler there is a transaction around it, which sets the time limits.
 func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
+	if s.pooled {
+		return s.Read(ctx, func(tx *Tx) error { return f(s.forOneSelect(ctx, tx.DB.Statement.ConnPool)) })
+	}
 	pool, err := s.reader.DB()
 	if err != nil {
 		return err
@@ -33,9 +38,14 @@ func (s *Store) queryOnce(ctx context.Context, pool *sql.DB, f func(*Tx) error) 
 		return &UnavailableError{err}
 	}
 	defer conn.Close() //nolint:errcheck // goes back to the pool, or is lost already
+	return f(s.forOneSelect(ctx, conn))
+}
+
+// forOneSelect returns a Tx that runs a single SELECT on a connection.
+func (s *Store) forOneSelect(ctx context.Context, conn gorm.ConnPool) *Tx {
 	db := s.reader.Session(&gorm.Session{Context: ctx, NewDB: true})
 	db.Statement.ConnPool = &oneSelect{ConnPool: conn}
-	return f(&Tx{DB: db, Now: s.Now(), store: s})
+	return &Tx{DB: db, Now: s.Now(), store: s}
 }
 
 // oneSelect passes a single SELECT on.

@@ -103,9 +103,13 @@ func (sig *Signal) notifyOnce() {
 	}
 }
 
-// Listen passes on the signals of other replicas until ctx ends. On SQLite there are none.
+// Listen passes on the signals of other replicas until ctx ends. On SQLite there are none. Through a pooler nobody can listen.
 func (sig *Signal) Listen(ctx context.Context) {
 	if sig.store.sqlite {
+		return
+	}
+	if sig.store.pooled {
+		sig.store.log.InfoContext(ctx, "not listening for other replicas, because a pooler passes no signals on; workers poll")
 		return
 	}
 	for ctx.Err() == nil {

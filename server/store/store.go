@@ -19,9 +19,11 @@ type Clock func() time.Time
 
 // Options say which database to open and how.
 type Options struct {
-	URL   string // postgres://... ; empty for SQLite
-	Path  string // the SQLite file
-	Clock Clock  // time.Now unless given
+	URL  string // postgres://... ; empty for SQLite
+	Path string // the SQLite file
+	// Pooled says that the URL leads to a pooler in transaction mode, such as PgBouncer.
+	Pooled bool
+	Clock  Clock // time.Now unless given
 	// DatabaseClock replaces PostgreSQL's clock in tests. SQLite has the process's own.
 	DatabaseClock Clock
 	Logger        *slog.Logger     // slog.Default unless given
@@ -31,7 +33,7 @@ type Options struct {
 // Store is an open database.
 type Store struct {
 	writer, reader *gorm.DB
-	sqlite         bool
+	sqlite, pooled bool
 	url, path      string
 	clock          Clock
 	databaseClock  Clock // nil: the database is asked
@@ -42,7 +44,7 @@ type Store struct {
 
 // Open opens the database without touching its schema: see Migrate.
 func Open(opts Options) (*Store, error) {
-	s := &Store{url: opts.URL, path: opts.Path, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == ""}
+	s := &Store{url: opts.URL, path: opts.Path, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == "", pooled: opts.Pooled}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
