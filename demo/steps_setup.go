@@ -47,7 +47,7 @@ func gatedProfile(ctx context.Context, s *stage) error {
 	if err := s.config("main.tf", `
 		terraform {
 		  required_providers {
-		    certctl = { source = "certctl/certctl" }
+		    certctl = { source = "certctl/certctl", version = "~> 0.1.0" }
 		  }
 		}
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
 
@@ -30,6 +31,34 @@ func TestQuickStart(t *testing.T) {
 		if !step.shown.MatchString(terraformtest.JoinLines(said[i])) {
 			t.Errorf("%s\nsays something else than %s:\n%s", step.commands, step.shown, said[i])
 		}
+	}
+}
+
+// The commands for a provider without a release let Terraform plan without terraform init.
+func TestQuickStart_UsesTheBuiltProvider(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	_, section, _ := strings.Cut(string(readFile(t, "../docs/index.md")), "### Use the provider that you built")
+	steps := stepsOf(section)
+	if len(steps) == 0 || !strings.Contains(steps[0].commands, "dev_overrides") {
+		t.Fatalf("the page has no commands: %v", steps)
+	}
+	s := servertest.New(t)
+	built, err := filepath.Glob(filepath.Join(filepath.Dir(terraformtest.NewMirror(t)), "registry.terraform.io/certctl/certctl/*/*"))
+	if err != nil || len(built) != 1 {
+		t.Fatal(built, err)
+	}
+	dir := clone(t)
+	if err := os.Rename(filepath.Join(dir, "examples/provider/provider.tf"), filepath.Join(dir, "main.tf")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", steps[0].commands)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+built[0]+":"+os.Getenv("PATH"),
+		"TF_CLI_ARGS=-no-color", "CERTCTL_ENDPOINT="+s.URL, "CERTCTL_API_KEY="+s.Key(t, "terraform"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "certctl_certificate_profile.web will be created") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -2,7 +2,8 @@
 terraform {
   required_providers {
     certctl = {
-      source = "certctl/certctl"
+      source  = "certctl/certctl"
+      version = "~> 0.1.0"
     }
   }
 }
