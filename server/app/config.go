@@ -53,7 +53,8 @@ type ServeConfig struct {
 	RenewalInterval            time.Duration `env:"CERTCTL_RENEWAL_INTERVAL" default:"1h" help:"Time between two searches for certificates that are due for renewal."`
 	RenewalRetryAfter          time.Duration `env:"CERTCTL_RENEWAL_RETRY_AFTER" default:"24h" help:"Time between a rejected, withdrawn, expired or failed renewal and the next request."`
 	ReaperInterval             time.Duration `env:"CERTCTL_REAPER_INTERVAL" default:"15s" help:"Time between two searches for expired approvals and lost jobs."`
-	AuditLog                   string        `env:"CERTCTL_AUDIT_LOG" placeholder:"stdout|FILE" help:"Where to copy the audit trail, one event as JSON in each line: stdout or a file. If empty, the trail is not copied."`
+	MessagesConfig             `embed:""`
+	AuditLog                   string `env:"CERTCTL_AUDIT_LOG" placeholder:"stdout|FILE" help:"Where to copy the audit trail, one event as JSON in each line: stdout or a file. If empty, the trail is not copied."`
 }
 
 func (c ServeConfig) validate() error {
@@ -83,6 +84,9 @@ func (c ServeConfig) validate() error {
 	}
 	if err := auditlog.Check(c.AuditLog); c.AuditLog != "" && err != nil {
 		return fmt.Errorf("CERTCTL_AUDIT_LOG: %w", err)
+	}
+	if _, err := c.parse(); err != nil {
+		return err
 	}
 	_, err := c.openTLSFiles(slog.New(slog.DiscardHandler))
 	return err

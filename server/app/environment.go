@@ -17,7 +17,7 @@ const variablePrefix = "CERTCTL_"
 func knownVariables() []string {
 	names := []string{"CERTCTL_ENDPOINT", "CERTCTL_API_KEY", "CERTCTL_CA_FILE", "CERTCTL_CHANGE_REASON", "CERTCTL_CHANGE_AUTHORS", "CERTCTL_RESUBMIT_REJECTED"}
 	for _, config := range []any{Config{}, ServeConfig{}} {
-		for field := range reflect.TypeOf(config).Fields() {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(config)) {
 			if name := field.Tag.Get("env"); name != "" {
 				names = append(names, name)
 			}

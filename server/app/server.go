@@ -17,6 +17,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/server/auditlog"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/notify"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
@@ -51,6 +52,7 @@ type Server struct {
 	tls      *tlsFiles
 	hangUp   <-chan os.Signal
 	auditLog *auditlog.Log // nil if the audit trail is not copied
+	messages *notify.Notifier
 	steps    *prometheus.GaugeVec
 	log      *slog.Logger
 }
@@ -70,6 +72,10 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 		return nil, err
 	}
 	all, err := newServices(opts, config, registry)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := config.parse()
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +99,7 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	return &Server{
 		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
 		expiry: &expiryWatch{chains: chains, tls: files, log: opts.Log}, tls: files, hangUp: opts.HangUp, auditLog: copied, steps: newStepGauge(registry), log: opts.Log,
+		messages: notify.New(opts.Store, messages, opts.Log, registry),
 	}, nil
 }
 
@@ -157,6 +164,9 @@ const shutdownGrace = 20 * time.Second
 // Run serves until ctx ends, and then waits for requests and jobs. If a listener cannot listen, Run returns an error.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.warnOfUngatedNames(ctx); err != nil {
+		return err
+	}
+	if err := s.RegisterReceivers(ctx); err != nil {
 		return err
 	}
 	listener, err := s.listen(ctx)
@@ -271,6 +281,7 @@ func (s *Server) Work(ctx context.Context) {
 	running.Go(func() { s.runEvery(ctx, s.config.ReaperInterval, s.reap) })
 	running.Go(func() { s.runEvery(ctx, min(s.config.RenewalInterval, lookEvery), (&search{server: s}).tick) })
 	running.Go(func() { s.services.issuance.Work(ctx, s.config.Workers) })
+	running.Go(func() { s.messages.Run(ctx) })
 	go func() {
 		running.Wait()
 		close(ended)

@@ -11,7 +11,8 @@ import (
 // settings with the tag secret.
 func changedSettings(config any) []any {
 	var changed []any
-	for field, value := range reflect.ValueOf(config).Fields() {
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(config)) {
+		value := reflect.ValueOf(config).FieldByIndex(field.Index)
 		name := field.Tag.Get("env")
 		if name != "" && field.Tag.Get("secret") == "" && !isDefault(value, field.Tag.Get("default")) {
 			changed = append(changed, slog.String(name, fmt.Sprint(value)))

@@ -93,7 +93,7 @@ var finalStatements = map[api.ApprovalState]string{
 		WHERE id = @id AND state || '' = 'pending' RETURNING *`,
 }
 
-// moveToFinal runs the only statements that take an approval to a final state. If another call was first, moveToFinal
+// moveToFinal runs the only statements that take an approval to a final state, and appends the message about it. If another call was first, moveToFinal
 // returns already_decided or approval_expired, with what that call did.
 func (s *Service) moveToFinal(tx *store.Tx, a Approval, to api.ApprovalState, who identity.Actor, cause api.Cause, note string) (Approval, error) {
 	statement, known := finalStatements[to]
@@ -109,7 +109,7 @@ func (s *Service) moveToFinal(tx *store.Tx, a Approval, to api.ApprovalState, wh
 	if !won {
 		return Approval{}, s.explainLoss(tx, a)
 	}
-	return moved, nil
+	return moved, AppendMessage(tx, moved, finalMessages[to], "")
 }
 
 // explainLoss returns why the guard of a statement did not hold.

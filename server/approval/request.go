@@ -6,6 +6,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/audit"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/outbox"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -47,7 +48,7 @@ func (s *Service) Open(tx *store.Tx, who identity.Actor, r Request, create func(
 	if s.bypass {
 		return s.bypassApproval(tx, a)
 	}
-	return a, nil
+	return a, AppendMessage(tx, a, outbox.ApprovalRequested, "")
 }
 
 func (s *Service) storeRequest(tx *store.Tx, who identity.Actor, r Request) (Approval, error) {

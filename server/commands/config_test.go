@@ -41,6 +41,12 @@ func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 		"CERTCTL_RENEWAL_INTERVAL":              {"renewal-interval", "1h0m0s", "5m0s"},
 		"CERTCTL_RENEWAL_RETRY_AFTER":           {"renewal-retry-after", "24h0m0s", "0s"},
 		"CERTCTL_AUDIT_LOG":                     {"audit-log", "", "stdout"},
+		"CERTCTL_EXTERNAL_URL":                  {"external-url", "", "https://certctl.example.com"},
+		"CERTCTL_WEBHOOK_URL":                   {"webhook-url", "", "https://hooks.example.com/certctl"},
+		"CERTCTL_WEBHOOK_SECRET_FILE":           {"webhook-secret-file", "", "secret"},
+		"CERTCTL_NOTIFY_URLS_FILE":              {"notify-urls-file", "", "urls"},
+		"CERTCTL_NOTIFY_REMINDERS":              {"notify-reminders", "50%,90%", "25%"},
+		"CERTCTL_NOTIFY_NAMES":                  {"notify-names", "true", "false"},
 		"CERTCTL_LOG_LEVEL":                     {"log-level", "info", "debug"},
 		"CERTCTL_LOG_FORMAT":                    {"log-format", "json", "text"},
 	}

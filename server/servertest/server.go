@@ -16,6 +16,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 	"github.com/certctl/terraform-provider-certctl/server/app"
 	"github.com/certctl/terraform-provider-certctl/server/gate"
+	"github.com/certctl/terraform-provider-certctl/server/notify"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -103,6 +104,11 @@ func TrustedProxies(prefixes ...string) Option {
 // AuditLog copies the audit trail to a file.
 func AuditLog(path string) Option { return func(o *options) { o.config.AuditLog = path } }
 
+// Messages changes the settings of messages.
+func Messages(set func(*app.MessagesConfig)) Option {
+	return func(o *options) { set(&o.config.MessagesConfig) }
+}
+
 // TLSFiles are the files of the TLS certificate. The test server itself listens without TLS.
 func TLSFiles(certFile, keyFile string) Option {
 	return func(o *options) { o.config.TLSCertFile, o.config.TLSKeyFile = certFile, keyFile }
@@ -155,6 +161,7 @@ func startServer(t testing.TB, o options, opts ...Option) *Server {
 	o.config = app.ServeConfig{
 		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
 		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour, IssueWithin: 24 * time.Hour,
+		MessagesConfig: app.MessagesConfig{NotifyNames: true, NotifyReminders: notify.Fractions{50, 90}},
 	}
 	o.log = io.Discard
 	o.issuers = map[string]gate.Issuer{app.LocalIssuerID: CA(t)}
@@ -205,6 +212,9 @@ func (s *Server) serve(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := server.RegisterReceivers(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	web := httptest.NewServer(checkProblems(t, server.Handler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup
@@ -213,7 +223,10 @@ func (s *Server) serve(t testing.TB) {
 		working.Go(func() { server.Work(ctx) })
 	}
 	s.Store, s.App, s.URL = db, server, web.URL
-	s.Clock.setWake(db.Jobs().Send)
+	s.Clock.setWake(func() {
+		db.Jobs().Send()
+		db.Messages().Send()
+	})
 	s.stop = sync.OnceFunc(func() {
 		web.Close()
 		cancel()

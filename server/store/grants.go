@@ -32,7 +32,7 @@ var grants = []struct {
 	},
 	{
 		[]string{"SELECT", "INSERT", "UPDATE", "DELETE"},
-		[]string{"profiles", "replays", "blocked_renewals"},
+		[]string{"profiles", "replays", "blocked_renewals", "outbox", "receivers", "notices"},
 	},
 	{
 		[]string{"SELECT"},

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	channel = "certctl_jobs"
+	jobsChannel     = "certctl_jobs"
+	messagesChannel = "certctl_outbox"
 	// idleTimeout is how long a connection that listens may be silent before it is checked.
 	idleTimeout = time.Minute
 	// answerTimeout bounds a notification, a new connection and a check.
@@ -20,19 +21,20 @@ const (
 // Signal wakes the workers of this process and, on PostgreSQL, of every replica. A signal may be lost, so workers poll as
 // well.
 type Signal struct {
-	store  *Store
-	id     string        // of this process: it ignores its own notifications
-	notify chan struct{} // of size one: many signals at once are one NOTIFY
-	done   chan struct{}
-	wait   sync.WaitGroup
+	store   *Store
+	channel string        // of PostgreSQL
+	id      string        // of this process: it ignores its own notifications
+	notify  chan struct{} // of size one: many signals at once are one NOTIFY
+	done    chan struct{}
+	wait    sync.WaitGroup
 
 	mu      sync.Mutex
 	waiters map[chan struct{}]struct{}
 }
 
-func newSignal(s *Store) *Signal {
+func newSignal(s *Store, channel string) *Signal {
 	sig := &Signal{
-		store: s, id: NewID(""), notify: make(chan struct{}, 1), done: make(chan struct{}),
+		store: s, channel: channel, id: NewID(""), notify: make(chan struct{}, 1), done: make(chan struct{}),
 		waiters: map[chan struct{}]struct{}{},
 	}
 	if !s.sqlite {
@@ -98,7 +100,7 @@ func (sig *Signal) notifyReplicas() {
 func (sig *Signal) notifyOnce() {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	if err := sig.store.writer.WithContext(ctx).Exec("SELECT pg_notify(?, ?)", channel, sig.id).Error; err != nil {
+	if err := sig.store.writer.WithContext(ctx).Exec("SELECT pg_notify(?, ?)", sig.channel, sig.id).Error; err != nil {
 		sig.store.log.WarnContext(ctx, "could not wake other replicas; they poll", "error", err)
 	}
 }
@@ -141,7 +143,7 @@ func (sig *Signal) listenOnce(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(closing) // the connection is being given up
 	}()
-	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+sig.channel); err != nil {
 		return err
 	}
 	sig.wakeLocal() // something may have been sent while nobody listened

@@ -39,7 +39,7 @@ type Store struct {
 	databaseClock  Clock // nil: the database is asked
 	guard          guard
 	log            *slog.Logger
-	jobs           *Signal
+	jobs, messages *Signal
 }
 
 // Open opens the database without touching its schema: see Migrate.
@@ -63,13 +63,14 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s.jobs = newSignal(s)
+	s.jobs, s.messages = newSignal(s, jobsChannel), newSignal(s, messagesChannel)
 	return s, nil
 }
 
 // Close closes every connection.
 func (s *Store) Close() error {
 	s.jobs.stop()
+	s.messages.stop()
 	return errors.Join(closePool(s.writer), closePool(s.reader))
 }
 
@@ -86,6 +87,9 @@ func (s *Store) Now() time.Time { return s.clock().UTC().Truncate(time.Microseco
 
 // Jobs is the signal that a job may be due.
 func (s *Store) Jobs() *Signal { return s.jobs }
+
+// Messages is the signal that a message may be due.
+func (s *Store) Messages() *Signal { return s.messages }
 
 // IsSQLite says whether the database is SQLite, which a single process owns.
 func (s *Store) IsSQLite() bool { return s.sqlite }
@@ -110,6 +114,9 @@ func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 
 // WakeWorkers tells every replica, after the commit, that a job may be due.
 func (tx *Tx) WakeWorkers() { tx.AfterCommit(tx.store.jobs.Send) }
+
+// WakeMessengers tells every replica, after the commit, that a message may be due.
+func (tx *Tx) WakeMessengers() { tx.AfterCommit(tx.store.messages.Send) }
 
 // Locking returns a locking clause for the end of a SELECT. On SQLite it is empty: a writer is alone.
 func (tx *Tx) Locking(clause string) string {

@@ -1,0 +1,185 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/outbox"
+	"github.com/certctl/terraform-provider-certctl/server/store"
+)
+
+const (
+	// pollEvery covers a lost wake-up. A message that is due later has a timer.
+	pollEvery = 5 * time.Second
+	// retryDatabase is the pause after the database did not answer.
+	retryDatabase = time.Second
+	// minIdle is the pause if a message is due that another worker holds.
+	minIdle = 20 * time.Millisecond
+	// writeWithin bounds each write that is finished while the server stops.
+	writeWithin = 10 * time.Second
+	// maxPause bounds the pause after a receiver failed. Each message has its own back-off; the pause keeps a worker from
+	// trying all that wait on a receiver that is down.
+	maxPause = 30 * time.Second
+)
+
+// Run registers the receivers and delivers messages until ctx ends.
+func (n *Notifier) Run(ctx context.Context) {
+	if len(n.targets) == 0 {
+		return
+	}
+	var running sync.WaitGroup
+	running.Go(func() { n.keepRegistered(ctx) })
+	running.Go(func() { n.store.Messages().Listen(ctx) })
+	for _, t := range n.targets {
+		running.Go(func() { n.deliverAll(ctx, t) })
+	}
+	running.Wait()
+}
+
+// registerEvery is how often the receivers are registered.
+const registerEvery = time.Minute
+
+// Register registers the receivers. Messages are written for them from then on.
+func (n *Notifier) Register(ctx context.Context) error {
+	return outbox.Register(ctx, n.store, n.names())
+}
+
+// keepRegistered says again and again that this process delivers to the receivers, until ctx ends.
+func (n *Notifier) keepRegistered(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := registerEvery
+		if err := n.Register(ctx); err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "could not register the receivers of messages; trying again", "error", err)
+			wait = retryDatabase
+		}
+		sleep(ctx, nil, wait)
+	}
+}
+
+// deliverAll delivers the messages of one receiver, one after the other.
+func (n *Notifier) deliverAll(ctx context.Context, t target) {
+	woken, unsubscribe := n.store.Messages().Subscribe()
+	defer unsubscribe()
+	var pause time.Duration
+	for ctx.Err() == nil {
+		row, found, err := n.outbox.Claim(ctx, t.name)
+		if found {
+			pause = nextPause(pause, n.deliver(ctx, t, row))
+			sleep(ctx, nil, pause)
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "could not claim a message; trying again", "receiver", t.name, "error", err)
+		}
+		sleep(ctx, woken, n.untilDue(ctx, t, err))
+	}
+}
+
+// nextPause returns the pause after a delivery: none after a success, and twice the last one after a failure.
+func nextPause(last time.Duration, err error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return min(max(2*last, time.Second), maxPause)
+}
+
+func (n *Notifier) untilDue(ctx context.Context, t target, failed error) time.Duration {
+	if failed != nil {
+		return retryDatabase
+	}
+	due, found, err := n.outbox.NextDue(ctx, t.name)
+	switch {
+	case err != nil:
+		return retryDatabase
+	case !found:
+		return pollEvery
+	}
+	return min(max(due, minIdle), pollEvery)
+}
+
+// sleep waits for a wake-up, for the time, or for the end of ctx.
+func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-woken:
+	case <-timer.C:
+	}
+}
+
+// deliver delivers a claimed message and stores the result. It returns the error of the receiver. A delivery that has begun
+// ends also while the server stops.
+func (n *Notifier) deliver(ctx context.Context, t target, row outbox.Row) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin+writeWithin)
+	defer cancel()
+	failure := n.try(ctx, t, row)
+	if err := n.report(ctx, t, row, failure); err != nil {
+		n.log.WarnContext(ctx, "could not store the result of a delivery; the message is delivered again", "receiver", t.name, "message_id", row.ID, "error", err)
+	}
+	if errors.Is(failure, errOver) {
+		return nil
+	}
+	return failure
+}
+
+// try writes the message and sends it. A panic becomes an error: it must not stop the server, nor repeat at every restart.
+func (n *Notifier) try(ctx context.Context, t target, row outbox.Row) (err error) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			n.log.ErrorContext(ctx, "panic", "message_id", row.ID, "receiver", t.name, "stack", string(debug.Stack()))
+			err = errors.New("panic")
+		}
+	}()
+	var m message
+	err = n.store.Read(ctx, func(tx *store.Tx) (err error) {
+		m, err = n.writer.write(tx, row)
+		return err
+	})
+	if err != nil {
+		return &writeError{err}
+	}
+	sending, cancel := context.WithTimeout(ctx, sendWithin)
+	defer cancel()
+	return t.send(sending, m)
+}
+
+// writeError says that a message could not be written. Its receiver did not fail.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string {
+	return fmt.Sprintf("the message could not be written: %v", e.err)
+}
+
+func (e *writeError) Unwrap() error { return e.err }
+
+// report stores the result of a delivery, counts it and logs a failure.
+func (n *Notifier) report(ctx context.Context, t target, row outbox.Row, failure error) error {
+	var unwritten *writeError
+	switch {
+	case failure == nil:
+		n.metrics.count(t, "delivered")
+		return n.outbox.End(ctx, row, outbox.Delivered)
+	case errors.Is(failure, errOver):
+		n.metrics.count(t, "dropped")
+		return n.outbox.End(ctx, row, outbox.Dropped)
+	case errors.As(failure, &unwritten):
+		n.log.ErrorContext(ctx, "a message could not be written; trying again", "message_id", row.ID, "type", row.Type, "about", row.About, "error", unwritten.err)
+		_, err := n.outbox.Retry(ctx, row, "the message could not be written")
+		return err
+	}
+	reason := describe(failure)
+	final, err := n.outbox.Retry(ctx, row, reason)
+	n.metrics.count(t, "failed")
+	log := n.log.With("receiver", t.name, "message_id", row.ID, "type", row.Type, "about", row.About, "attempt", row.Attempt+1, "reason", reason)
+	if final {
+		log.ErrorContext(ctx, "a message was not delivered within a day: see certctl notify failed")
+	} else {
+		log.WarnContext(ctx, "a message was not delivered; trying again")
+	}
+	return err
+}
