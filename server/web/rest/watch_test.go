@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"maps"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	watchPage = "../../../docs/server/watch.md"
-	rulesFile = "../../../examples/prometheus/certctl.rules.yml"
+	watchPage     = "../../../docs/server/watch.md"
+	rulesFile     = "../../../examples/prometheus/certctl.rules.yml"
+	rulesTestFile = "../../../examples/prometheus/certctl.rules.test.yml"
 )
 
 // alert is a rule of the rule file.
@@ -67,6 +69,42 @@ func TestWatch_HasEveryAlert(t *testing.T) {
 	}
 }
 
+// promtool runs the unit tests of the alerts. Each alert has a time at which it fires, and one at which it is silent.
+func TestWatch_EveryAlertFires(t *testing.T) {
+	t.Parallel()
+	runPromtool(t, "test", "rules", rulesTestFile)
+	var file struct {
+		Tests []struct {
+			Cases []struct {
+				Alert    string `yaml:"alertname"`
+				Expected []any  `yaml:"exp_alerts"`
+			} `yaml:"alert_rule_test"`
+		} `yaml:"tests"`
+	}
+	if err := yaml.Unmarshal([]byte(readText(t, rulesTestFile)), &file); err != nil {
+		t.Fatal(err)
+	}
+	fires, silent := map[string]bool{}, map[string]bool{}
+	for _, test := range file.Tests {
+		for _, c := range test.Cases {
+			fires[c.Alert] = fires[c.Alert] || len(c.Expected) > 0
+			silent[c.Alert] = silent[c.Alert] || len(c.Expected) == 0
+		}
+	}
+	for _, a := range readAlerts(t) {
+		if !fires[a.Alert] || !silent[a.Alert] {
+			t.Errorf("%s is tested firing: %t, silent: %t", a.Alert, fires[a.Alert], silent[a.Alert])
+		}
+	}
+}
+
+func runPromtool(t *testing.T, args ...string) {
+	t.Helper()
+	if said, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %v: %v: %s", args, err, said)
+	}
+}
+
 func readAlerts(t *testing.T) []alert {
 	t.Helper()
 	var file struct {
@@ -92,6 +130,7 @@ var (
 )
 
 // checkMetrics checks that the server has each metric of a text, and the labels that the text selects or groups by.
+// Prometheus adds the label instance.
 func checkMetrics(t *testing.T, text string, metrics map[string][]string) {
 	t.Helper()
 	check := func(name string, labels []string) {
@@ -104,7 +143,7 @@ func checkMetrics(t *testing.T, text string, metrics map[string][]string) {
 			t.Errorf("the server has no metric %s", name)
 		}
 		for _, label := range labels {
-			if found && !slices.Contains(known, label) {
+			if found && label != "instance" && !slices.Contains(known, label) {
 				t.Errorf("%s has the labels %v, and no %q", name, known, label)
 			}
 		}
