@@ -23,6 +23,12 @@ func WithObserver(f func(context.Context, Attempt)) Option {
 	return func(s *settings) error { s.observer = f; return nil }
 }
 
+// WithAnswers calls f with the body of each success, as the server sent it, from the goroutine of the operation. A list has
+// a body for each page.
+func WithAnswers(f func(body []byte)) Option {
+	return func(s *settings) error { s.onAnswer = f; return nil }
+}
+
 // numberKey is the context key of the number of attempts that an operation has begun.
 type numberKey struct{}
 

@@ -32,7 +32,8 @@ type Client struct {
 	apiKey    string
 	userAgent string
 	timeout   time.Duration
-	retries   int // of one operation, while the server answers
+	retries   int          // of one operation, while the server answers
+	onAnswer  func([]byte) // may be nil
 
 	// Both clients share one pool of connections. They differ in the requests that they send again.
 	repeatableSender *retryablehttp.Client
@@ -65,7 +66,7 @@ func New(endpoint, apiKey string, opts ...Option) (*Client, error) {
 		}
 	}
 	httpClient := s.newHTTPClient()
-	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout, retries: s.retries}
+	c := &Client{endpoint: clean, apiKey: apiKey, userAgent: s.userAgent, timeout: s.timeout, retries: s.retries, onAnswer: s.onAnswer}
 	c.repeatableSender = c.newRetryClient(httpClient, retryRepeatable)
 	c.onceSender = c.newRetryClient(httpClient, retryUnsent)
 	return c, nil
@@ -241,6 +242,9 @@ func (c *Client) send(ctx context.Context, r request) (response, error) {
 	}
 	if resp.StatusCode != r.want && (r.also == 0 || resp.StatusCode != r.also) || r.media != "" && mediaType(resp) != r.media {
 		return response{}, c.newAnswerError(r, resp, body)
+	}
+	if c.onAnswer != nil {
+		c.onAnswer(body)
 	}
 	return response{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }

@@ -24,6 +24,7 @@ type settings struct {
 	retries    int
 	timeout    time.Duration
 	observer   func(context.Context, Attempt)
+	onAnswer   func([]byte)
 }
 
 // Setting is a setting of a client that can be wrong.

@@ -10,19 +10,24 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/people"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 type cli struct {
 	app.Config
 
-	Serve     serveCommand     `cmd:"" help:"Run the server."`
-	Migrate   migrateCommand   `cmd:"" help:"Make the database, or bring its schema up to date."`
-	Principal principalCommand `cmd:"" help:"Manage people and services, and their roles."`
-	Key       keyCommand       `cmd:"" help:"Create, list and revoke API keys."`
-	Ungated   ungatedCommand   `cmd:"" name:"ungated-names" help:"Manage the names that may be signed without approval."`
-	CA        caCommand        `cmd:"" name:"ca" help:"Manage the built-in certification authority."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	people.Commands
+
+	Serve     serveCommand     `cmd:"" group:"operators" help:"Run the server."`
+	Migrate   migrateCommand   `cmd:"" group:"operators" help:"Make the database, or bring its schema up to date."`
+	Principal principalCommand `cmd:"" group:"operators" help:"Manage people and services, and their roles."`
+	Key       keyCommand       `cmd:"" group:"operators" help:"Create, list and revoke API keys."`
+	Ungated   ungatedCommand   `cmd:"" group:"operators" name:"ungated-names" help:"Manage the names that may be signed without approval."`
+	CA        caCommand        `cmd:"" group:"operators" name:"ca" help:"Manage the built-in certification authority."`
+
+	Completion completionCommand `cmd:"" group:"other" help:"Print the script that completes commands and flags in a shell."`
+	Version    versionCommand    `cmd:"" group:"other" help:"Print the version."`
 }
 
 type serveCommand struct{ app.ServeConfig }

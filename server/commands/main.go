@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"os/user"
@@ -13,28 +14,39 @@ import (
 	"unicode"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 
 	"github.com/certctl/terraform-provider-certctl/server/app"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
+	"github.com/certctl/terraform-provider-certctl/server/people"
 )
 
 // Version is the version of the program.
 type Version string
 
-// Main runs the command in the arguments of the process. If the command fails, the process exits with 1.
+// Main runs the command in the arguments of the process. If a command of operators fails, the process exits with 1. The
+// exit codes of people's commands are those of package people.
 func Main(version Version) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx = identity.WithClaim(ctx, findClaim())
 	var commands cli
 	parser := newParser(ctx, version, &commands)
+	kongplete.Complete(parser) // ends the process if a shell asks
+	isOperators := needsDatabase(parser, os.Args[1:])
+	if !isOperators {
+		ignoreDatabaseSettings(parser.Model)
+	}
 	parsed, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		parser.Fatalf("%s", nameSetting(parser.Model, joinLines(err)))
+		parser.Errorf("%s", nameSetting(parser.Model, joinLines(err)))
+		parser.Exit(usageCode(isOperators))
 	}
-	app.WarnOfUnknownVariables(ctx, commands.NewLogger(), os.Environ())
+	if isOperators {
+		app.WarnOfUnknownVariables(ctx, commands.NewLogger(), os.Environ())
+	}
 	if err := parsed.Run(); err != nil {
-		parser.Fatalf("%s", joinLines(err))
+		parser.Exit(report(parser, err))
 	}
 }
 
@@ -44,8 +56,22 @@ func newParser(ctx context.Context, version Version, commands *cli) *kong.Kong {
 		kong.Description("Issues certificates. Under a gated profile, a second person must approve first."),
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&commands.Config, version),
+		kong.Bind(&commands.Config, version, people.Version(version)),
+		kong.ExplicitGroups(groups),
+		kong.PostBuild(groupDatabaseFlags),
+		kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
+}
+
+// report prints the error of a command and returns the exit code.
+func report(parser *kong.Kong, err error) int {
+	if failure, ok := errors.AsType[*people.Failure](err); ok {
+		failure.Print()
+		return failure.ExitCode()
+	}
+	parser.Errorf("%s", joinLines(err))
+	return people.ExitFailed
 }
 
 // findClaim returns who runs this command, according to the operating system.

@@ -55,7 +55,7 @@ func runCertctl(t *testing.T, dir string, env []string, args ...string) result {
 func newCommand(t *testing.T, ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	onPostgres := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "CERTCTL_DATABASE_URL=postgres") })
-	if !onPostgres && args[0] != "ca" { // ca init needs no database
+	if !onPostgres && !slices.Contains([]string{"ca", "completion"}, args[0]) { // these need no database
 		servertest.NeedSQLite(t)
 	}
 	self, err := os.Executable()

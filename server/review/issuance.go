@@ -278,8 +278,10 @@ func (i issuance) listWarnings(names []Item) []Warning {
 			warnings = append(warnings, Warning{"%s stands for every name directly under %s.", []string{n.Text, strings.TrimPrefix(n.Text, "*.")}})
 		}
 	}
-	if rejected := len(i.approval.Rejections); rejected > 0 {
-		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s for these names was rejected before.", count(rejected, "request"))})
+	if rejected := len(i.approval.Rejections); rejected == 1 {
+		warnings = append(warnings, Warning{Text: "1 request for these names was rejected before."})
+	} else if rejected > 1 {
+		warnings = append(warnings, Warning{Text: fmt.Sprintf("%d requests for these names were rejected before.", rejected)})
 	}
 	if others := i.context.OtherCertificates; others.Count > 0 {
 		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s with the same names or the same key.", haveHas(others.Count))})
