@@ -154,10 +154,13 @@ func create(name string) func(*testing.T, fakeServer) outcome {
 	return func(t *testing.T, st fakeServer) outcome {
 		kind := st.typeOf(name)
 		nothing, config := newDynamicValue(t, kind, tftypes.NewValue(kind, nil)), newDynamicValue(t, kind, st.minimalObject(t, name))
+		answer := st.answer.Load()
+		st.answerWith(sendJSON(map[string]string{"outcome": "creates"})) // to the preview
 		plan, err := st.PlanResourceChange(t.Context(), &tfprotov6.PlanResourceChangeRequest{TypeName: name, PriorState: nothing, Config: config, ProposedNewState: config})
-		if err != nil || len(plan.Diagnostics) > 0 {
+		if err != nil || (outcome{diags: plan.Diagnostics}).isError() {
 			t.Fatal(err, plan)
 		}
+		st.answer.Store(answer)
 		return st.apply(t, name, nothing, plan.PlannedState, config, plan.PlannedPrivate)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 )
 
@@ -36,8 +37,7 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 	found, err := d.client.GetApproval(ctx, id)
 	switch {
 	case isGone(err, typeApproval, id):
-		resp.Diagnostics.AddAttributeError(path.Root("id"), a.summary(),
-			fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that endpoint (%s) is the right server.", id, d.client.Endpoint(), endpointVariable))
+		resp.Diagnostics.Append(a.explainNoApproval(id, d.client.Endpoint()))
 		return
 	case err != nil:
 		resp.Diagnostics.Append(a.explain(ctx, err)...)
@@ -48,8 +48,18 @@ func (d *approvalDataSource) Read(ctx context.Context, req datasource.ReadReques
 	}
 	m, err := newFullApprovalModel(found)
 	if err != nil {
-		resp.Diagnostics.Append(a.fail("The provider cannot read the subject of approval " + id + ": " + err.Error() + ".")...)
+		resp.Diagnostics.Append(a.explainSubject(fmt.Errorf("approval %s: %w", id, err))...)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+func (a attempt) explainNoApproval(id, endpoint string) diag.Diagnostic {
+	return diag.NewAttributeErrorDiagnostic(path.Root("id"), a.summary(),
+		fmt.Sprintf("There is no approval %q on %s. Check that the id is that of an approval (ar-...), and that endpoint (%s) is the right server.", id, endpoint, endpointVariable))
+}
+
+// explainSubject returns the error of a subject that the provider does not know.
+func (a attempt) explainSubject(err error) diag.Diagnostics {
+	return a.fail(fmt.Sprintf("The provider cannot read a subject: %s. The server may be newer than this provider: use a newer version of the provider.", err))
 }

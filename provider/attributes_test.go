@@ -58,7 +58,7 @@ func newProfileCase(t *testing.T, start newServer) (*servertest.Server, resource
 	return s, resourceCase{
 		kind: profileType,
 		rows: map[string]attribute{
-			"id":                     {first: `"p-first"`, second: `"p-second"`, empty: `""`, refused: "at least 1", also: []string{"created_at"}, replaces: true, stays: true},
+			"id":                     {first: `"p-first"`, second: `"p-second"`, empty: `""`, refused: "is no id", also: []string{"created_at"}, replaces: true, stays: true},
 			"name":                   {first: `"One, für <alle> & mehr"`, second: `"two"`, empty: `""`, refused: "between 1"},
 			"description":            {first: `"one\ntwo"`, second: `"two"`, empty: `""`},
 			"enabled":                {first: `false`, second: `true`},
@@ -111,7 +111,7 @@ func newCertificateCase(t *testing.T, start newServer) (*servertest.Server, reso
 	csrs := map[string]string{}
 	ofContent := append([]string{"csr_ignored"}, issuanceOutputs...)
 	rows := map[string]attribute{
-		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "at least 1", also: ofContent, replaces: true},
+		"id":                   {first: `"mc-first"`, second: `"mc-second"`, empty: `""`, refused: "is no id", also: ofContent, replaces: true},
 		"profile_id":           {first: quote(profiles[1]), second: quote(profiles[2]), empty: `""`, refused: "at least 1", also: ofContent, replaces: true},
 		"common_name":          {first: `"common-name.example.com"`, second: `"b.example.com"`, empty: `""`, also: ofContent},
 		"sans":                 {first: `["a.example.com"]`, second: `["a.example.com","b.a.example.com"]`, empty: `[]`, refused: "Give sans at least one name", also: ofContent},

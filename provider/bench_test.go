@@ -68,3 +68,28 @@ func median(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
 }
+
+// BenchmarkPlan_Create500 measures a plan of 500 new profiles with the server's previews, and without: of a server that is
+// away a plan asks for one preview. The ratio stays below 1.5.
+//
+//	TF_ACC=1 CGO_ENABLED=0 go test ./provider/ -run '^$' -bench Plan_Create500 -benchtime 5x -timeout 30m
+func BenchmarkPlan_Create500(b *testing.B) {
+	terraformtest.UseBinaries(b)
+	s := servertest.New(b)
+	previewed := newWorkspace(b, s, s.URL, profiles(500))
+	alone := newWorkspace(b, s, "http://127.0.0.1:1", "provider \"certctl\" {\n  max_retries = 0\n}\n"+profiles(500))
+	plan := func(w workspace) time.Duration {
+		start := time.Now()
+		w.Run(b, 0, "plan", "-no-color")
+		return time.Since(start)
+	}
+	var with, without []time.Duration
+	for b.Loop() {
+		with = append(with, plan(previewed))
+		without = append(without, plan(alone))
+	}
+	b.ReportMetric(median(with).Seconds(), "s/plan")
+	b.ReportMetric(median(without).Seconds(), "s/plan-without-previews")
+	b.ReportMetric(median(with).Seconds()/median(without).Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op") // the sum of both kinds has no meaning
+}

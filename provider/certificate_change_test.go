@@ -42,7 +42,7 @@ func TestCertificate_ChangeIsNotIssued(t *testing.T) {
 			}
 			for range 2 {
 				out := w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode")
-				mustSay(t, terraformtest.JoinLines(out), "Certificate mc-www was rejected", "carol rejected approval "+newestApproval(t, s).ID, "wrong name")
+				mustSay(t, terraformtest.JoinLines(out), "A certificate was rejected", "mc-www: carol rejected approval "+newestApproval(t, s).ID, "wrong name")
 				w.Run(t, 0, refreshOnly...)
 				if values := w.State(t)[certificateAddress].Values; values["approval_state"] != "rejected" || values["status"] != "issued" {
 					t.Errorf("the state has %v", values)
@@ -85,7 +85,7 @@ func TestCertificate_WarnsOfAnIgnoredPart(t *testing.T) {
 	configuration = strings.ReplaceAll(configuration, "tls_cert_request.example.cert_request_pem", strconv.Quote(csr))
 	w := newWorkspace(t, s, s.URL, strings.ReplaceAll(configuration, "mc-example", "mc-www"))
 	out := w.Run(t, 0, terraformtest.Apply...)
-	mustSay(t, terraformtest.JoinLines(out), "Parts of the CSR of mc-www are not signed", "organizationName (2.5.4.10)")
+	mustSay(t, terraformtest.JoinLines(out), "Parts of a CSR are not signed", "Certificate mc-www gets", "organizationName (2.5.4.10)")
 	approveNewest(t, s)()
 	if out := w.Run(t, 0, terraformtest.Apply...); strings.Contains(out, "are not signed") {
 		t.Errorf("the second apply warns too: %s", out)

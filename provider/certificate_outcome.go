@@ -12,15 +12,16 @@ import (
 
 // warnOfOutcome says what a person has to do, or why there is no certificate.
 func (r *certificateResource) warnOfOutcome(ctx context.Context, c api.Certificate, state certificateState) (diags diag.Diagnostics) {
+	object := "Certificate " + c.ID + ":\n\n"
 	switch {
 	case c.Status == api.CertificateAwaitingApproval && c.ApprovalID != nil:
-		diags.AddWarning("Certificate "+c.ID+" awaits approval "+*c.ApprovalID, r.howToDecideOn(ctx, *c.ApprovalID))
+		diags.AddWarning(summaryAwaits, r.explainWait(ctx, c.ID, *c.ApprovalID))
 	case c.OpenJobID != nil:
-		diags.AddWarning("Certificate "+c.ID+" is still being issued", "Job "+*c.OpenJobID+" is not finished. A later refresh reads the certificate.")
+		diags.AddWarning(summaryIssuing, object+"Job "+*c.OpenJobID+" is not finished. A later refresh reads the certificate.")
 	case state == stateRejected:
-		diags.AddWarning("Certificate "+c.ID+" was not issued", r.explainRejection(ctx, *c.ApprovalID)+howToAskAgain)
+		diags.AddWarning(summaryNotIssued, object+r.explainRejection(ctx, *c.ApprovalID)+howToAskAgain)
 	case state == stateUnmet:
-		diags.AddWarning("Certificate "+c.ID+" was not issued", r.describeEnd(ctx, c)+"\n\nThe next apply requests the certificate again.")
+		diags.AddWarning(summaryNotIssued, object+r.describeEnd(ctx, c)+"\n\nThe next apply requests the certificate again.")
 	}
 	return diags
 }
@@ -29,7 +30,7 @@ const howToAskAgain = "\n\nTerraform does not ask again by itself. To ask again,
 
 // warnOfRejection warns that a person rejected the newest request.
 func (r *certificateResource) warnOfRejection(ctx context.Context, state certificateModel) (diags diag.Diagnostics) {
-	diags.AddWarning("Certificate "+state.ID.ValueString()+" was rejected", r.explainRejection(ctx, state.ApprovalID.ValueString())+howToAskAgain)
+	diags.AddWarning(summaryRejected, "Certificate "+state.ID.ValueString()+":\n\n"+r.explainRejection(ctx, state.ApprovalID.ValueString())+howToAskAgain)
 	return diags
 }
 

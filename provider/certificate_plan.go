@@ -17,13 +17,16 @@ import (
 // the next Read, so that one changed attribute is one changed line, and nothing that depends on the leaf is replaced for
 // nothing. It also warns of what the plan does not show.
 func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() {
-		return // a create
+	if r.client == nil {
+		return // Terraform plans without a server, in tests
 	}
 	var plan, state certificateModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
 	if req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(warnOfLoss(state, "destroyed")...)
+		resp.Diagnostics.Append(r.warnOfMissingRole()...)
+		resp.Diagnostics.Append(warnOfLoss(state, summaryDestroyed)...)
 		return
 	}
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -32,14 +35,21 @@ func (r *certificateResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID) {
-		resp.Diagnostics.Append(warnOfLoss(state, "replaced")...)
-		return // every value is new
+	a := attempt{schema: req.Plan.Schema}
+	switch {
+	case req.State.Raw.IsNull():
+		resp.Diagnostics.Append(r.previewCreate(ctx, a, plan)...)
+	case !plan.ID.Equal(state.ID) || !plan.ProfileID.Equal(state.ProfileID):
+		resp.Diagnostics.Append(warnOfLoss(state, summaryReplaced)...) // every value is new
+	default:
+		effect, diags := r.planIssuance(ctx, a, plan, state, last)
+		resp.Diagnostics.Append(diags...)
+		plan.planOutputs(state, effect)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	}
-	effect, diags := r.planIssuance(ctx, plan, state, last)
-	resp.Diagnostics.Append(diags...)
-	plan.planOutputs(state, effect)
-	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if !resp.Plan.Raw.Equal(req.State.Raw) {
+		resp.Diagnostics.Append(r.warnOfMissingRole()...)
+	}
 }
 
 // issuanceEffect is what an apply can do to the outputs.
@@ -51,56 +61,77 @@ const (
 	changesLeaf                   // the apply can end with another leaf
 )
 
-// planIssuance returns what an apply of the plan can do to the outputs. It warns if the plan does not show why.
-func (r *certificateResource) planIssuance(ctx context.Context, plan, state certificateModel, last certificateState) (issuanceEffect, diag.Diagnostics) {
+// planIssuance returns what an apply of the plan can do to the outputs. It warns if the plan does not show why, and of what
+// the server would refuse.
+func (r *certificateResource) planIssuance(ctx context.Context, a attempt, plan, state certificateModel, last certificateState) (issuanceEffect, diag.Diagnostics) {
 	waits := plan.WaitForIssuance.ValueBool() || plan.WaitForIssuance.IsUnknown()
+	if !plan.hasSameContent(state) && !plan.isOnLeaf(state.CertificatePEM.ValueString()) {
+		return r.planEdit(ctx, a, plan, waits)
+	}
+	var diags diag.Diagnostics
+	if !plan.hasSameSpec(state) {
+		diags.Append(r.previewFields(ctx, a, plan)...)
+	}
+	effect := changesNothing
 	switch {
 	case !plan.hasSameContent(state):
-		if plan.isOnLeaf(state.CertificatePEM.ValueString()) {
-			return changesRequest, nil
-		}
-		return r.effectOfEdit(ctx, plan, waits), nil
+		effect = changesRequest
 	case !plan.hasSameTriggers(state, last):
-		return r.planRenewal(ctx, plan, waits), nil
+		var more diag.Diagnostics
+		effect, more = r.planRenewal(ctx, a, plan, waits)
+		diags.Append(more...)
 	case last == stateUnmet:
-		return r.planUnmet(ctx, plan, waits)
+		var more diag.Diagnostics
+		effect, more = r.planUnmet(ctx, plan, waits)
+		diags.Append(more...)
 	case last == stateWaiting && waits:
-		return changesLeaf, nil
+		effect = changesLeaf
 	case last == stateRejected:
-		return changesNothing, r.warnOfRejection(ctx, state)
-	default:
-		return changesNothing, nil
+		diags.Append(r.warnOfRejection(ctx, state)...)
 	}
+	return effect, diags
 }
 
-// effectOfEdit returns what a request for other names or another key can do.
-func (r *certificateResource) effectOfEdit(ctx context.Context, plan certificateModel, waits bool) issuanceEffect {
-	if waits {
-		return changesLeaf
+// planEdit returns what a request for other names or another key can do.
+func (r *certificateResource) planEdit(ctx context.Context, a attempt, plan certificateModel, waits bool) (issuanceEffect, diag.Diagnostics) {
+	if !plan.isKnownSpec() {
+		if waits {
+			return changesLeaf, nil
+		}
+		return r.effectUnderProfile(ctx, plan), nil
 	}
-	if plan.CSRPEM.IsUnknown() || plan.CommonName.IsUnknown() || !isKnownSet(plan.SANs) || !isKnownMap(plan.Labels) {
-		return r.effectUnderProfile(ctx, plan)
-	}
-	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
+	limited, cancel := context.WithTimeout(ctx, previewTimeout)
 	defer cancel()
-	preview, err := r.client.PreviewCertificate(ctx, api.CreateCertificate{ID: plan.ID.ValueString(), CertificateSpec: plan.spec()}, r.issueOptions())
+	preview, err := r.previewUpdate(limited, plan, r.issueOptions())
+	a.body = plan.spec()
+	diags := a.explainPreview(ctx, "Certificate "+plan.ID.ValueString(), preview, err)
 	switch {
-	case err == nil && preview.Issuance == api.IssuanceSigns:
-		return changesLeaf
+	case waits, err == nil && preview.Issuance == api.IssuanceSigns:
+		return changesLeaf, diags
 	case err == nil && preview.Issuance == api.IssuanceWaits:
-		return changesRequest
+		return changesRequest, diags
 	default:
-		return r.effectUnderProfile(ctx, plan)
+		return r.effectUnderProfile(ctx, plan), diags
 	}
 }
 
 // planRenewal returns what a renewal can do.
-func (r *certificateResource) planRenewal(ctx context.Context, plan certificateModel, waits bool) issuanceEffect {
-	if waits {
-		return changesLeaf
-	}
+func (r *certificateResource) planRenewal(ctx context.Context, a attempt, plan certificateModel, waits bool) (issuanceEffect, diag.Diagnostics) {
+	object := "Certificate " + plan.ID.ValueString()
 	preview, err := r.previewRenewal(ctx, plan)
-	return r.effectOfRenewal(ctx, plan, preview, err)
+	var diags diag.Diagnostics
+	switch {
+	case err != nil:
+		diags = a.explainNoPreview(ctx, summaryRefusedNow, err)
+	case preview.Problem != nil && preview.Problem.Code() != api.CodeJobAlreadyOpen: // an open job counts as the renewal
+		diags = a.warnOfRefused(ctx, summaryRefusedNow, object, adviseRefusedNow, preview.Problem)
+	case preview.Outcome == api.RenewalWaits:
+		diags.Append(warnOfWait(object))
+	}
+	if waits {
+		return changesLeaf, diags
+	}
+	return r.effectOfRenewal(ctx, plan, preview, err), diags
 }
 
 func (r *certificateResource) effectOfRenewal(ctx context.Context, plan certificateModel, preview api.RenewalPreview, err error) issuanceEffect {
@@ -137,15 +168,23 @@ func (r *certificateResource) planUnmet(ctx context.Context, plan certificateMod
 	why := r.explainUnmet(ctx, id)
 	preview, err := r.previewRenewal(ctx, plan)
 	if err == nil && preview.Problem != nil && preview.Problem.Code() == api.CodeProfileDisabled {
-		diags.AddWarning("Certificate "+id+" cannot be requested now",
-			why+"\n\n"+capitalize(preview.Problem.Detail)+". Terraform requests the certificate again when the profile is enabled.")
+		diags.Append(warnOfDisabled(id, why, preview.Problem))
 		return changesNothing, diags
 	}
-	diags.AddWarning("Certificate "+id+" is requested again", why+"\n\nThis apply requests the certificate again.")
+	diags.Append(warnOfRequestAgain(id, why))
 	if waits {
 		return changesLeaf, diags
 	}
 	return r.effectOfRenewal(ctx, plan, preview, err), diags
+}
+
+func warnOfDisabled(id, why string, problem *api.Problem) diag.Diagnostic {
+	return diag.NewWarningDiagnostic(summaryNotNow, fmt.Sprintf(
+		"Certificate %s:\n\n%s\n\n%s. Terraform requests the certificate again when the profile is enabled.", id, why, capitalize(problem.Detail)))
+}
+
+func warnOfRequestAgain(id, why string) diag.Diagnostic {
+	return diag.NewWarningDiagnostic(summaryAgain, fmt.Sprintf("Certificate %s:\n\n%s\n\nThis apply requests the certificate again.", id, why))
 }
 
 // planOutputs leaves unknown what the apply can change. csr_ignored follows the text of names and CSR: a renewal does not
@@ -173,11 +212,11 @@ func (m *certificateModel) planOutputs(state certificateModel, effect issuanceEf
 }
 
 // warnOfLoss warns that a valid leaf is lost with its certificate.
-func warnOfLoss(state certificateModel, how string) (diags diag.Diagnostics) {
+func warnOfLoss(state certificateModel, summary string) (diags diag.Diagnostics) {
 	if state.CertificatePEM.ValueString() == "" {
 		return nil
 	}
-	diags.AddWarning("An issued certificate is "+how, fmt.Sprintf(
+	diags.AddWarning(summary, fmt.Sprintf(
 		`Certificate %s has a leaf that is valid until %s. The certificate is archived, and its leaf is not renewed any more. Under a gated profile a new certificate needs a new approval.
 
 If only the address in the configuration changed, add a moved block. It keeps the certificate:

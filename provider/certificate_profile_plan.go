@@ -2,11 +2,9 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -19,38 +17,86 @@ import (
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
-// previewTimeout bounds the preview of an edit. The plan is right without the preview.
-const previewTimeout = 10 * time.Second
-
-// ModifyPlan changes no plan. It warns of an edit that would wait or be refused, and of a replaced profile. It also warns of a
-// pending edit that the configuration no longer has. Only an update costs a request: Read left the id of the pending edit in
-// private state.
+// ModifyPlan changes no plan. It returns errors for what the server would refuse in any case. It warns of an edit that would
+// wait or be refused, of a replaced profile, and of a pending edit that the configuration no longer has. Only a change costs a
+// request: Read left the id of the pending edit in private state.
 func (r *certificateProfileResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() {
-		return
+	if r.client == nil {
+		return // Terraform plans without a server, in tests
 	}
-	var state certificateProfileModel // in part: the state of an older provider lacks newer attributes
-	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &state.ID)...)
-	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("requires_approval"), &state.RequiresApproval)...)
-	var id types.String
-	resp.Diagnostics.Append(req.Plan.GetAttribute(ctx, path.Root("id"), &id)...)
+	if !req.Plan.Raw.Equal(req.State.Raw) {
+		resp.Diagnostics.Append(r.warnOfMissingRole()...)
+	}
+	a := attempt{schema: req.Plan.Schema}
 	switch {
-	case resp.Diagnostics.HasError():
-	case !id.Equal(state.ID):
-		resp.Diagnostics.Append(r.warnOfReplacement(ctx, state)...)
-	case !req.Plan.Raw.IsFullyKnown():
-		resp.Diagnostics.Append(warnOfUnknownEdit(state, unknownAttributes(req.Plan))...)
-	case req.Plan.Raw.Equal(req.State.Raw):
-		resp.Diagnostics.Append(r.warnOfPendingEdit(ctx, state.ID.ValueString(), req.Private)...)
+	case req.Plan.Raw.IsNull():
+	case req.State.Raw.IsNull():
+		resp.Diagnostics.Append(r.previewCreate(ctx, a, req.Plan)...)
 	default:
-		var plan certificateProfileModel
-		resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-		if resp.Diagnostics.HasError() {
-			return
-		}
-		a := attempt{body: plan.spec(), schema: req.Plan.Schema}
-		resp.Diagnostics.Append(r.previewEdit(ctx, a, plan, req.Private)...)
+		resp.Diagnostics.Append(r.planUpdate(ctx, a, req)...)
 	}
+}
+
+// planUpdate explains the plan of a profile that exists.
+func (r *certificateProfileResource) planUpdate(ctx context.Context, a attempt, req resource.ModifyPlanRequest) (diags diag.Diagnostics) {
+	var state certificateProfileModel // the state of an older provider lacks newer attributes, so only these are read
+	diags.Append(req.State.GetAttribute(ctx, path.Root("id"), &state.ID)...)
+	diags.Append(req.State.GetAttribute(ctx, path.Root("requires_approval"), &state.RequiresApproval)...)
+	var id types.String
+	diags.Append(req.Plan.GetAttribute(ctx, path.Root("id"), &id)...)
+	if diags.HasError() {
+		return diags
+	}
+	switch unknown := unknownAttributes(req.Plan); {
+	case !id.Equal(state.ID):
+		return r.warnOfReplacement(ctx, state)
+	case len(unknown) > 0:
+		return warnOfUnknownEdit(state, unknown)
+	case req.Plan.Raw.Equal(req.State.Raw):
+		return r.warnOfPendingEdit(ctx, state.ID.ValueString(), req.Private)
+	}
+	var plan certificateProfileModel
+	if diags.Append(req.Plan.Get(ctx, &plan)...); diags.HasError() {
+		return diags
+	}
+	a.body = plan.spec()
+	return r.previewEdit(ctx, a, plan, req.Private)
+}
+
+// previewCreate asks the server what it would do with a new profile. The preview has no id: the id of a replaced profile
+// still belongs to the old one.
+func (r *certificateProfileResource) previewCreate(ctx context.Context, a attempt, planned tfsdk.Plan) (diags diag.Diagnostics) {
+	made := []string{"id", "created_at"} // by the server
+	if slices.ContainsFunc(unknownAttributes(planned), func(name string) bool { return !slices.Contains(made, name) }) {
+		return nil
+	}
+	var plan certificateProfileModel
+	if diags.Append(planned.Get(ctx, &plan)...); diags.HasError() {
+		return diags
+	}
+	body := api.CreateProfile{ProfileSpec: plan.spec()}
+	preview, err := askPreview(ctx, r.previews, func(ctx context.Context) (api.EditPreview, error) {
+		return r.client.PreviewProfile(ctx, body)
+	})
+	a.body = plan.create()
+	object := fmt.Sprintf("Certificate profile %q", plan.Name)
+	switch {
+	case err != nil:
+		return a.explainNoPreview(ctx, summaryRefused, err)
+	case preview.Problem != nil:
+		return a.explainRefusal(ctx, summaryRefused, object, preview.Problem)
+	}
+	return warnOfServer(object, preview.Warnings)
+}
+
+// explainRefusal returns errors for broken rules: nothing else in the plan can mend them. Any other refusal depends on what
+// the server has stored, which the same plan may change: it is a warning.
+func (a attempt) explainRefusal(ctx context.Context, summary, object string, problem *api.Problem) diag.Diagnostics {
+	if problem.Code() == api.CodeInvalidRequest {
+		return a.explainRefused(ctx, summary, problem)
+	}
+	return a.warnOfRefused(ctx, summary, object,
+		"The plan goes on, because it may also change what is in the way. If it does not, the apply fails.", problem)
 }
 
 // maxNamedUsers is the number of certificates that the warning of a replacement names.
@@ -73,7 +119,7 @@ func (r *certificateProfileResource) warnOfReplacement(ctx context.Context, stat
 	if len(detail) == 0 {
 		return nil
 	}
-	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("id"), fmt.Sprintf("The new id replaces certificate profile %s", id), strings.Join(detail, "\n\n"))}
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("id"), summaryNewProfile, "Certificate profile "+id+":\n\n"+strings.Join(detail, "\n\n"))}
 }
 
 // certificatesUnder returns ids of certificates under a profile, at most one more than a warning names. If the server does
@@ -110,43 +156,39 @@ func warnOfUnknownEdit(state certificateProfileModel, unknown []string) diag.Dia
 	if !state.RequiresApproval {
 		return nil
 	}
-	return diag.Diagnostics{diag.NewWarningDiagnostic(
-		fmt.Sprintf("This edit of certificate profile %s may need an approval", state.ID.ValueString()),
-		fmt.Sprintf("The profile requires approval, and these attributes are known only during the apply: %s. If the edit needs an approval, the apply changes nothing, and ends with an error that names the approval.",
-			strings.Join(unknown, ", ")))}
+	return diag.Diagnostics{diag.NewWarningDiagnostic(summaryEditMayWait, fmt.Sprintf(
+		"Certificate profile %s requires approval, and these attributes are known only during the apply: %s. If the edit needs an approval, the apply changes nothing, and ends with an error that names the approval.",
+		state.ID.ValueString(), strings.Join(unknown, ", ")))}
 }
 
-// previewEdit asks the server what it would do with the edit. The plan never fails because of this preview. The apply asks
-// the server again.
+// previewEdit asks the server what it would do with an edit.
 func (r *certificateProfileResource) previewEdit(ctx context.Context, a attempt, plan certificateProfileModel, private privateState) diag.Diagnostics {
-	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
-	defer cancel()
 	opts := []client.EditOption{r.editOptions()}
 	if match, diags := ifMatch(ctx, private); !diags.HasError() {
 		opts = append(opts, match)
 	}
+	preview, err := askPreview(ctx, r.previews, func(ctx context.Context) (api.EditPreview, error) {
+		return r.client.PreviewProfile(ctx, plan.create(), opts...)
+	})
 	id := plan.ID.ValueString()
-	preview, err := r.client.PreviewProfile(ctx, plan.create(), opts...)
-	switch problem, _ := errors.AsType[*api.Problem](err); {
-	case problem != nil && problem.Code() == api.CodeInvalidRequest:
-		return warnOfRefusal(ctx, a, id, problem)
+	switch {
 	case err != nil:
-		return asWarnings(fmt.Sprintf("Could not find out whether this edit of certificate profile %s needs an approval", id), a.explain(ctx, err))
+		return a.explainNoPreview(ctx, summaryRefusedEdit, err)
 	case preview.Outcome == api.EditWaits:
 		return warnOfApproval(id, preview)
 	case preview.Outcome == api.EditRefused && preview.Problem != nil:
-		return warnOfRefusal(ctx, a, id, preview.Problem)
+		return a.explainRefusal(ctx, summaryRefusedEdit, "Certificate profile "+id, preview.Problem)
 	}
 	return warnOfEffects(id, preview)
 }
 
-// warnOfEffects warns of an edit that applies at once, if it affects open jobs or renewals.
+// warnOfEffects warns of an edit that applies at once, if it affects open jobs or renewals, or if the server warns of it.
 func warnOfEffects(id string, p api.EditPreview) diag.Diagnostics {
 	detail := describeEffects(p)
 	if detail == "" {
-		return nil
+		return warnOfServer("Certificate profile "+id, p.Warnings)
 	}
-	return diag.Diagnostics{diag.NewWarningDiagnostic(fmt.Sprintf("This edit of certificate profile %s affects jobs or renewals", id), detail)}
+	return diag.Diagnostics{diag.NewWarningDiagnostic(summaryEditEffects, "Certificate profile "+id+":\n\n"+detail)}
 }
 
 // describeEffects says how an edit affects open jobs and renewals; empty if it does not.
@@ -167,16 +209,12 @@ func describeEffects(p api.EditPreview) string {
 	return strings.Join(lines, "\n")
 }
 
-func warnOfRefusal(ctx context.Context, a attempt, id string, p *api.Problem) diag.Diagnostics {
-	return asWarnings(fmt.Sprintf("The server would refuse this edit of certificate profile %s", id), a.explainProblem(ctx, p))
-}
-
 // warnOfApproval names the changes that a second person must approve, and says that the apply ends before that.
 func warnOfApproval(id string, p api.EditPreview) diag.Diagnostics {
-	detail := "The profile requires approval. An apply changes nothing yet. It asks for an approval of this edit, and ends with an error that names the approval."
+	detail := fmt.Sprintf("Certificate profile %s requires approval. An apply changes nothing yet. It asks for an approval of this edit, and ends with an error that names the approval.", id)
 	switch {
 	case p.ApprovalID != nil:
-		detail = fmt.Sprintf("The profile requires approval, and the same edit already awaits approval %s. Until that approval is decided, an apply changes nothing and ends with an error that names it.", *p.ApprovalID)
+		detail = fmt.Sprintf("Certificate profile %s requires approval, and the same edit already awaits approval %s. Until that approval is decided, an apply changes nothing and ends with an error that names it.", id, *p.ApprovalID)
 	case p.PreviousApprovalID != nil:
 		detail += fmt.Sprintf(" The same edit was requested before: approval %s was not approved.", *p.PreviousApprovalID)
 	}
@@ -184,7 +222,7 @@ func warnOfApproval(id string, p api.EditPreview) diag.Diagnostics {
 	if effects := describeEffects(p); effects != "" {
 		detail += "\n\n" + effects
 	}
-	return diag.Diagnostics{diag.NewWarningDiagnostic(fmt.Sprintf("This edit of certificate profile %s needs an approval", id), detail)}
+	return diag.Diagnostics{diag.NewWarningDiagnostic(summaryEditWaits, detail)}
 }
 
 // changedAttributes returns the names of the attributes that an edit changes. It returns no value, because the plan masks
@@ -205,13 +243,13 @@ func (r *certificateProfileResource) warnOfPendingEdit(ctx context.Context, id s
 	if diags.HasError() || approval == "" {
 		return diags
 	}
-	detail := fmt.Sprintf(`The configuration equals the profile, but an edit of the profile awaits approval %[1]s. If the edit is approved, it changes the profile, and the next plan would undo the change.
+	detail := fmt.Sprintf(`The configuration equals certificate profile %[4]s, but an edit of the profile awaits approval %[1]s. If the edit is approved, it changes the profile, and the next plan would undo the change.
 
 Read the edit, and withdraw it if it is no longer needed:
 
   curl "%[2]s/api/v1/approvals/%[1]s" -H "Authorization: Bearer $%[3]s"
   curl -X POST "%[2]s/api/v1/approvals/%[1]s/withdraw" -H "Authorization: Bearer $%[3]s"`,
-		approval, r.client.Endpoint(), apiKeyVariable)
-	diags.AddWarning(fmt.Sprintf("An edit of certificate profile %s is still pending", id), detail)
+		approval, r.client.Endpoint(), apiKeyVariable, id)
+	diags.AddWarning(summaryEditPending, detail)
 	return diags
 }

@@ -160,10 +160,18 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 	mustSay(t, w.plan(t, w.refresh(t, open), renamedTo("new")))
 	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"description": tftypes.NewValue(tftypes.String, "new")}))
 	mustSay(t, w.plan(t, w.refresh(t, gated), nil))
-	mustSay(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "This edit of certificate profile "+gated+" needs an approval",
+	mustSay(t, w.plan(t, w.refresh(t, gated), gateTo(false)), "An edit of a certificate profile needs an approval\nCertificate profile "+gated,
 		"The edit changes: requires_approval.", "ends with an error that names the approval")
-	mustSay(t, w.plan(t, w.refresh(t, gated), map[string]tftypes.Value{"issuer_id": tftypes.NewValue(tftypes.String, "iss-none")}),
-		"The server would refuse this edit", "issuer_id")
+	stale := w.refresh(t, gated)
+	p, err := alice.GetProfile(t.Context(), gated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Description = "changed after the refresh"
+	if _, err := alice.ReplaceProfile(t.Context(), gated, p.ProfileSpec); err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, w.plan(t, stale, renamedTo("new")), "The server would refuse an edit", "Somebody else changed the object")
 
 	// The plan of an edit that applies at once warns of its effects on jobs and renewals.
 	certificate := s.CreateCertificateAsOlga(t, open)
@@ -181,14 +189,14 @@ func TestCertificateProfile_PlanShowsThePreview(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSay(t, w.plan(t, w.refresh(t, gated), nil))
-	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "The server would refuse this edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("new")), "The server would refuse an edit", first, "note of bob: no", "CERTCTL_RESUBMIT_REJECTED")
 	insistent := configuredProvider(t, s.URL, s.Key(t, "terraform"), map[string]tftypes.Value{
 		"resubmit_rejected": tftypes.NewValue(tftypes.Bool, true), "change_reason": tftypes.NewValue(tftypes.String, "SECOPS-7"),
 	})
 	mustSay(t, insistent.plan(t, insistent.refresh(t, gated), renamedTo("new")), "needs an approval", "requested before: approval "+first)
 
 	second := edit(bob, "of bob")
-	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("newer")), "The server would refuse this edit", "until approval "+second+" is decided")
+	mustSay(t, w.plan(t, w.refresh(t, gated), renamedTo("newer")), "The server would refuse an edit", "until approval "+second+" is decided")
 }
 
 // The warning of a waiting edit has no value, because the plan masks sensitive values.
@@ -219,7 +227,7 @@ func TestCertificateProfile_PlanWarnsOfReplacement(t *testing.T) {
 			renumbered := map[string]tftypes.Value{"id": newID}
 			mustSay(t, w.plan(t, w.refresh(t, open), renumbered))
 			warnings := w.plan(t, w.refresh(t, gated), renumbered)
-			mustSay(t, warnings, "The new id replaces certificate profile "+gated, "no second person approves its rules")
+			mustSay(t, warnings, "A new id replaces a certificate profile\nCertificate profile "+gated, "no second person approves its rules")
 			if strings.Contains(warnings, "certificates use") || strings.Contains(warnings, "Could not") {
 				t.Errorf("there is nothing else to warn of: %s", warnings)
 			}
@@ -227,7 +235,7 @@ func TestCertificateProfile_PlanWarnsOfReplacement(t *testing.T) {
 	}
 	certificate := s.CreateCertificateAsOlga(t, open)
 	mustSay(t, w.plan(t, w.refresh(t, open), map[string]tftypes.Value{"id": tftypes.NewValue(tftypes.String, "p-new")}),
-		"The new id replaces certificate profile "+open, "refuses to delete", "These use it: "+certificate.ID+".")
+		"A new id replaces a certificate profile\nCertificate profile "+open, "refuses to delete", "These use it: "+certificate.ID+".")
 }
 
 // A plan of a gated profile with an unknown value warns that the edit may wait. The server cannot preview the edit.
@@ -242,7 +250,7 @@ func TestCertificateProfile_PlanWarnsOfUnknownEdit(t *testing.T) {
 		"labels":   tftypes.NewValue(texts, map[string]tftypes.Value{"team": tftypes.NewValue(tftypes.String, tftypes.UnknownValue)}),
 	}
 	mustSay(t, w.plan(t, w.refresh(t, open), change))
-	mustSay(t, w.plan(t, w.refresh(t, gated), change), "This edit of certificate profile "+gated+" may need an approval", "known only during the apply: labels.")
+	mustSay(t, w.plan(t, w.refresh(t, gated), change), "An edit of a certificate profile may need an approval\nCertificate profile "+gated, "known only during the apply: labels.")
 }
 
 // A plan succeeds if the preview fails.
@@ -253,7 +261,7 @@ func TestCertificateProfile_PlanSucceedsWithoutPreview(t *testing.T) {
 	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
 	r := w.refresh(t, gated)
 	away := configuredProvider(t, "http://127.0.0.1:9", "ctl_a_b", nil)
-	mustSay(t, away.plan(t, r, gateTo(false)), "Could not find out whether this edit of certificate profile "+gated+" needs an approval", "No answer from")
+	mustSay(t, away.plan(t, r, gateTo(false)), "The server did not check this plan", "No answer from")
 	mustSay(t, away.plan(t, r, nil))
 }
 

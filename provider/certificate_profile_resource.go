@@ -142,7 +142,7 @@ const importByNamePrefix = "name:"
 func (r *certificateProfileResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	name, ok := strings.CutPrefix(req.ID, importByNamePrefix)
 	if !ok {
-		importable{name: "certificate profile", prefix: "p-", byName: true}.importByID(ctx, req, resp)
+		importableProfile.importByID(ctx, req, resp)
 		return
 	}
 	a := attempt{action: "import " + req.ID, schema: resp.State.Schema}

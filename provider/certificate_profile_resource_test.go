@@ -231,7 +231,7 @@ resource "certctl_certificate_profile" "this" {
 `)
 	runSteps(t, resource.TestStep{
 		Config: configuration,
-		ExpectError: regexp.MustCompile(`(?s)Could not create certificate profile "CDN".*` +
+		ExpectError: regexp.MustCompile(`(?s)The server would refuse a certificate profile.*` +
 			`allowed_dns_names = \["ok.example.com", "WWW.example.com"\].*` +
 			`allowed_dns_names:\s+"WWW.example.com".*Request id: \S`),
 	})

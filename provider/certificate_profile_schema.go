@@ -34,7 +34,7 @@ func certificateProfileSchema() schema.Schema {
 				Computed:            true,
 				MarkdownDescription: "`p-` and a name of your choice, like `p-prod-cdn`. Without it the server makes one. Changing it replaces the profile.",
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // for an empty id the server would make one
+				Validators:          []validator.String{chosenID{"p-"}}, // for an empty id the server would make one
 			},
 			"name": schema.StringAttribute{
 				Required:            true,

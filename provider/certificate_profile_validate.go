@@ -30,10 +30,7 @@ func (r *certificateProfileResource) ValidateConfig(ctx context.Context, req res
 		return // the validators of the attribute explain it
 	}
 	a := attempt{body: spec, schema: req.Config.Schema}
-	for _, f := range rules.CheckDescription(spec) {
-		at, place, _ := a.locate(ctx, f.Pointer)
-		resp.Diagnostics.AddAttributeError(at, "The server would refuse this certificate profile", joinFault(place, f.Detail))
-	}
+	resp.Diagnostics.Append(explainFaults(ctx, a, summaryRefused, rules.CheckDescription(spec))...)
 }
 
 func isKnown(config tfsdk.Config, names []string) bool {

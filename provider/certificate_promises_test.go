@@ -129,7 +129,7 @@ func TestCertificate_WaitingUpdateFails(t *testing.T) {
 			w.Configure(t, certificate(profile, csr, append([]string{"a.example.com"}, www...),
 				fmt.Sprintf("wait_for_issuance = true\n  timeouts = { update = %q }", c.timeout))+
 				"resource \"terraform_data\" \"after\" {\n  input = certctl_certificate.this.certificate_pem\n}\n")
-			mustSay(t, terraformtest.JoinLines(w.Run(t, 1, terraformtest.Apply...)), "Error: Certificate mc-www", c.says)
+			mustSay(t, terraformtest.JoinLines(w.Run(t, 1, terraformtest.Apply...)), "Error: A certificate ", "Certificate mc-www", c.says)
 			state := w.State(t)
 			if r := state[certificateAddress]; r.Tainted || r.Values["status"] != c.status || r.Values["up_to_date"] != false || len(r.Values["sans"].([]any)) != 2 {
 				t.Errorf("the state has %+v", r)
@@ -232,7 +232,7 @@ func TestCertificate_TriggerWithoutOutcome(t *testing.T) {
 	reject(t, s, "not now")
 	for range 2 {
 		out := terraformtest.JoinLines(w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode"))
-		mustSay(t, out, "Certificate mc-www was rejected", "carol rejected approval "+newestApproval(t, s).ID, "not now")
+		mustSay(t, out, "A certificate was rejected", "mc-www: carol rejected approval "+newestApproval(t, s).ID, "not now")
 	}
 
 	w.Configure(t, triggered(3))
@@ -240,7 +240,7 @@ func TestCertificate_TriggerWithoutOutcome(t *testing.T) {
 	expired := newestApproval(t, s).ID
 	expireAll(t, s)
 	out := terraformtest.JoinLines(w.Run(t, 2, "plan", "-no-color", "-detailed-exitcode"))
-	mustSay(t, out, "Certificate mc-www is requested again", "Nobody decided on approval "+expired+" before it expired on")
+	mustSay(t, out, "A certificate is requested again", "Nobody decided on approval "+expired+" before it expired on")
 	w.apply(t)
 	if a := newestApproval(t, s); a.ID == expired || a.State != api.ApprovalPending {
 		t.Errorf("the newest approval is %s, %s", a.ID, a.State)
@@ -313,7 +313,7 @@ func TestCertificate_DisabledProfile(t *testing.T) {
 	}
 	expireAll(t, s)
 	out := terraformtest.JoinLines(w.Run(t, 0, "plan", "-no-color", "-detailed-exitcode"))
-	mustSay(t, out, "Certificate mc-www cannot be requested now", "is disabled", "Nobody decided on approval")
+	mustSay(t, out, "A certificate cannot be requested now", "is disabled", "Nobody decided on approval")
 	w.Configure(t, certificate(profile.ID, csr, www, `labels = { team = "web" }`))
 	w.apply(t)
 

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 type certificateResource struct{ connection }
@@ -226,20 +228,43 @@ func (r *certificateResource) Delete(ctx context.Context, req resource.DeleteReq
 }
 
 func (r *certificateResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	importable{name: "certificate", prefix: "mc-"}.importByID(ctx, req, resp)
+	importableCertificate.importByID(ctx, req, resp)
 }
 
-// ValidateConfig refuses a certificate that has neither SANs nor a common name.
+// ValidateConfig refuses a certificate that has neither SANs nor a common name, and what no profile allows.
 func (r *certificateResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
-	var sans types.Set
-	var commonName types.String
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("sans"), &sans)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("common_name"), &commonName)...)
-	if sans.IsUnknown() || commonName.IsUnknown() || len(sans.Elements()) > 0 || commonName.ValueString() != "" {
-		return
+	var m certificateModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if !resp.Diagnostics.HasError() {
+		resp.Diagnostics.Append(checkForm(ctx, m, req.Config.Schema)...)
 	}
-	resp.Diagnostics.AddAttributeError(path.Root("sans"), "The certificate has no name",
-		"sans is empty, and common_name is not set. Give sans at least one name. If the profile has allowed_common_names, common_name alone is enough.")
+}
+
+// checkForm checks the names and the CSR as far as they are known.
+func checkForm(ctx context.Context, m certificateModel, schema attributeTypes) (diags diag.Diagnostics) {
+	if !isKnownSet(m.SANs) {
+		return nil
+	}
+	if !m.CommonName.IsUnknown() && len(m.SANs.Elements()) == 0 && m.CommonName.ValueString() == "" {
+		diags.AddAttributeError(path.Root("sans"), "The certificate has no name",
+			"sans is empty, and common_name is not set. Give sans at least one name. If the profile has allowed_common_names, common_name alone is enough.")
+		return diags
+	}
+	spec := api.CertificateSpec{SANs: stringsOf(m.SANs.Elements()), CommonName: m.CommonName.ValueString(), CSRPEM: m.CSRPEM.ValueString()}
+	faults := rules.CheckSpelling(spec.SANs)
+	if !m.CommonName.IsUnknown() && !m.CSRPEM.IsUnknown() && csrFault(spec.CSRPEM) == "" { // csrValidator explains any other text
+		faults = rules.CheckForm(spec)
+	}
+	return explainFaults(ctx, attempt{body: spec, schema: schema}, "No profile allows this certificate", faults)
+}
+
+// explainFaults returns an error for each fault that the provider finds by itself, on its attribute.
+func explainFaults(ctx context.Context, a attempt, summary string, faults []api.Fault) (diags diag.Diagnostics) {
+	for _, f := range faults {
+		at, place, _ := a.locate(ctx, f.Pointer)
+		diags.AddAttributeError(at, summary, joinFault(place, f.Detail))
+	}
+	return diags
 }
 
 // checkCSR checks a CSR before it is sent or stored: during validation it may have been unknown.
@@ -280,7 +305,7 @@ func (r *certificateResource) followRequest(ctx context.Context, m certificateMo
 		ended, err := r.waitForJob(ctx, c, waits, newPoll(timeout))
 		c = ended
 		if err != nil {
-			diags.AddWarning("Stopped waiting for certificate "+c.ID, capitalize(err.Error())+". The request goes on by itself. A later apply reads its outcome.")
+			diags.Append(warnOfStopped(c.ID, err))
 		}
 		a := attempt{action: "wait for certificate " + c.ID}
 		m.ID = types.StringValue(c.ID)
@@ -289,6 +314,10 @@ func (r *certificateResource) followRequest(ctx context.Context, m certificateMo
 	state := certificateStateOf(c, renewalJob)
 	diags.Append(r.warnOfOutcome(ctx, c, state)...)
 	return state == stateIssued, diags
+}
+
+func warnOfStopped(id string, err error) diag.Diagnostic {
+	return diag.NewWarningDiagnostic(summaryStopped, fmt.Sprintf("Certificate %s: %s. The request goes on by itself. A later apply reads its outcome.", id, err))
 }
 
 // issuingTimeout bounds how long an apply follows a job that waits for no person.

@@ -111,8 +111,8 @@ func warnOfIgnored(c api.Certificate) (diags diag.Diagnostics) {
 	for i, part := range c.CSRIgnored {
 		parts[i] = "- " + part.What + ": " + part.Value
 	}
-	diags.AddAttributeWarning(path.Root("csr_pem"), "Parts of the CSR of "+c.ID+" are not signed",
-		"The certificate gets its names from sans and common_name, and its usages from the profile. These parts of the CSR are ignored:\n\n"+
+	diags.AddAttributeWarning(path.Root("csr_pem"), summaryIgnored,
+		"Certificate "+c.ID+" gets its names from sans and common_name, and its usages from the profile. These parts of the CSR are ignored:\n\n"+
 			strings.Join(parts, "\n"))
 	return diags
 }

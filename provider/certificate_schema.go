@@ -29,7 +29,7 @@ func certificateSchema(ctx context.Context) schema.Schema {
 				Computed:            true,
 				MarkdownDescription: "`mc-` and a name of your choice, like `mc-www`. Without it the server makes one, and `create_before_destroy` is possible. Changing it replaces the certificate.",
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplace()},
-				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)}, // for an empty id the server would make one
+				Validators:          []validator.String{chosenID{"mc-"}}, // for an empty id the server would make one
 			},
 			"profile_id": schema.StringAttribute{
 				Required:            true,
@@ -108,35 +108,4 @@ func certificateSchema(ctx context.Context) schema.Schema {
 			},
 		},
 	}
-}
-
-// csrValidator accepts exactly one CSR block. Its errors never repeat the value, which may be a private key.
-type csrValidator struct{}
-
-var _ validator.String = csrValidator{}
-
-// Description implements validator.String.
-func (csrValidator) Description(context.Context) string {
-	return "exactly one PEM block of type CERTIFICATE REQUEST"
-}
-
-// MarkdownDescription implements validator.String.
-func (v csrValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-// ValidateString implements validator.String.
-func (csrValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if fault := csrFault(req.ConfigValue.ValueString()); fault != "" {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a certificate request", fault)
-	}
-}
-
-// csrFault returns why a text is not exactly one CSR block; empty if it is. The server checks the content of the CSR.
-func csrFault(text string) string {
-	if _, err := rules.DecodeCSR(text); err != nil {
-		return capitalize(err.Error()) + ".\n\nNothing was sent or stored."
-	}
-	return ""
 }

@@ -65,7 +65,7 @@ func TestCertificate_Warns(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newestApproval(t, s)
-	mustSay(t, warningText(t, applied.Diagnostics), "Certificate mc-www awaits approval "+a.ID, "Requested by:  terraform (accountable: alice)",
+	mustSay(t, warningText(t, applied.Diagnostics), "A certificate awaits approval\nCertificate mc-www awaits approval "+a.ID, "Requested by:  terraform (accountable: alice)",
 		"other than alice", s.URL+"/api/v1/approvals/"+a.ID+"/approve")
 
 	if _, err := s.Client(t, "carol").RejectApproval(ctx, a.ID, api.Decision{Note: "wrong team"}); err != nil {
@@ -75,5 +75,5 @@ func TestCertificate_Warns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustSay(t, warningText(t, plan(read.NewState, read.Private).Diagnostics), "Certificate mc-www was rejected", "carol rejected approval "+a.ID, "wrong team", "renewal_triggers")
+	mustSay(t, warningText(t, plan(read.NewState, read.Private).Diagnostics), "A certificate was rejected", "mc-www:\n\ncarol rejected approval "+a.ID, "wrong team", "renewal_triggers")
 }

@@ -189,7 +189,7 @@ func (a attempt) advise(p *api.Problem) string {
 	case api.CodeAlreadyExists:
 		return a.adviseExisting(p)
 	case api.CodeInUse:
-		return fmt.Sprintf("In use by %s (%d in all).", joinRefs(p.UsedBy), p.UsedByCount)
+		return fmt.Sprintf("In use by %s (%d in all). Try again when nothing uses the object.", joinRefs(p.UsedBy), p.UsedByCount)
 	case api.CodeNoSuchRoute, api.CodeMethodNotAllowed:
 		return fmt.Sprintf("%s Check also that endpoint (%s) is right.", olderServer, endpointVariable)
 	case api.CodeUnavailable, api.CodeRateLimited:
@@ -414,17 +414,19 @@ func (a attempt) wrongObject(resourceType, id string) diag.Diagnostics {
 	return a.fail(fmt.Sprintf("The server answered with a %s of id %q. Check that endpoint (%s) is the address of a certctl server.%s", resourceType, id, endpointVariable, a.adviseAfterSend()))
 }
 
-// howToDecideOn reads an approval and says how to decide on it. If the read fails, it returns the id alone.
-func (c connection) howToDecideOn(ctx context.Context, id string) string {
-	a, err := c.client.GetApproval(context.WithoutCancel(ctx), id)
-	if err != nil {
-		return fmt.Sprintf("A second person has to decide on approval %s.", id)
+// explainWait says that a certificate awaits an approval, and how to decide. If the approval cannot be read, it names the id
+// alone.
+func (c connection) explainWait(ctx context.Context, certificate, approval string) string {
+	text := fmt.Sprintf("Certificate %s awaits approval %s. Nothing is signed before a second person approves. Terraform does not ask twice: a later apply or refresh reads the certificate.",
+		certificate, approval)
+	if a, err := c.client.GetApproval(context.WithoutCancel(ctx), approval); err == nil {
+		text += "\n\n" + howToDecide(a, c.client.Endpoint())
 	}
-	return fmt.Sprintf(`The profile requires approval, so a second person has to decide before anything is signed.
+	return text + fmt.Sprintf(`
 
-%s
+Every request that waits:
 
-Terraform does not ask twice. A later apply or refresh reads the certificate.`, howToDecide(a, c.client.Endpoint()))
+  curl "%s/api/v1/approvals?state=pending" -H "Authorization: Bearer $%s"`, c.client.Endpoint(), apiKeyVariable)
 }
 
 // The resource types of the problem not_found.

@@ -318,7 +318,7 @@ func TestInterrupted_WhileWaitingForApproval(t *testing.T) {
 	waiting.Interrupt(t)
 	out, _ := waiting.Wait(t)
 	a, kept := newestApproval(t, s), w.State(t)[certificateAddress]
-	mustSay(t, terraformtest.JoinLines(out), "Warning: Certificate mc-www awaits approval "+a.ID)
+	mustSay(t, terraformtest.JoinLines(out), "Warning: A certificate awaits approval", "Certificate mc-www awaits approval "+a.ID)
 	if kept.Tainted || kept.Values["approval_id"] != a.ID || kept.Values["job_id"] != *a.JobID {
 		t.Fatalf("the state has %+v\n%s", kept, out)
 	}

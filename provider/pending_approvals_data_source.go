@@ -2,8 +2,10 @@ package provider
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 )
@@ -39,11 +41,11 @@ func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.Re
 		return
 	}
 	if !isSummary(s) {
-		resp.Diagnostics.Append(a.fail("The answer of " + d.client.Endpoint() + " is not a summary of approvals. The provider does not take it for an empty one.")...)
+		resp.Diagnostics.Append(a.explainNoSummary(d.client.Endpoint())...)
 		return
 	}
 	if err := m.setSummary(s, d.client.Endpoint()); err != nil {
-		resp.Diagnostics.Append(a.fail("The provider cannot read the subject of an approval: " + err.Error() + ".")...)
+		resp.Diagnostics.Append(a.explainSubject(err)...)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
@@ -52,4 +54,8 @@ func (d *pendingApprovalsDataSource) Read(ctx context.Context, req datasource.Re
 // isSummary reports whether the answer is a summary. Another JSON object would look like one without pending approvals.
 func isSummary(s api.ApprovalSummary) bool {
 	return !s.EvaluatedAt.IsZero() && s.CountByKind != nil && s.CountByProfile != nil && s.Approvals != nil
+}
+
+func (a attempt) explainNoSummary(endpoint string) diag.Diagnostics {
+	return a.fail(fmt.Sprintf("The answer of %s is not a summary of approvals. The provider does not take it for an empty one. Check that endpoint (%s) is the address of a certctl server.", endpoint, endpointVariable))
 }

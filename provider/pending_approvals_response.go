@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -35,7 +36,7 @@ func (m *pendingApprovalsModel) setApprovals(s api.ApprovalSummary) error {
 		m.IDs[i] = a.ID
 		var err error
 		if m.Approvals[i], err = newPendingApprovalModel(a, s); err != nil {
-			return err
+			return fmt.Errorf("approval %s: %w", a.ID, err)
 		}
 	}
 	return nil

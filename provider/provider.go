@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/client"
 )
 
@@ -60,6 +61,8 @@ type connection struct {
 	reason   string   // for the approvers
 	resubmit bool     // ask again for edits of profiles that were rejected
 	authors  []string // handles of more people who may not decide on a certificate
+	me       api.Me   // the holder of the key; empty if the server did not answer
+	previews *previews
 }
 
 func (c connection) editOptions() client.EditOptions {
@@ -89,8 +92,9 @@ func (p *certctlProvider) Configure(ctx context.Context, req provider.ConfigureR
 		resp.Diagnostics.Append(explainSetting(err))
 		return
 	}
-	resp.Diagnostics.Append(m.checkKey(ctx, opts)...)
-	conn := connection{client: c}
+	conn := connection{client: c, previews: &previews{}}
+	conn.me, diags = m.checkKey(ctx, opts)
+	resp.Diagnostics.Append(diags...)
 	conn.reason, diags = m.readReason()
 	resp.Diagnostics.Append(diags...)
 	conn.resubmit, diags = m.readResubmit()

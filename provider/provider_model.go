@@ -142,19 +142,19 @@ func (m providerModel) newClient(opts ...client.Option) (*client.Client, error) 
 // keyCheckTimeout bounds the check of the key.
 const keyCheckTimeout = 5 * time.Second
 
-// checkKey returns an error if the server refuses the key. Without this check each resource would have that error. Any other
-// answer is no error here, because the plan may not need the server. The check has a client of its own, which does not retry
-// and whose failure hides no later error.
-func (m providerModel) checkKey(ctx context.Context, opts []client.Option) diag.Diagnostics {
+// checkKey returns the holder of the key, and an error if the server refuses the key. Without this check each resource would
+// have that error. Any other answer is no error here, because the plan may not need the server. The check has a client of its
+// own, which does not retry and whose failure hides no later error.
+func (m providerModel) checkKey(ctx context.Context, opts []client.Option) (me api.Me, diags diag.Diagnostics) {
 	c, err := m.newClient(append(slices.Clone(opts), client.WithRetries(0), client.WithTimeout(keyCheckTimeout))...)
 	if err != nil {
-		return nil // Configure explains it
+		return me, nil // Configure explains it
 	}
-	_, err = c.GetMe(ctx)
+	me, err = c.GetMe(ctx)
 	if p, ok := errors.AsType[*api.Problem](err); ok && p.Code() == api.CodeUnauthenticated {
-		return diag.Diagnostics{diag.NewAttributeErrorDiagnostic(path.Root("api_key"), "The certctl server refuses the key", attempt{}.describe(p))}
+		diags.AddAttributeError(path.Root("api_key"), "The certctl server refuses the key", attempt{}.describe(p))
 	}
-	return nil
+	return me, diags
 }
 
 // readReason returns the reason of changes. The schema checks the length of the attribute, but not of the variable.

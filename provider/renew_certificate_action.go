@@ -66,18 +66,27 @@ func (r *renewCertificateAction) renew(ctx context.Context, a attempt, m renewCe
 		report("Job %s is %s", j.ID, j.Status)
 		switch {
 		case j.Status == api.JobAwaitingApproval:
-			diags.AddWarning("Certificate "+id+" awaits approval "+*j.ApprovalID, r.howToDecideOn(ctx, *j.ApprovalID))
+			diags.AddWarning(summaryAwaits, r.explainWait(ctx, id, *j.ApprovalID))
 			return diags
 		case j.Status == api.JobCompleted:
 			return diags
 		case j.FinishedAt != nil:
-			return a.fail(fmt.Sprintf("Job %s ended as %s: %s.", j.ID, j.Status, j.ErrorMessage))
+			return a.explainJob(j)
 		case !p.pause(ctx):
-			diags.AddWarning("Stopped following job "+j.ID, fmt.Sprintf("The job is %s, and goes on by itself.", j.Status))
+			diags.Append(warnOfStoppedJob(id, j))
 			return diags
 		}
 		if j, err = r.client.GetJob(ctx, j.ID); err != nil {
 			return a.explain(ctx, err)
 		}
 	}
+}
+
+// explainJob says how a job ended without a certificate.
+func (a attempt) explainJob(j api.Job) diag.Diagnostics {
+	return a.fail(fmt.Sprintf("Job %s ended as %s: %s.", j.ID, j.Status, j.ErrorMessage))
+}
+
+func warnOfStoppedJob(certificate string, j api.Job) diag.Diagnostic {
+	return diag.NewWarningDiagnostic(summaryStoppedJob, fmt.Sprintf("Job %s of certificate %s is %s, and goes on by itself.", j.ID, certificate, j.Status))
 }

@@ -60,7 +60,7 @@ func TestRenewCertificateAction(t *testing.T) {
 	}
 	free, gated := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID), s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, true).ID)
 	says(free.ID, `Job job-\S+ is Pending.*is Completed\n$`)
-	says(gated.ID, `AwaitingApproval.*WARNING: Certificate \S+ awaits approval ar-.*accountable: alice.*/approve"`)
+	says(gated.ID, `AwaitingApproval.*WARNING: A certificate awaits approval.*Certificate \S+ awaits approval ar-.*accountable: alice.*/approve"`)
 	says(gated.ID, `is already open.*awaits approval ar-`)
 	requests, err := client.Collect(s.Client(t, "bob").ListApprovals(t.Context(), client.ListApprovalsOptions{
 		ApprovalFilter: client.ApprovalFilter{CertificateID: gated.ID},

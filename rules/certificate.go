@@ -32,6 +32,35 @@ func CheckContent(spec api.CertificateSpec, csr *CSR, p api.ProfileSpec) []api.F
 	return checkFields(spec, p, checkCSR(spec, csr, p))
 }
 
+// CheckForm returns the faults of a certificate that no profile can mend: names in a wrong spelling, a CSR that is never
+// accepted, and a CSR that asks for names which are none of the certificate's. CheckCertificate finds these faults, too.
+func CheckForm(spec api.CertificateSpec) []api.Fault {
+	out := CheckSpelling(spec.SANs)
+	csr, err := ParseCSR(spec.CSRPEM)
+	if err != nil {
+		return append(out, newFault("/csr_pem", "%s", err))
+	}
+	widest := api.ProfileSpec{}
+	for _, usage := range allowedEKUs {
+		widest.AllowedEKUs = append(widest.AllowedEKUs, usage.String())
+	}
+	_, faults := csr.Review(spec.CommonName, spec.SANs, widest)
+	for _, fault := range faults {
+		out = append(out, newFault("/csr_pem", "%s", fault))
+	}
+	return out
+}
+
+// CheckSpelling returns the faults of SANs in a wrong spelling.
+func CheckSpelling(sans []string) (out []api.Fault) {
+	for i, s := range sans {
+		if _, err := ParseName(s); err != nil {
+			out = append(out, newFault("/sans/"+strconv.Itoa(i), "%s", err))
+		}
+	}
+	return out
+}
+
 // checkFields returns the faults of every field. csr holds the faults of the CSR.
 func checkFields(spec api.CertificateSpec, p api.ProfileSpec, csr []api.Fault) []api.Fault {
 	return slices.Concat(
