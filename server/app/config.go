@@ -45,6 +45,7 @@ type ServeConfig struct {
 	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"The TLS private key of the API."`
 	BehindTLSProxy             bool          `name:"behind-tls-proxy" env:"CERTCTL_BEHIND_TLS_PROXY" help:"A proxy in front of the API speaks TLS."`
 	TrustedProxies             Prefixes      `env:"CERTCTL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"The proxies whose X-Forwarded-For names the client, as CIDR prefixes. If empty, the header is ignored."`
+	Console                    bool          `env:"CERTCTL_CONSOLE" default:"true" negatable:"" help:"Serve the console, the pages for people, beside the API."`
 	MetricsListen              string        `env:"CERTCTL_METRICS_LISTEN" default:"127.0.0.1:9464" help:"The address of /metrics, as host:port. If empty, /metrics is off."`
 	JobAwaitingApprovalTimeout time.Duration `env:"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT" default:"168h" help:"Time after which a request expires; at least 1s."`
 	ApprovalBypass             bool          `env:"CERTCTL_APPROVAL_BYPASS" help:"For development and CI: approve every request at once, as system-bypass."`

@@ -22,6 +22,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 	"github.com/certctl/terraform-provider-certctl/server/web"
+	"github.com/certctl/terraform-provider-certctl/server/web/console"
 	"github.com/certctl/terraform-provider-certctl/server/web/rest"
 )
 
@@ -88,19 +89,29 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "certctl_tls_reload_failed", Help: "1 while the TLS files on disk cannot be loaded; the API keeps the certificate that it has.",
 	}, func() float64 { return boolValue(files.hasFailed()) }))
-	handler := rest.New(rest.Services{
-		Server: &web.Server{
-			Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
-			TrustedProxies: config.TrustedProxies,
-		},
-		Profiles: all.profiles, Certificates: all.certificates, Approvals: all.approvals, Issuance: all.issuance,
-		Version: opts.Version, Ready: ready,
-	})
 	return &Server{
-		Admin: &Admin{all.approvals}, Handler: handler, Registry: registry, config: config, services: all,
+		Admin: &Admin{all.approvals}, Handler: newHandler(config, opts, all, registry, ready), Registry: registry, config: config, services: all,
 		expiry: &expiryWatch{chains: chains, tls: files, log: opts.Log}, tls: files, hangUp: opts.HangUp, auditLog: copied, steps: newStepGauge(registry), log: opts.Log,
 		messages: notify.New(opts.Store, messages, opts.Log, registry),
 	}, nil
+}
+
+// newHandler makes the handler of the API, and of the console unless it is turned off.
+func newHandler(config ServeConfig, opts Options, all *services, registry prometheus.Registerer, ready func(context.Context) error) http.Handler {
+	server := &web.Server{
+		Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
+		TrustedProxies: config.TrustedProxies,
+	}
+	engine := server.NewEngine()
+	rest.Mount(engine, rest.Services{
+		Server: server, Profiles: all.profiles, Certificates: all.certificates, Approvals: all.approvals, Issuance: all.issuance,
+		Version: opts.Version, Ready: ready,
+	})
+	if config.Console {
+		console.Mount(engine, console.Services{Server: server, Approvals: all.approvals})
+	}
+	web.AnswerHead(engine)
+	return engine
 }
 
 // openAuditLog opens the log that the audit trail is copied to; nil if there is none.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 	"github.com/certctl/terraform-provider-certctl/server/web"
 )
@@ -37,7 +38,7 @@ func (s *Server) runEvery(ctx context.Context, interval time.Duration, tick func
 	}
 }
 
-// reap expires approvals, returns lost jobs to the queue and deletes old answers. renew runs concurrently, because it may
+// reap expires approvals, returns lost jobs to the queue and deletes old answers and sessions. renew runs concurrently, because it may
 // take minutes.
 func (s *Server) reap(ctx context.Context) {
 	s.runStep(ctx, "expire approvals", s.Expire)
@@ -45,6 +46,9 @@ func (s *Server) reap(ctx context.Context) {
 	s.runStep(ctx, "warn of ends that come near", func(ctx context.Context) error { return s.expiry.check(ctx, s.services.store) })
 	s.runStep(ctx, "delete answers stored for retries", func(ctx context.Context) error {
 		return web.ForgetReplays(ctx, s.services.store, forgetAtOnce)
+	})
+	s.runStep(ctx, "delete sessions that ended", func(ctx context.Context) error {
+		return principal.ForgetSessions(ctx, s.services.store, forgetAtOnce)
 	})
 }
 

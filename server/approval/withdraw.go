@@ -33,6 +33,11 @@ func (s *Service) Withdraw(tx *store.Tx, who identity.Actor, id, note string) (A
 	return closed, appendAudit(tx, who, "approval_withdrawn", closed, audit.Details{"note": note})
 }
 
+// MayWithdraw reports whether somebody may withdraw a request now.
+func MayWithdraw(tx *store.Tx, who identity.Actor, a Approval) bool {
+	return a.isOpen(tx.Now) && checkWithdrawer(who, a) == nil
+}
+
 // checkWithdrawer refuses a caller who may not withdraw the request.
 func checkWithdrawer(who identity.Actor, a Approval) *api.Problem {
 	if who.Accountable() == a.Accountable || principal.HasRole(who, api.RoleOperator) {

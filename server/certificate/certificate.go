@@ -115,3 +115,12 @@ func LockIfDue(tx *store.Tx, before Certificate) (bool, error) {
 	}
 	return err == nil && now.UID == before.UID && now.Spec.V.AutoRenew && now.RenewAt != nil && !now.RenewAt.After(tx.Now), err
 }
+
+// ListLive returns the live certificates among some ids, by id.
+func ListLive(tx *store.Tx, ids []string) ([]Certificate, error) {
+	var rows []Certificate
+	if err := tx.DB.Where("id IN ? AND archived_at IS NULL", ids).Order("id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("look up certificates: %w", err)
+	}
+	return rows, nil
+}

@@ -32,6 +32,7 @@ func TestConfiguration_HasDefaultsVariablesAndFlags(t *testing.T) {
 		"CERTCTL_CA_CERT_FILE":                  {"ca-cert-file", "", "ca.pem"},
 		"CERTCTL_CA_KEY_FILE":                   {"ca-key-file", "", "ca-key.pem"},
 		"CERTCTL_TRUSTED_PROXIES":               {"trusted-proxies", "", "10.0.0.0/8,fd00::/8"},
+		"CERTCTL_CONSOLE":                       {"console", "true", "false"},
 		"CERTCTL_METRICS_LISTEN":                {"metrics-listen", "127.0.0.1:9464", ""},
 		"CERTCTL_ISSUE_WITHIN":                  {"issue-within", "24h0m0s", "1s"},
 		"CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT": {"job-awaiting-approval-timeout", "168h0m0s", "1s"},

@@ -38,7 +38,7 @@ func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 		"principal list":          "",
 		"principal owner":         "id --owner",
 		"principal roles":         "id --role",
-		"serve":                   "--database-wait --listen --tls-cert-file --tls-key-file --behind-tls-proxy --trusted-proxies --metrics-listen --job-awaiting-approval-timeout --approval-bypass --workers --issue-within --renewal-interval --renewal-retry-after --reaper-interval --external-url --webhook-url --webhook-secret-file --notify-urls-file --notify-reminders --notify-names --audit-log",
+		"serve":                   "--database-wait --listen --tls-cert-file --tls-key-file --behind-tls-proxy --trusted-proxies --console --metrics-listen --job-awaiting-approval-timeout --approval-bypass --workers --issue-within --renewal-interval --renewal-retry-after --reaper-interval --external-url --webhook-url --webhook-secret-file --notify-urls-file --notify-reminders --notify-names --audit-log",
 		"ungated-names allow-all": "--yes",
 		"ungated-names set":       "--dns --ip --uri --email --eku --none --yes",
 		"ungated-names show":      "",

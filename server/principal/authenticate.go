@@ -61,32 +61,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, presented, address str
 	if actor, ok := a.findCached(hash); ok {
 		return actor, nil
 	}
-	actor, err := a.findActor(ctx, presented, address)
-	switch {
-	case errors.Is(err, ErrUnauthenticated) && !a.failures.Allow(address):
-		return identity.Actor{}, ErrTooManyFailures
-	case err != nil:
-		return identity.Actor{}, err
-	}
-	a.cacheActor(hash, actor)
-	return actor, nil
-}
-
-// findActor reads the holder of a key from the database. A malformed key costs no statement. If the address failed
-// lately, findActor waits for a slot.
-func (a *Authenticator) findActor(ctx context.Context, presented, address string) (actor identity.Actor, err error) {
-	if !keyFormat.MatchString(presented) {
-		return actor, ErrUnauthenticated
-	}
-	if !a.failures.IsFresh(address) {
-		select {
-		case a.slots <- struct{}{}:
-			defer func() { <-a.slots }()
-		case <-ctx.Done():
-			return actor, ctx.Err()
-		}
-	}
-	err = a.store.Query(ctx, func(tx *store.Tx) error {
+	var actor identity.Actor
+	err := a.tryCredential(ctx, address, keyFormat.MatchString(presented), func(tx *store.Tx) error {
 		h, err := verifyKey(tx, presented)
 		if err != nil {
 			return err
@@ -94,7 +70,37 @@ func (a *Authenticator) findActor(ctx context.Context, presented, address string
 		actor, err = h.toActor(tx.Now)
 		return err
 	})
-	return actor, err
+	if err != nil {
+		return identity.Actor{}, err
+	}
+	a.cacheActor(hash, actor)
+	return actor, nil
+}
+
+// tryCredential looks up a credential that an address presents: find makes one SELECT. If the credential is not valid, it
+// counts as a failure of the address.
+func (a *Authenticator) tryCredential(ctx context.Context, address string, wellFormed bool, find func(*store.Tx) error) error {
+	err := a.lookUp(ctx, address, wellFormed, find)
+	if errors.Is(err, ErrUnauthenticated) && !a.failures.Allow(address) {
+		return ErrTooManyFailures
+	}
+	return err
+}
+
+// lookUp runs find. A malformed credential costs no statement. If the address failed lately, lookUp waits for a slot.
+func (a *Authenticator) lookUp(ctx context.Context, address string, wellFormed bool, find func(*store.Tx) error) error {
+	if !wellFormed {
+		return ErrUnauthenticated
+	}
+	if !a.failures.IsFresh(address) {
+		select {
+		case a.slots <- struct{}{}:
+			defer func() { <-a.slots }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return a.store.Query(ctx, find)
 }
 
 // findCached returns a holder from the cache; false if the entry or the key has expired.

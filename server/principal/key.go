@@ -139,12 +139,15 @@ type holder struct {
 	OwnerDisabledAt *time.Time             `gorm:"column:holder_owner_disabled_at"`
 }
 
-// holderQuery finds a holder. The key is k, its principal p, and the principal's owner o.
-const holderQuery = `SELECT k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
+// holderColumns and holderTables find a holder. The key is k, its principal p, and the principal's owner o.
+const (
+	holderColumns = `k.id AS holder_key_id, k.secret_sha256 AS holder_secret_sha256,
 		k.expires_at AS holder_key_expires_at, k.revoked_at AS holder_key_revoked_at,
 		p.id AS holder_id, p.kind AS holder_kind, p.owner AS holder_owner, p.roles AS holder_roles,
-		p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at
-	FROM keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner WHERE k.id = ?`
+		p.disabled_at AS holder_disabled_at, o.disabled_at AS holder_owner_disabled_at`
+	holderTables = `keys k JOIN principals p ON p.id = k.principal_id LEFT JOIN principals o ON o.id = p.owner`
+	holderQuery  = `SELECT ` + holderColumns + ` FROM ` + holderTables + ` WHERE k.id = ?`
+)
 
 // ErrUnauthenticated says that a key is missing, unknown, expired or revoked, or that its holder is disabled. The
 // caller must not learn which.

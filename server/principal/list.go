@@ -66,6 +66,13 @@ const TooFewForTwo = `(NOT EXISTS (SELECT 1 FROM principals p WHERE p.kind = 'hu
 	OR (SELECT count(*) FROM principals p WHERE p.kind = 'human' AND p.disabled_at IS NULL
 		AND replace(replace(p.roles, '"approver"', ''), '"operator"', '') <> p.roles) < 2)`
 
+// HasTooFewForTwo reports whether TooFewForTwo is true.
+func HasTooFewForTwo(tx *store.Tx) (bool, error) {
+	var row struct{ TooFew bool }
+	err := tx.Must(&row, "SELECT "+TooFewForTwo+" AS too_few")
+	return row.TooFew, err
+}
+
 // ListAll returns all principals, by id.
 func ListAll(tx *store.Tx) ([]Principal, error) {
 	var rows []Principal

@@ -21,7 +21,7 @@ func ShowAll(tx *store.Tx, rows ...Profile) ([]api.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	tooFew, err := hasTooFewPeople(tx)
+	tooFew, err := principal.HasTooFewForTwo(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +46,6 @@ type profileRow struct {
 func selectProfiles(tx *store.Tx) *gorm.DB {
 	return tx.DB.Model(&Profile{}).Select(`profiles.*, (SELECT a.id FROM approvals a
 		WHERE a.profile_id = profiles.id AND a.kind = 'profile_edit' AND a.state = 'pending') AS pending_approval_id, ` + principal.TooFewForTwo + ` AS too_few`)
-}
-
-// hasTooFewPeople reports whether there are not two people to request and to decide.
-func hasTooFewPeople(tx *store.Tx) (bool, error) {
-	var row struct{ TooFew bool }
-	err := tx.Must(&row, "SELECT "+principal.TooFewForTwo+" AS too_few")
-	return row.TooFew, err
 }
 
 func (p profileRow) api() api.Profile {

@@ -160,7 +160,7 @@ func startServer(t testing.TB, o options, opts ...Option) *Server {
 	t.Helper()
 	o.config = app.ServeConfig{
 		Listen: "127.0.0.1:0", JobAwaitingApprovalTimeout: 168 * time.Hour, Workers: 2, ReaperInterval: 100 * time.Millisecond,
-		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour, IssueWithin: 24 * time.Hour,
+		RenewalInterval: time.Hour, RenewalRetryAfter: 24 * time.Hour, IssueWithin: 24 * time.Hour, Console: true,
 		MessagesConfig: app.MessagesConfig{NotifyNames: true, NotifyReminders: notify.Fractions{50, 90}},
 	}
 	o.log = io.Discard

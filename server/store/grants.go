@@ -32,7 +32,7 @@ var grants = []struct {
 	},
 	{
 		[]string{"SELECT", "INSERT", "UPDATE", "DELETE"},
-		[]string{"profiles", "replays", "blocked_renewals", "outbox", "receivers", "notices"},
+		[]string{"profiles", "replays", "blocked_renewals", "outbox", "receivers", "notices", "sessions"},
 	},
 	{
 		[]string{"SELECT"},

@@ -43,8 +43,8 @@ func CallerOf(ctx context.Context) Caller {
 // Authenticate returns the caller of a request. If the caller lacks the roles of the operation, it returns an error.
 func (s *Server) Authenticate(r *http.Request, a Access) (Caller, error) {
 	who, err := s.findCaller(r)
-	if err == nil && len(a.Roles) > 0 && !principal.HasRole(who, a.Roles...) {
-		err = forbiddenProblem(who, a.Roles)
+	if err == nil {
+		err = CheckAccess(who, a)
 	}
 	return Caller{who, a}, err
 }
@@ -54,13 +54,38 @@ func (s *Server) findCaller(r *http.Request) (identity.Actor, error) {
 	if !ok {
 		return identity.Actor{}, principal.ErrUnauthenticated
 	}
-	x := exchangeOf(r.Context())
-	who, err := s.Authenticator.Authenticate(r.Context(), key, networkOf(x.address))
+	return s.FindKeyHolder(r.Context(), key)
+}
+
+// FindKeyHolder returns the holder of a key, and names them in the log line of the request.
+func (s *Server) FindKeyHolder(ctx context.Context, key string) (identity.Actor, error) {
+	x := exchangeOf(ctx)
+	who, err := s.Authenticator.Authenticate(ctx, key, networkOf(x.address))
 	x.actor = who
+	return who, explainFailures(err)
+}
+
+// FindSession returns the session of a token, and names its holder in the log line of the request.
+func (s *Server) FindSession(ctx context.Context, token string) (principal.Session, error) {
+	x := exchangeOf(ctx)
+	session, err := s.Authenticator.AuthenticateSession(ctx, token, networkOf(x.address))
+	x.actor = session.Actor
+	return session, explainFailures(err)
+}
+
+func explainFailures(err error) error {
 	if errors.Is(err, principal.ErrTooManyFailures) {
-		return who, api.Refuse(api.CodeRateLimited, "too many failed credentials from this address: wait a moment")
+		return api.Refuse(api.CodeRateLimited, "too many failed credentials from this address: wait a moment")
 	}
-	return who, err
+	return err
+}
+
+// CheckAccess returns an error if an actor lacks the roles of an operation.
+func CheckAccess(who identity.Actor, a Access) error {
+	if len(a.Roles) > 0 && !principal.HasRole(who, a.Roles...) {
+		return forbiddenProblem(who, a.Roles)
+	}
+	return nil
 }
 
 // parseBearer returns the key of the one Authorization header. A credential is read from nowhere else.

@@ -196,9 +196,19 @@ func unauthenticatedProblem() *api.Problem {
 	return api.Refuse(api.CodeUnauthenticated, "send a valid key as Authorization: Bearer ctl_...")
 }
 
+const problemPageKey = "web.problem_page"
+
+// ShowProblems makes the problems of a request pages: show writes a complete problem as the whole answer.
+func ShowProblems(c *gin.Context, show func(*gin.Context, *api.Problem)) { c.Set(problemPageKey, show) }
+
 // SendProblem writes a problem as the whole answer.
 func SendProblem(c *gin.Context, p *api.Problem) {
 	p = CompleteProblem(*p, identity.RequestID(c.Request.Context()))
+	if show, ok := c.Get(problemPageKey); ok {
+		c.Abort()
+		show.(func(*gin.Context, *api.Problem))(c, p)
+		return
+	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // cannot fail: a problem has only strings, numbers and times
@@ -207,7 +217,8 @@ func SendProblem(c *gin.Context, p *api.Problem) {
 	c.Data(p.Status, ProblemContentType, body)
 }
 
-func sendNoSuchRoute(c *gin.Context) {
+// SendNoSuchRoute answers a request whose path leads nowhere.
+func SendNoSuchRoute(c *gin.Context) {
 	SendProblem(c, api.Refuse(api.CodeNoSuchRoute, "there is no %s: see /openapi.json", c.Request.URL.Path))
 }
 

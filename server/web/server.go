@@ -31,7 +31,7 @@ func (s *Server) NewEngine() *gin.Engine {
 		panic(err) // cannot fail: nil is a valid list
 	}
 	engine.Use(s.assignRequestID, s.logRequest, s.recoverPanic)
-	engine.NoRoute(sendNoSuchRoute)
+	engine.NoRoute(SendNoSuchRoute)
 	engine.NoMethod(sendMethodNotAllowed)
 	return engine
 }

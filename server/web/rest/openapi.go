@@ -17,7 +17,9 @@ import (
 
 // OpenAPI returns the OpenAPI document as YAML.
 func OpenAPI(version string) ([]byte, error) {
-	_, api := buildAPI(Services{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}, Version: version})
+	server := &web.Server{Log: slog.New(slog.DiscardHandler)}
+	api := mountRoutes(server.NewEngine(), Services{Server: server, Version: version})
+	completeDocument(api)
 	return api.OpenAPI().YAML()
 }
 

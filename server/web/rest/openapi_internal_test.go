@@ -8,7 +8,8 @@ import (
 )
 
 func TestFields_AreAllUsedAndDescribed(t *testing.T) {
-	_, api := buildRoutes(Services{Server: &web.Server{Log: slog.New(slog.DiscardHandler)}})
+	server := &web.Server{Log: slog.New(slog.DiscardHandler)}
+	api := mountRoutes(server.NewEngine(), Services{Server: server})
 	for _, key := range completeDocument(api) {
 		t.Errorf("fields has %q, which the document does not use", key)
 	}

@@ -2,11 +2,11 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
 
 	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/certificate"
@@ -39,25 +39,14 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// New makes the handler of the whole API.
-func New(services Services) http.Handler {
-	handler, _ := buildAPI(services)
-	return handler
-}
+// Mount adds every operation of the API to an engine, and the document that describes them.
+func Mount(engine *gin.Engine, services Services) { completeDocument(mountRoutes(engine, services)) }
 
-func buildAPI(services Services) (http.Handler, huma.API) {
-	handler, api := buildRoutes(services)
-	completeDocument(api)
-	return handler, api
-}
-
-// buildRoutes makes the handler with every operation, but without the texts of the document.
-func buildRoutes(services Services) (http.Handler, huma.API) {
+// mountRoutes adds every operation, but without the texts of the document.
+func mountRoutes(engine *gin.Engine, services Services) huma.API {
 	s := &server{Services: services, previews: newPreviewLimiter()}
-	engine := s.NewEngine()
 	api := humagin.New(engine, newConfig(services.Version))
 	api.UseMiddleware(s.authenticate, checkRequest)
 	s.addRoutes(api)
-	web.AnswerHead(engine)
-	return engine, api
+	return api
 }
