@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,7 +109,9 @@ func newHandler(config ServeConfig, opts Options, all *services, registry promet
 		Version: opts.Version, Ready: ready,
 	})
 	if config.Console {
-		console.Mount(engine, console.Services{Server: server, Approvals: all.approvals})
+		console.Mount(engine, console.Services{
+			Server: server, Approvals: all.approvals, HasTLS: strings.HasPrefix(config.ExternalURL, "https://"),
+		})
 	}
 	web.AnswerHead(engine)
 	return engine
