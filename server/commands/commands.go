@@ -21,6 +21,7 @@ type cli struct {
 
 	Serve     serveCommand     `cmd:"" group:"operators" help:"Run the server."`
 	Migrate   migrateCommand   `cmd:"" group:"operators" help:"Make the database, or bring its schema up to date."`
+	Backup    backupCommand    `cmd:"" group:"operators" help:"Copy the SQLite database to a new file, also while the server runs."`
 	Principal principalCommand `cmd:"" group:"operators" help:"Manage people and services, and their roles."`
 	Key       keyCommand       `cmd:"" group:"operators" help:"Create, list and revoke API keys."`
 	Ungated   ungatedCommand   `cmd:"" group:"operators" name:"ungated-names" help:"Manage the names that may be signed without approval."`

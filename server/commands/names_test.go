@@ -17,6 +17,7 @@ func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 		"approvals reject":        "id --endpoint --ca-file --output --exact --note --digest",
 		"approvals show":          "id --endpoint --ca-file --output --exact",
 		"approvals withdraw":      "id --endpoint --ca-file --output --exact --note",
+		"backup":                  "file",
 		"certificates chain":      "id --endpoint --ca-file",
 		"certificates list":       "--endpoint --ca-file --output --exact --profile --common-name --san --status --serial-number --fingerprint --spki --expires-within --blocked --archived --limit",
 		"certificates renew":      "id --endpoint --ca-file --output --exact --csr --reason --digest --also-exclude --stand-for --yes",

@@ -277,6 +277,13 @@ func (s *Store) openSQLite(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s cannot be opened for writing", path)
 	}
+	takenAt, adopted, err := adoptBackup(context.Background(), path)
+	if err != nil {
+		return err
+	}
+	if adopted {
+		s.log.Warn("the database is a restored backup: what was revoked, disabled and decided since then is undone", "file", path, "taken_at", takenAt)
+	}
 	if s.writer, err = s.openSQLitePool(path, 1); err != nil {
 		return err
 	}
