@@ -83,8 +83,14 @@ func checkExamples(t *testing.T, s *servertest.Server, path, stored, dir string)
 	for i, output := range runShellIn(t, s, dir, page.commands()) {
 		page.parts[page.examples[i]].output = n.normalize(output)
 	}
-	generated := page.String()
-	if *update && s.Store.IsSQLite() {
+	page.checkStored(t, path, stored, *update && s.Store.IsSQLite())
+}
+
+// checkStored compares a page with the stored text, or writes it.
+func (p *page) checkStored(t *testing.T, path, stored string, write bool) {
+	t.Helper()
+	generated := p.String()
+	if write {
 		if err := os.WriteFile(path, []byte(generated), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -281,11 +287,19 @@ func databaseVariables(s *servertest.Server) []string {
 // runShellIn runs commands in one bash and returns the output of each. It sets URL, the keys of four people, and certctl.
 func runShellIn(t *testing.T, s *servertest.Server, dir string, commands []string) []string {
 	t.Helper()
-	const end = "==== end of the example ===="
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runBash(t, dir, append(databaseVariables(s), "URL="+s.URL,
+		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
+		"ADMIN_API_KEY="+s.Key(t, "adam"), "TEST_PROGRAM="+program), commands)
+}
+
+// runBash runs commands in one bash, which has certctl, and returns the output of each.
+func runBash(t *testing.T, dir string, env, commands []string) []string {
+	t.Helper()
+	const end = "==== end of the example ===="
 	script := "set -euo pipefail\n" + certctlFunction
 	for _, command := range commands {
 		script += command + "\necho '" + end + "'\n"
@@ -294,10 +308,7 @@ func runShellIn(t *testing.T, s *servertest.Server, dir string, commands []strin
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir, cmd.WaitDelay = dir, time.Second
-	cmd.Env = append(os.Environ(), "URL="+s.URL,
-		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
-		"ADMIN_API_KEY="+s.Key(t, "adam"), "TEST_PROGRAM="+program)
-	cmd.Env = append(cmd.Env, databaseVariables(s)...)
+	cmd.Env = append(os.Environ(), env...)
 	var failure bytes.Buffer
 	cmd.Stderr = &failure
 	out, err := cmd.Output()
