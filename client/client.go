@@ -249,11 +249,11 @@ func (c *Client) send(ctx context.Context, r request) (response, error) {
 	return response{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
-// recordAnswer records whether the server answers. An answer that the server is away counts only if the operation was
+// recordAnswer records whether the server answers. A proxy's answer that the server is away counts only if the operation was
 // retried for as long as a restart may take.
 func (c *Client) recordAnswer(resp *http.Response, hadTime bool) {
 	switch {
-	case !isAwayStatus(resp):
+	case !isProxyOfNone(resp):
 		c.isAway.Store(false)
 		c.hasAnswered.Store(true)
 	case c.hasAnswered.Load() && hadTime:

@@ -362,6 +362,7 @@ func TestRetry_WaitsForARestart(t *testing.T) {
 		"create, through a proxy":     {do: create, away: proxied, status: 201},
 		"replace without a condition": {do: replace, away: away, status: 200},
 		"replace, may have arrived":   {do: replace, away: proxied, status: 200, fails: true, next: 6},
+		"a server that cannot write":  {do: create, away: problemStep(503, api.CodeUnavailable), status: 201, fails: true, next: 3},
 		"without retries":             {do: get, away: away, status: 200, opts: []client.Option{client.WithRetries(0)}, fails: true, next: 1},
 		"away for longer":             {do: get, away: away, status: 200, opts: []client.Option{client.WithTimeout(3 * time.Second)}, fails: true, next: 1},
 		"away for longer, by a proxy": {do: get, away: proxied, status: 200, opts: []client.Option{client.WithTimeout(3 * time.Second)}, fails: true, next: 1},

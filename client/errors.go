@@ -78,9 +78,12 @@ func (c *Client) newForeignAnswerError(r request, status int, why string) error 
 	return &ForeignAnswerError{Request: r.String(), Endpoint: c.endpoint, Status: status, Why: why}
 }
 
+// problemMediaType is the media type of every error that certctl answers with.
+const problemMediaType = "application/problem+json"
+
 // readProblem returns the problem in an answer, or nil if certctl did not write it.
 func readProblem(resp *http.Response, body []byte) *api.Problem {
-	if mediaType(resp) != "application/problem+json" {
+	if mediaType(resp) != problemMediaType {
 		return nil
 	}
 	var p api.Problem

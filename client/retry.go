@@ -49,7 +49,7 @@ func (c *Client) newRetryClient(h *http.Client, again retryablehttp.CheckRetry) 
 // operations would take that long to fail. It is not retried either if the limit is on requests with a refused key.
 func (c *Client) limitRetries(again retryablehttp.CheckRetry) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if (err != nil || isAwayStatus(resp)) && c.isAway.Load() {
+		if (err != nil || isProxyOfNone(resp)) && c.isAway.Load() {
 			return false, nil
 		}
 		if err == nil && isRateLimited(resp) && c.isRefused.Load() {
@@ -70,7 +70,7 @@ func (c *Client) mayBeRestarting(resp *http.Response, err error) bool {
 	if err != nil {
 		return isDialError(err)
 	}
-	return isAwayStatus(resp)
+	return isProxyOfNone(resp)
 }
 
 func isRateLimited(resp *http.Response) bool { return resp.StatusCode == http.StatusTooManyRequests }
@@ -83,6 +83,11 @@ func isAwayStatus(resp *http.Response) bool {
 	default:
 		return false
 	}
+}
+
+// isProxyOfNone reports whether a proxy answers because the server is away. An answer of the server itself is a problem.
+func isProxyOfNone(resp *http.Response) bool {
+	return isAwayStatus(resp) && mediaType(resp) != problemMediaType
 }
 
 func isDialError(err error) bool {

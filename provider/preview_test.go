@@ -99,6 +99,42 @@ resource "certctl_certificate_profile" "this" {
 	w.ExpectNoChanges(t)
 }
 
+// The plan of a certificate that exists tells what will wait, and what the server would refuse.
+func TestPreview_ExistingCertificate(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	profile, csr := s.CreateProfileAsOlga(t, true), servertest.CSR(t)
+	w := newWorkspace(t, s, s.URL, certificate(profile.ID, csr, www, "renewal_triggers = { a = 1 }"))
+	w.Run(t, 0, terraformtest.Apply...)
+	a := newestApproval(t, s)
+	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), a.ID, api.Decision{}); err != nil {
+		t.Fatal(err)
+	}
+	s.WaitUntilFinalAsVera(t, *a.JobID)
+	const waits, refused = "Warning: A certificate will await approval", "Warning: The server would refuse a certificate today"
+	plan := func(configuration string, words ...string) {
+		t.Helper()
+		w.Configure(t, configuration)
+		out := terraformtest.JoinLines(w.Run(t, 0, "plan", "-no-color"))
+		mustSay(t, out, append(words, "Certificate mc-www:")...)
+		if n := countWarnings(out); n != 1 {
+			t.Errorf("%d warnings: %s", n, out)
+		}
+	}
+	renewed := certificate(profile.ID, csr, www, "renewal_triggers = { a = 2 }")
+	plan(certificate(profile.ID, csr, append([]string{"a.example.com"}, www...), "renewal_triggers = { a = 1 }"), waits)
+	plan(certificate(profile.ID, csr, []string{"www.example.net"}, "renewal_triggers = { a = 1 }"), refused, "www.example.net")
+	plan(certificate(profile.ID, csr, www, "renewal_triggers = { a = 1 }\nrenew_before_seconds = 7000000"), refused, "renew_before_seconds", "half of")
+	plan(renewed, waits)
+	spec := profile.ProfileSpec
+	spec.Enabled = false
+	if _, err := s.Client(t, "olga").ReplaceProfile(t.Context(), profile.ID, spec); err != nil {
+		t.Fatal(err)
+	}
+	plan(renewed, refused, "is disabled")
+}
+
 // Many certificates that wait give one warning of a plan. The apply adds one that names an approval.
 func TestPreview_ManyWaitingCertificates(t *testing.T) {
 	terraformtest.UseBinaries(t)

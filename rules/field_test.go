@@ -16,7 +16,8 @@ func TestFieldCSRs(t *testing.T) {
 		t.Run(field.File, func(t *testing.T) {
 			t.Parallel()
 			p := field.Profile()
-			csr, faults := CheckCertificate(api.CertificateSpec{CommonName: field.CommonName, SANs: field.SANs, CSRPEM: field.PEM}, p)
+			spec := api.CertificateSpec{CommonName: field.CommonName, SANs: field.SANs, CSRPEM: field.PEM}
+			csr, faults := CheckCertificate(spec, p)
 			var ignored []api.Ignored
 			if csr != nil {
 				ignored, _ = csr.Review(field.CommonName, field.SANs, p)
@@ -26,6 +27,12 @@ func TestFieldCSRs(t *testing.T) {
 				t.Errorf("faults %v; want %s", faults, field.Expected)
 			case field.Outcome == "accept" && !isListed(ignored, field.Ignored):
 				t.Errorf("ignores %v; want %s", ignored, field.Ignored)
+			}
+			// A fault that no profile can mend is a fault under every profile.
+			for _, f := range CheckForm(spec) {
+				if field.Outcome == "profile" && f.Pointer == "/csr_pem" || !slices.Contains(faults, f) {
+					t.Errorf("a profile can mend %v", f)
+				}
 			}
 			for _, f := range faults {
 				if strings.Contains(f.Detail, "well-formed") {
