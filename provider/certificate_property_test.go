@@ -21,11 +21,11 @@ type drawnStep struct {
 	value int
 }
 
-var steps = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) drawnStep {
+var steps = rapid.Custom(func(t *rapid.T) drawnStep {
 	edits := []string{"sans", "key", "trigger", "label", "wait"}
 	events := []string{"approve", "approve", "reject", "withdraw", "expire", "renew"}
 	return drawnStep{rapid.SampledFrom(slices.Concat(edits, events)).Draw(t, "what"), rapid.IntRange(0, 2).Draw(t, "value")}
-}), 8, 12)
+})
 
 // In every drawn sequence of edits and events, the plan after an apply is empty, unless the apply waits for a person. An apply
 // keeps the values of its plan. A consumer of certificate_pem is replaced at most once for each leaf.
@@ -34,78 +34,91 @@ func TestCertificate_EverySequence(t *testing.T) {
 	s := servertest.New(t)
 	keys := []string{servertest.CSR(t), servertest.CSR(t), servertest.CSR(t)}
 	for seed := range 12 {
-		drawn := steps.Example(seed)
+		drawn := rapid.SliceOfN(steps, 8, 12).Example(seed)
 		t.Run(fmt.Sprintf("%d %v", seed, drawn), func(t *testing.T) {
-			sim := newSimulation(t, s, fmt.Sprintf("mc-%d", seed), seed%4 != 0, keys)
+			sim := newSimulation(t, newScenario(t, s, fmt.Sprintf("mc-%d", seed), seed%4 != 0, keys))
 			sim.apply(t)
 			for _, each := range drawn {
 				sim.take(t, each)
 				sim.apply(t)
 			}
-			leaves, err := client.Collect(s.Client(t, "vera").ListCertificateVersions(t.Context(), sim.id, client.Page{}))
-			if err != nil || sim.replaced > len(leaves) {
-				t.Errorf("the consumer was replaced %d times for %d leaves: %v", sim.replaced, len(leaves), err)
-			}
+			sim.expectReplacements(t, sim.replaced)
 		})
+	}
+}
+
+// scenario is one certificate on the server, and the values of its configuration.
+type scenario struct {
+	s       *servertest.Server
+	id      string
+	isGated bool
+	profile string
+	keys    []string
+	config  map[string]int // the values of the edits
+}
+
+func newScenario(t *testing.T, s *servertest.Server, id string, isGated bool, keys []string) scenario {
+	t.Helper()
+	return scenario{s: s, id: id, isGated: isGated, profile: s.CreateProfileAsOlga(t, isGated).ID, keys: keys, config: map[string]int{}}
+}
+
+// expectReplacements expects that the consumer was replaced at most once for each leaf.
+func (sc scenario) expectReplacements(t *testing.T, n int) {
+	t.Helper()
+	leaves, err := client.Collect(sc.s.Client(t, "vera").ListCertificateVersions(t.Context(), sc.id, client.Page{}))
+	if err != nil || n > len(leaves) {
+		t.Errorf("the consumer was replaced %d times for %d leaves: %v", n, len(leaves), err)
 	}
 }
 
 // simulation does what Terraform does with one certificate and one consumer of its certificate_pem.
 type simulation struct {
-	s        *servertest.Server
+	scenario
 	w        wire
 	kind     tftypes.Type
-	id       string
-	isGated  bool
-	profile  string
-	keys     []string
-	config   map[string]int // the values of the edits
 	state    *tfprotov6.DynamicValue
 	private  []byte
 	consumer *tftypes.Value // the certificate_pem that the consumer was made with; nil without a consumer
 	replaced int
 }
 
-func newSimulation(t *testing.T, s *servertest.Server, id string, isGated bool, keys []string) *simulation {
+func newSimulation(t *testing.T, sc scenario) *simulation {
 	t.Helper()
-	w := configuredProvider(t, s.URL, s.Key(t, "terraform"), nil)
+	w := configuredProvider(t, sc.s.URL, sc.s.Key(t, "terraform"), nil)
 	schemas, err := w.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	kind := schemas.ResourceSchemas[certificateType].ValueType()
-	return &simulation{
-		s: s, w: w, kind: kind, id: id, isGated: isGated, profile: s.CreateProfileAsOlga(t, isGated).ID, keys: keys,
-		config: map[string]int{}, state: newDynamicValue(t, kind, tftypes.NewValue(kind, nil)),
-	}
+	return &simulation{scenario: sc, w: w, kind: kind, state: newDynamicValue(t, kind, tftypes.NewValue(kind, nil))}
 }
 
 // take edits the configuration, or lets something happen on the server.
-func (sim *simulation) take(t *testing.T, each drawnStep) {
+func (sc scenario) take(t *testing.T, each drawnStep) {
 	t.Helper()
 	ctx := t.Context()
 	switch each.what {
 	case "expire":
-		expireAll(t, sim.s)
+		expireAll(t, sc.s)
 	case "renew":
-		j, err := sim.s.Client(t, "olga").RenewCertificate(ctx, sim.id, api.Renew{})
+		j, err := sc.s.Client(t, "olga").RenewCertificate(ctx, sc.id, api.Renew{})
 		if err == nil && j.Status != api.JobAwaitingApproval {
-			sim.s.WaitUntilFinalAsVera(t, j.ID)
+			sc.s.WaitUntilFinalAsVera(t, j.ID)
 		}
 		if err != nil && !api.Is(err, api.CodeJobAlreadyOpen) {
 			t.Fatal(err)
 		}
 	case "approve", "reject", "withdraw":
-		sim.decide(t, each.what)
+		sc.decide(t, each.what)
 	default:
-		sim.config[each.what] = each.value
+		sc.config[each.what] = each.value
 	}
 }
 
 // decide ends the pending request, if there is one.
-func (sim *simulation) decide(t *testing.T, how string) {
+func (sc scenario) decide(t *testing.T, how string) {
 	t.Helper()
-	c, err := sim.s.Client(t, "vera").GetCertificate(t.Context(), sim.id)
+	c, err := sc.s.Client(t, "vera").GetCertificate(t.Context(), sc.id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,13 +127,13 @@ func (sim *simulation) decide(t *testing.T, how string) {
 	}
 	switch how {
 	case "approve":
-		if _, err = sim.s.Client(t, "carol").ApproveApproval(t.Context(), *c.ApprovalID, api.Decision{}); err == nil {
-			sim.s.WaitUntilFinalAsVera(t, *c.OpenJobID)
+		if _, err = sc.s.Client(t, "carol").ApproveApproval(t.Context(), *c.ApprovalID, api.Decision{}); err == nil {
+			sc.s.WaitUntilFinalAsVera(t, *c.OpenJobID)
 		}
 	case "reject":
-		_, err = sim.s.Client(t, "carol").RejectApproval(t.Context(), *c.ApprovalID, api.Decision{Note: "no"})
+		_, err = sc.s.Client(t, "carol").RejectApproval(t.Context(), *c.ApprovalID, api.Decision{Note: "no"})
 	default:
-		_, err = sim.s.Client(t, "olga").WithdrawApproval(t.Context(), *c.ApprovalID, api.Withdrawal{})
+		_, err = sc.s.Client(t, "olga").WithdrawApproval(t.Context(), *c.ApprovalID, api.Withdrawal{})
 	}
 	if err != nil {
 		t.Fatal(err)
