@@ -71,7 +71,11 @@ func builtScenarios() map[string]scenario {
 		// Plans with waiting requests.
 		"waits-too-long-in-hcp": {parts: []part{reads(nil, waiting("www", long)), keeps(aProfile()), wrap}, denied: []string{"waited 30 hours"}},
 		"waits-in-a-module":     {parts: []part{reads(nil, waiting("www", long)), deep}, denied: []string{"waited 30 hours"}},
-		"changes-what-waits":    {parts: []part{reads(nil, waiting("www", fresh)), updates(aProfile(), aProfile(object{"max_sans": 5}))}, denied: []string{"changes profile p-web while 1 approvals"}, warned: edited},
+		"rejected-before": {
+			parts:  []part{reads(nil, with(waiting("www", fresh), object{"rejections": []any{object{"decided_by": "carol", "approval_id": "ar-0", "note": "no"}}})), keeps(aProfile())},
+			warned: []string{"carol rejected approval ar-0, a request for one of the names. The note: no"},
+		},
+		"changes-what-waits": {parts: []part{reads(nil, waiting("www", fresh)), updates(aProfile(), aProfile(object{"max_sans": 5}))}, denied: []string{"changes profile p-web while 1 approvals"}, warned: edited},
 		"too-many": {
 			parts:      []part{reads(nil, waiting("www", fresh), waiting("api", fresh)), keeps(aProfile())},
 			parameters: map[string]any{"max_pending": 1}, denied: []string{"2 approvals await"},
