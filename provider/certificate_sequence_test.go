@@ -21,16 +21,20 @@ func TestCertificate_SequencesInTerraform(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %v", seed, drawn), func(t *testing.T) {
 			t.Parallel()
 			sc := newScenario(t, servertest.New(t), "mc-www", seed > 0, keys)
-			real := &realSequence{scenario: sc, w: newWorkspace(t, sc.s, sc.s.URL, "")}
-			real.apply(t)
+			run := &realSequence{scenario: sc, w: newWorkspace(t, sc.s, sc.s.URL, "")}
+			run.apply(t)
 			for _, each := range drawn {
-				real.take(t, each)
-				real.apply(t)
+				run.take(t, each)
+				run.apply(t)
 			}
-			real.expectReplacements(t, real.replaced)
+			run.expectReplacements(t, run.replaced)
 		})
 	}
 }
+
+// safeConsumer is replaced whenever the leaf changes. If an apply waits in vain for a new leaf, create_before_destroy keeps
+// the old consumer.
+var safeConsumer = strings.Replace(consumer, "}\n", "  lifecycle {\n    create_before_destroy = true\n  }\n}\n", 1)
 
 // realSequence is a scenario in a workspace, with a consumer that Terraform replaces for each new certificate_pem.
 type realSequence struct {
@@ -50,7 +54,7 @@ func (r *realSequence) configuration() string {
 	if r.isGated {
 		more += "timeouts = {\n    create = \"1ms\"\n    update = \"1ms\"\n  }\n"
 	}
-	return certificate(r.profile, r.keys[r.config["key"]], names[:1+r.config["sans"]], more) + consumer
+	return certificate(r.profile, r.keys[r.config["key"]], names[:1+r.config["sans"]], more) + safeConsumer
 }
 
 // apply applies the configuration, and expects that nothing is left to do. An apply that waits for a person may fail.
