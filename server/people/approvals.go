@@ -1,7 +1,9 @@
 package people
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"os"
@@ -62,16 +64,14 @@ func (c *ApprovalsList) Run(ctx context.Context, version Version) error {
 	case err != nil:
 		return explain(err, "")
 	case c.isJSON():
-		if err := s.printList(c.Limit); err != nil {
-			return explain(err, "")
-		}
+		err = s.printList(c.Limit)
 	case len(found) > 0:
-		newScreen(os.Stdout, c.Exact).listApprovals(found)
+		err = newScreen(os.Stdout, c.Exact).listApprovals(found)
 	}
-	if len(found) == 0 {
-		return fail(ExitNoMatch, "", "no request matches")
+	if err == nil && len(found) == 0 {
+		err = fail(ExitNoMatch, "", "no request matches")
 	}
-	return nil
+	return explain(err, "")
 }
 
 // ago returns the time before now; zero for zero.
@@ -110,7 +110,7 @@ func collect[T any](list iter.Seq2[T, error], limit int) ([]T, error) {
 }
 
 // listApprovals writes a table. The state is a column if some request does not wait.
-func (s *screen) listApprovals(all []api.Approval) {
+func (s *screen) listApprovals(all []api.Approval) error {
 	const leastNews = 20
 	columns := []column{
 		{title: "ID", whole: true},
@@ -137,6 +137,7 @@ func (s *screen) listApprovals(all []api.Approval) {
 		}
 	}
 	s.table(columns, rows)
+	return s.done()
 }
 
 // describeObject names what an approval is about.
@@ -179,17 +180,17 @@ func (c *ApprovalsShow) Run(ctx context.Context, version Version) error {
 	if err != nil {
 		return explain(err, c.ID)
 	}
-	v.showOn(os.Stdout, c.Exact)
-	return nil
+	return v.showOn(os.Stdout, c.Exact)
 }
 
-// view reads an approval and all that helps to decide on it. It returns an error if the digest is not that of the subject.
+// view reads an approval and all that helps to decide on it. It returns an error if the digest is not that of what a person
+// sees.
 func (s *session) view(ctx context.Context, id string) (view, error) {
 	a, err := s.GetApproval(ctx, id)
 	if err != nil {
 		return view{}, err
 	}
-	if err := checkDigest(a.Subject, a.Digest); err != nil {
+	if err := checkDigest(a.Kind, a.Subject, a.Digest); err != nil {
 		return view{}, err
 	}
 	r, err := review.Of(a, s.findHolders(ctx, a.Context))
@@ -200,16 +201,24 @@ func (s *session) view(ctx context.Context, id string) (view, error) {
 	return view{a, r, e}, err
 }
 
-// checkDigest computes the digest of a subject. A person decides on the subject, and the server on the digest.
-func checkDigest(subject any, digest string) error {
-	_, computed, err := rules.Canonicalize(subject)
-	if err != nil {
+// checkDigest computes the digest of the fields that this program knows. So nobody decides on a field that the program does
+// not show.
+func checkDigest(kind api.ApprovalKind, subject json.RawMessage, digest string) error {
+	var known any = &api.IssuanceSubject{}
+	if kind == api.ApprovalProfileEdit {
+		known = &api.EditSubject{}
+	}
+	if err := json.Unmarshal(subject, known); err != nil {
+		return fmt.Errorf("read the subject: %w", err)
+	}
+	_, ofKnown, err := rules.Canonicalize(known)
+	if err != nil || ofKnown == digest {
 		return err
 	}
-	if computed != digest {
-		return fail(ExitFailed, "Tell the operator of the server.", "the server's digest %s is not that of the subject, which is %s", digest, computed)
+	if _, ofAll, err := rules.Canonicalize(subject); err != nil || ofAll == digest {
+		return cmp.Or(err, error(fail(ExitFailed, "Use the version of the server.", "this version of certctl cannot show all of the request")))
 	}
-	return nil
+	return fail(ExitFailed, "Tell the operator of the server.", "the digest %s is not that of the subject", digest)
 }
 
 // findHolders reads the other certificates with the same names. One that was archived meanwhile is left out.
@@ -256,7 +265,9 @@ func (c *ApprovalApprove) Run(ctx context.Context, version Version) error {
 	if err != nil {
 		return explain(err, c.ID)
 	}
-	v.showOn(os.Stderr, c.Exact)
+	if err := v.showOn(os.Stderr, c.Exact); err != nil {
+		return err
+	}
 	if c.Digest != "" && c.Digest != v.approval.Digest {
 		return fail(ExitEnded, "Read it again before you decide.", "%s: the digest of %s is %s", undecided, c.ID, v.approval.Digest)
 	}
@@ -286,8 +297,9 @@ func (s *session) confirmApproval(ctx context.Context, v view) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr)
-	newScreen(os.Stderr, false).print(v.review.Confirm + ".")
+	out := newScreen(os.Stderr, false)
+	out.blank()
+	out.print(v.review.Confirm + ".")
 	return confirm(ctx, visible(fmt.Sprintf("Approve %s as %s?", v.approval.ID, me.ID)), undecided)
 }
 
@@ -309,7 +321,7 @@ func (f Format) printResult(s *session, sentence, next string) error {
 	if next != "" {
 		out.indent("  ", next)
 	}
-	return nil
+	return out.done()
 }
 
 // ApprovalReject rejects a request.

@@ -56,19 +56,17 @@ func (c *CertificatesList) Run(ctx context.Context, version Version) error {
 	case err != nil:
 		return explain(err, "")
 	case c.isJSON():
-		if err := s.printList(c.Limit); err != nil {
-			return explain(err, "")
-		}
+		err = s.printList(c.Limit)
 	case len(found) > 0:
-		newScreen(os.Stdout, c.Exact).listCertificates(found)
+		err = newScreen(os.Stdout, c.Exact).listCertificates(found)
 	}
-	if len(found) == 0 {
-		return fail(ExitNoMatch, "", "no certificate matches")
+	if err == nil && len(found) == 0 {
+		err = fail(ExitNoMatch, "", "no certificate matches")
 	}
-	return nil
+	return explain(err, "")
 }
 
-func (s *screen) listCertificates(all []api.Certificate) {
+func (s *screen) listCertificates(all []api.Certificate) error {
 	columns := []column{{title: "ID", whole: true}, {title: "NAMES"}, {title: "PROFILE"}, {title: "STATUS"}, {title: "EXPIRES"}, {title: "RENEWAL"}}
 	rows := make([][]string, len(all))
 	for i, c := range all {
@@ -79,6 +77,7 @@ func (s *screen) listCertificates(all []api.Certificate) {
 		rows[i] = []string{c.ID, listNames(c), c.ProfileID, string(c.Status), expires, s.describeRenewal(c.Renewal)}
 	}
 	s.table(columns, rows)
+	return s.done()
 }
 
 // listNames returns the names of a certificate in one line.
@@ -116,8 +115,9 @@ func (c *CertificatesShow) Run(ctx context.Context, version Version) error {
 	case c.isJSON():
 		return explain(s.printAnswer(), "")
 	}
-	newScreen(os.Stdout, c.Exact).showCertificate(found)
-	return nil
+	out := newScreen(os.Stdout, c.Exact)
+	out.showCertificate(found)
+	return out.done()
 }
 
 func (s *screen) showCertificate(c api.Certificate) {

@@ -3,6 +3,7 @@ package people_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 	"github.com/certctl/terraform-provider-certctl/server/people"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
@@ -106,6 +108,7 @@ func TestExitCodes(t *testing.T) {
 		id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
 		wrongDigest := "sha256:" + strings.Repeat("0", 64)
 		alice, bob, vera, service := as(t, s, "alice"), as(t, s, "bob"), as(t, s, "vera"), as(t, s, "terraform")
+		var messages strings.Builder
 		for _, c := range []struct {
 			user user
 			args string
@@ -150,6 +153,12 @@ func TestExitCodes(t *testing.T) {
 			if lines := strings.Count(got.stderr, "\n"); c.code != 0 && !strings.Contains(c.args, "approve --yes") && lines != 1 {
 				t.Errorf("certctl %s: standard error has %d lines: %s", c.args, lines, got.stderr)
 			}
+			if _, message, isError := strings.Cut(got.stderr, "certctl: error: "); isError {
+				fmt.Fprintf(&messages, "certctl %s\n%d %s\n", c.args, got.code, message)
+			}
+		}
+		if s.Store.IsSQLite() {
+			checkGolden(t, "messages", messages.String())
 		}
 	}, servertest.NoWorkers())
 }
@@ -283,4 +292,82 @@ func TestCommands_UseNoDatabase(t *testing.T) {
 	if entries, err := os.ReadDir(bob.home); err != nil || len(entries) > 0 {
 		t.Errorf("the directory has %v, %v", entries, err)
 	}
+}
+
+// A server may lie, or be newer than this program. Nobody is asked about a request whose digest is not that of what is shown.
+func TestApprove_TheDigestIsOfWhatIsShown(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.NoWorkers())
+	id := *s.RequestOlgasCertificate(t, "olga").ApprovalID
+	for name, c := range map[string]struct {
+		change func(subject map[string]any) (digest bool)
+		text   string
+	}{
+		"another name":                  {func(m map[string]any) bool { m["sans"] = []any{"evil.example.com"}; return false }, "is not that of the subject"},
+		"a field of a newer server":     {func(m map[string]any) bool { m["policy"] = "any"; return true }, "cannot show all of the request"},
+		"a subject of another kind":     {func(m map[string]any) bool { clear(m); m["sans"] = "x"; return true }, "read the subject"},
+		"no name, and the digest of it": {func(m map[string]any) bool { delete(m, "sans"); return true }, "cannot show all of the request"},
+	} {
+		url := startProxy(t, s, func(value any) {
+			if object, ok := value.(map[string]any); ok && object["subject"] != nil {
+				if c.change(object["subject"].(map[string]any)) {
+					_, object["digest"], _ = rules.Canonicalize(object["subject"])
+				}
+			}
+		})
+		u := newUser(t).with("CERTCTL_ENDPOINT="+url, "CERTCTL_API_KEY="+s.Key(t, "bob"))
+		if got := u.run(t, "approvals", "approve", id, "--yes"); got.code != people.ExitFailed || !strings.Contains(got.stderr, c.text) {
+			t.Errorf("%s: %d %s", name, got.code, got.stderr)
+		}
+		if state := stateOf(t, s, id).State; state != api.ApprovalPending {
+			t.Fatalf("%s: the request is %s", name, state)
+		}
+	}
+}
+
+// If the output cannot be written, the command fails, and nobody is asked about what they have not seen.
+func TestOutput_FailsIfItCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full here")
+	}
+	s := servertest.New(t, servertest.NoWorkers())
+	id := *s.RequestOlgasCertificate(t, "olga").ApprovalID
+	bob := as(t, s, "bob")
+	for _, args := range []string{"approvals list", "approvals list -o json", "approvals show " + id, "certificates list", "whoami", "approvals approve --yes " + id} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := bob.command(t, strings.Fields(args)...)
+		if cmd.Stdout = full; strings.Contains(args, "approve") {
+			cmd.Stderr = full
+		}
+		if code := exitCode(t, cmd.Run()); code != people.ExitFailed {
+			t.Errorf("certctl %s: exit code %d", args, code)
+		}
+		full.Close()
+	}
+	if state := stateOf(t, s, id).State; state != api.ApprovalPending {
+		t.Errorf("the request is %s", state)
+	}
+}
+
+// Under a profile without a gate a renewal is signed at once. The chain is PEM.
+func TestRenew_SignsAtOnceWithoutAGate(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
+		c := s.CreateCertificateAsOlga(t, s.CreateProfileAsOlga(t, false).ID)
+		olga := as(t, s, "olga")
+		olga.run(t, "certificates", "chain", c.ID).want(t, people.ExitNoMatch, "is not issued yet")
+		olga.run(t, "certificates", "renew", c.ID, "--yes").want(t, 0, "decision      none: it is signed at once", "The server signs it now.")
+		servertest.WaitUntil(t, func() error {
+			if got := olga.run(t, "certificates", "chain", c.ID); !strings.HasPrefix(got.stdout, "-----BEGIN CERTIFICATE-----\n") {
+				return fmt.Errorf("the chain: %+v", got)
+			}
+			return nil
+		})
+		if got, want := olga.run(t, "certificates", "chain", c.ID).stdout, get(t, s, "olga", "/api/v1/certificates/"+c.ID+"/chain"); got != string(want) {
+			t.Errorf("the chain: %s", got)
+		}
+	})
 }

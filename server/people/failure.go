@@ -76,6 +76,9 @@ func explain(err error, id string) error {
 	if p, ok := errors.AsType[*api.Problem](err); ok {
 		f.code = cmp.Or(exitCodes[p.Code()], ExitFailed)
 		f.what, f.advice = describeProblem(p), advise(p, id)
+		if p.Code() == api.CodeUnauthenticated {
+			f.what = "the server does not accept the API key" // its detail is about headers
+		}
 		return f
 	}
 	if _, ok := errors.AsType[*client.SettingError](err); ok {
@@ -132,7 +135,7 @@ func advise(p *api.Problem, id string) string {
 	case api.CodeForbidden:
 		return "Ask an administrator for the role " + joinRoles(p.RequiredRoles, " or ") + "."
 	case api.CodeTwoPersonIntegrity:
-		return "Somebody else must decide: " + show + " lists who may."
+		return show + " lists who may decide."
 	case api.CodeHumanRequired:
 		return "Sign in with the key of a person: certctl login."
 	case api.CodeAlreadyDecided, api.CodeApprovalExpired, api.CodeSubjectChanged:
@@ -140,8 +143,6 @@ func advise(p *api.Problem, id string) string {
 			return ""
 		}
 		return "See what became of it: " + show + "."
-	case api.CodeDigestMismatch:
-		return "Read it again before you decide."
 	case api.CodeNotFound, api.CodeNotIssued:
 		return adviseAbsent(p)
 	case api.CodeProfileDisabled:

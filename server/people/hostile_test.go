@@ -64,14 +64,21 @@ func pollute(key string, value any, text string) any {
 	return value
 }
 
-// startPolluter serves the answers of a server with a hostile text in them.
-func startPolluter(t *testing.T, s *servertest.Server, text string) string {
+// startProxy serves the answers of a server after a change.
+func startProxy(t *testing.T, s *servertest.Server, change func(any)) string {
+	t.Helper()
+	server := httptest.NewServer(newProxy(t, s, change))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func newProxy(t *testing.T, s *servertest.Server, change func(any)) http.Handler {
 	t.Helper()
 	target, err := url.Parse(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Header.Del("Accept-Encoding")
@@ -85,7 +92,8 @@ func startPolluter(t *testing.T, s *servertest.Server, text string) string {
 			if err := json.Unmarshal(body, &value); err != nil {
 				return err
 			}
-			if body, err = json.Marshal(pollute("", value, text)); err != nil {
+			change(value)
+			if body, err = json.Marshal(value); err != nil {
 				return err
 			}
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -93,9 +101,6 @@ func startPolluter(t *testing.T, s *servertest.Server, text string) string {
 			return nil
 		},
 	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // ownStyle is all that the command line itself sends to a terminal.
@@ -108,7 +113,7 @@ func TestScreen_ShowsHostileTextsAndRunsNone(t *testing.T) {
 	s := servertest.New(t)
 	story := tell(t, s)
 	for i, text := range hostile {
-		u := newUser(t).with("CERTCTL_ENDPOINT="+startPolluter(t, s, text), "CERTCTL_API_KEY="+s.Key(t, "bob"))
+		u := newUser(t).with("CERTCTL_ENDPOINT="+startProxy(t, s, func(value any) { pollute("", value, text) }), "CERTCTL_API_KEY="+s.Key(t, "bob"))
 		columns := []int{20, 40, 80, 200}[i%4]
 		for _, args := range [][]string{
 			{"approvals", "list", "--state", "pending", "--state", "rejected"},

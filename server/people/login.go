@@ -51,7 +51,7 @@ func (c *LoginCommand) Run(ctx context.Context, version Version) error {
 	out := newScreen(os.Stdout, false)
 	out.print(fmt.Sprintf("Signed in at %s as %s (%s).", endpoint, me.ID, joinRoles(me.Roles, ", ")))
 	warnOfLogin(newScreen(os.Stderr, false), me)
-	return nil
+	return out.done()
 }
 
 // warnOfLogin says what makes a login less useful than its owner thinks.
@@ -114,8 +114,9 @@ func (c *LogoutCommand) Run() error {
 	case !found:
 		return fail(ExitNoMatch, "", "you are not signed in at %s", endpoint)
 	}
-	newScreen(os.Stdout, false).print("Signed out at " + endpoint + ". The key stays valid until an operator revokes it.")
-	return nil
+	out := newScreen(os.Stdout, false)
+	out.print("Signed out at " + endpoint + ". The key stays valid until an operator revokes it.")
+	return out.done()
 }
 
 // WhoamiCommand prints who the caller is.
@@ -148,5 +149,5 @@ func (c *WhoamiCommand) Run(ctx context.Context, version Version) error {
 	if me.KeyExpiresAt != nil {
 		out.field("key expires", out.when(*me.KeyExpiresAt))
 	}
-	return nil
+	return out.done()
 }

@@ -2,6 +2,8 @@ package people_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -132,4 +134,20 @@ func TestLogin_RefusesWhatOthersCanRead(t *testing.T) {
 	bob.run(t, "whoami").want(t, 0, "bob")
 	bob.runWith(t, "key", "login", "--endpoint", "http://certctl.example.com").want(t, people.ExitUsage, "must begin with https://")
 	bob.run(t, "whoami", "--endpoint", s.URL, "--ca-file", "absent.pem").want(t, people.ExitUsage, "the CA file cannot be read")
+}
+
+// The CA of a server belongs to its login.
+func TestLogin_StoresTheCA(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	server := httptest.NewTLSServer(newProxy(t, s, func(any) {}))
+	t.Cleanup(server.Close)
+	bob := newUser(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(bob.home, "ca.pem"), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bob.runWith(t, s.Key(t, "bob"), "login", "--endpoint", server.URL).want(t, people.ExitFailed, "certificate")
+	bob.runWith(t, s.Key(t, "bob"), "login", "--endpoint", server.URL, "--ca-file", "ca.pem").want(t, 0, "Signed in at "+server.URL)
+	bob.run(t, "whoami").want(t, 0, "bob")
 }

@@ -103,7 +103,7 @@ func (s *session) previewOnce(ctx context.Context, id string, body api.Renew) (a
 	case preview.Outcome == api.RenewalRefused || preview.Context == nil:
 		return preview, fail(ExitFailed, "", "the server would refuse the renewal")
 	}
-	return preview, checkDigest(preview.Subject, preview.Digest)
+	return preview, checkDigest(api.ApprovalIssuance, preview.Subject, preview.Digest)
 }
 
 // showPreview writes what would be signed, and who could decide.
@@ -126,7 +126,7 @@ func (s *session) showPreview(ctx context.Context, c *CertificateRenew, p api.Re
 	out.blank()
 	out.showFutureDeciders(p, c.StandFor)
 	out.showDigest(p.Digest)
-	return nil
+	return out.done()
 }
 
 // showFutureDeciders writes who could decide. The server tells whom the request would exclude.

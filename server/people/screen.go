@@ -11,16 +11,38 @@ import (
 
 // screen writes to a file that may be a terminal. It makes each text visible, and fits each line to the terminal.
 type screen struct {
-	out    *os.File
+	out    *sink
 	width  int  // columns of the terminal; 0 if there is none
 	colour bool // only on a terminal
 	exact  bool // times are exact, not relative
 	now    time.Time
 }
 
+// sink is a file that keeps the first error of a write.
+type sink struct {
+	file *os.File
+	err  error
+}
+
+// Write implements io.Writer. It writes nothing after an error.
+func (s *sink) Write(text []byte) (int, error) {
+	if s.err == nil {
+		_, s.err = s.file.Write(text)
+	}
+	return len(text), s.err
+}
+
+// done returns the failure of a write, if there was one. Then the person has not seen all.
+func (s *screen) done() error {
+	if s.out.err == nil {
+		return nil
+	}
+	return fail(ExitFailed, "", "the output cannot be written: %v", s.out.err)
+}
+
 // newScreen returns the screen of a file.
 func newScreen(out *os.File, exact bool) *screen {
-	s := &screen{out: out, exact: exact, now: time.Now()}
+	s := &screen{out: &sink{file: out}, exact: exact, now: time.Now()}
 	if !term.IsTerminal(int(out.Fd())) {
 		s.exact = true
 		return s

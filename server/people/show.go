@@ -276,4 +276,8 @@ func orDash(text *string) string {
 }
 
 // showOn is showApproval on a file.
-func (v view) showOn(out *os.File, exact bool) { newScreen(out, exact).showApproval(v) }
+func (v view) showOn(out *os.File, exact bool) error {
+	s := newScreen(out, exact)
+	s.showApproval(v)
+	return s.done()
+}
