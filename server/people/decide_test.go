@@ -40,6 +40,7 @@ func TestApprove_DecidesOnlyAfterYes(t *testing.T) {
 			"yep":       func(x *terminal) { x.press("yep\n") },
 			"ctrl-C":    func(x *terminal) { x.press("\x03") },
 			"ctrl-D":    func(x *terminal) { x.press("\x04") },
+			"y, ctrl-D": func(x *terminal) { x.press("y\x04\x04") },
 			"terminate": func(x *terminal) { _ = x.cmd.Process.Signal(syscall.SIGTERM) },
 			"kill":      func(x *terminal) { _ = x.cmd.Process.Kill() },
 			"hang up":   func(x *terminal) { _ = x.cmd.Process.Signal(syscall.SIGHUP) },

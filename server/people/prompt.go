@@ -32,15 +32,12 @@ func confirm(ctx context.Context, question, undone string) error {
 }
 
 // ask returns the line that answers a question; the question is visible already. An interrupt ends it, and so does the end
-// of the input.
+// of the input, also in the middle of a line.
 func ask(ctx context.Context, question, undone string) (string, error) {
 	fmt.Fprint(os.Stderr, question)
 	answer, err := await(ctx, undone, func() (string, error) {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-		if err != nil && line == "" {
-			return "", err
-		}
-		return strings.TrimRight(line, "\r\n"), nil
+		return strings.TrimRight(line, "\r\n"), err
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr) // the answer did not end the line
