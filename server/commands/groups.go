@@ -8,15 +8,18 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/people"
 )
 
-// operators is the key of the group of the commands that open the database.
-const operators = "operators"
+// The keys of the groups of commands, beside that of people's commands. Operators' commands open the database.
+const (
+	operators = "operators"
+	others    = "other"
+)
 
 // groups are the groups of the commands in the help.
 var groups = []kong.Group{
 	{Key: people.Group, Title: "People's commands:", Description: "They call a server over HTTP, with an API key."},
 	{Key: operators, Title: "Operators' commands:", Description: "They open the database. Who may do that may do anything."},
 	{Key: "database", Title: "Flags of operators' commands:"},
-	{Key: "other", Title: "Other commands:"},
+	{Key: others, Title: "Other commands:"},
 }
 
 // groupDatabaseFlags puts the flags of all commands, which configure the database, into a group of their own.
@@ -38,14 +41,19 @@ func databaseFlags(model *kong.Application) []*kong.Flag {
 	return flags
 }
 
-// needsDatabase reports whether the arguments call a command of operators, or no command.
+// needsDatabase reports whether the arguments call a command that may open the database.
 func needsDatabase(parser *kong.Kong, args []string) bool {
 	trace, err := kong.Trace(parser, args)
-	if err != nil || trace.Selected() == nil {
+	return err == nil && mayOpenDatabase(trace.Selected())
+}
+
+// mayOpenDatabase reports whether a command may open the database. A command without a group may.
+func mayOpenDatabase(command *kong.Node) bool {
+	if command == nil {
 		return false
 	}
-	group := trace.Selected().ClosestGroup()
-	return group != nil && group.Key == operators
+	group := command.ClosestGroup()
+	return group == nil || group.Key != people.Group && group.Key != others
 }
 
 // ignoreDatabaseSettings removes the settings of the database from the environment of the process, so that a bad value stops
@@ -60,7 +68,7 @@ func ignoreDatabaseSettings(model *kong.Application) {
 
 // printHelp leaves the flags of the database out of the help of a command that does not use them.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if selected := ctx.Selected(); selected != nil && selected.ClosestGroup() != nil && selected.ClosestGroup().Key != operators {
+	if selected := ctx.Selected(); selected != nil && !mayOpenDatabase(selected) {
 		for _, flag := range databaseFlags(ctx.Model) {
 			flag.Hidden = true
 		}

@@ -57,6 +57,11 @@ func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for _, command := range model.Children {
+		if command.Group == nil {
+			t.Errorf("%s is in no group of the help", command.Name)
+		}
+	}
 }
 
 // listFlags lists the flags that a node adds to those of its parents.
