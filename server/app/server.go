@@ -99,8 +99,9 @@ func New(config ServeConfig, opts Options) (*Server, error) {
 
 // newHandler makes the handler of the API, and of the console unless it is turned off.
 func newHandler(config ServeConfig, opts Options, all *services, registry prometheus.Registerer, ready func(context.Context) error) http.Handler {
+	requests := opts.Store.ForRequests()
 	server := &web.Server{
-		Store: opts.Store, Authenticator: principal.NewAuthenticator(opts.Store), Metrics: web.NewMetrics(registry), Log: opts.Log,
+		Store: requests, Authenticator: principal.NewAuthenticator(requests), Metrics: web.NewMetrics(registry), Log: opts.Log,
 		TrustedProxies: config.TrustedProxies,
 	}
 	engine := server.NewEngine()

@@ -68,6 +68,9 @@ func RenewalInterval(d time.Duration) Option {
 	return func(o *options) { o.config.RenewalInterval = d }
 }
 
+// Workers is how many certificates are issued at once; two without it.
+func Workers(n int) Option { return func(o *options) { o.config.Workers = n } }
+
 // NoWorkers runs a server without workers, reaper and scheduler.
 func NoWorkers() Option { return func(o *options) { o.noWorkers = true } }
 

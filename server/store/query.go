@@ -33,6 +33,10 @@ func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
 }
 
 func (s *Store) queryOnce(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {
+	if err := s.reading.take(ctx); err != nil {
+		return err
+	}
+	defer s.reading.release()
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return &UnavailableError{err}

@@ -37,14 +37,19 @@ type Store struct {
 	url, path      string
 	clock          Clock
 	databaseClock  Clock // nil: the database is asked
-	guard          guard
+	guard          *guard
 	log            *slog.Logger
 	jobs, messages *Signal
+	writing        turns // nil: no limit
+	reading        turns
 }
 
 // Open opens the database without touching its schema: see Migrate.
 func Open(opts Options) (*Store, error) {
-	s := &Store{url: opts.URL, path: opts.Path, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger, sqlite: opts.URL == "", pooled: opts.Pooled}
+	s := &Store{
+		url: opts.URL, path: opts.Path, clock: opts.Clock, databaseClock: opts.DatabaseClock, log: opts.Logger,
+		sqlite: opts.URL == "", pooled: opts.Pooled, guard: &guard{},
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -185,7 +190,7 @@ const maxTries = 3
 // Keep. While MayWrite refuses, Write refuses.
 func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 	for try := 1; ; try++ {
-		err := s.transact(ctx, s.writer, nil, func(tx *Tx) error {
+		err := s.transact(ctx, s.writer, s.writing, nil, func(tx *Tx) error {
 			if err := s.checkWrite(tx); err != nil {
 				return err
 			}
@@ -204,7 +209,7 @@ func (s *Store) Write(ctx context.Context, f func(*Tx) error) error {
 
 // Read runs f on one snapshot of the database. It cannot write.
 func (s *Store) Read(ctx context.Context, f func(*Tx) error) error {
-	return s.transact(ctx, s.reader, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
+	return s.transact(ctx, s.reader, s.reading, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}, f)
 }
 
 // IsKept says whether err was made with Keep.
@@ -225,7 +230,11 @@ func begin(ctx context.Context, db *gorm.DB, opts *sql.TxOptions) (*gorm.DB, err
 	}
 }
 
-func (s *Store) transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, f func(*Tx) error) error {
+func (s *Store) transact(ctx context.Context, db *gorm.DB, limit turns, opts *sql.TxOptions, f func(*Tx) error) error {
+	if err := limit.take(ctx); err != nil {
+		return err
+	}
+	defer limit.release()
 	begun, err := begin(ctx, db, opts)
 	if err != nil {
 		return &UnavailableError{err}
