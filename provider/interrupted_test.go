@@ -195,7 +195,7 @@ func TestInterrupted_ServerRestarts(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	p := newProxy(t, s)
-	w := newWorkspace(t, s, p.URL, profiles(manyProfiles))
+	w := newWorkspace(t, s, p.URL, "provider \"certctl\" {\n  request_timeout = \"5m\"\n}\n"+profiles(manyProfiles)) // for a slow machine
 	log := filepath.Join(t.TempDir(), "log")
 	w.Env = append(w.Env, "TF_LOG_PROVIDER=DEBUG", "TF_LOG_PATH="+log)
 	answers := p.hold(postProfile, early)
