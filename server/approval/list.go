@@ -148,22 +148,6 @@ func (s *Service) CountPending(tx *store.Tx) (byProfile map[string]int64, oldest
 	return summary.CountByProfile, summary.OldestRequestedAt, err
 }
 
-// GetStates returns the state of each of the approvals.
-func GetStates(tx *store.Tx, ids []string) (map[string]api.ApprovalState, error) {
-	states := map[string]api.ApprovalState{}
-	if len(ids) == 0 {
-		return states, nil
-	}
-	var rows []Approval
-	if err := tx.DB.Select("id, state").Where("id IN ?", ids).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("look up approvals: %w", err)
-	}
-	for _, a := range rows {
-		states[a.ID] = a.State
-	}
-	return states, nil
-}
-
 // FindNewest returns the newest approval that the filter chooses.
 func FindNewest(tx *store.Tx, f Filter) (Approval, bool, error) {
 	a, err := findNewest(f.apply(tx.DB))

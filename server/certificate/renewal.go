@@ -26,19 +26,6 @@ type blockedRenewal struct {
 // TableName implements gorm's Tabler.
 func (blockedRenewal) TableName() string { return "blocked_renewals" }
 
-// listBlocks returns what blocks the renewal of certificates, by the certificate's uid.
-func listBlocks(tx *store.Tx, uids []string) (map[string]blockedRenewal, error) {
-	var rows []blockedRenewal
-	if err := tx.DB.Where("certificate_uid IN ?", uids).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("look up the blocked renewals: %w", err)
-	}
-	blocks := make(map[string]blockedRenewal, len(rows))
-	for _, row := range rows {
-		blocks[row.CertificateUID] = row
-	}
-	return blocks, nil
-}
-
 const storeBlock = `INSERT INTO blocked_renewals (certificate_uid, profile_id, reason, detail, since) VALUES (?, ?, ?, ?, ?)
 	ON CONFLICT (certificate_uid) DO UPDATE SET reason = excluded.reason, detail = excluded.detail,
 		since = CASE WHEN blocked_renewals.reason = excluded.reason THEN blocked_renewals.since ELSE excluded.since END

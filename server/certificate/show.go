@@ -10,19 +10,17 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/rules"
-	"github.com/certctl/terraform-provider-certctl/server/approval"
 	"github.com/certctl/terraform-provider-certctl/server/job"
-	"github.com/certctl/terraform-provider-certctl/server/profile"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // ShowAll returns certificates as callers see them, each with its current leaf, its newest job and that job's approval. It
-// takes five statements for any number of certificates.
+// takes two statements for any number of certificates.
 func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if len(rows) == 0 {
 		return []api.Certificate{}, nil
 	}
-	jobs, err := job.Newest(tx, pluck(rows, func(c Certificate) string { return c.UID }))
+	surroundings, err := listSurroundings(tx, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -30,31 +28,19 @@ func ShowAll(tx *store.Tx, rows ...Certificate) ([]api.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, err := getApprovalStates(tx, jobs)
-	if err != nil {
-		return nil, err
-	}
-	profiles, err := profile.GetSpecs(tx, pluck(rows, func(c Certificate) string { return c.Spec.V.ProfileID }))
-	if err != nil {
-		return nil, err
-	}
-	blocks, err := listBlocks(tx, pluck(rows, func(c Certificate) string { return c.UID }))
-	if err != nil {
-		return nil, err
-	}
 	views := make([]api.Certificate, len(rows))
 	for i, c := range rows {
-		if views[i], err = show(c, leaves, jobs, states, tx.Now); err != nil {
+		if views[i], err = show(c, leaves, surroundings[c.UID], tx.Now); err != nil {
 			return nil, err
 		}
-		views[i].CSRIgnored, views[i].Renewal = listStoredIgnored(c, profiles), describeRenewal(c, blocks)
 	}
 	return views, nil
 }
 
-func show(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job, states map[string]api.ApprovalState, now time.Time) (api.Certificate, error) {
+func show(c Certificate, leaves map[string]currentLeaf, around surroundings, now time.Time) (api.Certificate, error) {
 	v := api.Certificate{
 		ID: c.ID, CertificateSpec: c.Spec.V, RenewAt: c.RenewAt, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
+		CSRIgnored: listStoredIgnored(c, around.ProfileSpec.V), Renewal: around.describeRenewal(c),
 	}
 	if c.CurrentSerial != nil {
 		current := leaves[c.UID]
@@ -65,25 +51,57 @@ func show(c Certificate, leaves map[string]currentLeaf, jobs map[string]job.Job,
 			return v, err
 		}
 	}
-	newest, found := jobs[c.UID]
-	if found {
+	if newest := around.Job; newest.ID != "" {
 		v.Job = &api.JobSummary{ID: newest.ID, Status: newest.Status, Type: newest.Type, Cause: newest.Cause, ErrorMessage: newest.ErrorMessage}
 		if newest.FinishedAt == nil {
 			v.OpenJobID = &newest.ID
 		}
-		if v.ApprovalID = newest.ApprovalID; newest.ApprovalID != nil {
-			state := states[*newest.ApprovalID]
-			v.ApprovalState = &state
-		}
+		v.ApprovalID, v.ApprovalState = newest.ApprovalID, around.ApprovalState
 	}
-	v.Status = statusOf(v.Current, now, newest.Status, v.ApprovalState)
+	v.Status = statusOf(v.Current, now, around.Job.Status, v.ApprovalState)
 	return v, nil
+}
+
+// surroundings are the rows around a certificate: its newest job with that job's approval, its profile, and what blocks its
+// renewal. The zero value has none of them.
+type surroundings struct {
+	UID           string
+	Job           job.Job `gorm:"embedded;embeddedPrefix:job_"`
+	ApprovalState *api.ApprovalState
+	ProfileSpec   store.JSON[api.ProfileSpec]
+	BlockReason   *api.RenewalBlock
+	BlockDetail   string
+	BlockSince    *time.Time
+}
+
+const surroundingsQuery = `SELECT c.uid, j.id AS job_id, j.status AS job_status, j.type AS job_type, j.cause AS job_cause,
+		j.error_message AS job_error_message, j.finished_at AS job_finished_at, j.approval_id AS job_approval_id,
+		a.state AS approval_state, p.spec AS profile_spec, b.reason AS block_reason, b.detail AS block_detail, b.since AS block_since
+	FROM certificates c
+		LEFT JOIN jobs j ON j.id = (SELECT n.id FROM jobs n WHERE n.certificate_uid = c.uid ORDER BY n.created_at DESC, n.id DESC LIMIT 1)
+		LEFT JOIN approvals a ON a.id = j.approval_id
+		LEFT JOIN profiles p ON p.id = c.profile_id
+		LEFT JOIN blocked_renewals b ON b.certificate_uid = c.uid
+	WHERE c.uid IN ?`
+
+// listSurroundings returns the rows around each certificate, by the certificate's uid.
+func listSurroundings(tx *store.Tx, rows []Certificate) (map[string]surroundings, error) {
+	var list []surroundings
+	uids := pluck(rows, func(c Certificate) string { return c.UID })
+	if err := tx.DB.Raw(surroundingsQuery, uids).Scan(&list).Error; err != nil {
+		return nil, fmt.Errorf("look up jobs and profiles: %w", err)
+	}
+	all := make(map[string]surroundings, len(list))
+	for _, around := range list {
+		all[around.UID] = around
+	}
+	return all, nil
 }
 
 // listStoredIgnored lists what the CSR of a certificate asks for and is not signed. A CSR that cannot be read hides no
 // certificate: the list says so.
-func listStoredIgnored(c Certificate, profiles map[string]api.ProfileSpec) []api.Ignored {
-	ignored, err := rules.ListIgnored(c.Spec.V, profiles[c.Spec.V.ProfileID])
+func listStoredIgnored(c Certificate, p api.ProfileSpec) []api.Ignored {
+	ignored, err := rules.ListIgnored(c.Spec.V, p)
 	if err != nil {
 		return []api.Ignored{{What: "the CSR cannot be read", Value: ""}}
 	}
@@ -91,15 +109,11 @@ func listStoredIgnored(c Certificate, profiles map[string]api.ProfileSpec) []api
 }
 
 // describeRenewal returns when the scheduler renews a certificate, and what was in its way when it looked last.
-func describeRenewal(c Certificate, blocks map[string]blockedRenewal) api.Renewal {
+func (s surroundings) describeRenewal(c Certificate) api.Renewal {
 	if !c.Spec.V.AutoRenew || c.ArchivedAt != nil {
 		return api.Renewal{}
 	}
-	r := api.Renewal{DueAt: c.RenewAt}
-	if b, blocked := blocks[c.UID]; blocked {
-		r.BlockedBy, r.Since, r.Detail = &b.Reason, &b.Since, b.Detail
-	}
-	return r
+	return api.Renewal{DueAt: c.RenewAt, BlockedBy: s.BlockReason, Since: s.BlockSince, Detail: s.BlockDetail}
 }
 
 // statusOf returns the status of a certificate. An open job determines it. Otherwise a leaf makes it issued, or expired
@@ -187,16 +201,6 @@ func listCurrentLeaves(tx *store.Tx, rows []Certificate) (map[string]currentLeaf
 		}
 	}
 	return leaves, nil
-}
-
-func getApprovalStates(tx *store.Tx, jobs map[string]job.Job) (map[string]api.ApprovalState, error) {
-	var ids []string
-	for _, j := range jobs {
-		if j.ApprovalID != nil {
-			ids = append(ids, *j.ApprovalID)
-		}
-	}
-	return approval.GetStates(tx, ids)
 }
 
 // pluck returns one field of each row.

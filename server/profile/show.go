@@ -87,16 +87,3 @@ func ShowList(tx *store.Tx, name string, page store.Page) ([]api.Profile, error)
 	}
 	return views, nil
 }
-
-// GetSpecs returns the content of profiles by their id. A profile that was deleted is left out.
-func GetSpecs(tx *store.Tx, ids []string) (map[string]api.ProfileSpec, error) {
-	var rows []Profile
-	if err := tx.DB.Where("id IN ?", ids).Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("look up profiles: %w", err)
-	}
-	specs := make(map[string]api.ProfileSpec, len(rows))
-	for _, p := range rows {
-		specs[p.ID] = p.Spec.V
-	}
-	return specs, nil
-}
