@@ -112,6 +112,14 @@ func Messages(set func(*app.MessagesConfig)) Option {
 	return func(o *options) { set(&o.config.MessagesConfig) }
 }
 
+// ExternalURL is the origin where people reach the server.
+func ExternalURL(origin string) Option {
+	return func(o *options) { o.config.ExternalURL = origin }
+}
+
+// WithoutConsole turns the console off.
+func WithoutConsole() Option { return func(o *options) { o.config.Console = false } }
+
 // TLSFiles are the files of the TLS certificate. The test server itself listens without TLS.
 func TLSFiles(certFile, keyFile string) Option {
 	return func(o *options) { o.config.TLSCertFile, o.config.TLSKeyFile = certFile, keyFile }

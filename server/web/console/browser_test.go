@@ -179,12 +179,6 @@ func (b *browser) fill(selector, text string) {
 	b.do(chromedp.SetValue(chromedp.CSS(selector), text))
 }
 
-// text returns the text of an element as a reader sees it.
-func (b *browser) text(selector string) string {
-	b.t.Helper()
-	return evaluate[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector))
-}
-
 func (b *browser) pageText() string {
 	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
 	if err != nil {

@@ -115,10 +115,16 @@ func (p requestPage) Writer() *string {
 
 // Outcome says in a few words how the request ended.
 func (p requestPage) Outcome() string {
-	if p.State == api.ApprovalExpired {
+	switch p.State {
+	case api.ApprovalApproved:
+		return "Approved by " + value(p.Writer())
+	case api.ApprovalRejected:
+		return "Rejected by " + value(p.Writer())
+	case api.ApprovalCancelled:
+		return "Cancelled by " + value(p.Writer())
+	default:
 		return "Expired"
 	}
-	return sentenceOf(string(p.State))[:len(p.State)] + " by " + value(p.Writer())
 }
 
 // EndedAt returns when the request ended.
@@ -129,4 +135,18 @@ func (p requestPage) EndedAt() time.Time {
 		}
 	}
 	return p.ExpiresAt
+}
+
+// SubjectTitle is the title of the table of fields.
+func (p requestPage) SubjectTitle() string {
+	switch {
+	case p.State == api.ApprovalApproved:
+		return "What was approved"
+	case p.State != api.ApprovalPending:
+		return "What was requested"
+	case p.Kind == api.ApprovalProfileEdit:
+		return "What would change"
+	default:
+		return "What would be signed"
+	}
 }

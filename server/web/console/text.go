@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/server/review"
 )
@@ -80,17 +79,12 @@ func wrote(author any) string {
 	return "Somebody wrote"
 }
 
-// sentenceOf makes a sentence of the detail of a problem.
+// sentenceOf ends the detail of a problem with a full stop.
 func sentenceOf(detail string) string {
-	if detail == "" {
-		return ""
+	if detail == "" || strings.HasSuffix(detail, ".") {
+		return detail
 	}
-	first, size := utf8.DecodeRuneInString(detail)
-	text := string(unicode.ToUpper(first)) + detail[size:]
-	if strings.HasSuffix(text, ".") {
-		return text
-	}
-	return text + "."
+	return detail + "."
 }
 
 // differing returns a name as HTML. The part that another name does not have in the same place is marked.
