@@ -196,7 +196,9 @@ func (m *certificateModel) planOutputs(state certificateModel, effect issuanceEf
 	case changesRequest:
 		m.issuanceOutputs = state.issuanceOutputs
 		m.requestOutputs = unknownOutputs().requestOutputs
-		if m.hasSameContent(state) {
+		// If up_to_date is false, it stays unknown until the apply has made the request. A precondition on a known false would
+		// stop the plan, so that nobody could ask again.
+		if m.hasSameContent(state) && state.UpToDate.ValueBool() {
 			m.UpToDate = state.UpToDate
 		}
 	default:

@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"testing"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 	"github.com/certctl/terraform-provider-certctl/server/servertest/terraformtest"
 )
@@ -107,4 +109,42 @@ func TestCertificate_KeyRotation(t *testing.T) {
 	approveNewest(t, s)()
 	w.apply(t)
 	expectPair(fifth)
+}
+
+// A precondition on up_to_date lets Terraform ask again: after a request expired, and by a trigger after a rejection.
+func TestCertificate_PreconditionLetsTerraformAskAgain(t *testing.T) {
+	terraformtest.UseBinaries(t)
+	t.Parallel()
+	s := servertest.New(t)
+	profile, csr := s.CreateProfileAsOlga(t, true).ID, servertest.CSR(t)
+	with := func(n int) string {
+		return certificate(profile, csr, www, fmt.Sprintf("renewal_triggers = { n = %d }", n)) + `
+resource "terraform_data" "listener" {
+  input = certctl_certificate.this.full_chain_pem
+  lifecycle {
+    precondition {
+      condition     = certctl_certificate.this.up_to_date
+      error_message = "The certificate www is not issued yet."
+    }
+  }
+}
+`
+	}
+	w := newWorkspace(t, s, s.URL, with(1))
+	expectRequest := func(n int) {
+		t.Helper()
+		mustSay(t, w.Run(t, 1, terraformtest.Apply...), "The certificate www is not issued yet")
+		if got := countApprovals(t, s); got != n || newestApproval(t, s).State != api.ApprovalPending {
+			t.Fatalf("there are %d approvals, the newest is %s", got, newestApproval(t, s).State)
+		}
+	}
+	expectRequest(1)
+	expireAll(t, s)
+	expectRequest(2)
+	reject(t, s, "not this week")
+	w.Configure(t, with(2))
+	expectRequest(3)
+	approveNewest(t, s)()
+	w.apply(t)
+	w.ExpectNoChanges(t)
 }
