@@ -28,8 +28,13 @@ func TestMain(m *testing.M) {
 		Main("dev")
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removeFormerProgram()
+	os.Exit(code)
 }
+
+// programVariable in the environment of a command names another program that runs it.
+const programVariable = "TEST_PROGRAM"
 
 // result is the output of a command that ended.
 type result struct {
@@ -58,11 +63,16 @@ func newCommand(t *testing.T, ctx context.Context, dir string, env []string, arg
 	if !onPostgres && !slices.Contains([]string{"ca", "completion"}, args[0]) { // these need no database
 		servertest.NeedSQLite(t)
 	}
-	self, err := os.Executable()
+	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, self, args...)
+	for _, variable := range env {
+		if other, ok := strings.CutPrefix(variable, programVariable+"="); ok {
+			program = other
+		}
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
 	// GORACE: otherwise the race detector sleeps for a second before the program exits.
 	cmd.Env = append([]string{"CERTCTL_RUN_MAIN=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)

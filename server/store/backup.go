@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -139,19 +140,22 @@ func publish(part, path string) error {
 }
 
 // adoptBackup removes the mark of a backup that was put in place of a database, and reports whether there was one, and when
-// it was taken. A write-ahead log beside a backup is an error: it belongs to the database that was there before, and SQLite
-// would mix both. The log of a database without the mark is its own, as after a crash.
+// it was taken. A write-ahead log beside a file that has none is an error: it belongs to the database that was there before,
+// and SQLite would mix both.
 func adoptBackup(ctx context.Context, path string) (takenAt time.Time, adopted bool, err error) {
 	hasLog := hasContent(path + "-wal") // before the header: another process may adopt the backup now, and make a log after it
-	application, version, err := readHeader(path)
-	if err != nil || application != backupMark {
+	h, err := readHeader(path)
+	if err != nil || h.usesLog { // the log is its own, as after a crash
 		return takenAt, false, err
 	}
 	if hasLog {
-		return takenAt, false, fmt.Errorf("%s is a restored backup, and %s-wal belongs to the database that was there before: stop every certctl, remove %s-wal and %s-shm, and start again",
+		return takenAt, false, fmt.Errorf("%s was restored, and %s-wal belongs to the database that was there before: stop every certctl, remove %s-wal and %s-shm, and start again",
 			path, path, path, path)
 	}
-	takenAt = time.Unix(int64(version), 0).UTC()
+	if h.application != backupMark {
+		return takenAt, false, nil
+	}
+	takenAt = time.Unix(int64(h.version), 0).UTC()
 	return takenAt, true, withRollbackJournal(ctx, path, func(conn *sql.Conn) error { return setHeader(ctx, conn, 0, 0) })
 }
 
@@ -160,16 +164,23 @@ func hasContent(path string) bool {
 	return err == nil && info.Size() > 0
 }
 
-// readHeader returns the application_id and the user_version of a SQLite file, past SQLite; zeros for a shorter file.
-func readHeader(path string) (application, version uint32, err error) {
+// header is what the first bytes of a SQLite file say.
+type header struct {
+	usesLog     bool // the file was opened with a write-ahead log; certctl opens every file so
+	application uint32
+	version     uint32
+}
+
+// readHeader reads past SQLite. A new or a foreign file counts as one that uses a log: SQLite says what is wrong with it.
+func readHeader(path string) (header, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, 0, err
+		return header{}, err
 	}
 	defer f.Close()
-	header := make([]byte, 72)
-	if _, err := io.ReadFull(f, header); err != nil {
-		return 0, 0, nil //nolint:nilerr // SQLite says what is wrong with it
+	b := make([]byte, 72)
+	if _, err := io.ReadFull(f, b); err != nil || !bytes.HasPrefix(b, []byte("SQLite format 3\x00")) {
+		return header{usesLog: true}, nil //nolint:nilerr // see above
 	}
-	return binary.BigEndian.Uint32(header[68:]), binary.BigEndian.Uint32(header[60:]), nil
+	return header{b[18] == 2 || b[19] == 2, binary.BigEndian.Uint32(b[68:]), binary.BigEndian.Uint32(b[60:])}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
@@ -35,10 +36,17 @@ func isConflict(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return pg.Code == "40001" || pg.Code == "40P01"
+		return pg.Code == "40001" || pg.Code == "40P01" || hasStalePlan(err)
 	}
 	code, ok := sqliteCode(err)
 	return ok && code&0xff == sqlite3.SQLITE_BUSY
+}
+
+// hasStalePlan says whether a table has changed since the connection prepared the statement, as after a migration by a newer
+// program.
+func hasStalePlan(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "0A000" && strings.Contains(pg.Message, "cached plan")
 }
 
 // IsForbidden says whether the database role lacks a right that the statement needs.
@@ -57,7 +65,7 @@ func asUnavailable(err error) error {
 func isUnavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return isUnavailableState(pg.Code)
+		return isUnavailableState(pg.Code) || hasStalePlan(err)
 	}
 	if code, ok := sqliteCode(err); ok {
 		switch code & 0xff {

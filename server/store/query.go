@@ -12,7 +12,7 @@ import (
 
 // Query runs f, which makes one SELECT, without a transaction around it: one statement sees one snapshot by itself, and
 // saves the round trips of BEGIN and COMMIT. A second statement, and one that is no SELECT, fails. f may run again when a
-// connection was lost, so it must have no effect outside tx.
+// connection was lost or a table has changed, so it must have no effect outside tx.
 //
 // Through a pooler there is a transaction around it, which sets the time limits.
 func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
@@ -25,11 +25,21 @@ func (s *Store) Query(ctx context.Context, f func(*Tx) error) error {
 	}
 	for try := 0; ; try++ {
 		err := s.queryOnce(ctx, pool, f)
+		if hasStalePlan(err) && try < maxConnections {
+			closeIdle(pool)
+			continue
+		}
 		var unreachable *pgconn.ConnectError
 		if err == nil || try == maxConnections || errors.As(err, &unreachable) || !isConnectionLost(err) || ctx.Err() != nil {
 			return asUnavailable(err)
 		}
 	}
+}
+
+// closeIdle closes the connections that are not in use, because their prepared statements are stale.
+func closeIdle(pool *sql.DB) {
+	pool.SetMaxIdleConns(0)
+	pool.SetMaxIdleConns(maxConnections)
 }
 
 func (s *Store) queryOnce(ctx context.Context, pool *sql.DB, f func(*Tx) error) error {

@@ -247,6 +247,12 @@ func (s *Store) transact(ctx context.Context, db *gorm.DB, limit turns, opts *sq
 		}
 	}()
 	err = f(tx)
+	if hasStalePlan(err) {
+		begun.Rollback()
+		if pool, poolErr := db.DB(); poolErr == nil {
+			closeIdle(pool)
+		}
+	}
 	var keep keepError
 	if err != nil && !errors.As(err, &keep) {
 		return asUnavailable(err)
