@@ -1,10 +1,6 @@
 package commands
 
-import (
-	"fmt"
-	"os"
-	"strings"
-)
+import "fmt"
 
 type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
@@ -14,35 +10,28 @@ type completionCommand struct {
 func (completionCommand) Help() string {
 	return `bash: add  source <(certctl completion bash)  to ~/.bashrc.
 
-zsh: add  source <(certctl completion zsh)  to ~/.zshrc.
+zsh: add  source <(certctl completion zsh)  to ~/.zshrc, below compinit.
 
 fish: add  certctl completion fish | source  to ~/.config/fish/config.fish.`
 }
 
-// completionScripts make a shell call the program, which then finds the line in COMP_LINE. The program answers without the
-// database and without a server.
+// completionScripts make a shell call certctl, which then finds the line in COMP_LINE. It answers without the database and
+// without a server. The scripts are the same on every machine, so a package can install them.
 var completionScripts = map[string]string{
-	"bash": `complete -o default -o bashdefault -C PROGRAM certctl`,
+	"bash": `complete -o default -o bashdefault -C certctl certctl`,
 	"zsh": `autoload -U +X bashcompinit && bashcompinit
-complete -o default -o bashdefault -C PROGRAM certctl`,
+complete -o default -o bashdefault -C certctl certctl`,
 	"fish": `function __complete_certctl
     set -lx COMP_LINE (commandline -cp)
     test -z (commandline -ct)
     and set COMP_LINE "$COMP_LINE "
-    PROGRAM
+    certctl
 end
 complete -f -c certctl -a "(__complete_certctl)"`,
 }
 
 // Run implements the command.
 func (c *completionCommand) Run() error {
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find the program: %w", err)
-	}
-	_, err = fmt.Println(strings.ReplaceAll(completionScripts[c.Shell], "PROGRAM", quoteForShell(program)))
+	_, err := fmt.Println(completionScripts[c.Shell])
 	return err
 }
-
-// quoteForShell returns one word of any of the shells.
-func quoteForShell(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

@@ -1,7 +1,6 @@
 package people
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -193,7 +192,11 @@ func (s *session) view(ctx context.Context, id string) (view, error) {
 	if err := checkDigest(a.Kind, a.Subject, a.Digest); err != nil {
 		return view{}, err
 	}
-	r, err := review.Of(a, s.findHolders(ctx, a.Context))
+	holders, err := s.findHolders(ctx, a.Context)
+	if err != nil {
+		return view{}, err
+	}
+	r, err := review.Of(a, holders)
 	if err != nil {
 		return view{}, err
 	}
@@ -215,24 +218,34 @@ func checkDigest(kind api.ApprovalKind, subject json.RawMessage, digest string) 
 	if err != nil || ofKnown == digest {
 		return err
 	}
-	if _, ofAll, err := rules.Canonicalize(subject); err != nil || ofAll == digest {
-		return cmp.Or(err, error(fail(ExitFailed, "Use the version of the server.", "this version of certctl cannot show all of the request")))
+	_, ofAll, err := rules.Canonicalize(subject)
+	switch {
+	case err != nil:
+		return err
+	case ofAll == digest:
+		return fail(ExitFailed, "Use the version of the server.", "this version of certctl cannot show all of the request")
+	default:
+		return fail(ExitFailed, "Tell the operator of the server.", "the digest %s is not that of the subject", digest)
 	}
-	return fail(ExitFailed, "Tell the operator of the server.", "the digest %s is not that of the subject", digest)
 }
 
 // findHolders reads the other certificates with the same names. One that was archived meanwhile is left out.
-func (s *session) findHolders(ctx context.Context, c *api.IssuanceContext) []review.Holder {
+func (s *session) findHolders(ctx context.Context, c *api.IssuanceContext) ([]review.Holder, error) {
 	if c == nil {
-		return nil
+		return nil, nil
 	}
 	var holders []review.Holder
 	for _, id := range c.OtherCertificates.IDs {
-		if other, err := s.GetCertificate(ctx, id); err == nil {
-			holders = append(holders, review.Holder{ID: id, SANs: other.SANs})
+		other, err := s.GetCertificate(ctx, id)
+		if api.Is(err, api.CodeNotFound) {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		holders = append(holders, review.Holder{ID: id, SANs: other.SANs})
 	}
-	return holders
+	return holders, nil
 }
 
 // decisionFlags are the flags of approve and reject.

@@ -31,11 +31,9 @@ func (c *LoginCommand) Run(ctx context.Context, version Version) error {
 	if err != nil {
 		return explain(err, "")
 	}
-	one := login{Endpoint: endpoint, APIKey: key}
-	if c.CAFile != "" {
-		if one.CAFile, err = filepath.Abs(c.CAFile); err != nil {
-			return explain(err, "")
-		}
+	one, err := c.newLogin(saved, endpoint, key)
+	if err != nil {
+		return explain(err, "")
 	}
 	s, err := open(one, version)
 	if err != nil {
@@ -52,6 +50,20 @@ func (c *LoginCommand) Run(ctx context.Context, version Version) error {
 	out.print(fmt.Sprintf("Signed in at %s as %s (%s).", endpoint, me.ID, joinRoles(me.Roles, ", ")))
 	warnOfLogin(newScreen(os.Stderr, false), me)
 	return out.done()
+}
+
+// newLogin returns the login to store. Without a CA file it has that of the login before.
+func (c *LoginCommand) newLogin(saved logins, endpoint, key string) (login, error) {
+	one := login{Endpoint: endpoint, APIKey: key}
+	if c.CAFile != "" {
+		var err error
+		one.CAFile, err = filepath.Abs(c.CAFile)
+		return one, err
+	}
+	if former, err := saved.find(endpoint); err == nil && former != nil { // a login that cannot be read is replaced
+		one.CAFile = former.CAFile
+	}
+	return one, nil
 }
 
 // warnOfLogin says what makes a login less useful than its owner thinks.

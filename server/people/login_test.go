@@ -150,4 +150,5 @@ func TestLogin_StoresTheCA(t *testing.T) {
 	bob.runWith(t, s.Key(t, "bob"), "login", "--endpoint", server.URL).want(t, people.ExitFailed, "certificate")
 	bob.runWith(t, s.Key(t, "bob"), "login", "--endpoint", server.URL, "--ca-file", "ca.pem").want(t, 0, "Signed in at "+server.URL)
 	bob.run(t, "whoami").want(t, 0, "bob")
+	bob.runWith(t, s.Key(t, "carol"), "login").want(t, 0, "as carol")
 }

@@ -109,7 +109,11 @@ func (s *session) previewOnce(ctx context.Context, id string, body api.Renew) (a
 // showPreview writes what would be signed, and who could decide.
 func (s *session) showPreview(ctx context.Context, c *CertificateRenew, p api.RenewalPreview) error {
 	a := api.Approval{ID: c.ID, State: api.ApprovalPending, Kind: api.ApprovalIssuance, Subject: p.Subject, Context: p.Context}
-	r, err := review.Of(a, s.findHolders(ctx, p.Context))
+	holders, err := s.findHolders(ctx, p.Context)
+	if err != nil {
+		return err
+	}
+	r, err := review.Of(a, holders)
 	if err != nil {
 		return err
 	}
