@@ -301,23 +301,29 @@ func TestApprove_TheDigestIsOfWhatIsShown(t *testing.T) {
 	s := servertest.New(t, servertest.NoWorkers())
 	id := *s.RequestOlgasCertificate(t, "olga").ApprovalID
 	for name, c := range map[string]struct {
-		change func(subject map[string]any) (digest bool)
-		text   string
+		change    func(subject map[string]any)
+		newDigest bool
+		code      int
+		text      string
 	}{
-		"another name":                  {func(m map[string]any) bool { m["sans"] = []any{"evil.example.com"}; return false }, "is not that of the subject"},
-		"a field of a newer server":     {func(m map[string]any) bool { m["policy"] = "any"; return true }, "cannot show all of the request"},
-		"a subject of another kind":     {func(m map[string]any) bool { clear(m); m["sans"] = "x"; return true }, "read the subject"},
-		"no name, and the digest of it": {func(m map[string]any) bool { delete(m, "sans"); return true }, "cannot show all of the request"},
+		"another name":                  {func(m map[string]any) { m["sans"] = []any{"evil.example.com"} }, false, people.ExitFailed, "is not that of the subject"},
+		"another name, and its digest":  {func(m map[string]any) { m["sans"] = []any{"evil.example.com"} }, true, people.ExitEnded, "the digest sent is not the digest"},
+		"a field of a newer server":     {func(m map[string]any) { m["policy"] = "any" }, true, people.ExitFailed, "cannot show all of the request"},
+		"a subject of another kind":     {func(m map[string]any) { clear(m); m["sans"] = "x" }, true, people.ExitFailed, "read the subject"},
+		"no name, and the digest of it": {func(m map[string]any) { delete(m, "sans") }, true, people.ExitFailed, "cannot show all of the request"},
 	} {
 		url := startProxy(t, s, func(value any) {
-			if object, ok := value.(map[string]any); ok && object["subject"] != nil {
-				if c.change(object["subject"].(map[string]any)) {
-					_, object["digest"], _ = rules.Canonicalize(object["subject"])
-				}
+			object, ok := value.(map[string]any)
+			if !ok || object["subject"] == nil {
+				return
+			}
+			c.change(object["subject"].(map[string]any))
+			if c.newDigest {
+				_, object["digest"], _ = rules.Canonicalize(object["subject"])
 			}
 		})
 		u := newUser(t).with("CERTCTL_ENDPOINT="+url, "CERTCTL_API_KEY="+s.Key(t, "bob"))
-		if got := u.run(t, "approvals", "approve", id, "--yes"); got.code != people.ExitFailed || !strings.Contains(got.stderr, c.text) {
+		if got := u.run(t, "approvals", "approve", id, "--yes"); got.code != c.code || !strings.Contains(got.stderr, c.text) {
 			t.Errorf("%s: %d %s", name, got.code, got.stderr)
 		}
 		if state := stateOf(t, s, id).State; state != api.ApprovalPending {
