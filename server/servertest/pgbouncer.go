@@ -24,10 +24,7 @@ type PgBouncer struct {
 // are lines of its configuration.
 func NewPgBouncer(t testing.TB, settings string, databaseURLs ...string) *PgBouncer {
 	t.Helper()
-	program, err := findInSbin("pgbouncer")
-	if err != nil {
-		t.Fatalf("%v: install Debian's pgbouncer, or run scripts/need-commands pgbouncer", err)
-	}
+	program := FindInSbin(t, "pgbouncer")
 	dir, err := os.MkdirTemp("", "pgbouncer-") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
@@ -116,10 +113,15 @@ func (p *PgBouncer) stop() {
 	_ = p.cmd.Wait()
 }
 
-// findInSbin finds a server program, which Debian installs where a user's PATH may not lead.
-func findInSbin(name string) (string, error) {
+// FindInSbin finds a server program, which Debian installs where a user's PATH may not lead.
+func FindInSbin(t testing.TB, name string) string {
+	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
+		return path
 	}
-	return exec.LookPath(filepath.Join("/usr/sbin", name))
+	path, err := exec.LookPath(filepath.Join("/usr/sbin", name))
+	if err != nil {
+		t.Fatalf("%v: run scripts/need-commands %s", err, name)
+	}
+	return path
 }

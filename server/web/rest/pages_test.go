@@ -111,36 +111,40 @@ func readText(t *testing.T, path string) string {
 
 // The commands of the README run as written. Only the placeholder of the approval id is replaced.
 func TestPages_README_HasCommandsThatWork(t *testing.T) {
+	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) { checkPlaybook(t, s) })
+}
+
+// checkPlaybook runs the commands of the README, with more variables.
+func checkPlaybook(t *testing.T, s *servertest.Server, env ...string) {
+	t.Helper()
 	_, section, _ := strings.Cut(readText(t, "../../../README.md"), "## Decide on requests")
 	block, query := examplePattern.FindStringSubmatch(section), productionQuery.FindStringSubmatch(section)
 	if block == nil || query == nil {
 		t.Fatal("the README has no commands to decide with")
 	}
-	servertest.RunOnEach(t, func(t *testing.T, s *servertest.Server) {
-		waiting, approval := createPlaybookRequest(t, s)
-		steps := strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "ar-abc123", approval)), "\n")
-		outputs := runShell(t, s, steps[:4])
-		s.WaitUntilFinalAsVera(t, waiting.ID)
-		outputs = append(outputs, runShell(t, s, steps[4:])...)
-		for i, want := range [][]string{
-			{approval, `"state": "pending"`},
-			{approval, `"common_name": "foo.example.com"`, `"sans": [`, `"requested_by": "terraform"`},
-			{`"state":"approved"`, `"decided_by":"bob"`, `"note":"approved per ticket SECOPS-12345"`},
-			{`"id": "` + waiting.ID + `"`, `"type": "Issuance"`, `"status": "`},
-			{`"status":"AwaitingApproval"`, `"type":"Renewal"`, `"certificate_id":"mc-foo"`},
-			{`"name":"Production CDN"`, `"requires_approval":true`, `"version":2`},
-		} {
-			for _, words := range want {
-				if !strings.Contains(outputs[i], words) {
-					t.Errorf("%s\nprints no %s: %s", steps[i], words, outputs[i])
-				}
+	waiting, approval := createPlaybookRequest(t, s)
+	steps := strings.Split(strings.TrimSpace(strings.ReplaceAll(block[1], "ar-abc123", approval)), "\n")
+	outputs := runShellWith(t, s, steps[:4], env...)
+	s.WaitUntilFinalAsVera(t, waiting.ID)
+	outputs = append(outputs, runShellWith(t, s, steps[4:], env...)...)
+	for i, want := range [][]string{
+		{approval, `"state": "pending"`},
+		{approval, `"common_name": "foo.example.com"`, `"sans": [`, `"requested_by": "terraform"`},
+		{`"state":"approved"`, `"decided_by":"bob"`, `"note":"approved per ticket SECOPS-12345"`},
+		{`"id": "` + waiting.ID + `"`, `"type": "Issuance"`, `"status": "`},
+		{`"status":"AwaitingApproval"`, `"type":"Renewal"`, `"certificate_id":"mc-foo"`},
+		{`"name":"Production CDN"`, `"requires_approval":true`, `"version":2`},
+	} {
+		for _, words := range want {
+			if !strings.Contains(outputs[i], words) {
+				t.Errorf("%s\nprints no %s: %s", steps[i], words, outputs[i])
 			}
 		}
-		bypassed := -1
-		if s.Query(t, &bypassed, query[1]); bypassed != 0 {
-			t.Errorf("the production check says %d", bypassed)
-		}
-	})
+	}
+	bypassed := -1
+	if s.Query(t, &bypassed, query[1]); bypassed != 0 {
+		t.Errorf("the production check says %d", bypassed)
+	}
 }
 
 var productionQuery = regexp.MustCompile("(?s)```sql\n(.*?);\n```")
@@ -265,10 +269,10 @@ func (p *page) String() string {
 	return b.String()
 }
 
-// runShell is runShellIn a new directory.
-func runShell(t *testing.T, s *servertest.Server, commands []string) []string {
+// runShellWith is runShellIn a new directory, with more variables.
+func runShellWith(t *testing.T, s *servertest.Server, commands []string, env ...string) []string {
 	t.Helper()
-	return runShellIn(t, s, t.TempDir(), commands)
+	return runShellIn(t, s, t.TempDir(), commands, env...)
 }
 
 // certctlFunction is the command as the examples call it: this program, on the server's database. Without GORACE the race
@@ -285,15 +289,16 @@ func databaseVariables(s *servertest.Server) []string {
 }
 
 // runShellIn runs commands in one bash and returns the output of each. It sets URL, the keys of four people, and certctl.
-func runShellIn(t *testing.T, s *servertest.Server, dir string, commands []string) []string {
+func runShellIn(t *testing.T, s *servertest.Server, dir string, commands []string, env ...string) []string {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return runBash(t, dir, append(databaseVariables(s), "URL="+s.URL,
+	variables := append(databaseVariables(s), "URL="+s.URL,
 		"API_KEY="+s.Key(t, "alice"), "APPROVER_API_KEY="+s.Key(t, "bob"), "AUDITOR_API_KEY="+s.Key(t, "audrey"),
-		"ADMIN_API_KEY="+s.Key(t, "adam"), "TEST_PROGRAM="+program), commands)
+		"ADMIN_API_KEY="+s.Key(t, "adam"), "TEST_PROGRAM="+program)
+	return runBash(t, dir, append(variables, env...), commands)
 }
 
 // runBash runs commands in one bash, which has certctl, and returns the output of each.
