@@ -148,6 +148,18 @@ func (s *Service) CountPending(tx *store.Tx) (byProfile map[string]int64, oldest
 	return summary.CountByProfile, summary.OldestRequestedAt, err
 }
 
+// CountPendingByAge counts the pending approvals by when they were requested, in each of the periods that the ends close and
+// after the last. The ends ascend.
+func CountPendingByAge(tx *store.Tx, ends []time.Time) ([]int, error) {
+	bucket, args := store.Bucket("created_at", ends)
+	var counts []store.Count
+	err := tx.DB.Raw("SELECT "+bucket+" AS bucket, count(*) AS rows FROM approvals WHERE "+pendingCondition+" GROUP BY 1", args...).Scan(&counts).Error
+	if err != nil {
+		return nil, fmt.Errorf("count the pending approvals by age: %w", err)
+	}
+	return store.Fill(counts, len(ends)+1), nil
+}
+
 // FindNewest returns the newest approval that the filter chooses.
 func FindNewest(tx *store.Tx, f Filter) (Approval, bool, error) {
 	a, err := findNewest(f.apply(tx.DB))

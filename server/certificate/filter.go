@@ -11,6 +11,7 @@ import (
 
 // Filter chooses certificates. The zero Filter chooses all live ones.
 type Filter struct {
+	ID            string
 	ProfileID     string
 	CommonName    string
 	SAN           string // exactly one of the sans
@@ -31,6 +32,13 @@ func List(tx *store.Tx, f Filter, page store.Page) ([]Certificate, error) {
 	return rows, err
 }
 
+// ListByEnd returns a page of certificates that have a leaf, those that end soonest first.
+func ListByEnd(tx *store.Tx, f Filter, page store.Page) ([]Certificate, error) {
+	var rows []Certificate
+	err := page.On(f.apply(tx, tx.DB).Where("not_after IS NOT NULL"), "not_after", "uid").Find(&rows).Error
+	return rows, err
+}
+
 // apply adds the conditions to a query of certificates. Each subquery finds its rows by an index.
 func (f Filter) apply(tx *store.Tx, db *gorm.DB) *gorm.DB {
 	if f.Archived {
@@ -39,6 +47,7 @@ func (f Filter) apply(tx *store.Tx, db *gorm.DB) *gorm.DB {
 		db = db.Where("archived_at IS NULL")
 	}
 	for _, c := range []struct{ condition, value string }{
+		{"id = ?", f.ID},
 		{"profile_id = ?", f.ProfileID},
 		{"common_name = ?", f.CommonName},
 		{"uid IN (SELECT certificate_uid FROM leaves WHERE serial_number = ?)", f.SerialNumber},

@@ -19,7 +19,8 @@ type Services struct {
 }
 
 var (
-	readers = web.Access{Roles: []api.Role{api.RoleViewer}}
+	readers  = web.Access{Roles: []api.Role{api.RoleViewer}}
+	auditors = web.Access{Roles: []api.Role{api.RoleAuditor}}
 	// Package approval checks who may decide, so that a requester without the role learns of the two-person rule.
 	deciders = web.Access{DeciderRoles: []api.Role{api.RoleApprover}}
 	// Package approval checks who may withdraw: a requester who lost the role still may.
@@ -47,6 +48,12 @@ func Mount(engine *gin.Engine, services Services) {
 
 	s.show(pages, "/approvals", readers, s.showWaiting)
 	s.show(pages, "/approvals/:id", readers, s.showRequest)
+	s.show(pages, "/certificates", readers, s.showCertificates)
+	s.show(pages, "/certificates/:id", readers, s.showCertificate)
+	s.show(pages, "/profiles", readers, s.showProfiles)
+	s.show(pages, "/profiles/:id", readers, s.showProfile)
+	s.show(pages, "/activity", auditors, s.showActivity)
+	s.show(pages, "/overview", readers, s.showOverview)
 	s.decide(pages, "/approvals/:id/approve", deciders, s.approve)
 	s.decide(pages, "/approvals/:id/reject", deciders, s.reject)
 	s.decide(pages, "/approvals/:id/withdraw", withdrawers, s.withdraw)

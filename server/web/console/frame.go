@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -45,15 +44,27 @@ type frame struct {
 type link struct {
 	Path, Title string
 	Current     bool
+
+	access web.Access
 }
 
 // navigation lists the pages that every page links to.
-var navigation = []link{{Path: "/approvals", Title: "Waiting"}}
+var navigation = []link{
+	{Path: "/approvals", Title: "Waiting", access: readers},
+	{Path: "/certificates", Title: "Certificates", access: readers},
+	{Path: "/profiles", Title: "Profiles", access: readers},
+	{Path: "/activity", Title: "Activity", access: auditors},
+	{Path: "/overview", Title: "Overview", access: readers},
+}
 
+// listLinks lists the pages that the person may open.
 func listLinks(v *visit) []link {
-	links := slices.Clone(navigation)
-	for i, l := range links {
-		links[i].Current = strings.HasPrefix(v.c.Request.URL.Path, l.Path)
+	var links []link
+	for _, l := range navigation {
+		if web.CheckAccess(v.who(), l.access) == nil {
+			l.Current = strings.HasPrefix(v.c.Request.URL.Path, l.Path)
+			links = append(links, l)
+		}
 	}
 	return links
 }

@@ -28,6 +28,7 @@ func parsePages() pages {
 	common := template.Must(template.New("").Funcs(template.FuncMap{
 		"visible": visible, "plural": plural, "asset": assetPath,
 		"news": newsOf, "warning": warningOf, "kind": kindOf, "label": review.LabelOf, "sentence": sentenceOf, "differing": differing, "itemClass": classOf,
+		"status": statusWords, "names": shortNames, "objectPath": pathOf, "details": detailsOf,
 		"words": newWords, "wrote": wrote,
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html"))
 	all := pages{}

@@ -47,6 +47,9 @@ func (c clock) Deadline(created, expires time.Time) deadline {
 	return deadline{When: c.When(expires), Left: left, Soon: left < 10, Past: c.IsPast(expires)}
 }
 
+// End returns when a certificate ends. It is soon if less than a tenth of its time is left.
+func (c clock) End(from, to time.Time) deadline { return c.Deadline(from, to) }
+
 // Left returns the part of a period that is left, from 0 to 100.
 func (c clock) Left(from, to time.Time) int {
 	whole := to.Sub(from)
