@@ -14,7 +14,7 @@ var profileFields = []string{
 	"allow_underscores", "csr_extras", "issuer_id",
 }
 
-// OfProfile returns a row for each rule of a profile. Key usages that follow from the key have no value.
+// OfProfile returns a row for each rule of a profile.
 func OfProfile(spec api.ProfileSpec) ([]Row, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -29,6 +29,9 @@ func OfProfile(spec api.ProfileSpec) ([]Row, error) {
 		values, err := listValues(field, fields[field])
 		if err != nil {
 			return nil, err
+		}
+		if field == "key_usages" && spec.KeyUsages == nil {
+			values = []string{"those of the key's algorithm"}
 		}
 		rows = append(rows, Row{Field: field, Label: LabelOf(field), Now: items(values)})
 	}

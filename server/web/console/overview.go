@@ -39,8 +39,11 @@ const (
 	chartTop    = 20
 )
 
-// Width is that of the view box.
-func (chart) Width() int { return chartWidth }
+// Axis is the length of the axis.
+func (chart) Axis() int { return chartWidth }
+
+// Width is that of the view box, with room for the first and the last label.
+func (chart) Width() int { return chartWidth + 40 }
 
 // Height is that of the view box, with room for labels below the bars.
 func (chart) Height() int { return chartHeight + 24 }

@@ -28,7 +28,10 @@ func (c clock) When(t time.Time) instant {
 }
 
 // Read returns the time of the page.
-func (c clock) Read() instant { return c.exact(c.now, c.now.UTC().Format("2006-01-02 15:04:05 UTC")) }
+func (c clock) Read() instant { return c.At(c.now) }
+
+// At returns a time with its date.
+func (c clock) At(t time.Time) instant { return c.exact(t, t.UTC().Format("2006-01-02 15:04:05 UTC")) }
 
 func (clock) exact(t time.Time, text string) instant {
 	return instant{Text: text, Exact: t.UTC().Format("Monday, 2 January 2006, 15:04:05 UTC"), ISO: t.UTC().Format(time.RFC3339)}
