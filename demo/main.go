@@ -79,9 +79,14 @@ func demo(ctx context.Context, certctl, provider, terraform string, keep bool) (
 		return errors.New("an API key was about to be printed")
 	}
 	fmt.Fprintf(s.out, "\nEvery step had the expected result, in %.1f s.\n", time.Since(began).Seconds())
-	if keep {
-		s.explain()
+	if !keep {
+		return nil
 	}
+	if err := s.leaveRequest(ctx); err != nil {
+		return fmt.Errorf("leave a request for the console: %w", err)
+	}
+	s.explain()
+	s.openBrowser(ctx)
 	return nil
 }
 

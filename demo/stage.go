@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -261,14 +262,22 @@ func (s *stage) showLog() {
 	}
 }
 
-// explain says how to reach the server that KEEP=1 left running.
+// explain says how to reach the server that KEEP=1 left running. The server is for this demo alone, so its keys are shown.
 func (s *stage) explain() {
-	fmt.Fprintf(s.out, `
-The server is still running (KEEP=1). To use it:
+	fmt.Printf(`
+The server is still running (KEEP=1). A request waits for Bob. Open the console:
+
+    %[1]s/
+
+    Bob's key, who may decide:        %[9]s
+    Alice's key, who requested it:    %[10]s
+
+On the command line:
 
     export URL=%[1]s
     export API_KEY=$(cat %[2]s/alice) APPROVER_API_KEY=$(cat %[2]s/bob)
-    curl -s "$URL/api/v1/approvals?state=approved" -H "Authorization: Bearer $API_KEY"
+    CERTCTL_ENDPOINT=$URL CERTCTL_API_KEY=$APPROVER_API_KEY %[11]s approvals list
+    curl -s "$URL/api/v1/approvals?state=pending" -H "Authorization: Bearer $API_KEY"
     curl -s "$URL/api/v1/audit-events" -H "Authorization: Bearer $(cat %[2]s/audrey)"
     curl -s %[8]s/metrics
 
@@ -281,7 +290,33 @@ Terraform:
 The log is %[5]s. To stop the server and remove everything:
 
     kill %[6]d && rm -r %[7]s
-`, s.url, s.keyDir(), s.terraformRC(), s.terraformDir(), s.logFile(), s.server.Process.Pid, s.dir, s.metricsURL)
+`, s.url, s.keyDir(), s.terraformRC(), s.terraformDir(), s.logFile(), s.server.Process.Pid, s.dir, s.metricsURL, s.keys["bob"], s.keys["alice"], s.certctlPath)
+}
+
+// leaveRequest leaves a request for the console. One of its new names looks like a name of the certificate.
+func (s *stage) leaveRequest(ctx context.Context) error {
+	alice := s.newClient("alice", http.DefaultClient)
+	c, err := alice.GetCertificate(ctx, s.certificateID)
+	if err != nil {
+		return err
+	}
+	c.SANs = append(c.SANs, "news.shop.example.com", "wvvw.shop.example.com")
+	if _, err := alice.ReplaceCertificate(ctx, c.ID, c.CertificateSpec); err != nil {
+		return err
+	}
+	_, err = alice.RenewCertificate(ctx, c.ID, api.Renew{Reason: "Names for the campaign."})
+	return err
+}
+
+// openBrowser opens the console if there is a desktop. It fails silently: the address is printed anyway.
+func (s *stage) openBrowser(ctx context.Context) {
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	} else if os.Getenv("DISPLAY")+os.Getenv("WAYLAND_DISPLAY") == "" {
+		return
+	}
+	_ = exec.CommandContext(ctx, opener, s.url+"/").Run()
 }
 
 // as returns a client with the key of a principal. Each request is shown.
