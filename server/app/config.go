@@ -41,8 +41,8 @@ func (w *Word) UnmarshalText(text []byte) error {
 type ServeConfig struct {
 	DatabaseWait               time.Duration `env:"CERTCTL_DATABASE_WAIT" default:"5m" help:"How long the start waits for PostgreSQL to answer; 0 to not wait."`
 	Listen                     string        `env:"CERTCTL_LISTEN" default:"127.0.0.1:8080" help:"The address of the API, as host:port."`
-	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" help:"The TLS certificate of the API."`
-	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" help:"The TLS private key of the API."`
+	TLSCertFile                string        `name:"tls-cert-file" env:"CERTCTL_TLS_CERT_FILE" reload:"nothing for other content of the file: it is loaded again" help:"The TLS certificate of the API."`
+	TLSKeyFile                 string        `name:"tls-key-file" env:"CERTCTL_TLS_KEY_FILE" reload:"nothing for other content of the file: it is loaded again" help:"The TLS private key of the API."`
 	BehindTLSProxy             bool          `name:"behind-tls-proxy" env:"CERTCTL_BEHIND_TLS_PROXY" help:"A proxy in front of the API speaks TLS."`
 	TrustedProxies             Prefixes      `env:"CERTCTL_TRUSTED_PROXIES" placeholder:"CIDR,..." help:"The proxies whose X-Forwarded-For names the client, as CIDR prefixes. If empty, the header is ignored."`
 	Console                    bool          `env:"CERTCTL_CONSOLE" default:"true" negatable:"" help:"Serve the console, the pages for people, beside the API."`
