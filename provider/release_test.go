@@ -42,21 +42,18 @@ func readRelease(t *testing.T) release {
 		t.Skip("needs a release: make test-release")
 	}
 	r := release{files: map[string][]byte{}}
-	paths, err := filepath.Glob(filepath.Join(dist, project+"_*"))
+	published := filepath.Join(dist, "publish")
+	paths, err := filepath.Glob(filepath.Join(published, project+"_*"))
 	if err != nil || len(paths) == 0 {
-		t.Fatalf("there is no release in %s: %v", dist, err)
+		t.Fatalf("there is no release in %s: %v", published, err)
 	}
-	for _, path := range append(paths, filepath.Join(dist, "public-key.asc")) {
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			continue
-		}
+	for _, path := range append(paths, filepath.Join(published, "public-key.asc")) {
 		name := filepath.Base(path)
 		r.files[name] = readFile(t, path)
 		if version, is := strings.CutSuffix(name, "_SHA256SUMS"); is {
 			r.version = strings.TrimPrefix(version, project+"_")
 		}
 	}
-	r.files[r.name("manifest.json")] = readFile(t, "../terraform-registry-manifest.json")
 	return r
 }
 

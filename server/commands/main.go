@@ -64,6 +64,11 @@ func newParser(ctx context.Context, version Version, commands *cli) *kong.Kong {
 	)
 }
 
+// Model returns the description of every command and flag, for the manual page.
+func Model() *kong.Application {
+	return newParser(context.Background(), "", new(cli)).Model
+}
+
 // report prints the error of a command and returns the exit code.
 func report(parser *kong.Kong, err error) int {
 	if failure, ok := errors.AsType[*people.Failure](err); ok {

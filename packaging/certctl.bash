@@ -1,0 +1,2 @@
+# Completion of certctl in bash.
+source <(/usr/bin/certctl completion bash)

@@ -1,0 +1,2 @@
+# Completion of certctl in fish.
+/usr/bin/certctl completion fish | source
