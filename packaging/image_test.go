@@ -124,6 +124,6 @@ func TestImage_Runs(t *testing.T) {
 	if !strings.Contains(out, "DNS:www.example.com") {
 		t.Errorf("the image issues no certificate:\n%s", out)
 	}
-	m.expect(t, `grep '^Uid' "/proc/$(pgrep -x certctl 2>/dev/null || grep -lx certctl /proc/[0-9]*/comm | cut -d/ -f3)/status" | cut -f2-3`, user+"\t"+user)
+	m.expect(t, `grep '^Uid' "/proc/$(systemctl show --value -p MainPID container)/status" | cut -f2-3`, user+"\t"+user)
 	m.expect(t, `find /srv/image -newer /srv/data/certctl.db -type f`, "")
 }

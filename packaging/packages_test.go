@@ -41,10 +41,10 @@ func TestUnit_ConfinesTheServer(t *testing.T) {
 	if exposure, err := strconv.ParseFloat(overall[1], 64); err != nil || exposure > 1.5 {
 		t.Errorf("systemd-analyze security: %s, at most 1.5 is allowed:\n%s", overall[1], assessment)
 	}
-	m.expect(t, `source /usr/share/bash-completion/completions/certctl && COMP_LINE='certctl princ' /usr/bin/certctl`, "principal")
-	m.expect(t, `zcat /usr/share/man/man1/certctl.1.gz | grep -c 'certctl principal create'`, "1")
+	m.expect(t, `source /usr/share/bash-completion/completions/certctl && COMP_LINE='certctl ca in' /usr/bin/certctl`, "init")
+	m.expect(t, `gzip -dc /usr/share/man/man1/certctl.1.gz | grep -c 'certctl principal create'`, "1")
 	m.expect(t, `stat -c '%U %a' /var/lib/certctl /var/lib/certctl/ca-key.pem /etc/certctl/certctl.env`, "certctl 700\ncertctl 600\nroot 600")
-	m.expect(t, `ps -o user= -p "$(systemctl show --value -p MainPID certctl)" 2>/dev/null || stat -c %U /proc/$(systemctl show --value -p MainPID certctl)`, "certctl")
+	m.expect(t, `stat -c %U "/proc/$(systemctl show --value -p MainPID certctl)"`, "certctl")
 }
 
 // A reload by systemd loads the TLS files again, in the same process.

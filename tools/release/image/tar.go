@@ -2,12 +2,9 @@ package main
 
 import (
 	"archive/tar"
-	"cmp"
 	"encoding/pem"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -71,27 +68,23 @@ func encodeRoots() string {
 // tarDirectory returns the files of a directory as a tar archive, sorted by name.
 func tarDirectory(dir string, modified time.Time) (string, error) {
 	var entries []entry
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
+	files := os.DirFS(dir)
+	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || name == ".":
 			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
+		case d.IsDir():
 			entries = append(entries, newDirectory(name, 0o755, modified))
 			return nil
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(files, name)
 		entries = append(entries, newFile(name, 0o644, modified, string(content)))
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.header.Name, b.header.Name) })
-	return makeTar(entries)
+	return makeTar(entries) // WalkDir goes in the order of the names
 }
 
 // makeTar returns the entries as a tar archive.
