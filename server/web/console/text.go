@@ -23,6 +23,19 @@ func visible(text string) template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // every character of the text is escaped above
 }
 
+// plain is visible for a place that takes no elements, such as the title of a page.
+func plain(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
+		if isHidden(r) {
+			fmt.Fprintf(&b, "<U+%04X>", r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // isHidden reports whether a character has no shape of its own.
 func isHidden(r rune) bool {
 	switch r {
