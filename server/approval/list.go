@@ -87,14 +87,19 @@ func (f Filter) apply(db *gorm.DB) *gorm.DB {
 
 // List returns a page of approvals.
 func List(tx *store.Tx, f Filter, order api.ApprovalOrder, page store.Page) ([]Approval, error) {
+	var rows []Approval
+	err := f.list(tx.DB, order, page).Select(withUndecidable).Find(&rows).Error
+	return rows, err
+}
+
+// list adds the filter, the order and the page to a query of approvals.
+func (f Filter) list(db *gorm.DB, order api.ApprovalOrder, page store.Page) *gorm.DB {
 	column := "created_at"
 	if order == api.ApprovalsSoonestExpiry {
 		column = "expires_at"
 	}
 	page.Newest = order == api.ApprovalsNewestFirst
-	var rows []Approval
-	err := page.On(f.apply(tx.DB), column, "id").Select(withUndecidable).Find(&rows).Error
-	return rows, err
+	return page.On(f.apply(db), column, "id")
 }
 
 // Cursor returns the position of an approval in a list of that order.

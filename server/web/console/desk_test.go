@@ -47,20 +47,25 @@ func prepareDesk(t *testing.T, s *servertest.Server) desk {
 	a, err := carol.ApproveApproval(ctx, d.done, api.Decision{Note: "As planned."})
 	must(err)
 	s.WaitUntilFinalAsVera(t, *a.JobID)
+	s.Clock.Advance(50 * 24 * time.Hour)
 	gateway := create("mc-gateway", "*.api.example.com")
 	rejected := request(gateway, "")
 	_, err = carol.RejectApproval(ctx, rejected, api.Decision{Note: "A wildcard is not needed: list the names."})
 	must(err)
+	s.Clock.Advance(30 * time.Hour)
 	request(gateway, "Partners need new host names every week.")
+	s.Clock.Advance(49 * time.Hour)
 	mail, err := s.Client(t, "bob").RenewCertificate(ctx, create("mc-mail", "mail.example.com").ID, api.Renew{})
 	must(err)
 	d.own = *mail.ApprovalID
 	shop, err = olga.GetCertificate(ctx, "mc-shop")
 	must(err)
+	// cspell:ignore wvvw
 	shop.SANs = []string{"pay.example.com", "www.example.com", "shop.example.com", "wvvw.example.com", "mail.example.com"}
 	_, err = olga.ReplaceCertificate(ctx, shop.ID, shop.CertificateSpec)
 	must(err)
 	d.lookAlike = request(shop, "New campaign site.\nPlease approve before Friday.")
+	s.Clock.Advance(150 * time.Minute)
 	rules.MaxTTLSeconds, rules.AllowedDNSNames = int64((180 * 24 * time.Hour).Seconds()), []string{"**.example.com", "**.example.net"}
 	_, err = alice.ReplaceProfile(ctx, profile.ID, rules)
 	var waits *client.AwaitingApprovalError

@@ -13,10 +13,12 @@ import (
 
 // hostileTexts are what a user may write to deceive a reader, or to run something. The API refuses some of them today. A
 // database may have them from elsewhere.
+//
+// cspell:ignore ylno daer mred
 var hostileTexts = []string{
-	`<script>window.pwned = 1</script>`,
-	`"><img src=x onerror="window.pwned = 1">`,
-	`'--></style></title></textarea><svg onload=window.pwned=1>`,
+	`<script>window.attacked = 1</script>`,
+	`"><img src=x onerror="window.attacked = 1">`,
+	`'--></style></title></textarea><svg onload=window.attacked=1>`,
 	`{{.Digest}} ${7*7} <!--`,
 	"approved \u202eylno daer\u202c by carol\u2066",
 	"pay\u200b.exam\u00adple\u2060.com\ufeff\u3164\u2800",
@@ -44,7 +46,7 @@ func TestPages_ShowHostileTextsAsText(t *testing.T) {
 	}
 	for _, path := range paths {
 		bob.open(path)
-		if evaluate[bool](bob, `"pwned" in window || document.querySelectorAll("script").length !== 1 || document.querySelector("main img, main svg:not(.bar), main style, main [onload]") !== null`) {
+		if evaluate[bool](bob, `"attacked" in window || document.querySelectorAll("script").length !== 1 || document.querySelector("main img, main svg:not(.bar), main style, main [onload]") !== null`) {
 			t.Errorf("%s runs or shows what a user wrote: %s", path, bob.pageText())
 		}
 		if wide := evaluate[bool](bob, "document.documentElement.scrollWidth > innerWidth"); wide {
@@ -58,7 +60,7 @@ func TestPages_ShowHostileTextsAsText(t *testing.T) {
 	bob.open("/approvals/" + d.pending)
 	shown := evaluate[string](bob, "document.title + document.body.textContent")
 	for _, text := range hostileTexts {
-		if isPlain := !strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !(r >= ' ' && r < 0x7f) }); isPlain && strings.Count(shown, text) < 2 {
+		if isPlain := !strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && (r < ' ' || r >= 0x7f) }); isPlain && strings.Count(shown, text) < 2 {
 			t.Errorf("the page lacks %.80q as it was written", text)
 		}
 	}

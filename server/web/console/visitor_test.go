@@ -13,7 +13,7 @@ import (
 
 // visitor sends requests as a browser does, without a browser. It follows no redirect.
 type visitor struct {
-	t      *testing.T
+	t      testing.TB
 	s      *servertest.Server
 	cookie string // name=value; empty if nobody is signed in
 }
@@ -72,7 +72,7 @@ func (v *visitor) signInWith(key string) page {
 }
 
 // newVisitor signs a person in.
-func newVisitor(t *testing.T, s *servertest.Server, person string) *visitor {
+func newVisitor(t testing.TB, s *servertest.Server, person string) *visitor {
 	t.Helper()
 	v := &visitor{t: t, s: s}
 	v.signInWith(s.Key(t, person)).require(t, http.StatusSeeOther)
@@ -80,7 +80,7 @@ func newVisitor(t *testing.T, s *servertest.Server, person string) *visitor {
 }
 
 // require fails the test unless the answer has the status and the texts.
-func (p page) require(t *testing.T, status int, texts ...string) {
+func (p page) require(t testing.TB, status int, texts ...string) {
 	t.Helper()
 	if p.status != status {
 		t.Fatalf("the status is %d, not %d: %s", p.status, status, p.body)

@@ -17,6 +17,8 @@ const (
 	maxMine  = 25
 	maxOther = 10
 	maxGroup = 50
+	// The page of all groups looks for requests that wait for others among so many.
+	maxSearched = 100
 )
 
 // waitingPage is what the page Waiting shows.
@@ -32,6 +34,8 @@ type waitingGroup struct {
 	Empty string // what to say if there are none
 	Rows  []waitingRow
 	More  string // the path of the next requests of the group; empty if there are none
+	// Searched is how many of the pending requests the group was searched in; 0 for all.
+	Searched int
 }
 
 // waitingRow is one request in a list.
@@ -149,7 +153,7 @@ func (s *site) showWaiting(tx *store.Tx, v *visit) (view, error) {
 // fill reads the requests of a group, and one more to know whether there are more.
 func (g *waitingGroup) fill(tx *store.Tx, v *visit, q waitingQuery) error {
 	limit := q.limit(g.ID)
-	rows, err := approval.ListWaiting(tx, v.who(), g.ID, q.filter(), q.Order, store.Page{Limit: limit + 1, After: q.after})
+	rows, err := g.list(tx, v, q, limit+1)
 	if err != nil {
 		return err
 	}
@@ -162,6 +166,9 @@ func (g *waitingGroup) fill(tx *store.Tx, v *visit, q waitingQuery) error {
 		g.More = q.path(g.ID, after)
 	}
 	for _, row := range rows {
+		if row.IsOverdue(tx.Now) {
+			continue // the expiry is recorded soon
+		}
 		shown, err := newWaitingRow(row.API())
 		if err != nil {
 			return err
@@ -169,6 +176,17 @@ func (g *waitingGroup) fill(tx *store.Tx, v *visit, q waitingQuery) error {
 		g.Rows = append(g.Rows, shown)
 	}
 	return nil
+}
+
+func (g *waitingGroup) list(tx *store.Tx, v *visit, q waitingQuery, limit int) ([]approval.Approval, error) {
+	if g.ID != approval.GroupOthers || q.Group != "" {
+		return approval.ListWaiting(tx, v.who(), g.ID, q.filter(), q.Order, store.Page{Limit: limit, After: q.after})
+	}
+	rows, all, err := approval.ListForOthers(tx, v.who(), q.filter(), q.Order, limit, maxSearched)
+	if !all {
+		g.Searched, g.More = maxSearched, q.path(g.ID, store.Cursor{})
+	}
+	return rows, err
 }
 
 func newWaitingRow(a api.Approval) (waitingRow, error) {
