@@ -139,6 +139,31 @@ func TestLists_GoOn(t *testing.T) {
 	})
 }
 
+// Each page has a bounded number of statements and of bytes, however much there is.
+func TestLists_StaySmall(t *testing.T) {
+	t.Parallel()
+	var log statements
+	s := servertest.NewPostgres(t, servertest.NoWorkers(), servertest.Trace(log.add))
+	c := issue(t, s)
+	for range 60 {
+		s.CreateCertificateAsOlga(t, c.ProfileID)
+	}
+	audrey := newVisitor(t, s, "audrey")
+	for _, path := range []string{
+		"/certificates", "/certificates?days=90", "/certificates?search=" + c.SANs[0], "/certificates/" + c.ID, "/profiles", "/profiles/" + c.ProfileID, "/overview", "/activity",
+	} {
+		log.reset()
+		p := audrey.get(path)
+		p.require(t, http.StatusOK)
+		if ran := log.list(); len(ran) > 8 {
+			t.Errorf("%s runs %d statements:\n%s", path, len(ran), strings.Join(ran, "\n"))
+		}
+		if len(p.body) > 100_000 {
+			t.Errorf("%s has %d bytes", path, len(p.body))
+		}
+	}
+}
+
 // issue returns a certificate that alice requested and bob approved.
 func issue(t *testing.T, s *servertest.Server) api.Certificate {
 	t.Helper()
@@ -146,7 +171,7 @@ func issue(t *testing.T, s *servertest.Server) api.Certificate {
 	if _, err := s.Client(t, "bob").ApproveApproval(t.Context(), *job.ApprovalID, api.Decision{}); err != nil {
 		t.Fatal(err)
 	}
-	s.WaitUntilFinalAsVera(t, job.ID)
+	s.Drain(t)
 	c, err := s.Client(t, "vera").GetCertificate(t.Context(), job.CertificateID)
 	if err != nil {
 		t.Fatal(err)
