@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -47,5 +48,25 @@ func readSetting(setting, path string) (string, error) {
 	return string(content), nil
 }
 
-// RegisterReceivers registers where messages go. Messages are written for these receivers from then on, by every process.
-func (s *Server) RegisterReceivers(ctx context.Context) error { return s.messages.Register(ctx) }
+// PrepareMessages registers where messages go: they are written for these receivers from then on, by every process. If the
+// bypass is on, it tells them so, whichever process delivers that.
+func (s *Server) PrepareMessages(ctx context.Context) error {
+	if err := s.messages.Register(ctx); err != nil || !s.config.ApprovalBypass {
+		return err
+	}
+	return s.services.store.Write(ctx, notify.TellBypass)
+}
+
+// TellDue writes the messages that time brings, as the reaper does.
+func (s *Server) TellDue(ctx context.Context) error {
+	return errors.Join(s.messages.Remind(ctx), s.messages.TellExpiring(ctx))
+}
+
+// TestReceivers sends a test message to every receiver of the settings.
+func TestReceivers(ctx context.Context, config MessagesConfig) ([]notify.Outcome, error) {
+	settings, err := config.parse()
+	if err != nil {
+		return nil, err
+	}
+	return notify.Test(ctx, settings)
+}

@@ -181,7 +181,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.warnOfUngatedNames(ctx); err != nil {
 		return err
 	}
-	if err := s.RegisterReceivers(ctx); err != nil {
+	if err := s.PrepareMessages(ctx); err != nil {
 		return err
 	}
 	listener, err := s.listen(ctx)

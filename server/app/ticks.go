@@ -44,6 +44,8 @@ func (s *Server) reap(ctx context.Context) {
 	s.runStep(ctx, "expire approvals", s.Expire)
 	s.runStep(ctx, "return lost jobs to the queue", s.reapJobs)
 	s.runStep(ctx, "warn of ends that come near", func(ctx context.Context) error { return s.expiry.check(ctx, s.services.store) })
+	s.runStep(ctx, "tell what is due", s.TellDue)
+	s.runStep(ctx, "end and delete messages", s.messages.Reap)
 	s.runStep(ctx, "delete answers stored for retries", func(ctx context.Context) error {
 		return web.ForgetReplays(ctx, s.services.store, forgetAtOnce)
 	})

@@ -109,7 +109,7 @@ func (s *Service) moveToFinal(tx *store.Tx, a Approval, to api.ApprovalState, wh
 	if !won {
 		return Approval{}, s.explainLoss(tx, a)
 	}
-	return moved, AppendMessage(tx, moved, finalMessages[to], "")
+	return moved, AppendMessage(tx, moved, finalMessages[to], nil)
 }
 
 // explainLoss returns why the guard of a statement did not hold.

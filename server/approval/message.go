@@ -17,9 +17,9 @@ var finalMessages = map[api.ApprovalState]outbox.Type{
 }
 
 // AppendMessage adds a message about the approval to the outbox.
-func AppendMessage(tx *store.Tx, a Approval, t outbox.Type, data string) error {
+func AppendMessage(tx *store.Tx, a Approval, t outbox.Type, data any) error {
 	return outbox.Append(tx, outbox.Message{
-		Type: t, About: a.ID, Person: a.Accountable, Gatherable: !a.asksForNewNames(t), Data: data,
+		Type: t, About: a.ID, Topic: a.Accountable, MayGather: !a.asksForNewNames(t), Data: data,
 	})
 }
 

@@ -48,7 +48,7 @@ func (s *Service) Open(tx *store.Tx, who identity.Actor, r Request, create func(
 	if s.bypass {
 		return s.bypassApproval(tx, a)
 	}
-	return a, AppendMessage(tx, a, outbox.ApprovalRequested, "")
+	return a, AppendMessage(tx, a, outbox.ApprovalRequested, nil)
 }
 
 func (s *Service) storeRequest(tx *store.Tx, who identity.Actor, r Request) (Approval, error) {

@@ -26,6 +26,7 @@ type cli struct {
 	Key       keyCommand       `cmd:"" group:"operators" help:"Create, list and revoke API keys."`
 	Ungated   ungatedCommand   `cmd:"" group:"operators" name:"ungated-names" help:"Manage the names that may be signed without approval."`
 	CA        caCommand        `cmd:"" group:"operators" name:"ca" help:"Manage the built-in certification authority."`
+	Notify    notifyCommand    `cmd:"" group:"operators" help:"Test the receivers of messages, and list what they did not get."`
 
 	Completion completionCommand `cmd:"" group:"other" help:"Print the script that completes commands and flags in a shell."`
 	Version    versionCommand    `cmd:"" group:"other" help:"Print the version."`

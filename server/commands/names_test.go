@@ -32,6 +32,8 @@ func TestCommandLine_KeepsCommandsAndFlags(t *testing.T) {
 		"key list":                "",
 		"key revoke":              "id",
 		"migrate":                 "--database-wait --serve-role",
+		"notify failed":           "",
+		"notify test":             "--external-url --webhook-url --webhook-secret-file --notify-urls-file --notify-reminders --notify-names",
 		"principal create":        "id --kind --owner --role",
 		"principal disable":       "id",
 		"principal enable":        "id",

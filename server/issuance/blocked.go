@@ -13,6 +13,7 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/identity"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/outbox"
 	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/store"
 )
@@ -100,6 +101,11 @@ func (s *Service) recordBlock(ctx context.Context, c certificate.Checked, b cert
 		if err != nil || !changed {
 			return err
 		}
+		if b.Reason != "" {
+			if err := appendBlocked(tx, c, b); err != nil {
+				return err
+			}
+		}
 		tx.AfterCommit(func() {
 			if b.Reason == "" {
 				s.Log.InfoContext(ctx, "the renewal of a certificate is possible again", "certificate_id", c.ID, "was_blocked_by", c.Reason)
@@ -108,6 +114,14 @@ func (s *Service) recordBlock(ctx context.Context, c certificate.Checked, b cert
 			s.Log.WarnContext(ctx, "the renewal of a certificate is blocked", "certificate_id", c.ID, "profile_id", c.Spec.V.ProfileID, "blocked_by", b.Reason, "detail", b.Detail)
 		})
 		return nil
+	})
+}
+
+// appendBlocked adds a message to the outbox. It leaves out the detail, which contains texts of users.
+func appendBlocked(tx *store.Tx, c certificate.Checked, b certificate.Block) error {
+	return outbox.Append(tx, outbox.Message{
+		Type: outbox.RenewalBlocked, About: c.UID, Topic: c.Spec.V.ProfileID, MayGather: true,
+		Data: outbox.BlockedRenewal{CertificateID: c.ID, ProfileID: c.Spec.V.ProfileID, Reason: string(b.Reason), NotAfter: c.NotAfter},
 	})
 }
 

@@ -44,3 +44,40 @@ type approvalData struct {
 	ClosedAt      *time.Time        `json:"closed_at,omitempty"`
 	Cause         *api.Cause        `json:"cause,omitempty"`
 }
+
+// gatheredData is the data of an event that tells of several objects. Gathered has the data of the first of them.
+type gatheredData struct {
+	SchemaVersion int    `json:"schema_version"`
+	Count         int64  `json:"count"`
+	URL           string `json:"url"`
+	Gathered      []any  `json:"gathered"`
+}
+
+// expiringData is the data of the event certificate.expiring.
+type expiringData struct {
+	SchemaVersion int       `json:"schema_version"`
+	CertificateID string    `json:"certificate_id"`
+	URL           string    `json:"url"`
+	ProfileID     string    `json:"profile_id"`
+	SerialNumber  string    `json:"serial_number"`
+	NotAfter      time.Time `json:"not_after"`
+	Horizon       string    `json:"horizon"`
+	NameCount     int       `json:"name_count"`
+	Names         []string  `json:"names,omitempty"`
+}
+
+// blockedData is the data of the event renewal.blocked.
+type blockedData struct {
+	SchemaVersion int        `json:"schema_version"`
+	CertificateID string     `json:"certificate_id"`
+	URL           string     `json:"url"`
+	ProfileID     string     `json:"profile_id"`
+	Reason        string     `json:"reason"`
+	NotAfter      *time.Time `json:"not_after"`
+}
+
+// serverData is the data of the event bypass.enabled, and of a test.
+type serverData struct {
+	SchemaVersion int    `json:"schema_version"`
+	URL           string `json:"url"`
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"strings"
 )
 
@@ -50,6 +51,10 @@ func describe(err error) string {
 	var status statusError
 	if errors.As(err, &status) {
 		return status.Error()
+	}
+	var mail *textproto.Error
+	if errors.As(err, &mail) {
+		return fmt.Sprintf("the mail server answered %d", mail.Code)
 	}
 	text := err.Error()
 	for _, p := range phrases {

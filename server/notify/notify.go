@@ -46,6 +46,7 @@ type Notifier struct {
 
 // New makes a Notifier for settings that Parse has checked.
 func New(db *store.Store, settings Settings, log *slog.Logger, registry prometheus.Registerer) *Notifier {
+	registry.MustRegister(&backlogCollector{db, log})
 	return &Notifier{
 		store: db, outbox: &outbox.Outbox{Store: db}, targets: settings.targets, reminders: settings.Reminders,
 		writer: writer{origin: settings.ExternalURL, names: settings.Names}, metrics: newMetrics(registry), log: log,

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// maxShown bounds the characters of one value in a text.
-const maxShown = 100
+// maxShown bounds the characters of one value in a text. The longest DNS name has 253.
+const maxShown = 255
 
 // safe writes a value of a user so that no client makes a link, a mention or a format of it: www[.]example[.]com. Letters,
 // digits and hyphens stand for themselves. A dot, a colon, a slash and an at sign stand in brackets. An asterisk becomes

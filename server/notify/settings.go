@@ -78,6 +78,17 @@ func (s *Settings) Parse(a Addresses) error {
 		}
 		s.targets = append(s.targets, target{"webhook-1", "webhook", hook})
 	}
+	numbers := map[string]int{}
+	for _, l := range listLines(a.Chats) {
+		chats, err := newChats(l.text)
+		if err != nil {
+			return fmt.Errorf("CERTCTL_NOTIFY_URLS_FILE: line %d %w", l.number, err)
+		}
+		for _, c := range chats {
+			numbers[c.kind]++
+			s.targets = append(s.targets, target{fmt.Sprintf("%s-%d", c.kind, numbers[c.kind]), c.kind, c})
+		}
+	}
 	if len(s.targets) > 0 && s.ExternalURL == "" {
 		return errors.New("CERTCTL_EXTERNAL_URL is required with receivers of messages: every message links to the server")
 	}
@@ -99,12 +110,20 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
+// line is a line of a file.
+type line struct {
+	number int
+	text   string
+}
+
 // listLines returns the lines of a file that are neither empty nor comments.
-func listLines(text string) []string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			lines = append(lines, line)
+func listLines(content string) []line {
+	var lines []line
+	number := 0
+	for text := range strings.Lines(content) {
+		number++
+		if text = strings.TrimSpace(text); text != "" && !strings.HasPrefix(text, "#") {
+			lines = append(lines, line{number, text})
 		}
 	}
 	return lines

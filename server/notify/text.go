@@ -9,8 +9,8 @@ import (
 	"github.com/certctl/terraform-provider-certctl/server/outbox"
 )
 
-// done are the words for what happened to a request.
-var done = map[outbox.Type]string{
+// outcomes are the words for what happened to a request.
+var outcomes = map[outbox.Type]string{
 	outbox.ApprovalRequested: "waits for approval",
 	outbox.ApprovalReminder:  "still waits for approval",
 	outbox.ApprovalApproved:  "was approved",
@@ -19,72 +19,135 @@ var done = map[outbox.Type]string{
 	outbox.ApprovalCancelled: "was cancelled",
 }
 
+// gatheredTitles are the words for several objects.
+var gatheredTitles = map[outbox.Type]string{
+	outbox.ApprovalRequested:   "requests wait for approval",
+	outbox.ApprovalReminder:    "requests still wait for approval",
+	outbox.ApprovalApproved:    "requests were approved",
+	outbox.ApprovalRejected:    "requests were rejected",
+	outbox.ApprovalExpired:     "requests expired",
+	outbox.ApprovalCancelled:   "requests were cancelled",
+	outbox.CertificateExpiring: "certificates end soon",
+	outbox.RenewalBlocked:      "certificates cannot be renewed",
+}
+
+// listPath is where people find the objects of a message.
+func listPath(t outbox.Type) string {
+	if strings.HasPrefix(string(t), "approval.") {
+		return "/approvals"
+	}
+	return "/certificates"
+}
+
 // subjects are the words for what is requested.
 var subjects = map[api.ApprovalKind]string{
 	api.ApprovalIssuance:    "a certificate",
 	api.ApprovalProfileEdit: "an edit of a profile",
 }
 
-func describeApprovalTitle(row outbox.Row, d approvalData) string {
-	return fmt.Sprintf("certctl: %s %s", d.ApprovalID, done[row.Type])
-}
-
-// describeApprovalText returns the lines of a message: who asks for what, what is new about it, until when, and the link.
-func describeApprovalText(row outbox.Row, d approvalData) []string {
-	lines := []string{fmt.Sprintf("%s requested %s%s. The request %s%s.", describePerson(d), subjects[d.Kind], describeIDs(d), done[row.Type], describeDecider(d))}
+// describeApproval says who requests what, what is new about it, and until when.
+func describeApproval(row outbox.Row, d approvalData) entry {
+	who := fmt.Sprintf("%s requested %s%s", describeRequester(d), subjects[d.Kind], describeObjects(d))
+	e := entry{title: d.ApprovalID + " " + outcomes[row.Type], url: d.URL, data: d, brief: d.ApprovalID + ": " + who}
+	e.lines = []string{fmt.Sprintf("%s. The request %s%s.", who, outcomes[row.Type], describeEnd(d))}
 	if d.News != "" {
-		lines = append(lines, "New: "+d.News+".")
+		e.lines = append(e.lines, "New: "+d.News+".")
+		e.brief += "; " + d.News
 	}
 	if d.NameCount > 0 {
-		lines = append(lines, fmt.Sprintf("Names: %d%s.", d.NameCount, describeNames(d)))
+		e.lines = append(e.lines, describeNames(d.NameCount, d.Names))
 	}
 	if d.State == api.ApprovalPending {
-		lines = append(lines, "Decide until "+describeTime(d.ExpiresAt)+".")
+		e.lines = append(e.lines, "Decide until "+describeTime(d.ExpiresAt)+".")
 	}
-	return append(lines, d.URL)
+	return e
 }
 
-func describePerson(d approvalData) string {
+func describeRequester(d approvalData) string {
 	if d.RequestedBy == d.Accountable {
 		return safe(d.RequestedBy)
 	}
 	return fmt.Sprintf("%s (accountable: %s)", safe(d.RequestedBy), safe(d.Accountable))
 }
 
-func describeIDs(d approvalData) string {
-	var ids strings.Builder
+func describeObjects(d approvalData) string {
+	var objects strings.Builder
 	if d.CertificateID != nil {
-		ids.WriteString(" " + safe(*d.CertificateID))
+		objects.WriteString(" " + safe(*d.CertificateID))
 	}
 	if d.ProfileID != nil {
-		ids.WriteString(" under profile " + safe(*d.ProfileID))
+		objects.WriteString(" under profile " + safe(*d.ProfileID))
 	}
-	return ids.String()
+	return objects.String()
 }
 
-func describeDecider(d approvalData) string {
-	var by strings.Builder
-	if d.DecidedBy != nil {
-		by.WriteString(" by " + safe(*d.DecidedBy))
+// describeEnd says who ended a request, and why.
+func describeEnd(d approvalData) string {
+	switch {
+	case d.ClosedBy != nil && d.Cause != nil:
+		return fmt.Sprintf(" by %s (%s)", safe(*d.ClosedBy), d.Cause.Words())
+	case d.DecidedBy != nil:
+		return " by " + safe(*d.DecidedBy)
 	}
-	if d.ClosedBy != nil {
-		by.WriteString(" by " + safe(*d.ClosedBy))
-	}
-	if d.Cause != nil && d.ClosedBy != nil {
-		by.WriteString(": " + d.Cause.Words())
-	}
-	return by.String()
+	return ""
 }
 
-func describeNames(d approvalData) string {
-	if len(d.Names) == 0 {
-		return ""
+// maxListed bounds the names in a text.
+const maxListed = 10
+
+// describeNames lists names that went through safe. Without names it tells their number.
+func describeNames(count int, names []string) string {
+	if len(names) == 0 {
+		return fmt.Sprintf("Names: %d.", count)
 	}
-	shown := strings.Join(d.Names, ", ")
-	if rest := d.NameCount - len(d.Names); rest > 0 {
-		shown += fmt.Sprintf(" and %d more", rest)
+	shown := names[:min(len(names), maxListed)]
+	text := fmt.Sprintf("Names (%d): %s", count, strings.Join(shown, ", "))
+	if rest := count - len(shown); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
 	}
-	return ": " + shown
+	return text
+}
+
+func describeExpiring(d expiringData) entry {
+	what := fmt.Sprintf("%s under profile %s ends at %s", safe(d.CertificateID), safe(d.ProfileID), describeTime(d.NotAfter))
+	return entry{
+		title: safe(d.CertificateID) + " ends soon", url: d.URL, data: d, brief: what,
+		lines: []string{"The certificate " + what + ".", describeNames(d.NameCount, d.Names)},
+	}
+}
+
+// blocks are the words for what blocks a renewal.
+var blocks = map[api.RenewalBlock]string{
+	api.BlockedByPerson:   "the accountable person is disabled",
+	api.BlockedByProfile:  "the profile is disabled",
+	api.BlockedByRules:    "the profile no longer allows it",
+	api.BlockedByApproval: "it needs an approval that the profile does not ask for",
+	api.BlockedByIssuer:   "the CA cannot sign it",
+	api.BlockedByNobody:   "nobody could approve it",
+}
+
+func describeBlocked(d blockedData) entry {
+	what := fmt.Sprintf("%s under profile %s cannot be renewed: %s", safe(d.CertificateID), safe(d.ProfileID), blocks[api.RenewalBlock(d.Reason)])
+	e := entry{title: safe(d.CertificateID) + " cannot be renewed", url: d.URL, data: d, brief: what, lines: []string{"The certificate " + what + "."}}
+	if d.NotAfter != nil {
+		e.lines = append(e.lines, "It ends at "+describeTime(*d.NotAfter)+".")
+	}
+	return e
 }
 
 func describeTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// maxLine bounds a line of a text: mail allows 998 bytes. All of a text is ASCII.
+const maxLine = 900
+
+// joinLines joins lines, and breaks those that are too long.
+func joinLines(lines []string) string {
+	var broken []string
+	for _, l := range lines {
+		for len(l) > maxLine {
+			broken, l = append(broken, l[:maxLine]), l[maxLine:]
+		}
+		broken = append(broken, l)
+	}
+	return strings.Join(broken, "\n")
+}

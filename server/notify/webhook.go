@@ -38,7 +38,7 @@ const (
 )
 
 // newWebhook checks the address and the secrets of a webhook. Its errors hold neither.
-func newWebhook(address string, secrets []string) (*webhook, error) {
+func newWebhook(address string, secrets []line) (*webhook, error) {
 	if err := checkAddress(address); err != nil {
 		return nil, fmt.Errorf("CERTCTL_WEBHOOK_URL %w", err)
 	}
@@ -46,10 +46,10 @@ func newWebhook(address string, secrets []string) (*webhook, error) {
 		return nil, fmt.Errorf("CERTCTL_WEBHOOK_SECRET_FILE has %d secrets: write one secret on a line, or two while you replace one", len(secrets))
 	}
 	w := &webhook{url: address, client: &http.Client{Transport: newTransport(), Timeout: sendWithin, CheckRedirect: refuseRedirect}}
-	for i, secret := range secrets {
-		signer, err := newSigner(secret)
+	for _, secret := range secrets {
+		signer, err := newSigner(secret.text)
 		if err != nil {
-			return nil, fmt.Errorf("CERTCTL_WEBHOOK_SECRET_FILE: secret %d %w", i+1, err)
+			return nil, fmt.Errorf("CERTCTL_WEBHOOK_SECRET_FILE: line %d %w", secret.number, err)
 		}
 		w.signers = append(w.signers, signer)
 	}

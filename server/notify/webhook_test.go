@@ -196,3 +196,16 @@ func TestWebhook_TriesAgainWithTheSameIDAndBothSecrets(t *testing.T) {
 		})
 	}
 }
+
+// newPlainServer is a receiver that verifies nothing.
+func newPlainServer(t *testing.T, answer http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// ntfyAddress is the address of a topic of a server that speaks as ntfy does.
+func ntfyAddress(server *httptest.Server) string {
+	return "ntfy://" + strings.TrimPrefix(server.URL, "http://") + "/topic?scheme=http"
+}

@@ -112,12 +112,23 @@ func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
 	}
 }
 
-// deliver delivers a claimed message and stores the result. It returns the error of the receiver. A delivery that has begun
-// ends also while the server stops.
+// deliver delivers a claimed message and stores the result. It returns the error of the receiver. While the server stops, a
+// delivery that has begun has a moment to end.
 func (n *Notifier) deliver(ctx context.Context, t target, row outbox.Row) error {
+	stopping := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin+writeWithin)
 	defer cancel()
-	failure := n.try(ctx, t, row)
+	gathered, err := n.outbox.Gather(ctx, row)
+	if err != nil {
+		n.log.WarnContext(ctx, "could not gather messages; trying again", "receiver", t.name, "error", err)
+		return err // the lease runs out
+	}
+	if gathered.Postponed {
+		return nil
+	}
+	sending, cancel := sendContext(ctx, stopping)
+	defer cancel()
+	failure := n.try(sending, t, row, gathered.Count)
 	if err := n.report(ctx, t, row, failure); err != nil {
 		n.log.WarnContext(ctx, "could not store the result of a delivery; the message is delivered again", "receiver", t.name, "message_id", row.ID, "error", err)
 	}
@@ -128,7 +139,7 @@ func (n *Notifier) deliver(ctx context.Context, t target, row outbox.Row) error 
 }
 
 // try writes the message and sends it. A panic becomes an error: it must not stop the server, nor repeat at every restart.
-func (n *Notifier) try(ctx context.Context, t target, row outbox.Row) (err error) {
+func (n *Notifier) try(ctx context.Context, t target, row outbox.Row, count int64) (err error) {
 	defer func() {
 		if failure := recover(); failure != nil {
 			n.log.ErrorContext(ctx, "panic", "message_id", row.ID, "receiver", t.name, "stack", string(debug.Stack()))
@@ -137,15 +148,26 @@ func (n *Notifier) try(ctx context.Context, t target, row outbox.Row) (err error
 	}()
 	var m message
 	err = n.store.Read(ctx, func(tx *store.Tx) (err error) {
-		m, err = n.writer.write(tx, row)
+		m, err = n.writer.write(tx, row, count)
 		return err
 	})
 	if err != nil {
 		return &writeError{err}
 	}
-	sending, cancel := context.WithTimeout(ctx, sendWithin)
-	defer cancel()
-	return t.send(sending, m)
+	return t.send(ctx, m)
+}
+
+// stopGrace is how long a delivery may go on after the server is told to stop. The message is delivered again.
+const stopGrace = 2 * time.Second
+
+// sendContext returns the context of a delivery, which ends soon after stopping ends.
+func sendContext(ctx, stopping context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, sendWithin)
+	stop := context.AfterFunc(stopping, func() { time.AfterFunc(stopGrace, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // writeError says that a message could not be written. Its receiver did not fail.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/approval"
@@ -22,49 +21,155 @@ type writer struct {
 // errOver says that a message would tell something that is over.
 var errOver = errors.New("what the message tells is over")
 
-// write writes the message of a row. If the message is a reminder of a request that has ended, write returns errOver.
-func (w writer) write(tx *store.Tx, row outbox.Row) (message, error) {
-	switch row.Type {
-	case outbox.ApprovalRequested, outbox.ApprovalReminder, outbox.ApprovalApproved, outbox.ApprovalRejected, outbox.ApprovalExpired, outbox.ApprovalCancelled:
-		return w.writeApproval(tx, row)
-	default:
-		return message{}, fmt.Errorf("there is no message of type %q", row.Type)
+// write writes the message of a row, which may carry others. If nothing that it tells is still true, write returns errOver.
+func (w writer) write(tx *store.Tx, row outbox.Row, count int64) (message, error) {
+	if count > 1 {
+		return w.writeGathered(tx, row, count)
 	}
-}
-
-func (w writer) writeApproval(tx *store.Tx, row outbox.Row) (message, error) {
-	a, err := approval.Get(tx, row.About)
+	e, err := w.describe(tx, row)
 	if err != nil {
 		return message{}, err
 	}
-	if row.Type == outbox.ApprovalReminder && (a.State != api.ApprovalPending || a.IsOverdue(tx.Now)) {
-		return message{}, errOver
-	}
-	data, err := w.describeApproval(a, row)
-	if err != nil {
-		return message{}, err
-	}
-	return w.finish(row, describeApprovalTitle(row, data), describeApprovalText(row, data), data)
+	return e.finish(row)
 }
 
-// finish puts a message together. Title and lines contain words of this program, and values that went through safe.
-func (writer) finish(row outbox.Row, title string, lines []string, data any) (message, error) {
-	body, err := json.Marshal(event{Type: row.Type, Timestamp: row.CreatedAt, Data: data})
+// entry is what a message tells of one object. Its texts contain words of this program, and values that went through safe.
+type entry struct {
+	title string
+	lines []string // who, what, until when
+	brief string   // one line for a message that tells of several objects
+	url   string
+	data  any // of the event
+}
+
+func (e entry) finish(row outbox.Row) (message, error) {
+	body, err := json.Marshal(event{Type: row.Type, Timestamp: row.CreatedAt, Data: e.data})
 	if err != nil {
 		return message{}, fmt.Errorf("write message %s: %w", row.ID, err)
 	}
-	return message{id: row.ID, title: title, text: strings.Join(lines, "\n"), body: body}, nil
+	return message{id: row.ID, title: "certctl: " + e.title, text: joinLines(append(e.lines, e.url)), body: body}, nil
+}
+
+// describe describes the object of one row.
+func (w writer) describe(tx *store.Tx, row outbox.Row) (entry, error) {
+	switch row.Type {
+	case outbox.ApprovalRequested, outbox.ApprovalReminder, outbox.ApprovalApproved, outbox.ApprovalRejected, outbox.ApprovalExpired, outbox.ApprovalCancelled:
+		return w.describeApproval(tx, row)
+	case outbox.CertificateExpiring:
+		return w.describeExpiring(row)
+	case outbox.RenewalBlocked:
+		return w.describeBlocked(row)
+	case outbox.BypassEnabled:
+		return w.describeBypass(), nil
+	default:
+		return entry{}, fmt.Errorf("there is no message of type %q", row.Type)
+	}
+}
+
+// maxGathered bounds the objects that one message describes. It counts the others.
+const maxGathered = 20
+
+// writeGathered writes a message about several objects.
+func (w writer) writeGathered(tx *store.Tx, row outbox.Row, count int64) (message, error) {
+	rows, err := outbox.ListCarried(tx, row, maxGathered-1)
+	if err != nil {
+		return message{}, err
+	}
+	var entries []entry
+	for _, r := range append([]outbox.Row{row}, rows...) {
+		e, err := w.describe(tx, r)
+		if errors.Is(err, errOver) {
+			continue
+		}
+		if err != nil {
+			return message{}, err
+		}
+		entries = append(entries, e)
+	}
+	if len(entries) == 0 && count <= maxGathered {
+		return message{}, errOver
+	}
+	return w.gather(row, entries, count).finish(row)
+}
+
+// gather puts several objects into one entry.
+func (w writer) gather(row outbox.Row, entries []entry, count int64) entry {
+	data := gatheredData{SchemaVersion: schemaVersion, Count: count, URL: w.origin + listPath(row.Type), Gathered: []any{}}
+	title := fmt.Sprintf("%d %s", count, gatheredTitles[row.Type])
+	gathered := entry{title: title, lines: []string{title + ":"}, url: data.URL}
+	for _, e := range entries {
+		gathered.lines = append(gathered.lines, "- "+e.brief)
+		data.Gathered = append(data.Gathered, e.data)
+	}
+	if rest := count - int64(len(entries)); rest > 0 {
+		gathered.lines = append(gathered.lines, fmt.Sprintf("- and %d more", rest))
+	}
+	gathered.data = data
+	return gathered
+}
+
+func (w writer) describeApproval(tx *store.Tx, row outbox.Row) (entry, error) {
+	a, err := approval.Get(tx, row.About)
+	if err != nil {
+		return entry{}, err
+	}
+	if row.Type == outbox.ApprovalReminder && (a.State != api.ApprovalPending || a.IsOverdue(tx.Now)) {
+		return entry{}, errOver
+	}
+	data, err := w.approvalData(a, row)
+	if err != nil {
+		return entry{}, err
+	}
+	return describeApproval(row, data), nil
+}
+
+func (w writer) describeExpiring(row outbox.Row) (entry, error) {
+	var leaf outbox.ExpiringLeaf
+	if err := json.Unmarshal([]byte(row.Data), &leaf); err != nil {
+		return entry{}, fmt.Errorf("read the details of message %s: %w", row.ID, err)
+	}
+	data := expiringData{
+		SchemaVersion: schemaVersion, CertificateID: leaf.CertificateID, URL: w.origin + "/certificates/" + leaf.CertificateID, ProfileID: leaf.ProfileID,
+		SerialNumber: leaf.SerialNumber, NotAfter: leaf.NotAfter, Horizon: leaf.Horizon, NameCount: leaf.NameCount,
+	}
+	if w.names {
+		data.Names = showNames(leaf.Names)
+	}
+	return describeExpiring(data), nil
+}
+
+func (w writer) describeBlocked(row outbox.Row) (entry, error) {
+	var blocked outbox.BlockedRenewal
+	if err := json.Unmarshal([]byte(row.Data), &blocked); err != nil {
+		return entry{}, fmt.Errorf("read the details of message %s: %w", row.ID, err)
+	}
+	return describeBlocked(blockedData{
+		SchemaVersion: schemaVersion, CertificateID: blocked.CertificateID, URL: w.origin + "/certificates/" + blocked.CertificateID,
+		ProfileID: blocked.ProfileID, Reason: blocked.Reason, NotAfter: blocked.NotAfter,
+	}), nil
+}
+
+func (w writer) describeBypass() entry {
+	return entry{
+		title: "the approval bypass is on",
+		lines: []string{"A server was started with CERTCTL_APPROVAL_BYPASS: it approves every request at once, without a person."},
+		url:   w.origin,
+		data:  serverData{SchemaVersion: schemaVersion, URL: w.origin},
+	}
 }
 
 // maxNames bounds the names in an event.
 const maxNames = 20
 
-// describeApproval returns the data of an event. All of it is fixed when the event happens, so every attempt sends the same.
-func (w writer) describeApproval(a approval.Approval, row outbox.Row) (approvalData, error) {
+// approvalData returns the data of an event. All of it is fixed when the event happens, so every attempt sends the same.
+func (w writer) approvalData(a approval.Approval, row outbox.Row) (approvalData, error) {
 	d := approvalData{
 		SchemaVersion: schemaVersion, ApprovalID: a.ID, Kind: a.Kind, State: a.State, URL: w.origin + "/approvals/" + a.ID,
 		RequestedBy: a.RequestedBy, Accountable: a.Accountable, ProfileID: a.ProfileID, CertificateID: a.CertificateID, JobID: a.JobID,
-		Digest: a.Digest, RequestedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, Reminder: row.Data,
+		Digest: a.Digest, RequestedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
+	}
+	if err := json.Unmarshal([]byte(row.Data), &d.Reminder); row.Type == outbox.ApprovalReminder && err != nil {
+		return d, fmt.Errorf("read the details of message %s: %w", row.ID, err)
 	}
 	if row.Type == outbox.ApprovalRequested || row.Type == outbox.ApprovalReminder {
 		d.State = api.ApprovalPending // it may have ended since

@@ -47,42 +47,32 @@ func (o *Outbox) NextDue(ctx context.Context, receiver string) (time.Duration, b
 }
 
 // End ends a claimed message, with those that it carries.
-func (o *Outbox) End(ctx context.Context, row Row, as State) error {
-	return o.end(ctx, row, as, "")
-}
+func (o *Outbox) End(ctx context.Context, row Row, as State) error { return o.end(ctx, row, as, "", 0) }
 
-func (o *Outbox) end(ctx context.Context, row Row, as State, reason string) error {
+const (
+	endOne     = "state = ?, last_error = ?, attempt = attempt + ?, ended_at = ?"
+	endCarried = "UPDATE outbox SET state = ?, last_error = ?, ended_at = ? WHERE leader = ? AND receiver = ? AND state || '' = 'pending'"
+)
+
+func (o *Outbox) end(ctx context.Context, row Row, as State, reason string, attempts int) error {
 	return o.Store.Write(ctx, func(tx *store.Tx) error {
-		if err := move(tx, row, "state = ?, last_error = ?, attempt = attempt + ?, ended_at = ?", as, reason, boolInt(reason != ""), tx.Now); err != nil {
+		if err := move(tx, row, endOne, as, reason, attempts, tx.Now); err != nil {
 			return err
 		}
-		return tx.DB.Exec("UPDATE outbox SET state = ?, last_error = ?, ended_at = ? WHERE leader = ? AND receiver = ? AND state || '' = 'pending'",
-			as, reason, tx.Now, row.ID, row.Receiver).Error
+		return tx.DB.Exec(endCarried, as, reason, tx.Now, row.ID, row.Receiver).Error
 	})
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Retry makes a claimed message due again later, after an attempt that did not succeed. A message that is older than
 // GiveUpAfter has failed then; Retry reports whether it has. reason holds no secret.
 func (o *Outbox) Retry(ctx context.Context, row Row, reason string) (final bool, err error) {
 	if left := row.CreatedAt.Add(GiveUpAfter).Sub(o.Store.Now()); left <= 0 {
-		return true, o.end(ctx, row, Failed, reason)
+		return true, o.end(ctx, row, Failed, reason, 1)
 	}
 	return false, o.Store.Write(ctx, func(tx *store.Tx) error {
 		left := max(row.CreatedAt.Add(GiveUpAfter).Sub(tx.Now), 0)
 		return move(tx, row, "attempt = attempt + 1, last_error = ?, due_at = ?", reason, tx.Now.Add(min(backoff(row.Attempt), left)))
 	})
-}
-
-// GiveBack makes a claimed message due again later. It counts no attempt, as the receiver did not fail.
-func (o *Outbox) GiveBack(ctx context.Context, row Row, after time.Duration) error {
-	return o.Store.Write(ctx, func(tx *store.Tx) error { return move(tx, row, "due_at = ?", tx.Now.Add(after)) })
 }
 
 // backoff doubles from ten seconds to an hour.
@@ -94,7 +84,7 @@ func backoff(attempt int) time.Duration {
 // is a constant of the caller. See job.Queue.move for the empty string.
 func move(tx *store.Tx, row Row, set string, args ...any) error {
 	var moved Row
-	held, err := tx.Guarded(&moved, "UPDATE outbox SET "+set+" WHERE id = ? AND receiver = ? AND state || '' = 'pending' AND fence = ? RETURNING *",
+	held, err := tx.Guarded(&moved, "UPDATE outbox SET "+set+" WHERE id = ? AND receiver = ? AND state || '' = 'pending' AND leader IS NULL AND fence = ? RETURNING *",
 		append(args, row.ID, row.Receiver, row.Fence)...)
 	if err == nil && !held {
 		err = ErrLost

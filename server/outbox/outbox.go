@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -39,7 +40,7 @@ const (
 	Pending   State = "pending"
 	Delivered State = "delivered"
 	Dropped   State = "dropped" // it would have told something that was over
-	Failed    State = "failed"  // it was not delivered within Keep
+	Failed    State = "failed"  // it was not delivered within GiveUpAfter
 )
 
 const (
@@ -54,44 +55,49 @@ type Message struct {
 	Type Type
 	// About is the id of the approval or the uid of the certificate that the message is about; empty for neither.
 	About string
-	// Person is the accountable person. Messages of one type and person are counted, and gathered if there are many.
-	Person string
-	// Gatherable says that the message may be gathered with others.
-	Gatherable bool
-	// Data are details that the object itself does not keep, as a JSON object; empty for none.
-	Data string
+	// Topic is the accountable person, or the profile. Messages of one type and topic are counted, and gathered if there are
+	// many.
+	Topic string
+	// MayGather says that the message may be gathered with others.
+	MayGather bool
+	// Data are details that the object itself does not keep; nil for none.
+	Data any
 }
 
 // Row is a message for one receiver.
 type Row struct {
-	ID         string
-	Receiver   string
-	Type       Type
-	About      string
-	Topic      string
-	Gatherable bool
-	Gathered   bool
-	Leader     *string
-	Data       string
-	State      State
-	Attempt    int
-	Fence      int64
-	LastError  string
-	CreatedAt  time.Time
-	DueAt      time.Time
-	EndedAt    *time.Time
+	ID        string
+	Receiver  string
+	Type      Type
+	About     string
+	Topic     string
+	MayGather bool
+	Gathered  string
+	Leader    *string
+	Data      string
+	State     State
+	Attempt   int
+	Fence     int64
+	LastError string
+	CreatedAt time.Time
+	DueAt     time.Time
+	EndedAt   *time.Time
 }
 
 // TableName implements gorm's Tabler.
 func (Row) TableName() string { return "outbox" }
 
-const appendToEach = `INSERT INTO outbox (id, receiver, type, about, topic, gatherable, gathered, data, state, attempt, fence, last_error, created_at, due_at)
-	SELECT ?, name, ?, ?, ?, ?, false, ?, 'pending', 0, 0, '', ?, ? FROM receivers`
+const appendToEach = `INSERT INTO outbox (id, receiver, type, about, topic, may_gather, gathered, data, state, attempt, fence, last_error, created_at, due_at)
+	SELECT ?, name, ?, ?, ?, ?, '', ?, 'pending', 0, 0, '', ?, ? FROM receivers`
 
 // Append adds a message for every receiver. After the commit it wakes those who deliver.
 func Append(tx *store.Tx, m Message) error {
-	topic := string(m.Type) + "/" + m.Person
-	done := tx.DB.Exec(appendToEach, tx.NewSortedID("msg-"), m.Type, m.About, topic, m.Gatherable, m.Data, tx.Now, tx.Now)
+	data, err := json.Marshal(m.Data)
+	if err != nil {
+		return fmt.Errorf("details of a message %s: %w", m.Type, err)
+	}
+	topic := string(m.Type) + "/" + m.Topic
+	done := tx.DB.Exec(appendToEach, tx.NewSortedID("msg-"), m.Type, m.About, topic, m.MayGather, string(data), tx.Now, tx.Now)
 	if done.Error != nil {
 		return fmt.Errorf("append a message %s: %w", m.Type, done.Error)
 	}

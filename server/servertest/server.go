@@ -223,7 +223,7 @@ func (s *Server) serve(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.RegisterReceivers(context.Background()); err != nil {
+	if err := server.PrepareMessages(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(checkProblems(t, server.Handler))

@@ -9,15 +9,16 @@ CREATE TABLE receivers (
 
 -- Messages to deliver: one row for each message and receiver, written in the transaction of what the message tells.
 -- due_at is when the next delivery may begin: a claim moves it to the end of its lease. topic counts and gathers what
--- belongs together; gatherable says whether this message may be gathered. leader is the message that carries this one.
+-- belongs together. gathered is waiting while a message waits for others of its topic, and sealed once it carries them;
+-- leader is the message that carries this one.
 CREATE TABLE outbox (
     id         text NOT NULL,
     receiver   text NOT NULL,
     type       text NOT NULL,
     about      text NOT NULL,
     topic      text NOT NULL,
-    gatherable boolean NOT NULL,
-    gathered   boolean NOT NULL,
+    may_gather boolean NOT NULL,
+    gathered   text NOT NULL CHECK (gathered IN ('', 'waiting', 'sealed')),
     leader     text,
     data       text NOT NULL,
     state      text NOT NULL CHECK (state IN ('pending', 'delivered', 'dropped', 'failed')),
@@ -29,8 +30,8 @@ CREATE TABLE outbox (
     ended_at   timestamp,
     PRIMARY KEY (id, receiver),
     CHECK ((state = 'pending') = (ended_at IS NULL)),
-    CHECK (gatherable OR NOT gathered),
-    CHECK (leader IS NULL OR (gathered AND leader <> id))
+    CHECK (may_gather OR gathered = ''),
+    CHECK (leader IS NULL OR (gathered = 'waiting' AND leader <> id))
 );
 CREATE INDEX outbox_due ON outbox (receiver, due_at, id) WHERE state = 'pending' AND leader IS NULL;
 CREATE INDEX outbox_pending ON outbox (created_at) WHERE state = 'pending';
