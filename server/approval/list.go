@@ -191,16 +191,16 @@ func FindPending(tx *store.Tx, kind api.ApprovalKind, profileIDs []string) (map[
 	return pending, nil
 }
 
-// Waiting is a pending request, with the time until its deadline.
-type Waiting struct {
+// Deadline is when a pending request expires.
+type Deadline struct {
 	ID        string
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// ListWaiting lists the pending requests, oldest first, from after a cursor.
-func ListWaiting(tx *store.Tx, after store.Cursor, limit int) ([]Waiting, error) {
-	var rows []Waiting
+// ListDeadlines lists the deadlines of the pending requests, oldest request first, from after a cursor.
+func ListDeadlines(tx *store.Tx, after store.Cursor, limit int) ([]Deadline, error) {
+	var rows []Deadline
 	err := tx.DB.Raw("SELECT id, created_at, expires_at FROM approvals WHERE "+pendingCondition+" AND expires_at > ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
 		tx.Now, after.At, after.ID, limit).Scan(&rows).Error
 	if err != nil {

@@ -26,7 +26,7 @@ type notice struct {
 // Remind writes the reminders that are due.
 func (n *Notifier) Remind(ctx context.Context) error {
 	return n.tellAll(ctx, func(tx *store.Tx, after store.Cursor) ([]notice, store.Cursor, error) {
-		waiting, err := approval.ListWaiting(tx, after, pageSize)
+		waiting, err := approval.ListDeadlines(tx, after, pageSize)
 		if err != nil || len(waiting) == 0 {
 			return nil, store.Cursor{}, err
 		}
@@ -42,7 +42,7 @@ func (n *Notifier) Remind(ctx context.Context) error {
 }
 
 // dueReminder returns the latest reminder whose time has come; 0 if none has.
-func (n *Notifier) dueReminder(w approval.Waiting, now time.Time) Fraction {
+func (n *Notifier) dueReminder(w approval.Deadline, now time.Time) Fraction {
 	passed, all := now.Sub(w.CreatedAt), w.ExpiresAt.Sub(w.CreatedAt)
 	var due Fraction
 	for _, f := range n.reminders {
