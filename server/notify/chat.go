@@ -36,11 +36,11 @@ var titled = []string{"bark", "discord", "gotify", "ntfy", "pushbullet", "pushov
 func newChats(address string) ([]*chat, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("is no address: write one in the form of shoutrrr, such as slack://..., smtp://... or ntfy://...")
+		return nil, errors.New("is no address: write one in the form of shoutrrr, such as slack://HOOK, smtp://HOST or ntfy://HOST/TOPIC")
 	}
 	kind, _, _ := strings.Cut(u.Scheme, "+")
 	if !slices.Contains(new(router.ServiceRouter).ListServices(), kind) || kind == "logger" {
-		return nil, errors.New("begins with no service that shoutrrr knows: write slack://..., smtp://... or ntfy://..., for example")
+		return nil, errors.New("begins with no service that shoutrrr knows: write slack://, smtp:// or ntfy:// first, for example")
 	}
 	setDefaultTransport()
 	var chats []*chat

@@ -35,7 +35,7 @@ func TestPage_HasEveryEvent(t *testing.T) {
 	}
 	want := before + beginEvents + "\n" + describeEvents(t) + endEvents + after
 	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil { //nolint:gosec // a page that everybody may read
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -63,14 +63,14 @@ var sampleTime = time.Date(2026, 11, 26, 9, 30, 0, 0, time.UTC)
 
 func sampleEvents() map[outbox.Type]any {
 	const origin = "https://certctl.example.com"
-	certificate, profile, job := "mc-shop", "p-web", "job-7kq2m4ctx5pfa3hd"
+	certificate, profile, job := "mc-shop", "p-web", "job-7kq2m4abc"
 	bob, olga := "bob", "olga"
 	deadline, decided := sampleTime.Add(7*day), sampleTime.Add(time.Hour)
 	withdrawn := api.CauseApprovalWithdrawn
 	names := showNames([]string{"pay.example.com", "www.example.com"})
 	requested := approvalData{
-		SchemaVersion: schemaVersion, ApprovalID: "ar-b5x7q2m4ctpfa3hd", Kind: api.ApprovalIssuance, State: api.ApprovalPending,
-		URL: origin + "/approvals/ar-b5x7q2m4ctpfa3hd", RequestedBy: "terraform", Accountable: "alice", ProfileID: &profile, CertificateID: &certificate, JobID: &job,
+		SchemaVersion: schemaVersion, ApprovalID: "ar-b5x7q2m4abc", Kind: api.ApprovalIssuance, State: api.ApprovalPending,
+		URL: origin + "/approvals/ar-b5x7q2m4abc", RequestedBy: "terraform", Accountable: "alice", ProfileID: &profile, CertificateID: &certificate, JobID: &job,
 		Digest: "sha256:5e0c1f0cbb2c2c0d7a54e5f3e8a1b6d09f3e7c4b8a2d6f1e0c9b8a7d6e5f4c3b", RequestedAt: sampleTime, ExpiresAt: deadline,
 		News: "1 new name: " + names[0], NameCount: 2, NewNameCount: 1, Names: names, NewNames: names[:1],
 	}

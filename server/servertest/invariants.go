@@ -114,6 +114,15 @@ var Invariants = []struct{ Name, Query string }{
 	{"the audit trail has no decision that was not made", `
 		SELECT e.id FROM audit_events e JOIN approvals a ON a.id = e.resource_id
 			WHERE e.action IN ('approval_approved', 'approval_rejected', 'approval_expired') AND e.action <> 'approval_' || a.state`},
+	{"every receiver has a message about every request that was made since it is one, until the messages are deleted", `
+		SELECT a.id FROM approvals a JOIN receivers r ON r.since < a.created_at
+			WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.about = a.id AND o.receiver = r.name)
+				AND EXISTS (SELECT 1 FROM outbox o WHERE o.receiver = r.name AND o.created_at <= a.created_at)`},
+	{"a request that ended without the bypass has a message about its end, like the one about its begin", `
+		SELECT a.id FROM approvals a JOIN outbox o ON o.about = a.id AND o.type = 'approval.requested' WHERE a.state <> 'pending'
+			AND 1 <> (SELECT count(*) FROM outbox e WHERE e.about = a.id AND e.receiver = o.receiver AND e.type = 'approval.' || a.state)`},
+	{"a message that another one carries has the state of that one", `
+		SELECT o.id FROM outbox o JOIN outbox l ON l.id = o.leader AND l.receiver = o.receiver WHERE o.state <> l.state`},
 	{"every leaf and every intent has one audit row", `
 		SELECT i.job_id FROM intents i WHERE 1 <> (SELECT count(*) FROM audit_events e
 			WHERE e.resource_id = i.job_id AND e.action = 'issuance_admitted')
