@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +23,7 @@ func TestMessages_AreDeliveredAfterKills(t *testing.T) {
 		}
 		attempts := make(chan attempt, 100)
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the sender is gone
 			a := attempt{r.Header.Get("webhook-id"), make(chan struct{})}
 			attempts <- a
 			select {
