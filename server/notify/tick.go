@@ -184,6 +184,10 @@ func (n *Notifier) listDue(ctx context.Context, after store.Cursor, list func(*s
 
 func (n *Notifier) tell(ctx context.Context, one notice) error {
 	return n.store.Write(ctx, func(tx *store.Tx) error {
+		some, err := outbox.HasReceivers(tx)
+		if err != nil || !some {
+			return err
+		}
 		first, err := outbox.MarkTold(tx, one.key, one.until)
 		if err != nil || !first {
 			return err
@@ -192,13 +196,9 @@ func (n *Notifier) tell(ctx context.Context, one notice) error {
 	})
 }
 
-// Reap ends messages that nobody delivers, deletes old ones, and forgets receivers that no server delivers to. It registers
-// its own before: this process may have slept for a day.
+// Reap ends messages that nobody delivers, deletes old ones, and forgets receivers that no server delivers to.
 func (n *Notifier) Reap(ctx context.Context) error {
-	if err := n.Register(ctx); err != nil {
-		return err
-	}
-	ended, err := n.outbox.Reap(ctx)
+	ended, err := n.outbox.Reap(ctx, n.names())
 	if ended > 0 {
 		n.log.ErrorContext(ctx, "messages ended that were not delivered within a day: see certctl notify failed", "messages", ended)
 	}

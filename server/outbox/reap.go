@@ -24,10 +24,10 @@ const (
 )
 
 // Reap ends messages that no server delivers, and returns how many. It deletes ended messages after their time, and forgets
-// receivers that no server delivers to. Any replica may reap.
-func (o *Outbox) Reap(ctx context.Context) (ended int, err error) {
+// receivers that no server delivers to. It never forgets own, the receivers of this process. Any replica may reap.
+func (o *Outbox) Reap(ctx context.Context, own []string) (ended int, err error) {
 	ended, err = o.endOverdue(ctx)
-	return ended, errors.Join(err, o.delete(ctx))
+	return ended, errors.Join(err, o.delete(ctx, own))
 }
 
 const nobodyDelivers = "no server delivers to this receiver"
@@ -62,13 +62,16 @@ func (o *Outbox) endOverdue(ctx context.Context) (int, error) {
 }
 
 // delete deletes what is kept no longer.
-func (o *Outbox) delete(ctx context.Context) error {
+func (o *Outbox) delete(ctx context.Context, own []string) error {
 	err := o.Store.Write(ctx, func(tx *store.Tx) error {
 		const old = `DELETE FROM outbox WHERE (id, receiver) IN (SELECT id, receiver FROM outbox WHERE state = ? AND ended_at <= ? LIMIT ?)`
 		for state, keep := range map[State]time.Duration{Delivered: keepDelivered, Dropped: keepDelivered, Failed: keepFailed} {
 			if err := tx.DB.Exec(old, state, tx.Now.Add(-keep), deleteAtOnce).Error; err != nil {
 				return err
 			}
+		}
+		if err := see(tx, own); err != nil { // this process may have slept for a day
+			return err
 		}
 		if err := tx.DB.Exec("DELETE FROM receivers WHERE seen_at <= ?", tx.Now.Add(-forgetAfter)).Error; err != nil {
 			return err

@@ -20,16 +20,17 @@ func Register(ctx context.Context, db *store.Store, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	err := db.Write(ctx, func(tx *store.Tx) error {
-		for _, name := range names {
-			if err := tx.DB.Exec(seeReceiver, name, tx.Now, tx.Now, tx.Now.Add(-seenEvery)).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := db.Write(ctx, func(tx *store.Tx) error { return see(tx, names) }); err != nil {
 		return fmt.Errorf("register the receivers of messages: %w", err)
+	}
+	return nil
+}
+
+func see(tx *store.Tx, names []string) error {
+	for _, name := range names {
+		if err := tx.DB.Exec(seeReceiver, name, tx.Now, tx.Now, tx.Now.Add(-seenEvery)).Error; err != nil {
+			return err
+		}
 	}
 	return nil
 }
