@@ -3,12 +3,15 @@ package console_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/server/principal"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 // hostileTexts are what a user may write to deceive a reader, or to run something. The API refuses some of them today. A
@@ -37,17 +40,27 @@ func TestPages_ShowHostileTextsAsText(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.WithoutInvariants())
 	d := prepareHostileDesk(t, s)
+	s.Write(t, func(tx *store.Tx) error {
+		return principal.SetRoles(tx, "bob", []api.Role{api.RoleApprover, api.RoleAuditor})
+	})
 	bob := newPerson(t, s, "bob")
 	bob.expect("404")
 	bob.expect("422")
-	paths := []string{"/approvals", "/approvals/" + d.pending, "/approvals/" + d.decided, "/approvals/" + d.edit}
+	paths := []string{"/approvals", "/approvals/" + d.pending, "/approvals/" + d.decided, "/approvals/" + d.edit,
+		"/certificates", "/certificates/mc-shop", "/certificates/mc-mail", "/profiles", "/profiles/p-payments", "/activity", "/overview"}
+	pages := len(paths)
 	for _, text := range hostileTexts[:6] {
 		paths = append(paths, "/approvals?profile_id="+url.QueryEscape(text), "/approvals/"+url.PathEscape(text), "/"+url.PathEscape(text), "/sign-in?return="+url.QueryEscape(text))
 	}
-	for _, path := range paths {
-		bob.open(path)
-		if evaluate[bool](bob, `"attacked" in window || document.querySelectorAll("script").length !== 1 || document.querySelector("main img, main svg:not(.bar), main style, main [onload]") !== null`) {
+	for i, path := range paths {
+		if status := bob.open(path); i < pages && status != http.StatusOK {
+			t.Errorf("%s answers %d: %s", path, status, bob.pageText())
+		}
+		if evaluate[bool](bob, `"attacked" in window || document.querySelectorAll("script").length !== 1 || document.querySelector("main img, main style, main script, main [onload], main [onerror]") !== null`) {
 			t.Errorf("%s runs or shows what a user wrote: %s", path, bob.pageText())
+		}
+		if hidden := evaluate[bool](bob, `/[\u202e\u2066\u200b\u00ad\ufeff\u3164\u2800\x1b\x07\u2028]/.test(document.title + document.body.textContent)`); hidden {
+			t.Errorf("%s has a character that nobody sees", path)
 		}
 		if wide := evaluate[bool](bob, "document.documentElement.scrollWidth > innerWidth"); wide {
 			t.Errorf("%s is wider than the window", path)
@@ -69,9 +82,6 @@ func TestPages_ShowHostileTextsAsText(t *testing.T) {
 			t.Errorf("the page lacks %s", number)
 		}
 	}
-	if strings.ContainsAny(shown, "\u202e\u2066\u200b\u00ad\ufeff\u3164\u2800\x1b\x07\u2028") {
-		t.Error("the page has a character that nobody sees")
-	}
 }
 
 // hostileDesk has the ids of requests that are full of hostile texts.
@@ -83,7 +93,7 @@ func prepareHostileDesk(t *testing.T, s *servertest.Server) hostileDesk {
 	desk := prepareDesk(t, s)
 	all := strings.Join(hostileTexts, "\n")
 	var triggers []string
-	s.Query(t, &triggers, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'approvals'")
+	s.Query(t, &triggers, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('approvals', 'certificates', 'profiles', 'jobs', 'audit_events')")
 	for _, name := range triggers {
 		s.Exec(t, "DROP TRIGGER "+name)
 	}
@@ -125,5 +135,13 @@ func prepareHostileDesk(t *testing.T, s *servertest.Server) hostileDesk {
 	}
 	edit.After.Name, edit.After.AllowedURIs, edit.After.AllowedDNSNames = all, hostileTexts, hostileTexts
 	s.Exec(t, "UPDATE approvals SET subject = ? WHERE id = ?", encode(edit), desk.edit)
+	labels := map[string]string{}
+	for i, text := range hostileTexts {
+		labels[fmt.Sprint(i, text)] = text
+	}
+	s.Exec(t, "UPDATE profiles SET spec = json_set(spec, '$.name', ?, '$.description', ?, '$.labels', json(?), '$.allowed_uris', json(?))", all, all, encode(labels), encode(hostileTexts))
+	s.Exec(t, "UPDATE certificates SET spec = json_set(spec, '$.labels', json(?), '$.common_name', ?) WHERE id = 'mc-mail'", encode(labels), all)
+	s.Exec(t, "UPDATE jobs SET error_message = ?", all)
+	s.Exec(t, "UPDATE audit_events SET details = ?", encode(map[string]any{"reason": all, all: hostileTexts}))
 	return hostileDesk{pending: desk.lookAlike, decided: desk.done, edit: desk.edit}
 }
