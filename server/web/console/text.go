@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/certctl/terraform-provider-certctl/server/review"
 )
@@ -12,6 +13,9 @@ import (
 // visible returns a text of a user as HTML. Each character that a reader cannot see, or that moves others, becomes its number,
 // as <U+202E>. Newlines stay.
 func visible(text string) template.HTML {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, isHidden) {
+		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // it is escaped
+	}
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
 		if isHidden(r) {
@@ -38,8 +42,11 @@ func plain(text string) string {
 
 // isHidden reports whether a character has no shape of its own.
 func isHidden(r rune) bool {
+	if r >= ' ' && r <= '~' {
+		return false
+	}
 	switch r {
-	case '\n', '\t', ' ':
+	case '\n', '\t':
 		return false
 	case '\u2800': // a Braille pattern without dots
 		return true
