@@ -1,3 +1,5 @@
+// cspell:ignore Fapprovals Fkind Dissuance
+
 package console_test
 
 import (

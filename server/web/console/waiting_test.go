@@ -1,3 +1,5 @@
+// cspell:ignore Cscript
+
 package console_test
 
 import (
