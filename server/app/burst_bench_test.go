@@ -10,58 +10,84 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
-	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 const (
-	burst    = 1500 // requests
+	burst    = 1000 // requests
 	deciders = 32   // clients that approve at once
+	signers  = 4    // workers
 )
 
-// BenchmarkBurst approves many requests at once, while four workers sign. It reports the approvals and the signatures of a
-// second while the clients approve, and the signatures of a second afterwards.
-//
-//	CGO_ENABLED=0 CERTCTL_TEST_POSTGRES_DURABLE=1 scripts/with-postgres go test ./server/app -run '^$' -bench Burst -benchtime 1x
+// BenchmarkBurst measures on PostgreSQL how long one approved certificate takes, and how fast many clients approve and the
+// workers sign, beside the least SQL for the same work. make bench runs it.
 func BenchmarkBurst(b *testing.B) {
-	for name, start := range map[string]func(testing.TB, ...servertest.Option) *servertest.Server{"postgres": servertest.NewPostgres, "sqlite": servertest.New} {
+	s := servertest.NewPostgres(b, servertest.Workers(signers), servertest.WithoutInvariants())
+	s.Exec(b, floorTables)
+	empty := caller{b, servertest.StartEmptyHandler(b), "none"}
+	handler := func() { empty.call("GET", "/") }
+	b.Run("from approval to certificate", func(b *testing.B) {
+		for b.Loop() {
+			approvals := requestMany(b, s, callsInRound)
+			took := servertest.MeasureInTurns(rounds, func() time.Duration {
+				n := callsInRound / rounds
+				now := approvals[:n]
+				approvals = approvals[n:]
+				return timeEach(n, func() { approveAndWait(b, s, now[0]); now = now[1:] })
+			}, func() time.Duration { return s.MeasureSQL(b, 1, callsInRound, approveSQL+signSQL) },
+				func() time.Duration { return timeEach(callsInRound, handler) })
+			servertest.ReportRatio(b, "ms", servertest.Milliseconds(took[0]), servertest.Milliseconds(took[1]+2*took[2]))
+		}
+	})
+	var done rates
+	b.Run(fmt.Sprintf("approve by %d clients", deciders), func(b *testing.B) {
+		for b.Loop() {
+			done = measureBurst(b, s)
+			each := timeEach(1, func() { runEach(b, deciders, make([]struct{}, burst), func(struct{}) error { handler(); return nil }) }) / burst
+			floor := s.MeasureSQL(b, deciders, burst, approveSQL) + each
+			servertest.ReportRatio(b, "ms", servertest.Milliseconds(done.approved), servertest.Milliseconds(floor))
+		}
+	})
+	floor := s.MeasureSQL(b, signers, burst, signSQL)
+	for name, measured := range map[string]time.Duration{fmt.Sprintf("sign while %d clients approve", deciders): done.issued, "sign what waits": done.drained} {
 		b.Run(name, func(b *testing.B) {
-			var done rates
 			for b.Loop() {
-				done = measureBurst(b, start(b, servertest.Workers(4), servertest.WithoutInvariants()))
+				servertest.ReportRatio(b, "ms", servertest.Milliseconds(measured), servertest.Milliseconds(floor))
 			}
-			b.ReportMetric(done.approved, "approved/s")
-			b.ReportMetric(done.issued, "issued/s")
-			b.ReportMetric(done.drained, "drained/s")
-			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-// rates are numbers in a second.
-type rates struct{ approved, issued, drained float64 }
+func approveAndWait(b *testing.B, s *servertest.Server, id string) {
+	b.Helper()
+	a, err := s.Client(b, "bob").ApproveApproval(context.Background(), id, api.Decision{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.WaitUntilFinalAsVera(b, *a.JobID)
+}
+
+// rates are times from one to the next, over all clients or workers.
+type rates struct{ approved, issued, drained time.Duration }
 
 func measureBurst(b *testing.B, s *servertest.Server) rates {
 	b.Helper()
 	approvals := requestMany(b, s, burst)
-	bob := s.Client(b, "bob")
+	bob, former := s.Client(b, "bob"), countIssued(b, s)
 	begun := time.Now()
 	runEach(b, deciders, approvals, func(id string) error {
 		_, err := bob.ApproveApproval(context.Background(), id, api.Decision{})
 		return err
 	})
-	approving := time.Since(begun).Seconds()
-	before := countIssued(b, s)
-	drained := time.Now()
+	approving := time.Since(begun)
+	before := countIssued(b, s) - former
+	begun = time.Now()
 	servertest.WaitUntil(b, func() error {
-		if n := countIssued(b, s); n < len(approvals) {
-			return fmt.Errorf("%d of %d issued", n, len(approvals))
+		if n := countIssued(b, s) - former; n < burst {
+			return fmt.Errorf("%d of %d issued", n, burst)
 		}
 		return nil
 	})
-	return rates{
-		float64(len(approvals)) / approving, float64(before) / approving,
-		float64(len(approvals)-before) / time.Since(drained).Seconds(),
-	}
+	return rates{approving / burst, approving / time.Duration(max(before, 1)), time.Since(begun) / time.Duration(max(burst-before, 1))}
 }
 
 func countIssued(b *testing.B, s *servertest.Server) (n int) {
@@ -73,21 +99,21 @@ func countIssued(b *testing.B, s *servertest.Server) (n int) {
 // requestMany makes gated certificates and requests each. It returns the ids of the approvals.
 func requestMany(b *testing.B, s *servertest.Server, n int) []string {
 	b.Helper()
-	olga, profile := s.Client(b, "olga"), s.CreateProfileAsOlga(b, true).ID
-	var mu sync.Mutex
-	var approvals []string
-	runEach(b, 8, make([]struct{}, n), func(struct{}) error {
-		j, err := olga.RenewCertificate(context.Background(), s.CreateCertificateAsOlga(b, profile).ID, api.Renew{})
-		if err != nil {
-			return err
+	olga, approvals := s.Client(b, "olga"), make(chan string, n)
+	runEach(b, 8, createMany(b, s, n), func(id string) error {
+		j, err := olga.RenewCertificate(context.Background(), id, api.Renew{})
+		if err == nil {
+			approvals <- *j.ApprovalID
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		approvals = append(approvals, *j.ApprovalID)
-		return nil
+		return err
 	})
-	s.Write(b, func(tx *store.Tx) error { return tx.DB.Exec("ANALYZE").Error })
-	return approvals
+	close(approvals)
+	var ids []string
+	for id := range approvals {
+		ids = append(ids, id)
+	}
+	s.Exec(b, "ANALYZE")
+	return ids
 }
 
 // runEach calls f for each item, from several clients at once.

@@ -11,43 +11,73 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
-// BenchmarkStart measures a start of the released program on a SQLite file that exists: the time until it is ready, and its
-// memory once it is idle: all that is resident, and the part that is not the file of the program.
-//
-//	go test ./server/commands -run '^$' -bench Start -benchtime 10x
+// BenchmarkStart measures a start of the released program on a SQLite file that exists: the time until it answers, and its
+// memory once it is idle: all that is resident, and the part that is not the file of the program. The floor is a program
+// that serves empty answers. make bench runs it.
 func BenchmarkStart(b *testing.B) {
 	dir := b.TempDir()
 	program := filepath.Join(dir, "certctl")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", program, "../cmd/certctl").CombinedOutput(); err != nil {
+	build(b, program, "../cmd/certctl")
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty+".go", []byte(emptyProgram), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	build(b, empty, empty+".go")
+	measureStart(b, dir, program, "serve") // makes the database and the CA
+	var took []time.Duration
+	var used, least memory
+	b.Run("start", func(b *testing.B) {
+		for b.Loop() {
+			took = servertest.MeasureInTurns(5, func() (took time.Duration) { took, used = measureStart(b, dir, program, "serve"); return took },
+				func() (took time.Duration) { took, least = measureStart(b, dir, empty); return took })
+			servertest.ReportRatio(b, "ms", servertest.Milliseconds(took[0]), servertest.Milliseconds(took[1]))
+		}
+	})
+	for name, report := range map[string]struct{ measured, floor float64 }{
+		"resident memory": {used.resident, least.resident}, "anonymous memory": {used.anonymous, least.anonymous},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				servertest.ReportRatio(b, "MB", report.measured/1e6, report.floor/1e6)
+			}
+		})
+	}
+}
+
+const emptyProgram = `package main
+
+import (
+	"net/http"
+	"os"
+)
+
+func main() {
+	panic(http.ListenAndServe(os.Getenv("CERTCTL_LISTEN"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+}
+`
+
+func build(b *testing.B, program, source string) {
+	b.Helper()
+	if out, err := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, source).CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	startOnce(b, dir, program) // makes the database and the CA
-	var most memory
-	var ready time.Duration
-	for b.Loop() {
-		took, used := startOnce(b, dir, program)
-		ready += took
-		most = memory{max(most.resident, used.resident), max(most.anonymous, used.anonymous)}
-	}
-	b.ReportMetric(ready.Seconds()/float64(b.N), "s/start")
-	b.ReportMetric(most.resident/1e6, "MB-resident")
-	b.ReportMetric(most.anonymous/1e6, "MB-anonymous")
-	b.ReportMetric(0, "ns/op")
 }
 
 // memory is in bytes.
 type memory struct{ resident, anonymous float64 }
 
-// startOnce starts the program and stops it. It returns the time until the program is ready and its memory a second later;
+// measureStart starts a program and stops it. It returns the time until the program answers and its memory a second later;
 // none where there is no /proc.
-func startOnce(b *testing.B, dir, program string) (time.Duration, memory) {
+func measureStart(b *testing.B, dir, program string, args ...string) (time.Duration, memory) {
 	b.Helper()
 	address := freeAddress(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "serve")
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = dir, []string{"CERTCTL_LISTEN=" + address, "CERTCTL_METRICS_LISTEN=" + freeAddress(b)}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -60,10 +90,10 @@ func startOnce(b *testing.B, dir, program string) (time.Duration, memory) {
 	took := time.Since(begun)
 	time.Sleep(time.Second)
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/status")
+	cancel()
 	if err != nil {
 		return took, memory{}
 	}
-	cancel()
 	return took, memory{readBytes(status, "VmRSS"), readBytes(status, "RssAnon")}
 }
 
