@@ -20,7 +20,9 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/app"
+	"github.com/certctl/terraform-provider-certctl/server/outbox"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 const (
@@ -208,4 +210,20 @@ func newPlainServer(t *testing.T, answer http.HandlerFunc) *httptest.Server {
 // ntfyAddress is the address of a topic of a server that speaks as ntfy does.
 func ntfyAddress(server *httptest.Server) string {
 	return "ntfy://" + strings.TrimPrefix(server.URL, "http://") + "/topic?scheme=http"
+}
+
+// A message that no server can write delays none of those behind it. A receiver that fails gets a pause; this one did not fail.
+func TestWebhook_IsNotDelayedByMessagesThatCannotBeWritten(t *testing.T) {
+	runOnEach(t, func(t *testing.T, s *servertest.Server, h *hook) {
+		s.Write(t, func(tx *store.Tx) error {
+			for range 20 {
+				if err := outbox.Append(tx, outbox.Message{Type: outbox.ApprovalRequested, About: "ar-none"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
+		h.wait(t, "approval.requested", "approval_id", id)
+	})
 }

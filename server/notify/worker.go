@@ -112,8 +112,9 @@ func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
 	}
 }
 
-// deliver delivers a claimed message and stores the result. It returns the error of the receiver. While the server stops, a
-// delivery that has begun has a moment to end.
+// deliver delivers a claimed message and stores the result. It returns the error of the receiver: none for a message that
+// cannot be written, which must not delay those behind it. While the server stops, a delivery that has begun has a moment to
+// end.
 func (n *Notifier) deliver(ctx context.Context, t target, row outbox.Row) error {
 	stopping := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin+writeWithin)
@@ -132,7 +133,8 @@ func (n *Notifier) deliver(ctx context.Context, t target, row outbox.Row) error 
 	if err := n.report(ctx, t, row, failure); err != nil {
 		n.log.WarnContext(ctx, "could not store the result of a delivery; the message is delivered again", "receiver", t.name, "message_id", row.ID, "error", err)
 	}
-	if errors.Is(failure, errOver) {
+	var unwritten *writeError
+	if errors.Is(failure, errOver) || errors.As(failure, &unwritten) {
 		return nil
 	}
 	return failure
@@ -190,8 +192,9 @@ func (n *Notifier) report(ctx context.Context, t target, row outbox.Row, failure
 		n.metrics.count(t, "dropped")
 		return n.outbox.End(ctx, row, outbox.Dropped)
 	case errors.As(failure, &unwritten):
-		n.log.ErrorContext(ctx, "a message could not be written; trying again", "message_id", row.ID, "type", row.Type, "about", row.About, "error", unwritten.err)
-		_, err := n.outbox.Retry(ctx, row, "the message could not be written")
+		final, err := n.outbox.Retry(ctx, row, "the message could not be written")
+		n.metrics.count(t, "failed")
+		n.log.ErrorContext(ctx, "a message could not be written", "message_id", row.ID, "type", row.Type, "about", row.About, "final", final, "error", unwritten.err)
 		return err
 	}
 	reason := describe(failure)
