@@ -37,10 +37,18 @@ func (s *Server) NewEngine() *gin.Engine {
 }
 
 // AnswerHead answers HEAD on every path that answers GET. net/http sends the headers and drops the body. It is for an engine
-// that has all its routes.
+// that has all its routes. Gin tells only the last handler of a route, so a group with handlers of its own registers both
+// methods itself.
 func AnswerHead(engine *gin.Engine) {
-	for _, route := range engine.Routes() {
-		if route.Method == http.MethodGet {
+	routes := engine.Routes()
+	answersHead := map[string]bool{}
+	for _, route := range routes {
+		if route.Method == http.MethodHead {
+			answersHead[route.Path] = true
+		}
+	}
+	for _, route := range routes {
+		if route.Method == http.MethodGet && !answersHead[route.Path] {
 			engine.HEAD(route.Path, route.HandlerFunc)
 		}
 	}

@@ -27,6 +27,9 @@ var (
 	withdrawers = web.Access{}
 )
 
+// readMethods are the methods of a page. HEAD has the headers of GET, also those that harden sets.
+var readMethods = []string{http.MethodGet, http.MethodHead}
+
 // site serves the pages.
 type site struct {
 	Services
@@ -41,10 +44,10 @@ func Mount(engine *gin.Engine, services Services) {
 
 	engine.GET(staticPath+":version/:file", s.sendFile)
 	pages := engine.Group("/", s.harden)
-	pages.GET("/sign-in", s.showSignIn)
+	pages.Match(readMethods, "/sign-in", s.showSignIn)
 	pages.POST("/sign-in", s.signIn)
 	pages.POST("/sign-out", s.signOut)
-	pages.GET("/", redirectTo("/approvals"))
+	pages.Match(readMethods, "/", redirectTo("/approvals"))
 
 	s.show(pages, "/approvals", readers, s.showWaiting)
 	s.show(pages, "/approvals/:id", readers, s.showRequest)

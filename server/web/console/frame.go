@@ -77,7 +77,7 @@ type reader func(tx *store.Tx, v *visit) (view, error)
 
 // show adds a page.
 func (s *site) show(routes gin.IRoutes, path string, access web.Access, read reader) {
-	routes.GET(path, func(c *gin.Context) {
+	routes.Match(readMethods, path, func(c *gin.Context) {
 		v, err := s.begin(c, access)
 		if errors.Is(err, principal.ErrUnauthenticated) {
 			s.redirectToSignIn(c)

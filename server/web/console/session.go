@@ -60,13 +60,18 @@ func (s *site) signIn(c *gin.Context) {
 	s.sendSignIn(c, web.CompleteProblem(*problem, "").Status, form)
 }
 
-// startSession signs a person in. Each way to sign in ends here, once it knows who the person is.
+// startSession signs a person in, and ends the session that the browser had: its token is overwritten, so nobody could sign
+// it out. Each way to sign in ends here, once it knows who the person is.
 func (s *site) startSession(c *gin.Context, who identity.Actor, draft principal.Draft) error {
 	if draft.Note == "" || noteFault(draft.Note) != "" {
 		draft = principal.Draft{}
 	}
+	before, _ := c.Cookie(cookieName) // without one, it is empty and ends nothing
 	var token string
 	err := s.Store.Write(c.Request.Context(), func(tx *store.Tx) (err error) {
+		if err = principal.EndSession(tx, before); err != nil {
+			return err
+		}
 		token, err = principal.StartSession(tx, who, draft)
 		return err
 	})

@@ -30,6 +30,10 @@ func TestSession_EndsWithItsKey(t *testing.T) {
 				out := *v
 				out.post("/sign-out", nil).require(t, http.StatusSeeOther)
 			}},
+			{"signed in again in the same browser", func(t *testing.T, v *visitor, _ string) {
+				again := *v
+				again.signInWith(s.Key(t, "bob")).require(t, http.StatusSeeOther)
+			}},
 			{"expired", func(*testing.T, *visitor, string) { s.Clock.Advance(31 * time.Minute) }}, // its key lives half an hour
 			{"idle", func(*testing.T, *visitor, string) { s.Clock.Advance(61 * time.Minute) }},
 			{"old", func(t *testing.T, v *visitor, _ string) {
@@ -175,6 +179,10 @@ func TestPages_HaveTheirHeaders(t *testing.T) {
 	bob := newVisitor(t, s, "bob")
 	for _, path := range []string{"/", "/sign-in", "/approvals", "/approvals/ar-none", "/approvals?kind=none", "/nowhere"} {
 		p := bob.get(path)
+		head := bob.send(http.MethodHead, path, nil, http.Header{"Accept": {"text/html"}})
+		if head.status != p.status || head.body != "" {
+			t.Errorf("HEAD %s answers %d with %d bytes, GET answers %d", path, head.status, len(head.body), p.status)
+		}
 		for name, want := range map[string]string{
 			"Content-Security-Policy":    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			"Referrer-Policy":            "same-origin",
@@ -185,6 +193,9 @@ func TestPages_HaveTheirHeaders(t *testing.T) {
 		} {
 			if got := p.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q", path, name, got)
+			}
+			if got := head.header.Get(name); got != want {
+				t.Errorf("HEAD %s: %s is %q", path, name, got)
 			}
 		}
 		if p.header.Get("X-Request-ID") == "" {
