@@ -46,8 +46,10 @@ func TestPages_ShowHostileTextsAsText(t *testing.T) {
 	bob := newPerson(t, s, "bob")
 	bob.expect("404")
 	bob.expect("422")
-	paths := []string{"/approvals", "/approvals/" + d.pending, "/approvals/" + d.decided, "/approvals/" + d.edit,
-		"/certificates", "/certificates/mc-shop", "/certificates/mc-mail", "/profiles", "/profiles/p-payments", "/activity", "/overview"}
+	paths := []string{
+		"/approvals", "/approvals/" + d.pending, "/approvals/" + d.decided, "/approvals/" + d.edit,
+		"/certificates", "/certificates/mc-shop", "/certificates/mc-mail", "/profiles", "/profiles/p-payments", "/activity", "/overview",
+	}
 	pages := len(paths)
 	for _, text := range hostileTexts[:6] {
 		paths = append(paths, "/approvals?profile_id="+url.QueryEscape(text), "/approvals/"+url.PathEscape(text), "/"+url.PathEscape(text), "/sign-in?return="+url.QueryEscape(text))
