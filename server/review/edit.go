@@ -18,7 +18,7 @@ func ofEdit(a api.Approval) (Review, error) {
 	if err != nil {
 		return Review{}, fmt.Errorf("compare the rules of %s: %w", a.ID, err)
 	}
-	r := Review{HasBaseline: true, Confirm: confirmEdit(subject, len(changes))}
+	r := Review{HasBaseline: true, Confirm: confirmEdit(subject, changes)}
 	for _, change := range changes {
 		row, err := editRow(change)
 		if err != nil {
@@ -30,7 +30,7 @@ func ofEdit(a api.Approval) (Review, error) {
 	for _, row := range r.Rows {
 		r.news = append(r.news, editFact(row))
 	}
-	r.Warnings = warnOfEdit(a, subject)
+	r.Warnings = append(warnOfLookAlikes(r.Rows), warnOfEdit(a, subject)...)
 	return r, nil
 }
 
@@ -44,17 +44,56 @@ func rankField(field string) int {
 
 func editRow(change api.Change) (Row, error) {
 	field := strings.TrimPrefix(change.Pointer, "/")
-	now, err := listValues(field, change.After)
+	now, err := listRuleValues(field, change.After)
 	if err != nil {
 		return Row{}, err
 	}
-	before, err := listValues(field, change.Before)
+	before, err := listRuleValues(field, change.Before)
 	if err != nil {
 		return Row{}, err
 	}
 	row := Row{Field: field, Label: LabelOf(field), Now: items(now), Before: items(before), Changed: true}
 	markDifferences(&row)
+	if slices.Contains(patternFields, field) {
+		markPatterns(&row)
+	}
 	return row, nil
+}
+
+// patternFields are the rules whose values are patterns of names.
+var patternFields = []string{"allowed_dns_names", "allowed_uris", "allowed_email_domains", "allowed_common_names"}
+
+// markPatterns marks new patterns as names are marked: one that can be taken for another allows names that can.
+func markPatterns(row *Row) {
+	known := make([]string, len(row.Before))
+	for n, item := range row.Before {
+		known[n] = item.Text
+	}
+	for n := range row.Now {
+		item := &row.Now[n]
+		item.Decoded = decodedForm(item.Text)
+		if item.Decoded != "" {
+			item.Marks = slices.Insert(item.Marks, 0, International)
+		}
+		if !slices.Contains(item.Marks, New) {
+			continue
+		}
+		if item.Resembles = firstResembled(item.Text, known); item.Resembles != "" {
+			item.Marks = slices.Insert(item.Marks, 0, LookAlike)
+		}
+	}
+}
+
+func warnOfLookAlikes(rows []Row) []Warning {
+	var warnings []Warning
+	for _, row := range rows {
+		for _, item := range row.Now {
+			if item.Resembles != "" && len(warnings) < maxWarnedNames {
+				warnings = append(warnings, Warning{"%s looks like %s.", []string{item.Text, item.Resembles}})
+			}
+		}
+	}
+	return warnings
 }
 
 // editFact says of a set what it gains and loses, of any other field that it changes.
@@ -105,11 +144,7 @@ func warnOfEdit(a api.Approval, s api.EditSubject) []Warning {
 	if turnsGateOff(s) {
 		warnings = append(warnings, Warning{"Certificates under %s will need no second person.", []string{s.ProfileID}})
 	}
-	for _, pattern := range s.After.AllowedDNSNames {
-		if pattern == "**" && !slices.Contains(s.Before.AllowedDNSNames, pattern) {
-			warnings = append(warnings, Warning{Text: "Every DNS name will be allowed."})
-		}
-	}
+	warnings = append(warnings, warnOfWideRules(s.Before.Spec(), s.After.Spec())...)
 	if s.After.AllowWildcardNames && !s.Before.AllowWildcardNames {
 		warnings = append(warnings, Warning{Text: "Wildcard names will be allowed."})
 	}
@@ -122,13 +157,28 @@ func warnOfEdit(a api.Approval, s api.EditSubject) []Warning {
 	return warnings
 }
 
-func confirmEdit(s api.EditSubject, changes int) string {
-	if !turnsGateOff(s) {
-		return fmt.Sprintf("I approve %s to the rules of %s", count(changes, "change"), s.ProfileID)
+// confirmEdit counts the changes that allow more: they are those that a second person is asked for.
+func confirmEdit(s api.EditSubject, changes []api.Change) string {
+	before, after := s.Before.Spec(), s.After.Spec()
+	allowMore := 0
+	for _, change := range changes {
+		if allowsMore(strings.TrimPrefix(change.Pointer, "/"), before, after) {
+			allowMore++
+		}
 	}
-	text := fmt.Sprintf("I approve that certificates under %s need no second person", s.ProfileID)
-	if changes > 1 {
-		text += fmt.Sprintf(", and %s to its rules", count(changes-1, "other change"))
+	text := fmt.Sprintf("I approve %s to the rules of %s", count(len(changes), "change"), s.ProfileID)
+	if turnsGateOff(s) {
+		text = fmt.Sprintf("I approve that certificates under %s need no second person", s.ProfileID)
+		if len(changes) > 1 {
+			text += fmt.Sprintf(", and %s to its rules", count(len(changes)-1, "other change"))
+		}
 	}
-	return text
+	switch allowMore {
+	case 0:
+		return text
+	case 1:
+		return text + ", 1 of which allows more"
+	default:
+		return text + fmt.Sprintf(", %d of which allow more", allowMore)
+	}
 }

@@ -3,6 +3,7 @@ package review
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,13 @@ var issuanceFields = []string{
 	"common_name", "validity_seconds", "extended_key_usages", "key_usages", "subject_attributes", "profile_id", "issuer_id", "issuer_fingerprint_sha256",
 }
 
+// orderFields returns the fields that have a row of their kind. One that issuanceFields lacks comes last: nothing that is
+// signed is hidden.
+func orderFields(fields map[string]json.RawMessage) []string {
+	others := without(slices.Sorted(maps.Keys(fields)), append([]string{"sans", "key", "certificate_id"}, issuanceFields...))
+	return append(slices.Clone(issuanceFields), others...)
+}
+
 // listRows returns the names first.
 func (i issuance) listRows(hasBaseline bool) ([]Row, error) {
 	var fields map[string]json.RawMessage
@@ -63,7 +71,7 @@ func (i issuance) listRows(hasBaseline bool) ([]Row, error) {
 		return nil, fmt.Errorf("read the subject of %s: %w", i.approval.ID, err)
 	}
 	rows := []Row{i.namesRow(hasBaseline), i.keyRow(hasBaseline)}
-	for _, field := range issuanceFields {
+	for _, field := range orderFields(fields) {
 		row, err := i.fieldRow(field, fields[field], hasBaseline)
 		if err != nil {
 			return nil, err
@@ -312,6 +320,9 @@ func (i issuance) confirm(names []Item) string {
 		text += ", all of them new"
 	case i.hasBaseline() && i.context.Request == api.RequestRenewal && !i.context.KeyChanged:
 		text += ", as approved before"
+	}
+	if others := len(i.context.OtherChanges); i.hasBaseline() && others > 0 {
+		text += ", with " + count(others, "other change")
 	}
 	if lookAlikes > 0 {
 		text += fmt.Sprintf(", %d like another name", lookAlikes)

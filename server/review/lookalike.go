@@ -2,6 +2,7 @@ package review
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,15 +58,17 @@ func withoutSeparators(name string) string {
 
 // decode returns the Unicode form of a name with xn-- labels, and any other name as it is.
 func decode(name string) string {
-	if !strings.Contains(name, "xn--") {
-		return name
-	}
-	decoded, err := idna.Punycode.ToUnicode(name)
-	if err != nil {
-		return name
-	}
-	return decoded
+	return encodedLabel.ReplaceAllStringFunc(name, func(label string) string {
+		decoded, err := idna.Punycode.ToUnicode(label)
+		if err != nil {
+			return label
+		}
+		return decoded
+	})
 }
+
+// encodedLabel matches an xn-- label. In an address or a URI it does not follow a dot.
+var encodedLabel = regexp.MustCompile(`\bxn--[a-z0-9-]+`)
 
 // minEditLength is the length from which one typing error is taken for a look-alike. Short labels such as api and app
 // differ by one letter on purpose.

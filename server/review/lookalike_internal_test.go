@@ -18,6 +18,8 @@ func TestResembles(t *testing.T) {
 		{"rnail.example.com", "mail.example.com", true, "rn for m"},
 		{"vvww.example.com", "www.example.com", true, "vv for w"},
 		{"pay.xn--exmple-4uf.com", "pay.example.com", true, "a Cyrillic letter"},
+		{"admin@xn--exmple-4uf.com", "admin@example.com", true, "a Cyrillic letter in an address"},
+		{"https://xn--exmple-4uf.com/pay", "https://example.com/pay", true, "a Cyrillic letter in a URI"},
 		{"payment.example.com", "payments.example.com", true, "a letter left out"},
 		{"paymetns.example.com", "payments.example.com", true, "two letters swapped"},
 		{"www-example.com", "www.example.com", true, "a hyphen for a dot"},

@@ -26,12 +26,9 @@ func OfProfile(spec api.ProfileSpec) ([]Row, error) {
 	}
 	rows := make([]Row, 0, len(profileFields))
 	for _, field := range profileFields {
-		values, err := listValues(field, fields[field])
+		values, err := listRuleValues(field, fields[field])
 		if err != nil {
 			return nil, err
-		}
-		if field == "key_usages" && spec.KeyUsages == nil {
-			values = []string{"those of the key's algorithm"}
 		}
 		rows = append(rows, Row{Field: field, Label: LabelOf(field), Now: items(values)})
 	}

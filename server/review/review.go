@@ -2,9 +2,11 @@ package review
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/certctl/terraform-provider-certctl/api"
+	"github.com/certctl/terraform-provider-certctl/rules"
 )
 
 // Review is an approval as a person reads it.
@@ -85,7 +87,8 @@ type Holder struct {
 }
 
 // Of returns the review of an approval. Holders are the certificates of context.other_certificates, if the caller has read
-// them. It returns an error if the stored subject cannot be read.
+// them. If the stored subject cannot be read, or has a field that this program does not know, Of returns an error: nobody
+// decides on what they do not see.
 func Of(a api.Approval, holders []Holder) (Review, error) {
 	switch a.Kind {
 	case api.ApprovalIssuance:
@@ -102,5 +105,15 @@ func readSubject[T any](a api.Approval) (T, error) {
 	if err := json.Unmarshal(a.Subject, &subject); err != nil {
 		return subject, fmt.Errorf("read the subject of %s: %w", a.ID, err)
 	}
+	known, _, err := rules.Canonicalize(subject)
+	if err != nil {
+		return subject, err
+	}
+	if all, _, err := rules.Canonicalize(a.Subject); err != nil || all != known {
+		return subject, fmt.Errorf("the subject of %s has fields that this program does not know: %w", a.ID, errors.Join(ErrUnknownField, err))
+	}
 	return subject, nil
 }
+
+// ErrUnknownField says that a newer program made the request, and that this one cannot show all of it.
+var ErrUnknownField = errors.New("a newer program must show it")

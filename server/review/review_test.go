@@ -4,6 +4,7 @@ package review_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func TestOf_Issuance(t *testing.T) {
 			names:   []string{"*.example.com wildcard new"},
 			news:    "1 new name: <*.example.com>; Valid for changed; Common name changed",
 			counts:  "1 new name; Valid for changed; Common name changed",
-			confirm: "I approve 1 name for mc-shop, 1 of them new",
+			confirm: "I approve 1 name for mc-shop, 1 of them new, with 2 other changes",
 			warnings: []string{
 				"<*.example.com> stands for every name directly under <example.com>.",
 				"The common name <Printer 7> is none of the names.",
@@ -190,11 +191,39 @@ func TestOf_ProfileEdit(t *testing.T) {
 				"max_ttl_seconds: [1 hour new], was [90 days gone]",
 			},
 			news:    "Allow wildcard names: yes, was no; Allowed DNS names: 1 added: <**>; Longest lifetime: 1 hour, was 90 days",
-			confirm: "I approve 3 changes to the rules of p-prod",
+			confirm: "I approve 3 changes to the rules of p-prod, 2 of which allow more",
 			warnings: []string{
 				"Every DNS name will be allowed.", "Wildcard names will be allowed.",
 				"3 certificates can be renewed now and cannot after the edit.", "1 open request will be cancelled.",
 			},
+		},
+		{
+			name: "patterns that look like others, or allow nearly everything",
+			edit: func(s *api.ProfileSpec) {
+				s.AllowedDNSNames, s.AllowedIPRanges, s.AllowedCommonNames = []string{"**.com", "**.examp1e.com", "**.example.com"}, []string{"0.0.0.0/0"}, []string{"*"}
+				s.AllowedEKUs, s.MaxSANs = []string{"codeSigning"}, 5
+			},
+			rows: []string{
+				"allowed_common_names: [* new], was []", "allowed_dns_names: [**.com new **.examp1e.com look-alike(**.example.com) new **.example.com], was [**.example.com]",
+				"allowed_ekus: [codeSigning new], was [serverAuth gone]", "allowed_ip_ranges: [0.0.0.0/0 new], was []", "max_sans: [5 new], was [100 gone]",
+			},
+			news: "Allowed common names: 1 added: <*>; Allowed DNS names: 2 added: <**.com>, <**.examp1e.com>; Allowed extended key usages: codeSigning, was serverAuth; " +
+				"Allowed IP ranges: 1 added: <0.0.0.0/0>; Most names in a certificate: 5, was 100",
+			confirm: "I approve 5 changes to the rules of p-prod, 4 of which allow more",
+			warnings: []string{
+				"<**.examp1e.com> looks like <**.example.com>.",
+				"<**.com> allows names in all of the top-level domain <com>.",
+				"Every IP address of <0.0.0.0/0> will be allowed.",
+				"Every common name will be allowed.",
+				"Certificates may be made for <codeSigning>.",
+			},
+		},
+		{
+			name:    "the usages of keys",
+			edit:    func(s *api.ProfileSpec) { s.KeyUsages = []string{"digitalSignature"} },
+			rows:    []string{"key_usages: [digitalSignature new], was [those of the key's algorithm gone]"},
+			news:    "Key usages: digitalSignature, was those of the key's algorithm",
+			confirm: "I approve 1 change to the rules of p-prod, 1 of which allows more",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -214,6 +243,26 @@ func TestOf_ProfileEdit(t *testing.T) {
 			check(t, "confirm", r.Confirm, tc.confirm)
 			check(t, "warnings", sentences(r), tc.warnings)
 		})
+	}
+}
+
+// A field that this program does not know is part of what would be signed, so there is no review without it.
+func TestOf_RefusesWhatItCannotShow(t *testing.T) {
+	t.Parallel()
+	for kind, subject := range map[api.ApprovalKind]any{
+		api.ApprovalIssuance: struct {
+			api.IssuanceSubject
+			Policies []string `json:"policies"`
+		}{Policies: []string{"1.2.3"}},
+		api.ApprovalProfileEdit: struct {
+			api.EditSubject
+			Policies []string `json:"policies"`
+		}{Policies: []string{"1.2.3"}},
+	} {
+		a := api.Approval{Kind: kind, Subject: encode(t, subject), Context: &api.IssuanceContext{}}
+		if _, err := review.Of(a, nil); !errors.Is(err, review.ErrUnknownField) {
+			t.Errorf("%s: the error is %v", kind, err)
+		}
 	}
 }
 

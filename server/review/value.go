@@ -62,6 +62,14 @@ func listValues(field string, raw json.RawMessage) ([]string, error) {
 	return flatten(value), nil
 }
 
+// listRuleValues is listValues for a rule of a profile.
+func listRuleValues(field string, raw json.RawMessage) ([]string, error) {
+	if field == "key_usages" && isNull(raw) {
+		return []string{"those of the key's algorithm"}, nil
+	}
+	return listValues(field, raw)
+}
+
 func flatten(value any) []string {
 	switch v := value.(type) {
 	case nil:

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,6 +73,9 @@ func readReview(tx *store.Tx, a api.Approval) (review.Review, error) {
 		}
 	}
 	r, err := review.Of(a, holders)
+	if errors.Is(err, review.ErrUnknownField) {
+		return r, api.Refuse(api.CodeUnavailable, "a newer server made this request, and this one cannot show all of it: try again when every server is upgraded")
+	}
 	if err != nil {
 		return r, fmt.Errorf("show approval %s: %w", a.ID, err)
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/url"
 
 	"github.com/gin-gonic/gin"
@@ -42,6 +43,8 @@ type waitingGroup struct {
 type waitingRow struct {
 	api.Approval
 	Review review.Review
+	// IsHidden says that this program cannot show all of the request: a newer one made it. Review is empty then.
+	IsHidden bool
 	// Ends is the current certificate, which ends some day; nil before the first.
 	Ends *api.CurrentLeaf
 }
@@ -191,10 +194,11 @@ func (g *waitingGroup) list(tx *store.Tx, v *visit, q waitingQuery, limit int) (
 
 func newWaitingRow(a api.Approval) (waitingRow, error) {
 	r, err := review.Of(a, nil)
-	if err != nil {
+	isHidden := errors.Is(err, review.ErrUnknownField)
+	if err != nil && !isHidden {
 		return waitingRow{}, err
 	}
-	row := waitingRow{Approval: a, Review: r}
+	row := waitingRow{Approval: a, Review: r, IsHidden: isHidden}
 	if a.Context != nil {
 		row.Ends = a.Context.Current
 	}

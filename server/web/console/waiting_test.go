@@ -181,3 +181,18 @@ func TestWaiting_FiltersByItsAddress(t *testing.T) {
 	bob.get("/approvals?requested_by=%22%3E%3Cscript%3E").require(t, http.StatusOK, `value="&#34;&gt;&lt;script&gt;"`)
 	bob.get("/approvals/"+d.lookAlike).require(t, http.StatusOK, "look-alike")
 }
+
+// A request with a field that this program does not know leaves the list as it is, and has no page: nobody decides on what the
+// page does not show.
+func TestRequest_OfANewerServerIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
+	s.Exec(t, "DROP TRIGGER approvals_guard")
+	const known, unknown = `{"certificate_id"`, `{"added_later":1,"certificate_id"`
+	s.Exec(t, "UPDATE approvals SET subject = replace(subject, ?, ?) WHERE id = ?", known, unknown, id)
+	defer s.Exec(t, "UPDATE approvals SET subject = replace(subject, ?, ?) WHERE id = ?", unknown, known, id)
+	bob := newVisitor(t, s, "bob")
+	bob.get("/approvals").require(t, http.StatusOK, "A newer server must show it.", "/approvals/"+id)
+	bob.get("/approvals/"+id).require(t, http.StatusServiceUnavailable, "this one cannot show all of it")
+}
