@@ -1,3 +1,5 @@
+// cspell:ignore dmarc elpmaxe 31mred mred
+
 package notify
 
 import (
