@@ -1,3 +1,5 @@
+// cspell:ignore webhookb
+
 package notify
 
 import (
