@@ -208,6 +208,34 @@ func TestGathering_KeepsNewNamesApart(t *testing.T) {
 	})
 }
 
+// An object that cannot be described is counted, and keeps no other of its message from being told.
+func TestGathering_TellsOfTheOthersIfOneCannotBeDescribed(t *testing.T) {
+	runOnEach(t, func(t *testing.T, s *servertest.Server, h *hook) {
+		id := *s.RequestOlgasCertificate(t, "alice").ApprovalID
+		s.Write(t, func(tx *store.Tx) error {
+			for n := range outbox.GatherAbove + 3 {
+				about := id
+				if n == outbox.GatherAbove+1 {
+					about = "ar-none"
+				}
+				if err := outbox.Append(tx, outbox.Message{Type: outbox.ApprovalRequested, About: about, Topic: "somebody", MayGather: true}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		servertest.WaitUntil(t, func() error {
+			s.Clock.Advance(10 * time.Second)
+			for _, r := range h.all() {
+				if items, _ := r.Data["gathered"].([]any); r.Data["count"] == 3.0 && len(items) == 2 {
+					return nil
+				}
+			}
+			return errors.New("no message tells of two of three requests")
+		})
+	})
+}
+
 func requireNonePending(t *testing.T, s *servertest.Server) error {
 	t.Helper()
 	pending := 0

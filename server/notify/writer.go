@@ -76,15 +76,20 @@ func (w writer) writeGathered(tx *store.Tx, row outbox.Row, count int64) (messag
 		return message{}, err
 	}
 	var entries []entry
+	var failures error
 	for _, r := range append([]outbox.Row{row}, rows...) {
 		e, err := w.describe(tx, r)
 		if errors.Is(err, errOver) {
 			continue
 		}
 		if err != nil {
-			return message{}, err
+			failures = errors.Join(failures, err)
+			continue // the message counts the object, and tells of the others
 		}
 		entries = append(entries, e)
+	}
+	if failures != nil && (len(entries) == 0 || tx.Context().Err() != nil) {
+		return message{}, failures
 	}
 	if len(entries) == 0 && count <= maxGathered {
 		return message{}, errOver
