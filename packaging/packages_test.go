@@ -89,7 +89,7 @@ func TestDeb_KeepsTheData(t *testing.T) {
 		dpkg-deb -R "$deb" older
 		sed -i 's/^Version: .*/Version: 0.0.0~0/' older/DEBIAN/control
 		echo '# a comment of the older version' >> older/etc/certctl/certctl.env
-		dpkg-deb --build older older.deb >/dev/null
+		dpkg-deb -Zgzip --build older older.deb >/dev/null
 		deb=./older.deb`+install+`
 		echo CERTCTL_WORKERS=2 >> /etc/certctl/certctl.env
 		systemctl restart certctl

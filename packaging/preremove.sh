@@ -5,7 +5,8 @@ set -e
 case "$1" in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
-		systemctl disable --now certctl.service
+		systemctl stop certctl.service
+		systemctl disable certctl.service || true # fails if the unit is masked
 	fi
 	;;
 esac
