@@ -1,3 +1,5 @@
+// cspell:ignore Zgzip
+
 package packaging
 
 import (
