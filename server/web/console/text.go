@@ -13,12 +13,14 @@ import (
 // visible returns a text of a user as HTML. Each character that a reader cannot see, or that moves others, becomes its number,
 // as <U+202E>. Newlines stay.
 func visible(text string) template.HTML {
-	if utf8.ValidString(text) && !strings.ContainsFunc(text, isHidden) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return isHidden(r) || isMark(r) }) {
 		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // it is escaped
 	}
 	var b strings.Builder
+	marks := 0
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
-		if isHidden(r) {
+		marks = countMarks(marks, r)
+		if isHidden(r) || marks > maxMarks {
 			fmt.Fprintf(&b, `<span class="hidden-character">&lt;U+%04X&gt;</span>`, r)
 			continue
 		}
@@ -30,8 +32,10 @@ func visible(text string) template.HTML {
 // plain is visible for a place that takes no elements, such as the title of a page.
 func plain(text string) string {
 	var b strings.Builder
+	marks := 0
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
-		if isHidden(r) {
+		marks = countMarks(marks, r)
+		if isHidden(r) || marks > maxMarks {
 			fmt.Fprintf(&b, "<U+%04X>", r)
 			continue
 		}
@@ -39,6 +43,18 @@ func plain(text string) string {
 	}
 	return b.String()
 }
+
+// maxMarks bounds the combining marks on one character. More of them draw over the lines above and below.
+const maxMarks = 2
+
+func countMarks(before int, r rune) int {
+	if isMark(r) {
+		return before + 1
+	}
+	return 0
+}
+
+func isMark(r rune) bool { return r > unicode.MaxLatin1 && unicode.Is(unicode.M, r) }
 
 // isHidden reports whether a character has no shape of its own.
 func isHidden(r rune) bool {

@@ -196,3 +196,16 @@ func TestRequest_OfANewerServerIsNotShown(t *testing.T) {
 	bob.get("/approvals").require(t, http.StatusOK, "A newer server must show it.", "/approvals/"+id)
 	bob.get("/approvals/"+id).require(t, http.StatusServiceUnavailable, "this one cannot show all of it")
 }
+
+// A stack of combining marks in a name draws over the lines above and below, so those beyond the second are shown as numbers.
+func TestPages_ShowStackedMarksAsNumbers(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	spec := api.DefaultProfileSpec()
+	spec.Name = "q" + strings.Repeat("\u0308", 4)
+	if _, err := s.Client(t, "olga").CreateProfile(t.Context(), api.CreateProfile{ProfileSpec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	const number = `<span class="hidden-character">&lt;U+0308&gt;</span>`
+	newVisitor(t, s, "bob").get("/profiles").require(t, http.StatusOK, "q\u0308\u0308"+number+number)
+}
