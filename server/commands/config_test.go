@@ -111,6 +111,10 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	caOf := func(cert, key string) string {
 		return "CERTCTL_CA_CERT_FILE=" + f.path(cert) + " CERTCTL_CA_KEY_FILE=" + f.path(key)
 	}
+	const external = "CERTCTL_EXTERNAL_URL=https://certctl.example.com "
+	hook := func(address, secret string) string {
+		return external + "CERTCTL_WEBHOOK_URL=" + address + " CERTCTL_WEBHOOK_SECRET_FILE=" + f.path(secret)
+	}
 	postgres := func(change func(*url.URL)) string {
 		u, err := url.Parse(os.Getenv("CERTCTL_TEST_POSTGRES_URL"))
 		if err != nil || u.Host == "" {
@@ -122,20 +126,20 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 	const timeout, both = "CERTCTL_JOB_AWAITING_APPROVAL_TIMEOUT", "CERTCTL_CA_CERT_FILE and CERTCTL_CA_KEY_FILE"
 	const cannotRead = "CERTCTL_DATABASE_URL: open database: the URL cannot be read: in the user name and the password, write"
 	for env, text := range map[string]string{
-		"CERTCTL_DATABASE_URL=mysql://u:secret@host/db":                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
-		"CERTCTL_DATABASE_URL=nonsense":                                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
-		"CERTCTL_DATABASE_URL=postgres://u:secret%@host/db":                            cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:secret/1@host/db":                           cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:1/secret@host/db":                           cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:1?secret@host/db":                           cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:1#secret@host/db":                           cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:secret@host:x/db":                           cannotRead,
-		"CERTCTL_DATABASE_URL=postgres://u:secret@host/db?sslmode=sometimes":           "CERTCTL_DATABASE_URL: open database: the URL cannot be used: its port, an option",
-		"CERTCTL_DATABASE_URL=postgres://u:secret@127.0.0.1:1/db":                      "CERTCTL_DATABASE_URL: no database listens at 127.0.0.1:1",
-		"CERTCTL_DATABASE_URL=postgres://u:secret@nowhere.invalid/db":                  `CERTCTL_DATABASE_URL: there is no host "nowhere.invalid"`,
-		postgres(func(u *url.URL) { u.User = url.UserPassword("postgres", "secret") }): `does not let the user "postgres" in: the password is wrong or`,
-		postgres(func(u *url.URL) { u.Path = "/nothing" }):                             `CERTCTL_DATABASE_URL: there is no database "nothing" at `,
-		postgres(func(u *url.URL) { u.RawQuery = "sslmode=require" }):                  "CERTCTL_DATABASE_URL: no connection to the database at ",
+		"CERTCTL_DATABASE_URL=mysql://u:hunter2@host/db":                                "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
+		"CERTCTL_DATABASE_URL=nonsense":                                                 "CERTCTL_DATABASE_URL: open database: the database URL must begin with postgres://",
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2%@host/db":                            cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2/1@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1/hunter2@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1?hunter2@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:1#hunter2@host/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2@host:x/db":                           cannotRead,
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2@host/db?sslmode=sometimes":           "CERTCTL_DATABASE_URL: open database: the URL cannot be used: its port, an option",
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2@127.0.0.1:1/db":                      "CERTCTL_DATABASE_URL: no database listens at 127.0.0.1:1",
+		"CERTCTL_DATABASE_URL=postgres://u:hunter2@nowhere.invalid/db":                  `CERTCTL_DATABASE_URL: there is no host "nowhere.invalid"`,
+		postgres(func(u *url.URL) { u.User = url.UserPassword("postgres", "hunter2") }): `does not let the user "postgres" in: the password is wrong or`,
+		postgres(func(u *url.URL) { u.Path = "/nothing" }):                              `CERTCTL_DATABASE_URL: there is no database "nothing" at `,
+		postgres(func(u *url.URL) { u.RawQuery = "sslmode=require" }):                   "CERTCTL_DATABASE_URL: no connection to the database at ",
 
 		"CERTCTL_DATABASE_WAIT=-1s": "CERTCTL_DATABASE_WAIT must not be negative",
 
@@ -197,8 +201,31 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 		"CERTCTL_AUDIT_LOG=/dev/null":      "CERTCTL_AUDIT_LOG: /dev/null is no regular file",
 		"CERTCTL_AUDIT_LOG=" + f.noSQLite:  "CERTCTL_AUDIT_LOG: " + f.noSQLite + " is no regular file",
 		"CERTCTL_AUDIT_LOG=absent/log":     "CERTCTL_AUDIT_LOG: absent is no directory",
-		"CERTCTL_LOG_LEVEL=loud":           `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
-		"CERTCTL_LOG_FORMAT=xml":           `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
+
+		"CERTCTL_EXTERNAL_URL=certctl.example.com":                         "CERTCTL_EXTERNAL_URL is no origin: write https://host or https://host:port",
+		"CERTCTL_EXTERNAL_URL=https://certctl.example.com/":                "CERTCTL_EXTERNAL_URL is no origin",
+		"CERTCTL_EXTERNAL_URL=https://u:hunter2@example.com":               "CERTCTL_EXTERNAL_URL is no origin",
+		"CERTCTL_EXTERNAL_URL=https://u:hunter2%@host":                     "CERTCTL_EXTERNAL_URL is no origin",
+		"CERTCTL_EXTERNAL_URL=http://certctl.example.com":                  "CERTCTL_EXTERNAL_URL must begin with https://; http is for loopback alone",
+		external + "CERTCTL_WEBHOOK_URL=https://h/hunter2":                 "CERTCTL_WEBHOOK_URL and CERTCTL_WEBHOOK_SECRET_FILE belong together: set both",
+		external + "CERTCTL_WEBHOOK_SECRET_FILE=x":                         "CERTCTL_WEBHOOK_URL and CERTCTL_WEBHOOK_SECRET_FILE belong together: set both",
+		hook("https://u:hunter2%@host", "webhook"):                         "CERTCTL_WEBHOOK_URL is no address: write https://host/path",
+		hook("hunter2", "webhook"):                                         "CERTCTL_WEBHOOK_URL is no address",
+		hook("http://hooks.example.com/hunter2", "webhook"):                "CERTCTL_WEBHOOK_URL must begin with https://; http is for loopback alone",
+		hook("https://h/hunter2", "nothing"):                               "CERTCTL_WEBHOOK_SECRET_FILE: open " + f.path("nothing") + ": no such file",
+		hook("https://h/hunter2", "empty"):                                 "CERTCTL_WEBHOOK_SECRET_FILE has 0 secrets: write one secret on a line",
+		hook("https://h/hunter2", "no-webhook"):                            "CERTCTL_WEBHOOK_SECRET_FILE: line 1 is not whsec_ and Base64",
+		hook("https://h/hunter2", "short-webhook"):                         "CERTCTL_WEBHOOK_SECRET_FILE: line 1 has 3 bytes: it must have 24 to 64",
+		strings.TrimPrefix(hook("https://h/hunter2", "webhook"), external): "CERTCTL_EXTERNAL_URL is required with receivers of messages: every message links to the server",
+		"CERTCTL_NOTIFY_URLS_FILE=" + f.path("chats"):                      "CERTCTL_EXTERNAL_URL is required with receivers of messages",
+		external + "CERTCTL_NOTIFY_URLS_FILE=" + f.path("nothing"):         "CERTCTL_NOTIFY_URLS_FILE: open " + f.path("nothing") + ": no such file",
+		external + "CERTCTL_NOTIFY_URLS_FILE=" + f.path("bad-chats"):       "CERTCTL_NOTIFY_URLS_FILE: line 1 is not complete for slack",
+		"CERTCTL_NOTIFY_REMINDERS=0.5":                                     `CERTCTL_NOTIFY_REMINDERS (--notify-reminders): "0.5" is no part of the time: write percentages from 1% to 99%, such as 50%,90%`,
+		"CERTCTL_NOTIFY_REMINDERS=50%,100%":                                `CERTCTL_NOTIFY_REMINDERS (--notify-reminders): "100%" is no part of the time`,
+		"CERTCTL_NOTIFY_NAMES=some":                                        "CERTCTL_NOTIFY_NAMES (--notify-names): bool value must be",
+
+		"CERTCTL_LOG_LEVEL=loud": `CERTCTL_LOG_LEVEL (--log-level) must be one of "debug","info","warn","error"`,
+		"CERTCTL_LOG_FORMAT=xml": `CERTCTL_LOG_FORMAT (--log-format) must be one of "json","text"`,
 	} {
 		t.Run(env, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +243,7 @@ func TestServe_RefusesBadConfiguration(t *testing.T) {
 			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 && !strings.Contains(env, "_LISTEN=127.0.0.1:") && !strings.HasPrefix(env, "CERTCTL_CA_") {
 				t.Errorf("there are %v though the configuration is bad: %v", entries, err)
 			}
-			for _, word := range []string{"secret", "goroutine", "pgx", "pgconn", "SQLSTATE", "sql:", "dial", "gorm", "goose", "strconv", "envar", "failed to connect"} {
+			for _, word := range []string{"hunter2", "goroutine", "pgx", "pgconn", "SQLSTATE", "sql:", "dial", "gorm", "goose", "strconv", "envar", "failed to connect"} {
 				if strings.Contains(got.stderr, word) {
 					t.Errorf("it says %s: %s", word, got.stderr)
 				}
@@ -302,6 +329,12 @@ func newFiles(t *testing.T) files {
 	f.write(t, "half.pem", append(f.read(t, "ca.pem"), f.read(t, "ca.pem")[:100]...))
 	f.write(t, "two.pem", append(f.read(t, "other.pem"), f.read(t, "ca.pem")...))
 	f.write(t, "file", []byte("text"))
+	f.write(t, "empty", nil)
+	f.write(t, "webhook", []byte("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="))
+	f.write(t, "no-webhook", []byte("hunter2"))
+	f.write(t, "short-webhook", []byte("whsec_MDEy"))
+	f.write(t, "chats", []byte("ntfy://u:hunter2@ntfy.example.com/topic"))
+	f.write(t, "bad-chats", []byte("slack://hook:hunter2@webhook"))
 	f.write(t, "folder/certctl.db", []byte(strings.Repeat("this is no database\n", 100)))
 	return f
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
+// cspell:ignore starttls webhookb
+
 // request is what a receiver of a chat got.
 type request struct {
 	Host, Path string

@@ -10,6 +10,8 @@ import (
 )
 
 // hostile are texts that clients of chats and mail act on.
+//
+// cspell:ignore dmarc elpmaxe mred
 var hostile = map[string]string{
 	"www.example.com":                     "www[.]example[.]com",
 	"*.example.com":                       "[wildcard][.]example[.]com",
