@@ -16,6 +16,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/certctl/terraform-provider-certctl/api"
 	"github.com/certctl/terraform-provider-certctl/server/servertest"
 )
 
@@ -29,6 +30,7 @@ func TestPictures(t *testing.T) {
 		t.Skip("writes the pictures with -update")
 	}
 	s := servertest.New(t, servertest.StartTime(time.Date(2030, 1, 7, 9, 0, 0, 0, time.UTC)))
+	s.SetUngatedNames(t, api.UngatedLists{AllowedDNSNames: []string{"*.dev.example.com"}, AllowedEKUs: []string{"serverAuth"}})
 	d := prepareDesk(t, s)
 	bob := newPerson(t, s, "bob")
 	bob.open("/approvals")
