@@ -42,6 +42,7 @@ func (s *site) harden(c *gin.Context) {
 	c.Request = c.Request.WithContext(ctx)
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxFormBytes)
 	if err := s.checkOrigin(c.Request); err != nil {
+		c.Request.Body = http.NoBody // no page of ours shows words of another site as the person's note
 		s.sendError(c, err)
 		return
 	}

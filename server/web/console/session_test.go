@@ -151,6 +151,7 @@ func TestPost_RefusesOtherSites(t *testing.T) {
 	bob := newVisitor(t, s, "bob")
 	form := bob.get(request).form()
 	form.Set("agreed", "yes")
+	form.Set("note", "call evil.test")
 	for name, c := range map[string]struct {
 		header http.Header
 		text   string
@@ -165,6 +166,9 @@ func TestPost_RefusesOtherSites(t *testing.T) {
 			p := bob.send(http.MethodPost, path, form, c.header)
 			if p.status != http.StatusForbidden || !strings.Contains(p.body, c.text) || p.header.Get("Set-Cookie") != "" {
 				t.Errorf("%s: %s answers %d: %s", name, path, p.status, p.body)
+			}
+			if strings.Contains(p.body, "call evil.test") {
+				t.Errorf("%s: %s shows the words of another site", name, path)
 			}
 		}
 	}
