@@ -324,10 +324,14 @@ func (i issuance) confirm(names []Item) string {
 	if others := len(i.context.OtherChanges); i.hasBaseline() && others > 0 {
 		text += ", with " + count(others, "other change")
 	}
-	if lookAlikes > 0 {
-		text += fmt.Sprintf(", %d like another name", lookAlikes)
+	switch lookAlikes {
+	case 0:
+		return text
+	case 1:
+		return text + ", 1 looks like another name"
+	default:
+		return fmt.Sprintf("%s, %d look like another name", text, lookAlikes)
 	}
-	return text
 }
 
 func countLookAlikes(names []Item) int {

@@ -59,7 +59,7 @@ func TestOf_Issuance(t *testing.T) {
 			names:   []string{"pay.examp1e.com look-alike(www.example.com) new", "api.example.com new elsewhere[mc-other]", "www.example.com elsewhere[mc-other]"},
 			news:    "2 new names: <api.example.com>, <pay.examp1e.com>; 1 name gone: <old.example.com>; new key",
 			counts:  "2 new names; 1 name gone; new key",
-			confirm: "I approve 3 names for mc-shop, 2 of them new, 1 like another name",
+			confirm: "I approve 3 names for mc-shop, 2 of them new, 1 looks like another name",
 			warnings: []string{
 				"<pay.examp1e.com> looks like <www.example.com>.",
 				"There is 1 other certificate with the same names or the same key.",
@@ -101,7 +101,7 @@ func TestOf_Issuance(t *testing.T) {
 			names:    []string{"payments.example.com look-alike(paymetns.example.com)", "paymetns.example.com look-alike(payments.example.com)"},
 			news:     "first certificate; 2 names: <payments.example.com>, <paymetns.example.com>",
 			counts:   "first certificate; 2 names",
-			confirm:  "I approve 2 names for mc-shop, all of them new, 2 like another name",
+			confirm:  "I approve 2 names for mc-shop, all of them new, 2 look like another name",
 			warnings: []string{"<payments.example.com> looks like <paymetns.example.com>."},
 		},
 		{
