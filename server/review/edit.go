@@ -63,7 +63,8 @@ func editRow(change api.Change) (Row, error) {
 // patternFields are the rules whose values are patterns of names.
 var patternFields = []string{"allowed_dns_names", "allowed_uris", "allowed_email_domains", "allowed_common_names"}
 
-// markPatterns marks new patterns as names are marked: one that can be taken for another allows names that can.
+// markPatterns marks new patterns, or a new common name, as names are marked: a pattern that can be taken for another allows
+// names that can.
 func markPatterns(row *Row) {
 	known := make([]string, len(row.Before))
 	for n, item := range row.Before {

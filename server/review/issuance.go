@@ -103,6 +103,9 @@ func (i issuance) fieldRow(field string, now json.RawMessage, hasBaseline bool) 
 	row.Before, row.Changed = items(values), changed
 	if changed {
 		markDifferences(&row)
+		if field == "common_name" {
+			markPatterns(&row) // people read it as they read a name
+		}
 	}
 	return row, nil
 }

@@ -138,13 +138,13 @@ func TestOf_Issuance(t *testing.T) {
 func TestOf_ShowsTheBaselineBesideWhatIsSigned(t *testing.T) {
 	t.Parallel()
 	subject := api.IssuanceSubject{
-		CertificateContent: api.CertificateContent{SANs: []string{"a.example.com"}, Key: api.Key{Algorithm: "RSA", Size: 2048, SPKISHA256: "new"}},
+		CertificateContent: api.CertificateContent{CommonName: "c0de signer", SANs: []string{"a.example.com"}, Key: api.Key{Algorithm: "RSA", Size: 2048, SPKISHA256: "new"}},
 		ProfileContent:     api.ProfileContent{IssuerID: "iss-local", ValiditySeconds: 86400, SubjectAttributes: api.SubjectAttributes{Organization: []string{"Example Ltd"}}},
 	}
 	context := api.IssuanceContext{
 		Request: api.RequestReissue, KeyChanged: true, NamesRemoved: []string{"b.example.com"},
 		Current:      &api.CurrentLeaf{Approved: true, Key: api.Key{Algorithm: "ECDSA", Size: 256, SPKISHA256: "old"}},
-		OtherChanges: []api.Change{change("validity_seconds", 7200, 86400)},
+		OtherChanges: []api.Change{change("common_name", "code signer", "c0de signer"), change("validity_seconds", 7200, 86400)},
 	}
 	r := reviewOf(t, api.Approval{Kind: api.ApprovalIssuance, Subject: encode(t, subject), Context: &context}, nil)
 	var rows []string
@@ -154,6 +154,7 @@ func TestOf_ShowsTheBaselineBesideWhatIsSigned(t *testing.T) {
 	check(t, "rows", rows, []string{
 		"sans: [a.example.com], was [a.example.com b.example.com gone], changed true",
 		"key: [RSA, 2048 bits, SHA-256 new new], was [ECDSA, 256 bits, SHA-256 old gone], changed true",
+		"common_name: [c0de signer look-alike(code signer) new], was [code signer gone], changed true",
 		"validity_seconds: [1 day new], was [2 hours gone], changed true",
 		"subject_attributes: [organization Example Ltd], was [organization Example Ltd], changed false",
 		"issuer_id: [iss-local], was [iss-local], changed false",
