@@ -91,7 +91,7 @@ func (c *chat) locate() (types.Service, error) {
 	// These services bring transports of their own. The others use the default transport.
 	switch s := service.(type) {
 	case *ntfy.Service:
-		s.SetHTTPClient(&http.Client{Transport: guarded(), Timeout: sendWithin})
+		s.SetHTTPClient(&http.Client{Transport: statusTeller{guarded()}, Timeout: sendWithin})
 	case interface{ GetHTTPClient() *http.Client }:
 		s.GetHTTPClient().Transport = guarded()
 	}
@@ -175,6 +175,19 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	answer.Body = boundedBody{io.LimitReader(answer.Body, maxAnswer), answer.Body, cancel}
 	return answer, nil
+}
+
+// statusTeller makes an error of an answer that is a failure. ntfy's service tells what the body says, and leaves the
+// status out.
+type statusTeller struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s statusTeller) RoundTrip(request *http.Request) (*http.Response, error) {
+	answer, err := s.RoundTripper.RoundTrip(request)
+	if err != nil || answer.StatusCode < 400 {
+		return answer, err
+	}
+	return nil, errors.Join(statusError(answer.StatusCode), answer.Body.Close())
 }
 
 // boundedBody is the beginning of an answer.
