@@ -11,15 +11,10 @@ import (
 
 	"github.com/certctl/terraform-provider-certctl/server/gate"
 	"github.com/certctl/terraform-provider-certctl/server/job"
+	"github.com/certctl/terraform-provider-certctl/server/store"
 )
 
 const (
-	// pollEvery covers a lost wake-up. A job that is due later has a timer.
-	pollEvery = 5 * time.Second
-	// retryDatabase is the pause after the database did not answer.
-	retryDatabase = time.Second
-	// minIdle is the pause if a job is due that another worker holds: that worker is done in a moment.
-	minIdle = 20 * time.Millisecond
 	// writeWithin bounds each write that is finished while the server stops.
 	writeWithin = 10 * time.Second
 	// signWithin bounds a signature: a slower issuer has failed.
@@ -57,7 +52,7 @@ func (s *Service) Work(ctx context.Context, workers int) {
 		if err != nil {
 			s.Log.WarnContext(ctx, "could not claim a job; trying again", "error", err)
 		}
-		sleep(ctx, woken, s.untilDue(ctx, err))
+		store.WaitUntilDue(ctx, woken, err, s.Queue.NextDue)
 	}
 }
 
@@ -68,32 +63,6 @@ func (s *Service) claim(ctx context.Context) (c job.Claim, found bool, err error
 		return err
 	})
 	return c, found, err
-}
-
-// untilDue returns the time until the next job is due.
-func (s *Service) untilDue(ctx context.Context, failed error) time.Duration {
-	if failed != nil {
-		return retryDatabase
-	}
-	due, found, err := s.Queue.NextDue(ctx)
-	switch {
-	case err != nil:
-		return retryDatabase
-	case !found:
-		return pollEvery
-	}
-	return min(max(due, minIdle), pollEvery)
-}
-
-// sleep waits for a wake-up, for the time, or for the end of ctx.
-func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
-	timer := time.NewTimer(atMost)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-woken:
-	case <-timer.C:
-	}
 }
 
 // run works on a claimed job and extends its lease meanwhile. The job has a context of its own: stopping the server does

@@ -13,12 +13,6 @@ import (
 )
 
 const (
-	// pollEvery covers a lost wake-up. A message that is due later has a timer.
-	pollEvery = 5 * time.Second
-	// retryDatabase is the pause after the database did not answer.
-	retryDatabase = time.Second
-	// minIdle is the pause if a message is due that another worker holds.
-	minIdle = 20 * time.Millisecond
 	// writeWithin bounds each write that is finished while the server stops.
 	writeWithin = 10 * time.Second
 	// maxPause bounds the pause after a receiver failed. Each message has its own back-off; the pause keeps a worker from
@@ -54,9 +48,9 @@ func (n *Notifier) keepRegistered(ctx context.Context) {
 		wait := registerEvery
 		if err := n.Register(ctx); err != nil && ctx.Err() == nil {
 			n.log.WarnContext(ctx, "could not register the receivers of messages; trying again", "error", err)
-			wait = retryDatabase
+			wait = store.RetryAfter
 		}
-		sleep(ctx, nil, wait)
+		store.Sleep(ctx, nil, wait)
 	}
 }
 
@@ -69,13 +63,13 @@ func (n *Notifier) deliverAll(ctx context.Context, t target) {
 		row, found, err := n.outbox.Claim(ctx, t.name)
 		if found {
 			pause = nextPause(pause, n.deliver(ctx, t, row))
-			sleep(ctx, nil, pause)
+			store.Sleep(ctx, nil, pause)
 			continue
 		}
 		if err != nil && ctx.Err() == nil {
 			n.log.WarnContext(ctx, "could not claim a message; trying again", "receiver", t.name, "error", err)
 		}
-		sleep(ctx, woken, n.untilDue(ctx, t, err))
+		store.WaitUntilDue(ctx, woken, err, func(ctx context.Context) (time.Duration, bool, error) { return n.outbox.NextDue(ctx, t.name) })
 	}
 }
 
@@ -85,31 +79,6 @@ func nextPause(last time.Duration, err error) time.Duration {
 		return 0
 	}
 	return min(max(2*last, time.Second), maxPause)
-}
-
-func (n *Notifier) untilDue(ctx context.Context, t target, failed error) time.Duration {
-	if failed != nil {
-		return retryDatabase
-	}
-	due, found, err := n.outbox.NextDue(ctx, t.name)
-	switch {
-	case err != nil:
-		return retryDatabase
-	case !found:
-		return pollEvery
-	}
-	return min(max(due, minIdle), pollEvery)
-}
-
-// sleep waits for a wake-up, for the time, or for the end of ctx.
-func sleep(ctx context.Context, woken <-chan struct{}, atMost time.Duration) {
-	timer := time.NewTimer(atMost)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-woken:
-	case <-timer.C:
-	}
 }
 
 // deliver delivers a claimed message and stores the result. It returns the error of the receiver: none for a message that
