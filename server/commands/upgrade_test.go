@@ -101,6 +101,7 @@ func TestUpgrade_SideBySideOnPostgres(t *testing.T) {
 	if !got.failed || !regexp.MustCompile(`certctl: error: this program is too old to write and sign: .*: upgrade certctl\n$`).MatchString(got.stderr) {
 		t.Errorf("the former program starts again: %+v", got)
 	}
+	current.stop()
 	if text := current.log.String(); strings.Contains(text, `"ERROR"`) {
 		t.Errorf("the log: %s", text)
 	}

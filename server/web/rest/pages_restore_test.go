@@ -69,7 +69,7 @@ systemctl() {
   stop) kill "$(cat server.pid)"; wait "$(cat server.pid)" ;;
   esac
 }
-trap 'kill "$(cat server.pid)"' EXIT
+trap 'kill "$(cat server.pid)"; wait' EXIT
 as() { curl -sf -H "Authorization: Bearer $1" -H "Content-Type: application/json" "${@:2}"; }
 certctl ca init > ca.log
 certctl migrate
