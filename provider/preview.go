@@ -46,8 +46,8 @@ func isAboutContent(err error) bool {
 	return ok && slices.Contains([]api.Code{api.CodeInvalidRequest, api.CodeNotFound, api.CodePreconditionFailed}, problem.Code())
 }
 
-// explainNoPreview returns the faults of form in a preview as errors: the server refuses such a body whatever else the plan
-// changes. Any other failure of a preview is a warning.
+// explainNoPreview returns the faults of form in a preview as errors: no other part of the plan can mend them. Any other
+// failure of a preview is a warning.
 func (a attempt) explainNoPreview(ctx context.Context, summary string, err error) diag.Diagnostics {
 	if problem, ok := errors.AsType[*api.Problem](err); ok && problem.Code() == api.CodeInvalidRequest {
 		return a.explainRefused(ctx, summary, problem)

@@ -113,7 +113,7 @@ func TestChats_GetTheShapesOfSlackAndTeams(t *testing.T) {
 	}
 }
 
-// Whatever a receiver does, the reason names no part of its address. A redirect is not followed.
+// The reason of a failure names no part of the receiver's address. A redirect is not followed.
 func TestChats_TellFailuresWithoutTheAddress(t *testing.T) {
 	c := startChatServer(t)
 	redirects := 0

@@ -33,7 +33,7 @@ var (
 	refusedTexts = []string{"injected\r\nBcc: eve@evil.test\r\n\r\ninjected", "\u202einjected", "\x1b[31m injected\x07"}
 )
 
-// No message has anything that a user wrote freely, in whatever form, and no such text changes a mail.
+// No message has free text of users in any form, and no such text changes a mail.
 func TestMessages_HaveNoTextOfAUser(t *testing.T) { // not parallel, see StartSlack
 	slack, nextOfSlack := notify.StartSlack(t)
 	mail, nextMail := notify.StartMailbox(t)

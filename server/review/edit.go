@@ -150,10 +150,10 @@ func warnOfEdit(a api.Approval, s api.EditSubject) []Warning {
 		warnings = append(warnings, Warning{Text: "Wildcard names will be allowed."})
 	}
 	if a.Effects != nil && a.Effects.RenewalsBlocked > 0 {
-		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s can be renewed now and cannot after the edit.", count(a.Effects.RenewalsBlocked, "certificate"))})
+		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s can be renewed now and cannot after the edit.", Count(a.Effects.RenewalsBlocked, "certificate"))})
 	}
 	if a.Effects != nil && a.Effects.JobsCancelled > 0 {
-		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s will be cancelled.", count(a.Effects.JobsCancelled, "open request"))})
+		warnings = append(warnings, Warning{Text: fmt.Sprintf("%s will be cancelled.", Count(a.Effects.JobsCancelled, "open request"))})
 	}
 	return warnings
 }
@@ -167,11 +167,11 @@ func confirmEdit(s api.EditSubject, changes []api.Change) string {
 			allowMore++
 		}
 	}
-	text := fmt.Sprintf("I approve %s to the rules of %s", count(len(changes), "change"), s.ProfileID)
+	text := fmt.Sprintf("I approve %s to the rules of %s", Count(len(changes), "change"), s.ProfileID)
 	if turnsGateOff(s) {
 		text = fmt.Sprintf("I approve that certificates under %s need no second person", s.ProfileID)
 		if len(changes) > 1 {
-			text += fmt.Sprintf(", and %s to its rules", count(len(changes)-1, "other change"))
+			text += fmt.Sprintf(", and %s to its rules", Count(len(changes)-1, "other change"))
 		}
 	}
 	switch allowMore {

@@ -249,16 +249,16 @@ func decodedForm(name string) string {
 func (i issuance) listNews() []fact {
 	switch {
 	case i.context.Request == api.RequestFirst:
-		return []fact{{"first certificate", nil}, {count(len(i.subject.SANs), "name"), i.subject.SANs}}
+		return []fact{{"first certificate", nil}, {Count(len(i.subject.SANs), "name"), i.subject.SANs}}
 	case !i.hasBaseline():
-		return []fact{{"no person has approved an earlier certificate", nil}, {count(len(i.subject.SANs), "name"), i.subject.SANs}}
+		return []fact{{"no person has approved an earlier certificate", nil}, {Count(len(i.subject.SANs), "name"), i.subject.SANs}}
 	}
 	var news []fact
 	if added := i.context.NamesAdded; len(added) > 0 {
-		news = append(news, fact{count(len(added), "new name"), added})
+		news = append(news, fact{Count(len(added), "new name"), added})
 	}
 	if removed := i.context.NamesRemoved; len(removed) > 0 {
-		news = append(news, fact{count(len(removed), "name") + " gone", removed})
+		news = append(news, fact{Count(len(removed), "name") + " gone", removed})
 	}
 	for _, change := range i.context.OtherChanges {
 		news = append(news, fact{LabelOf(strings.TrimPrefix(change.Pointer, "/")) + " changed", nil})
@@ -312,7 +312,7 @@ func haveHas(n int64) string {
 
 func (i issuance) confirm(names []Item) string {
 	added, lookAlikes := len(i.context.NamesAdded), countLookAlikes(names)
-	text := fmt.Sprintf("I approve %s for %s", count(len(i.subject.SANs), "name"), i.subject.CertificateID)
+	text := fmt.Sprintf("I approve %s for %s", Count(len(i.subject.SANs), "name"), i.subject.CertificateID)
 	if len(i.subject.SANs) == 0 {
 		text = fmt.Sprintf("I approve the common name of %s", i.subject.CertificateID)
 	}
@@ -325,7 +325,7 @@ func (i issuance) confirm(names []Item) string {
 		text += ", as approved before"
 	}
 	if others := len(i.context.OtherChanges); i.hasBaseline() && others > 0 {
-		text += ", with " + count(others, "other change")
+		text += ", with " + Count(others, "other change")
 	}
 	switch lookAlikes {
 	case 0:

@@ -13,7 +13,7 @@ func TestResembles(t *testing.T) {
 	}{
 		{"pay.example.com", "pay.example.com", false, "equal"},
 		{"pay.examp1e.com", "pay.example.com", true, "1 for l"},
-		{"shop.examp1e.com", "pay.example.com", true, "a look-alike domain, whatever stands before it"},
+		{"shop.examp1e.com", "pay.example.com", true, "a look-alike domain below another label"},
 		{"c0nsole.example.com", "console.example.com", true, "0 for o"},
 		{"rnail.example.com", "mail.example.com", true, "rn for m"},
 		{"vvww.example.com", "www.example.com", true, "vv for w"},

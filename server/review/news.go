@@ -38,8 +38,8 @@ func (f fact) format(show func(string) string) string {
 	return f.text + ": " + strings.Join(shown, ", ")
 }
 
-// count returns "1 name" or "2 names".
-func count(n int, noun string) string {
+// Count returns "1 name" or "2 names".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

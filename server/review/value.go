@@ -112,7 +112,7 @@ func formatDuration(seconds int64) string {
 		noun    string
 	}{{24 * 3600, "day"}, {3600, "hour"}, {60, "minute"}} {
 		if seconds != 0 && seconds%unit.seconds == 0 {
-			return count(int(seconds/unit.seconds), unit.noun)
+			return Count(int(seconds/unit.seconds), unit.noun)
 		}
 	}
 	return (time.Duration(seconds) * time.Second).String()

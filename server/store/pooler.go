@@ -42,7 +42,7 @@ func takeSettings(params map[string]string) string {
 	return "SELECT " + strings.Join(calls, ", ")
 }
 
-// quoteText returns a text as an SQL literal, whatever standard_conforming_strings is.
+// quoteText returns a text as an SQL literal, for both values of standard_conforming_strings.
 func quoteText(s string) string {
 	return "E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
 }

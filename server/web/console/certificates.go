@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -187,24 +188,7 @@ func shortNames(sans []string, commonName string) template.HTML {
 	return text
 }
 
-// statusWords writes a status as words: "awaiting approval".
+// statusWords writes a status, or what a pointer to one points to, as words: "awaiting approval".
 func statusWords(status any) string {
-	return strings.ReplaceAll(toText(status), "_", " ")
-}
-
-func toText(value any) string {
-	switch v := value.(type) {
-	case api.CertificateStatus:
-		return string(v)
-	case api.RenewalBlock:
-		return string(v)
-	case *api.RenewalBlock:
-		return string(*v)
-	case api.JobStatus:
-		return string(v)
-	case string:
-		return v
-	default:
-		return ""
-	}
+	return strings.ReplaceAll(reflect.Indirect(reflect.ValueOf(status)).String(), "_", " ")
 }

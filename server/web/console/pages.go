@@ -26,7 +26,7 @@ type pages map[string]*template.Template
 // parsePages reads the templates. Each page has the layout and the common parts.
 func parsePages() pages {
 	common := template.Must(template.New("").Funcs(template.FuncMap{
-		"visible": visible, "plain": plain, "plural": plural, "asset": assetPath,
+		"visible": visible, "plain": plain, "plural": review.Count, "asset": assetPath,
 		"news": newsOf, "warning": warningOf, "kind": kindOf, "label": review.LabelOf, "sentence": sentenceOf, "differing": differing, "itemClass": classOf,
 		"status": statusWords, "names": shortNames, "objectPath": pathOf, "details": detailsOf,
 		"words": newWords, "wrote": wrote,

@@ -1,8 +1,9 @@
 package console
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/certctl/terraform-provider-certctl/server/review"
 )
 
 // clock shows times relative to the time of the page.
@@ -50,9 +51,6 @@ func (c clock) Deadline(created, expires time.Time) deadline {
 	return deadline{When: c.When(expires), Left: left, Soon: left < 10, Past: c.IsPast(expires)}
 }
 
-// End returns when a certificate ends. It is soon if less than a tenth of its time is left.
-func (c clock) End(from, to time.Time) deadline { return c.Deadline(from, to) }
-
 // Left returns the part of a period that is left, from 0 to 100.
 func (c clock) Left(from, to time.Time) int {
 	whole := to.Sub(from)
@@ -75,22 +73,14 @@ func formatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d >= 730*day:
-		return plural(int(d/(365*day)), "year")
+		return review.Count(int(d/(365*day)), "year")
 	case d >= 60*day:
-		return plural(int(d/(30*day)), "month")
+		return review.Count(int(d/(30*day)), "month")
 	case d >= 2*day:
-		return plural(int(d/day), "day")
+		return review.Count(int(d/day), "day")
 	case d >= 2*time.Hour:
-		return plural(int(d/time.Hour), "hour")
+		return review.Count(int(d/time.Hour), "hour")
 	default:
-		return plural(int(d/time.Minute), "minute")
+		return review.Count(int(d/time.Minute), "minute")
 	}
-}
-
-// plural returns a number with its noun.
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

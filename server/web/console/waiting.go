@@ -76,7 +76,7 @@ func readWaitingQuery(c *gin.Context) (waitingQuery, error) {
 		q.after, err = store.ParseCursor(text)
 	}
 	if err != nil || !q.isKnown() {
-		return q, api.Refuse(api.CodeInvalidRequest, "the page has no such list: choose the filters again")
+		return q, noSuchList()
 	}
 	return q, nil
 }
